@@ -1,0 +1,103 @@
+/**
+ * The one error table. HTTP problem bodies, `ApplicationFailure.type`, CLI texts and docs/reference/errors.md come
+ * from it. Workflow code imports this file, so it imports nothing.
+ *
+ * `title` is the sentence for the person, `hint` the next action. `retryable` says whether the same request can
+ * succeed later without anybody changing it; Temporal retries an activity that fails with a retryable code.
+ */
+export interface ErrorEntry {
+  status: number
+  retryable: boolean
+  title: string
+  hint: string
+}
+
+export const ERRORS = {
+  // Requests
+  INVALID_INPUT: entry(400, 'The request does not have the expected form.', 'Correct the fields named in `detail` and send it again.'),
+  INVALID_MANIFEST: entry(422, 'The manifest is not valid.', 'Correct the places named in `detail` and apply it again.'),
+  INVALID_EXPRESSION: entry(422, 'An expression is not valid.', 'Correct the expression at the place named in `detail`.'),
+  PAYLOAD_TOO_LARGE: entry(413, 'The request body is too large.', 'Send at most 1 MB, and refer to larger content by id.'),
+  UNSUPPORTED_MEDIA_TYPE: entry(415, 'The request body has an unsupported content type.', 'Send JSON with content-type application/json.'),
+  UNAUTHENTICATED: entry(401, 'The request carries no valid API key.', 'Send `Authorization: Bearer <key>`; make a key with `countersign keys create`.'),
+  FORBIDDEN: entry(403, 'This API key may not do that.', 'Use a key with the scope named in `detail`.'),
+  NOT_FOUND: entry(404, 'There is no such thing.', 'Check the name or id; list what exists with the CLI.'),
+  REVISION_CONFLICT: entry(409, 'Somebody else has changed this manifest meanwhile.', 'Read the current revision, merge, and apply again.'),
+  IDEMPOTENCY_CONFLICT: entry(409, 'This Idempotency-Key was used for a different request.', 'Use a new key for a new request.'),
+  RATE_LIMITED: entry(429, 'Too many requests.', 'Wait as long as `Retry-After` says.', true),
+  INTERNAL: entry(500, 'Something went wrong on our side.', 'Try again; if it persists, look for the request id in the log.', true),
+  UNAVAILABLE: entry(503, 'A service that this request needs is away.', 'Try again after the time in `Retry-After`.', true),
+
+  // Runs
+  UNRESOLVED_REFERENCE: entry(422, 'An expression refers to something that does not exist.', 'Correct the reference in the automation and start a new run.'),
+  EXPRESSION_FAILED: entry(422, 'An expression could not be evaluated.', 'Correct the expression in the automation and start a new run.'),
+  LIMIT_EXCEEDED: entry(422, 'The run went over a limit.', 'Do less in one run, or split it.'),
+  VALUE_TOO_LARGE: entry(422, 'A value is too large to be kept in a run.', 'Ask the tool for less, or pass a reference.'),
+  STEP_FAILED: entry(422, 'A step of the run has failed.', 'Look at the step in the Temporal UI; its cause is named in `detail`.'),
+  CANCELLED: entry(409, 'The run was cancelled.', 'Start a new run if it is still wanted.'),
+
+  // Calls
+  CONNECTION_NOT_FOUND: entry(422, 'The connection does not exist.', 'Apply a Connection manifest with this name.'),
+  CONNECTION_NOT_READY: entry(503, 'The connection cannot be reached now.', 'Start the server or correct its address; the call goes on by itself.', true),
+  SECRET_NOT_FOUND: entry(503, 'A secret that the connection refers to is not set on the worker.', 'Set it in the environment or the secrets file of the worker; the call goes on by itself.', true),
+  COMMAND_NOT_FOUND: entry(503, 'The command that the connection names is not in the worker’s command file.', 'Add it to countersign.commands.json on the worker; the call goes on by itself.', true),
+  CREDENTIALS_REFUSED: entry(502, 'The server refused our credentials.', 'Renew the secret that the connection refers to and start a new run.'),
+  TOOL_NOT_FOUND: entry(422, 'The server has no such tool.', 'Correct the tool’s name, or bring the tool back.'),
+  TOOL_CHANGED: entry(409, 'The definition of a writing tool has changed since the automation was saved.', 'Look at the new definition, then apply the automation again.'),
+  INVALID_ARGUMENTS: entry(422, 'The arguments do not fit what the target expects.', 'Correct the arguments named in `detail`; nothing was sent.'),
+  TOOL_FAILED: entry(502, 'The tool answered with an error.', 'Look at its message; the call is not repeated by itself.'),
+  CALL_REFUSED: entry(502, 'The server refused the call.', 'Look at its message; nothing was done.'),
+  CALL_THROTTLED: entry(503, 'The server asks us to slow down.', 'Nothing to do; the call goes on by itself.', true),
+  CALL_TIMEOUT: entry(504, 'The server did not answer in time.', 'Nothing to do for a reading; a write is checked before anything is sent again.', true),
+  CALL_INTERRUPTED: entry(502, 'The connection broke before the answer came.', 'Nothing to do for a reading; a write is checked before anything is sent again.', true),
+  RESULT_TOO_LARGE: entry(502, 'The server answered with more than we accept.', 'Ask the tool for less.'),
+  RESULT_INVALID: entry(502, 'The server’s answer does not fit its own declaration.', 'Report it to the server’s author.'),
+
+  // Writes
+  POLICY_DENIED: entry(403, 'A policy rule denies this call.', 'Ask whoever owns the policy; the rule is named in `detail`.'),
+  WRITE_NOT_AUTHORISED: entry(403, 'The decisions do not authorise this write.', 'Get it approved; what is missing is named in `detail`.'),
+  UNKNOWN_ORIGIN: entry(403, 'This write does not come from a run that Countersign started.', 'Start runs through the API, the CLI or a trigger.'),
+  WRITE_IN_PROGRESS: entry(409, 'Another attempt of this write may still be under way.', 'Nothing to do; it is looked at again when its deadline has passed.', true),
+  WRITE_NOT_SENT: entry(503, 'The write could not be sent.', 'Nothing to do; it is surely not done, and tried again.', true),
+  WRITE_CONFLICT: entry(409, 'The target has changed since the write was planned.', 'Start a new run on the current state.'),
+  WRITE_FAILED: entry(502, 'The target refused the write.', 'Look at its message; nothing was changed.'),
+  OUTCOME_UNKNOWN: entry(502, 'Nobody can tell whether the write was done.', 'Look at the target, then resolve the writeback.'),
+  TARGET_NOT_PREPARED: entry(503, 'The target database has no table for receipts.', 'Run the SQL of `countersign receipts ddl` there; the write goes on by itself.', true),
+
+  // Approvals
+  ALREADY_DECIDED: entry(409, 'This approval is already decided.', 'Nothing to do; who decided is named in `detail`.'),
+  ALREADY_VOTED: entry(409, 'You have already voted.', 'Nothing to do; somebody else is needed.'),
+  SELF_APPROVAL: entry(409, 'Whoever asked for a write may not decide about it.', 'Ask somebody else who has the role.'),
+  NOT_ELIGIBLE: entry(409, 'You may not decide about this writeback.', 'Ask somebody with a role named in `detail`.'),
+  STALE_DIGEST: entry(409, 'The decision is about a different write than the one that waits.', 'Look at what waits now and decide again.'),
+  EXPIRED: entry(409, 'The time to decide is over.', 'Start a new run if the write is still wanted.'),
+  UNVERIFIED: entry(409, 'The decision is not signed by a door that we trust.', 'Use the API or the CLI, or paste a ticket made with `--ticket`.'),
+  TOO_MANY_REFUSED: entry(409, 'Too many decisions were refused; no further one is looked at.', 'Cancel the run and start a new one.'),
+  NO_ELIGIBLE_APPROVER: entry(422, 'Nobody could approve this write.', 'Give somebody other than the requester the role named in `detail`.'),
+  REJECTED: entry(409, 'The write was rejected.', 'Look at the comment of whoever rejected it.'),
+  WITHDRAWN: entry(409, 'The write was withdrawn.', 'Start a new run if it is still wanted.'),
+  WAIT_OVER: entry(410, 'This approval is no longer waiting.', 'Look at the run for what became of it.'),
+} as const satisfies Record<string, ErrorEntry>
+
+export type ErrorCode = keyof typeof ERRORS
+
+export function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === 'string' && Object.hasOwn(ERRORS, code)
+}
+
+/** An error of the table on its way through our code. `message` is the detail: what, where, which. */
+export class CodedError extends Error {
+  readonly code: ErrorCode
+  readonly nextRetryDelayMs: number | undefined
+
+  constructor(code: ErrorCode, detail: string, options?: { cause?: unknown; nextRetryDelayMs?: number }) {
+    super(detail, options?.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'CodedError'
+    this.code = code
+    this.nextRetryDelayMs = options?.nextRetryDelayMs
+  }
+}
+
+function entry(status: number, title: string, hint: string, retryable = false): ErrorEntry {
+  return { status, retryable, title, hint }
+}

@@ -1,0 +1,74 @@
+/**
+ * Every name that crosses a process boundary: workflow types, messages, task queue, ids, search attributes.
+ * Workflow code imports this file, so it imports nothing and uses no built-in of Node.
+ */
+
+export const TASK_QUEUE = 'countersign'
+
+/** Workflow Types: the names under which Temporal knows our workflow functions. Never renamed. */
+export const WORKFLOW_TYPES = {
+  automation: 'automationWorkflow',
+  writeback: 'writebackWorkflow',
+  approval: 'approvalWorkflow',
+} as const
+
+/** Wire names of signals, queries and updates. */
+export const MESSAGES = {
+  approveSignal: 'approve',
+  rejectSignal: 'reject',
+  decideUpdate: 'decide',
+  getRunQuery: 'getRun',
+  getWritebackQuery: 'getWriteback',
+  getApprovalQuery: 'getApproval',
+} as const
+
+export const SEARCH_ATTRIBUTES = {
+  org: 'CountersignOrg',
+  automation: 'CountersignAutomation',
+  trigger: 'CountersignTrigger',
+  connection: 'CountersignConnection',
+  state: 'CountersignState',
+} as const
+
+/** Values of `CountersignState`. A run that never waits never sets it, which saves an event. */
+export const WAITING_FOR_APPROVAL = 'waiting_for_approval'
+export const NOT_WAITING = 'active'
+
+const ID_PART_MAX_LENGTH = 80
+
+export function runWorkflowId(params: { organization: string; automation: string; deliveryId: string }): string {
+  return `run/${idPart(params.organization)}/${idPart(params.automation)}/${params.deliveryId}`
+}
+
+export function writebackWorkflowId(params: { organization: string; writebackId: string }): string {
+  return `writeback/${idPart(params.organization)}/${params.writebackId}`
+}
+
+/** `ask` counts how often the same writeback was put before people: 1, then 2 if a policy was tightened meanwhile. */
+export function approvalWorkflowId(params: { organization: string; writebackId: string; ask: number }): string {
+  const again = params.ask > 1 ? `/ask${params.ask}` : ''
+  return `approval/${idPart(params.organization)}/${params.writebackId}${again}`
+}
+
+/**
+ * The identity of one write: the same after Reset and Retry of its run, and never random.
+ * `firstExecutionRunId` is Temporal's id of the first execution in the chain; `round` rises when a step plans anew.
+ */
+export function writebackIdOf(params: { firstExecutionRunId: string; path: string; round: number }): string {
+  return `wb_${params.firstExecutionRunId}.${idPart(params.path)}.${params.round}`
+}
+
+/** Readable and bounded: what is not plain becomes a dash, and then a hash keeps different texts different. */
+export function idPart(text: string): string {
+  const plain = text.replace(/[^A-Za-z0-9_.-]+/g, '-').slice(0, ID_PART_MAX_LENGTH)
+  return plain === text ? plain : `${plain}-${shortHash(text)}`
+}
+
+/** FNV-1a, 32 bit, as 8 hex digits: tells names apart; nothing rests on it being hard to forge. */
+function shortHash(text: string): string {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < text.length; i++) {
+    hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  }
+  return (hash >>> 0).toString(16).padStart(8, '0')
+}

@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config'
+
+// One PostgreSQL and one Temporal server per run, started by globalSetup; forks because of native modules.
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    maxWorkers: 2,
+    include: ['tests/**/*.test.ts'],
+    globalSetup: ['tests/support/global-setup.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    coverage: { provider: 'v8', reporter: ['text-summary'] },
+  },
+})
