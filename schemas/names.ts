@@ -36,7 +36,11 @@ export const NOT_WAITING = 'active'
 
 const ID_PART_MAX_LENGTH = 80
 
-export function runWorkflowId(params: { organization: string; automation: string; deliveryId: string }): string {
+export function runWorkflowId(params: {
+  organization: string
+  automation: string
+  deliveryId: string
+}): string {
   return `run/${idPart(params.organization)}/${idPart(params.automation)}/${params.deliveryId}`
 }
 
@@ -45,7 +49,11 @@ export function writebackWorkflowId(params: { organization: string; writebackId:
 }
 
 /** `ask` counts how often the same writeback was put before people: 1, then 2 if a policy was tightened meanwhile. */
-export function approvalWorkflowId(params: { organization: string; writebackId: string; ask: number }): string {
+export function approvalWorkflowId(params: {
+  organization: string
+  writebackId: string
+  ask: number
+}): string {
   const again = params.ask > 1 ? `/ask${params.ask}` : ''
   return `approval/${idPart(params.organization)}/${params.writebackId}${again}`
 }

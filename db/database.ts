@@ -1,0 +1,49 @@
+/** The connection to our own PostgreSQL. Query functions take a `Queryable`, so a pool and a transaction both fit. */
+import pg from 'pg'
+
+export interface Queryable {
+  query<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<pg.QueryResult<Row>>
+}
+
+export type Database = pg.Pool
+
+/** 10 connections: an activity holds one for milliseconds, and PostgreSQL's default allows 100 in all. */
+const MAX_CONNECTIONS = 10
+
+export function createDatabase(databaseUrl: string): Database {
+  const pool = new pg.Pool({
+    connectionString: databaseUrl,
+    max: MAX_CONNECTIONS,
+    connectionTimeoutMillis: 5_000,
+  })
+  // An idle connection that breaks is replaced on next use; without a listener it would end the process.
+  pool.on('error', () => undefined)
+  return pool
+}
+
+/** Runs `work` in one transaction; whatever it throws rolls back and is thrown on. */
+export async function inTransaction<T>(database: Database, work: (tx: Queryable) => Promise<T>): Promise<T> {
+  const client = await database.connect()
+  let broken: Error | undefined
+  try {
+    await client.query('begin')
+    const result = await work(client)
+    await client.query('commit')
+    return result
+  } catch (error) {
+    await client.query('rollback').catch((rollbackError: Error) => {
+      broken = rollbackError
+    })
+    throw error
+  } finally {
+    // A connection whose rollback failed is closed instead of going back to the pool.
+    client.release(broken)
+  }
+}
+
+/** The one row of a statement that must give one; a missing row is a defect, not a user's error. */
+export function requireRow<T>(rows: readonly T[], what: string): T {
+  const [row] = rows
+  if (row === undefined) throw new Error(`no row came back for ${what}`)
+  return row
+}

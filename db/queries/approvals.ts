@@ -1,0 +1,140 @@
+/** The inbox, a projection of approval workflows, and the decisions that people have signed. */
+import type { Envelope, Preview, Requester, Requirement, Verdict, Vote } from '../../schemas/run.ts'
+import type { Queryable } from '../database.ts'
+
+export interface ApprovalRow {
+  approval_id: string
+  organization: string
+  writeback_id: string
+  workflow_id: string
+  run_id: string
+  automation: string
+  digest: string
+  requirement: Requirement
+  requester: Requester
+  preview: Preview
+  state: 'waiting' | 'approved' | 'rejected' | 'expired' | 'withdrawn'
+  votes: Pick<Vote, 'principal' | 'verdict' | 'at' | 'comment' | 'channel'>[]
+  expires_at: Date
+  created_at: Date
+  closed_at: Date | null
+}
+
+const COLUMNS = `approval_id, organization, writeback_id, workflow_id, run_id, automation, digest, requirement, requester,
+  preview, state, votes, expires_at, created_at, closed_at`
+
+/** Puts the approval into the inbox; doing so twice changes nothing. */
+export async function insertApproval(
+  db: Queryable,
+  row: Omit<ApprovalRow, 'state' | 'votes' | 'created_at' | 'closed_at' | 'expires_at'> & {
+    expires_at: string
+  },
+): Promise<void> {
+  await db.query(
+    `insert into approvals (approval_id, organization, writeback_id, workflow_id, run_id, automation, digest, requirement,
+       requester, preview, state, expires_at)
+     values ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9::jsonb, $10::jsonb, 'waiting', $11::timestamptz)
+     on conflict (approval_id) do nothing`,
+    [
+      row.approval_id,
+      row.organization,
+      row.writeback_id,
+      row.workflow_id,
+      row.run_id,
+      row.automation,
+      row.digest,
+      JSON.stringify(row.requirement),
+      JSON.stringify(row.requester),
+      JSON.stringify(row.preview),
+      row.expires_at,
+    ],
+  )
+}
+
+/** Shows the votes so far, and what the approval has become. A closed one stays as it closed. */
+export async function updateApproval(
+  db: Queryable,
+  params: { approvalId: string; state: ApprovalRow['state']; votes: ApprovalRow['votes'] },
+): Promise<void> {
+  await db.query(
+    `update approvals set state = $2, votes = $3::jsonb, closed_at = case when $2 = 'waiting' then null else app_now() end
+     where approval_id = $1 and state = 'waiting'`,
+    [params.approvalId, params.state, JSON.stringify(params.votes)],
+  )
+}
+
+export async function findApproval(
+  db: Queryable,
+  params: { organization: string; approvalId: string },
+): Promise<ApprovalRow | undefined> {
+  const { rows } = await db.query<ApprovalRow>(
+    `select ${COLUMNS} from approvals where organization = $1 and approval_id = $2`,
+    [params.organization, params.approvalId],
+  )
+  return rows[0]
+}
+
+export async function listApprovals(
+  db: Queryable,
+  params: {
+    organization: string
+    state?: ApprovalRow['state'] | undefined
+    runId?: string | undefined
+    limit: number
+    after?: { createdAt: string; id: string } | undefined
+  },
+): Promise<ApprovalRow[]> {
+  const { rows } = await db.query<ApprovalRow>(
+    `select ${COLUMNS} from approvals
+     where organization = $1 and ($2::text is null or state = $2) and ($3::text is null or run_id = $3)
+       and ($4::timestamptz is null or (created_at, approval_id) > ($4::timestamptz, $5::text))
+     order by created_at, approval_id limit $6`,
+    [
+      params.organization,
+      params.state ?? null,
+      params.runId ?? null,
+      params.after?.createdAt ?? null,
+      params.after?.id ?? null,
+      params.limit,
+    ],
+  )
+  return rows
+}
+
+/** Keeps a signed decision; the same one again changes nothing. */
+export async function insertDecision(
+  db: Queryable,
+  params: {
+    decisionId: string
+    organization: string
+    writebackId: string
+    principal: string
+    verdict: Verdict
+    envelope: Envelope
+  },
+): Promise<void> {
+  await db.query(
+    `insert into decisions (decision_id, organization, writeback_id, principal, verdict, envelope)
+     values ($1, $2, $3, $4, $5, $6::jsonb) on conflict (decision_id) do nothing`,
+    [
+      params.decisionId,
+      params.organization,
+      params.writebackId,
+      params.principal,
+      params.verdict,
+      JSON.stringify(params.envelope),
+    ],
+  )
+}
+
+/** In the order in which they were recorded. */
+export async function listDecisions(
+  db: Queryable,
+  params: { organization: string; writebackId: string },
+): Promise<Envelope[]> {
+  const { rows } = await db.query<{ envelope: Envelope }>(
+    `select envelope from decisions where organization = $1 and writeback_id = $2 order by recorded_at, decision_id`,
+    [params.organization, params.writebackId],
+  )
+  return rows.map((row) => row.envelope)
+}

@@ -1,0 +1,114 @@
+/** Deliveries: arrivals that may start runs. What a delivery starts is frozen when it arrives. */
+import type { JsonValue } from '../../lib/json.ts'
+import type { AutomationSpec } from '../../schemas/manifests.ts'
+import type { Requester } from '../../schemas/run.ts'
+import type { Queryable } from '../database.ts'
+
+export interface DeliveredRun {
+  runId: string
+  workflowId: string
+  automation: string
+  revision: number
+  input: JsonValue
+}
+
+export interface DeliveryRow {
+  id: string
+  organization: string
+  source: string
+  dedupe_key: string
+  request_sha256: string
+  requester: Requester
+  runs: DeliveredRun[]
+  state: 'pending' | 'started'
+  received_at: Date
+}
+
+const COLUMNS = 'id, organization, source, dedupe_key, request_sha256, requester, runs, state, received_at'
+
+/** The row that now stands under this source and key: this one, or the one that came before (`id` differs). */
+export async function insertDelivery(
+  db: Queryable,
+  params: {
+    id: string
+    organization: string
+    source: string
+    dedupeKey: string
+    requestSha256: string
+    requester: Requester
+    runs: DeliveredRun[]
+  },
+): Promise<DeliveryRow> {
+  const { rows } = await db.query<DeliveryRow>(
+    // The update writes what is there already: it makes the existing row come back, in one statement.
+    `insert into deliveries (id, organization, source, dedupe_key, request_sha256, requester, runs, state)
+     values ($1, $2, $3, $4, $5, $6::jsonb, $7::jsonb, 'pending')
+     on conflict (organization, source, dedupe_key) do update set id = deliveries.id
+     returning ${COLUMNS}`,
+    [
+      params.id,
+      params.organization,
+      params.source,
+      params.dedupeKey,
+      params.requestSha256,
+      JSON.stringify(params.requester),
+      JSON.stringify(params.runs),
+    ],
+  )
+  const [row] = rows
+  if (!row) throw new Error('no row came back for delivery')
+  return row
+}
+
+export async function markDeliveryStarted(db: Queryable, id: string): Promise<void> {
+  await db.query(
+    `update deliveries set state = 'started', started_at = app_now() where id = $1 and state = 'pending'`,
+    [id],
+  )
+}
+
+export async function findDeliveryOfRun(
+  db: Queryable,
+  params: { organization: string; runId: string },
+): Promise<DeliveryRow | undefined> {
+  const { rows } = await db.query<DeliveryRow>(
+    `select ${COLUMNS} from deliveries where organization = $1 and runs @> $2::jsonb`,
+    [params.organization, JSON.stringify([{ runId: params.runId }])],
+  )
+  return rows[0]
+}
+
+export async function listDeliveries(
+  db: Queryable,
+  params: { organization: string; limit: number; before?: { receivedAt: string; id: string } | undefined },
+): Promise<DeliveryRow[]> {
+  const { rows } = await db.query<DeliveryRow>(
+    `select ${COLUMNS} from deliveries
+     where organization = $1 and jsonb_array_length(runs) > 0
+       and ($2::timestamptz is null or (received_at, id) < ($2::timestamptz, $3::text))
+     order by received_at desc, id desc limit $4`,
+    [params.organization, params.before?.receivedAt ?? null, params.before?.id ?? null, params.limit],
+  )
+  return rows
+}
+
+export interface OriginRow {
+  requester: Requester
+  runs: DeliveredRun[]
+  spec: AutomationSpec | null
+  pins: Record<string, string> | null
+}
+
+/** What the door checks a call's origin against: the delivery, and the revision that the call says it comes from. */
+export async function loadOrigin(
+  db: Queryable,
+  params: { organization: string; deliveryId: string; automation: string; revision: number },
+): Promise<OriginRow | undefined> {
+  const { rows } = await db.query<OriginRow>(
+    `select d.requester, d.runs, r.body -> 'spec' as spec, r.pins from deliveries d
+     left join revisions r on r.organization = d.organization and r.kind = 'Automation' and r.name = $3 and r.number = $4
+     where d.organization = $1 and d.id = $2`,
+    [params.organization, params.deliveryId, params.automation, params.revision],
+  )
+  return rows[0]
+}

@@ -1,0 +1,105 @@
+/** Manifests and their revisions. A revision never changes once it is written. */
+import type { Manifest, ManifestKind } from '../../schemas/manifests.ts'
+import { requireRow, type Queryable } from '../database.ts'
+
+export interface RevisionRow {
+  kind: ManifestKind
+  name: string
+  number: number
+  version: string
+  content_sha256: string
+  body: Manifest
+  pins: Record<string, string>
+  author: string
+  created_at: Date
+}
+
+/** Takes the manifest's row for this transaction and gives its head, 0 if it is new. */
+export async function lockHead(
+  tx: Queryable,
+  params: { organization: string; kind: ManifestKind; name: string },
+): Promise<number> {
+  const { rows } = await tx.query<{ head: number }>(
+    `insert into manifests (organization, kind, name, head) values ($1, $2, $3, 0)
+     on conflict (organization, kind, name) do update set updated_at = app_now()
+     returning head`,
+    [params.organization, params.kind, params.name],
+  )
+  return requireRow(rows, 'manifest head').head
+}
+
+/** Only after `lockHead` in the same transaction: the number is head + 1. */
+export async function insertRevision(
+  tx: Queryable,
+  params: {
+    organization: string
+    number: number
+    body: Manifest
+    contentSha256: string
+    pins: Record<string, string>
+    author: string
+  },
+): Promise<void> {
+  const { organization, number, body, contentSha256, pins, author } = params
+  await tx.query(
+    `with head as (
+       update manifests set head = $4, updated_at = app_now() where organization = $1 and kind = $2 and name = $3)
+     insert into revisions (organization, kind, name, number, version, content_sha256, body, pins, author)
+     values ($1, $2, $3, $4, $5, $6, $7::jsonb, $8::jsonb, $9)`,
+    [
+      organization,
+      body.kind,
+      body.name,
+      number,
+      body.version,
+      contentSha256,
+      JSON.stringify(body),
+      JSON.stringify(pins),
+      author,
+    ],
+  )
+}
+
+const REVISION_COLUMNS =
+  'r.kind, r.name, r.number, r.version, r.content_sha256, r.body, r.pins, r.author, r.created_at'
+const HEADS = `manifests m join revisions r on r.organization = m.organization and r.kind = m.kind and r.name = m.name
+  and r.number = m.head`
+
+export async function findHead(
+  db: Queryable,
+  params: { organization: string; kind: ManifestKind; name: string },
+): Promise<RevisionRow | undefined> {
+  const { rows } = await db.query<RevisionRow>(
+    `select ${REVISION_COLUMNS} from ${HEADS} where m.organization = $1 and m.kind = $2 and m.name = $3`,
+    [params.organization, params.kind, params.name],
+  )
+  return rows[0]
+}
+
+export async function listHeads(
+  db: Queryable,
+  params: { organization: string; kind?: ManifestKind | undefined },
+): Promise<RevisionRow[]> {
+  const { rows } = await db.query<RevisionRow>(
+    `select ${REVISION_COLUMNS} from ${HEADS}
+     where m.organization = $1 and ($2::text is null or m.kind = $2) order by m.kind, m.name`,
+    [params.organization, params.kind ?? null],
+  )
+  return rows
+}
+
+/** Automations, at their head, with a trigger for this event of this connection. */
+export async function listAutomationsForEvent(
+  db: Queryable,
+  params: { organization: string; connection: string; event: string },
+): Promise<RevisionRow[]> {
+  const wanted = {
+    spec: { triggers: [{ type: 'event', connection: params.connection, event: params.event }] },
+  }
+  const { rows } = await db.query<RevisionRow>(
+    `select ${REVISION_COLUMNS} from ${HEADS}
+     where m.organization = $1 and m.kind = 'Automation' and r.body @> $2::jsonb order by m.name`,
+    [params.organization, JSON.stringify(wanted)],
+  )
+  return rows
+}

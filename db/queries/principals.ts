@@ -1,0 +1,121 @@
+/** Principals, their roles, and the keys that prove who they are. Keys are kept as SHA-256 only. */
+import type { PrincipalKind } from '../../schemas/run.ts'
+import type { Queryable } from '../database.ts'
+
+export interface PrincipalRow {
+  id: string
+  kind: PrincipalKind
+  display_name: string
+  roles: string[]
+}
+
+export interface ApiKeyRow {
+  id: string
+  organization: string
+  principal: string
+  kind: PrincipalKind
+  roles: string[]
+  scopes: string[]
+}
+
+const ROLES = `array(select role from roles where organization = p.organization and principal = p.id order by role)`
+
+/** Makes the principal or updates it; the roles given replace those it had. */
+export async function upsertPrincipal(
+  tx: Queryable,
+  params: { organization: string; id: string; kind: PrincipalKind; displayName: string; roles: string[] },
+): Promise<void> {
+  await tx.query(
+    `with person as (
+       insert into principals (organization, id, kind, display_name) values ($1, $2, $3, $4)
+       on conflict (organization, id) do update set kind = excluded.kind, display_name = excluded.display_name
+       returning organization, id),
+     gone as (
+       delete from roles where organization = $1 and principal = $2 and role <> all($5::text[]))
+     insert into roles (organization, principal, role)
+     select organization, id, unnest($5::text[]) from person on conflict do nothing`,
+    [params.organization, params.id, params.kind, params.displayName, params.roles],
+  )
+}
+
+/** Those of the ids that exist and are not disabled, with the roles they have now. */
+export async function loadPrincipals(
+  db: Queryable,
+  params: { organization: string; ids: string[] },
+): Promise<PrincipalRow[]> {
+  const { rows } = await db.query<PrincipalRow>(
+    `select p.id, p.kind, p.display_name, ${ROLES} as roles from principals p
+     where p.organization = $1 and p.id = any($2::text[]) and p.disabled_at is null`,
+    [params.organization, params.ids],
+  )
+  return rows
+}
+
+/** People who are named, or have one of the roles. */
+export async function listCandidates(
+  db: Queryable,
+  params: { organization: string; roles: string[]; people: string[] },
+): Promise<PrincipalRow[]> {
+  const { rows } = await db.query<PrincipalRow>(
+    `select p.id, p.kind, p.display_name, ${ROLES} as roles from principals p
+     where p.organization = $1 and p.kind = 'person' and p.disabled_at is null
+       and (p.id = any($3::text[]) or exists (
+         select from roles r where r.organization = p.organization and r.principal = p.id and r.role = any($2::text[])))
+     order by p.id`,
+    [params.organization, params.roles, params.people],
+  )
+  return rows
+}
+
+export async function insertApiKey(
+  tx: Queryable,
+  params: { id: string; organization: string; principal: string; keySha256: string; scopes: string[] },
+): Promise<void> {
+  await tx.query(
+    `insert into api_keys (id, organization, principal, key_sha256, scopes) values ($1, $2, $3, $4, $5::text[])`,
+    [params.id, params.organization, params.principal, params.keySha256, params.scopes],
+  )
+}
+
+/** The key with this hash if it is valid now. Looking up a hash tells nothing about how near a guess was. */
+export async function findApiKey(db: Queryable, keySha256: string): Promise<ApiKeyRow | undefined> {
+  const { rows } = await db.query<ApiKeyRow>(
+    `select k.id, k.organization, k.principal, p.kind, ${ROLES} as roles, k.scopes
+     from api_keys k join principals p on p.organization = k.organization and p.id = k.principal
+     where k.key_sha256 = $1 and k.revoked_at is null and p.disabled_at is null
+       and (k.expires_at is null or k.expires_at > app_now())`,
+    [keySha256],
+  )
+  return rows[0]
+}
+
+export interface ApiKeyListRow {
+  id: string
+  principal: string
+  scopes: string[]
+  roles: string[]
+  created_at: Date
+  revoked_at: Date | null
+}
+
+export async function listApiKeys(db: Queryable, organization: string): Promise<ApiKeyListRow[]> {
+  const { rows } = await db.query<ApiKeyListRow>(
+    `select k.id, k.principal, k.scopes, ${ROLES} as roles, k.created_at, k.revoked_at
+     from api_keys k join principals p on p.organization = k.organization and p.id = k.principal
+     where k.organization = $1 order by k.created_at, k.id`,
+    [organization],
+  )
+  return rows
+}
+
+/** False if there is no such key in this organization. */
+export async function revokeApiKey(
+  db: Queryable,
+  params: { organization: string; id: string },
+): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `update api_keys set revoked_at = coalesce(revoked_at, app_now()) where organization = $1 and id = $2`,
+    [params.organization, params.id],
+  )
+  return rowCount === 1
+}

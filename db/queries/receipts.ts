@@ -1,0 +1,66 @@
+/** Receipts, numbered and chained per run. Writers take the chain's row first, so numbers have no gaps. */
+import type { Envelope, ReceiptRef } from '../../schemas/run.ts'
+import { requireRow, type Queryable } from '../database.ts'
+
+/** Locks the chain of the run until the transaction ends. `sha256` is that of the last receipt, null before the first. */
+export async function lockChain(
+  tx: Queryable,
+  runId: string,
+): Promise<{ seq: number; sha256: string | null }> {
+  const { rows } = await tx.query<{ seq: number; sha256: string | null }>(
+    `insert into receipt_chains (run_id, seq) values ($1, 0)
+     on conflict (run_id) do update set seq = receipt_chains.seq returning seq, sha256`,
+    [runId],
+  )
+  return requireRow(rows, 'receipt chain')
+}
+
+/** Only after `lockChain` in the same transaction. */
+export async function appendReceipt(
+  tx: Queryable,
+  params: {
+    organization: string
+    runId: string
+    subject: string
+    kind: 'decision' | 'outcome'
+    envelope: Envelope
+  } & ReceiptRef,
+): Promise<void> {
+  await tx.query(
+    `with chain as (update receipt_chains set seq = $4, sha256 = $7 where run_id = $3)
+     insert into receipts (receipt_id, organization, run_id, seq, subject, kind, sha256, envelope)
+     values ($1, $2, $3, $4, $5, $6, $7, $8::jsonb)`,
+    [
+      params.id,
+      params.organization,
+      params.runId,
+      params.seq,
+      params.subject,
+      params.kind,
+      params.sha256,
+      JSON.stringify(params.envelope),
+    ],
+  )
+}
+
+export async function findReceipt(
+  db: Queryable,
+  params: { subject: string; kind: 'decision' | 'outcome' },
+): Promise<ReceiptRef | undefined> {
+  const { rows } = await db.query<ReceiptRef>(
+    `select receipt_id as id, seq, sha256 from receipts where subject = $1 and kind = $2`,
+    [params.subject, params.kind],
+  )
+  return rows[0]
+}
+
+export async function listReceipts(
+  db: Queryable,
+  params: { organization: string; runId: string },
+): Promise<{ id: string; seq: number; sha256: string; envelope: Envelope }[]> {
+  const { rows } = await db.query<{ id: string; seq: number; sha256: string; envelope: Envelope }>(
+    `select receipt_id as id, seq, sha256, envelope from receipts where organization = $1 and run_id = $2 order by seq`,
+    [params.organization, params.runId],
+  )
+  return rows
+}

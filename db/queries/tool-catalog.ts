@@ -1,0 +1,27 @@
+/** What servers said of their tools when somebody last asked them. A projection: the server has the word. */
+import type { JsonObject } from '../../lib/json.ts'
+import type { Queryable } from '../database.ts'
+
+export interface CatalogEntry {
+  tool: string
+  definition: JsonObject
+  definitionSha256: string
+}
+
+/** Replaces what was known of the connection. */
+export async function replaceCatalog(
+  tx: Queryable,
+  params: { organization: string; connection: string; entries: CatalogEntry[] },
+): Promise<void> {
+  const { organization, connection, entries } = params
+  await tx.query(
+    `with gone as (
+       delete from tool_catalog where organization = $1 and connection = $2
+         and tool <> all (select e ->> 'tool' from jsonb_array_elements($3::jsonb) e))
+     insert into tool_catalog (organization, connection, tool, definition, definition_sha256)
+     select $1, $2, e ->> 'tool', e -> 'definition', e ->> 'definitionSha256' from jsonb_array_elements($3::jsonb) e
+     on conflict (organization, connection, tool) do update
+       set definition = excluded.definition, definition_sha256 = excluded.definition_sha256, seen_at = app_now()`,
+    [organization, connection, JSON.stringify(entries)],
+  )
+}

@@ -1,0 +1,211 @@
+/**
+ * The ledger: one row for each write to the outside. Only the door writes it. Every change of state names the state it
+ * comes from in its `where`, so of two attempts at most one wins, and the other sees that no row changed.
+ */
+import type { JsonValue } from '../../lib/json.ts'
+import type { Manifest } from '../../schemas/manifests.ts'
+import type { Origin, Preview, Requester, Requirement, WriteOutcome, WriteStatus } from '../../schemas/run.ts'
+import type { Queryable } from '../database.ts'
+
+/** What an executor needs at apply time and computed at plan time. */
+export interface StoredPlan {
+  target: string
+  arguments: JsonValue
+  preconditions: JsonValue
+  definitionSha256: string | null
+}
+
+export interface WritebackRow {
+  writeback_id: string
+  organization: string
+  run_id: string
+  run_workflow_id: string
+  delivery_id: string
+  automation: string
+  revision: number
+  path: string
+  connection: string
+  operation: string
+  executor: string
+  digest: string
+  idempotency_key: string
+  requester: Requester
+  plan: StoredPlan
+  requirement: Requirement | null
+  preview: Preview
+  state: 'planned' | 'sending' | WriteStatus
+  attempt: number
+  /** ISO 8601. */
+  deadline_at: string | null
+  outcome: WriteOutcome | null
+  created_at: string
+}
+
+export interface CallContextRow {
+  connection: { number: number; body: Extract<Manifest, { kind: 'Connection' }> } | null
+  policies: { number: number; body: Extract<Manifest, { kind: 'Policy' }> }[]
+  writeback: WritebackRow | null
+}
+
+/** All that the door needs to judge a call, in one statement: the connection and the policies of this moment, the ledger. */
+export async function loadCallContext(
+  db: Queryable,
+  params: { organization: string; connection: string; writebackId: string },
+): Promise<CallContextRow> {
+  const { rows } = await db.query<CallContextRow>(
+    `select
+       (select jsonb_build_object('number', r.number, 'body', r.body) from manifests m
+          join revisions r using (organization, kind, name)
+          where m.organization = $1 and m.kind = 'Connection' and m.name = $2 and r.number = m.head) as connection,
+       (select coalesce(jsonb_agg(jsonb_build_object('number', r.number, 'body', r.body) order by m.name), '[]')
+          from manifests m join revisions r using (organization, kind, name)
+          where m.organization = $1 and m.kind = 'Policy' and r.number = m.head) as policies,
+       (select to_jsonb(w) from writebacks w where w.organization = $1 and w.writeback_id = $3) as writeback`,
+    [params.organization, params.connection, params.writebackId],
+  )
+  const [row] = rows
+  if (!row) throw new Error('no row came back for call context')
+  return row
+}
+
+export interface NewWriteback {
+  organization: string
+  origin: Origin
+  runWorkflowId: string
+  connection: string
+  operation: string
+  executor: string
+  digest: string
+  idempotencyKey: string
+  requester: Requester
+  plan: StoredPlan
+  requirement: Requirement | null
+  preview: Preview
+}
+
+/** Plans the write. Planning it twice leaves the first plan standing: people may have seen it already. */
+export async function insertPlannedWriteback(db: Queryable, row: NewWriteback): Promise<void> {
+  const { origin } = row
+  await db.query(
+    `insert into writebacks (writeback_id, organization, run_id, run_workflow_id, delivery_id, automation, revision, path,
+       connection, operation, executor, digest, idempotency_key, requester, plan, requirement, preview, state)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::jsonb, $15::jsonb, $16::jsonb, $17::jsonb, 'planned')
+     on conflict (writeback_id) do nothing`,
+    [
+      origin.writebackId,
+      row.organization,
+      origin.runId,
+      row.runWorkflowId,
+      origin.deliveryId,
+      origin.automation,
+      origin.revision,
+      origin.path,
+      row.connection,
+      row.operation,
+      row.executor,
+      row.digest,
+      row.idempotencyKey,
+      JSON.stringify(row.requester),
+      JSON.stringify(row.plan),
+      row.requirement && JSON.stringify(row.requirement),
+      JSON.stringify(row.preview),
+    ],
+  )
+}
+
+/** Keeps what people are now asked for, when a policy asks for something else than before. */
+export async function updateRequirement(
+  db: Queryable,
+  params: { writebackId: string; requirement: Requirement },
+): Promise<void> {
+  await db.query(
+    `update writebacks set requirement = $2::jsonb, updated_at = app_now() where writeback_id = $1`,
+    [params.writebackId, JSON.stringify(params.requirement)],
+  )
+}
+
+/**
+ * Claims the right to send: the number of this attempt, or null if another attempt has it. `seenAttempt` is the one
+ * this caller has read; past its deadline it may be taken over.
+ */
+export async function claimSending(
+  db: Queryable,
+  params: { writebackId: string; seenAttempt: number; timeoutMs: number },
+): Promise<{ attempt: number; deadline_at: Date } | null> {
+  const { rows } = await db.query<{ attempt: number; deadline_at: Date }>(
+    `update writebacks set state = 'sending', attempt = attempt + 1, updated_at = app_now(),
+       deadline_at = app_now() + $3::bigint * interval '1 millisecond'
+     where writeback_id = $1 and attempt = $2 and (state = 'planned' or (state = 'sending' and deadline_at < app_now()))
+     returning attempt, deadline_at`,
+    [params.writebackId, params.seenAttempt, params.timeoutMs],
+  )
+  return rows[0] ?? null
+}
+
+/** Only for an attempt that surely did not reach the target. */
+export async function releaseSending(
+  db: Queryable,
+  params: { writebackId: string; attempt: number },
+): Promise<void> {
+  await db.query(
+    `update writebacks set state = 'planned', deadline_at = null, updated_at = app_now()
+     where writeback_id = $1 and state = 'sending' and attempt = $2`,
+    [params.writebackId, params.attempt],
+  )
+}
+
+/** Closes the row with its outcome. False: it was not in the state expected, and nothing was written. */
+export async function closeWriteback(
+  tx: Queryable,
+  params:
+    { outcome: WriteOutcome; from: 'planned' } | { outcome: WriteOutcome; from: 'sending'; attempt: number },
+): Promise<boolean> {
+  const { rowCount } = await tx.query(
+    `update writebacks set state = $2, outcome = $3::jsonb, deadline_at = null, updated_at = app_now()
+     where writeback_id = $1 and state = $4 and ($5::integer is null or attempt = $5)`,
+    [
+      params.outcome.writebackId,
+      params.outcome.status,
+      JSON.stringify(params.outcome),
+      params.from,
+      params.from === 'sending' ? params.attempt : null,
+    ],
+  )
+  return rowCount === 1
+}
+
+export async function findWriteback(
+  db: Queryable,
+  params: { organization: string; writebackId: string },
+): Promise<WritebackRow | undefined> {
+  const { rows } = await db.query<{ row: WritebackRow }>(
+    `select to_jsonb(w) as row from writebacks w where organization = $1 and writeback_id = $2`,
+    [params.organization, params.writebackId],
+  )
+  return rows[0]?.row
+}
+
+export async function listWritebacks(
+  db: Queryable,
+  params: {
+    organization: string
+    runId?: string | undefined
+    limit: number
+    before?: { createdAt: string; id: string } | undefined
+  },
+): Promise<WritebackRow[]> {
+  const { rows } = await db.query<{ row: WritebackRow }>(
+    `select to_jsonb(w) as row from writebacks w
+     where organization = $1 and ($2::text is null or run_id = $2)
+       and ($3::timestamptz is null or (created_at, writeback_id) < ($3::timestamptz, $4::text))
+     order by created_at desc, writeback_id desc limit $5`,
+    [
+      params.organization,
+      params.runId ?? null,
+      params.before?.createdAt ?? null,
+      params.before?.id ?? null,
+      params.limit,
+    ],
+  )
+  return rows.map(({ row }) => row)
+}

@@ -1,0 +1,62 @@
+/**
+ * DSSE envelopes (Dead Simple Signing Envelope v1) with Ed25519. The signature covers the payload's type and bytes,
+ * so an envelope cannot be passed off as another kind of document.
+ */
+import { sign, verify, type KeyObject } from 'node:crypto'
+import type { Envelope } from '../schemas/run.ts'
+
+export interface SigningKey {
+  keyId: string
+  privateKey: KeyObject
+}
+
+/** `purpose` keeps a worker's key from signing decisions and the API's key from signing outcomes. */
+export interface TrustedKey {
+  keyId: string
+  purpose: 'decision' | 'receipt'
+  publicKey: KeyObject
+}
+
+export function signEnvelope(payloadType: string, document: unknown, key: SigningKey): Envelope {
+  const payload = Buffer.from(JSON.stringify(document), 'utf8')
+  const signature = sign(null, preAuthenticationEncoding(payloadType, payload), key.privateKey)
+  return {
+    payloadType,
+    payload: payload.toString('base64'),
+    signatures: [{ keyid: key.keyId, sig: signature.toString('base64') }],
+  }
+}
+
+/**
+ * The document inside, if one of the trusted keys of that purpose signed it; else null. A broken envelope is not an
+ * error: whoever sends one is told that it is not verified, like anybody with a wrong signature.
+ */
+export function openEnvelope(
+  envelope: Envelope,
+  expected: { payloadType: string; purpose: TrustedKey['purpose'] },
+  keys: readonly TrustedKey[],
+): { document: unknown; keyId: string } | null {
+  if (envelope.payloadType !== expected.payloadType) return null
+  const payload = Buffer.from(envelope.payload, 'base64')
+  const message = preAuthenticationEncoding(envelope.payloadType, payload)
+  for (const { keyid, sig } of envelope.signatures) {
+    const key = keys.find((candidate) => candidate.keyId === keyid && candidate.purpose === expected.purpose)
+    if (key && verify(null, message, key.publicKey, Buffer.from(sig, 'base64'))) {
+      return { document: parseJson(payload), keyId: key.keyId }
+    }
+  }
+  return null
+}
+
+function preAuthenticationEncoding(payloadType: string, payload: Buffer): Buffer {
+  const head = `DSSEv1 ${Buffer.byteLength(payloadType)} ${payloadType} ${payload.length} `
+  return Buffer.concat([Buffer.from(head, 'utf8'), payload])
+}
+
+function parseJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'))
+  } catch {
+    return null
+  }
+}

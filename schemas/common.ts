@@ -1,0 +1,44 @@
+import { z } from 'zod'
+
+/** Names of people's own making: organizations, connections, automations, steps. Safe in ids, URLs and expressions. */
+export const NameSchema = z
+  .string()
+  .regex(
+    /^[a-z][a-z0-9_-]{0,62}$/,
+    'must be lower case, start with a letter, and have at most 63 of a-z 0-9 _ -',
+  )
+
+/** Step names are also names in expressions (`steps.invoice.output`), where a dash would mean minus. */
+export const StepNameSchema = z
+  .string()
+  .regex(
+    /^[a-z][a-z0-9_]{0,62}$/,
+    'must be lower case, start with a letter, and have at most 63 of a-z 0-9 _',
+  )
+
+export const RoleSchema = z
+  .string()
+  .regex(/^[a-z][a-z0-9_:.-]{0,62}$/, 'must be lower case with at most 63 characters')
+
+/** `alice@example.org`, `connection/billing`: who acts, as the organization knows them. */
+export const PrincipalIdSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9@._/+-]{0,126}$/, 'must be a plain id or address')
+
+const DURATION = /^(\d+)(ms|s|m|h|d)$/
+const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+
+/** `30s`, `5m`, `24h`, `7d`. */
+export const DurationSchema = z
+  .string()
+  .regex(DURATION, 'must be a number with a unit: 500ms, 30s, 5m, 24h, 7d')
+
+/** Milliseconds of a text that `DurationSchema` has accepted. */
+export function durationMs(text: string): number {
+  const [, amount = '0', unit = 'ms'] = DURATION.exec(text) ?? []
+  return Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS]
+}
+
+export const JsonObjectSchema = z.record(z.string(), z.json())
+
+export const SHA256_HEX = /^[0-9a-f]{64}$/

@@ -1,0 +1,193 @@
+/** Manifests: the versioned configuration documents that people write, as YAML or JSON. */
+import { z } from 'zod'
+import {
+  DurationSchema,
+  JsonObjectSchema,
+  NameSchema,
+  PrincipalIdSchema,
+  RoleSchema,
+  StepNameSchema,
+} from './common.ts'
+
+const SEMVER = /^\d+\.\d+\.\d+$/
+const ExpressionSchema = z.string().min(1).max(4_000)
+
+const ToolSettingsSchema = z.strictObject({
+  /** The operator's word on what the tool does; it beats the server's annotations. */
+  class: z.enum(['read', 'write']).optional(),
+  /** Whether a second sending with the same key is harmless: what happens when nobody knows if a write arrived. */
+  resend: z.enum(['safe', 'never']).optional(),
+})
+
+const McpHttpConnectionSchema = z.strictObject({
+  type: z.literal('mcp'),
+  transport: z.literal('http'),
+  url: z.url({ protocol: /^https?$/ }),
+  /** Values may hold `${secret:NAME}`, resolved on the worker. */
+  headers: z.record(z.string(), z.string()).default({}),
+  /** Loopback and private networks are refused unless the operator says otherwise. */
+  allow_private_addresses: z.boolean().default(false),
+  /** Believe the server's own annotations (`readOnlyHint`) on what its tools do. */
+  trusted: z.boolean().default(false),
+  tools: z.record(z.string(), ToolSettingsSchema).default({}),
+  timeout: DurationSchema.default('60s'),
+})
+
+const McpStdioConnectionSchema = z.strictObject({
+  type: z.literal('mcp'),
+  transport: z.literal('stdio'),
+  /** An entry of the worker-local command file: a manifest can never name a program. */
+  command: NameSchema,
+  trusted: z.boolean().default(false),
+  tools: z.record(z.string(), ToolSettingsSchema).default({}),
+  timeout: DurationSchema.default('60s'),
+})
+
+const IdentifierSchema = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/, 'must be a plain SQL identifier')
+
+const TableSchema = z.strictObject({
+  schema: IdentifierSchema.default('public'),
+  primary_key: z.array(IdentifierSchema).min(1).max(8),
+  /** Column that changes with every change of a row; a write is refused if it moved since it was planned. */
+  version: IdentifierSchema.optional(),
+  /** Only these columns can ever be written. */
+  writable: z.array(IdentifierSchema).min(1),
+  /** Columns whose values never leave the worker: previews, receipts and logs show `[redacted]`. */
+  redact: z.array(IdentifierSchema).default([]),
+})
+
+const PostgresConnectionSchema = z.strictObject({
+  type: z.literal('postgres'),
+  /** Usually `${secret:NAME}`. */
+  url: z.string().min(1),
+  /** Every statement is confined to rows in which this column has this value: the tenant. */
+  scope: z.strictObject({ column: IdentifierSchema, value: z.string() }).optional(),
+  tables: z.record(IdentifierSchema, TableSchema),
+  timeout: DurationSchema.default('10s'),
+})
+
+export const ConnectionSpecSchema = z.union([
+  z.discriminatedUnion('transport', [McpHttpConnectionSchema, McpStdioConnectionSchema]),
+  PostgresConnectionSchema,
+])
+
+const step = { name: StepNameSchema, if: ExpressionSchema.optional() }
+const TimeoutSchema = DurationSchema.default('1h')
+
+export const ToolCallStepSchema = z.strictObject({
+  ...step,
+  tool_call: z.strictObject({
+    connection: NameSchema,
+    tool: z.string().min(1).max(128),
+    arguments: JsonObjectSchema.default({}),
+    /** A step may only raise the class: say that a call is a write though its server does not. */
+    class: z.literal('write').optional(),
+  }),
+  timeout: TimeoutSchema,
+})
+
+export const SqlUpdateSchema = z.strictObject({
+  table: IdentifierSchema,
+  key: JsonObjectSchema,
+  /** Column values that the row must still have, besides the table's version column. */
+  guard: JsonObjectSchema.default({}),
+  set: JsonObjectSchema,
+})
+
+export const WritebackStepSchema = z.strictObject({
+  ...step,
+  writeback: z.strictObject({ connection: NameSchema, update: SqlUpdateSchema }),
+  timeout: TimeoutSchema,
+})
+
+export const ReturnStepSchema = z.strictObject({ ...step, return: z.json() })
+
+export const StepSchema = z.union([ToolCallStepSchema, WritebackStepSchema, ReturnStepSchema])
+
+export const EventTriggerSchema = z.strictObject({
+  type: z.literal('event'),
+  connection: NameSchema,
+  event: z.string().min(1).max(128),
+  filter: ExpressionSchema.optional(),
+  /** Gives the identity of an event: one that comes twice starts one run. */
+  dedupe: ExpressionSchema.optional(),
+  input: JsonObjectSchema.default({}),
+})
+
+export const AutomationSpecSchema = z.strictObject({
+  description: z.string().max(2_000).optional(),
+  triggers: z.array(EventTriggerSchema).max(20).default([]),
+  /** JSON Schema of the input; without it anything goes. */
+  input: JsonObjectSchema.optional(),
+  steps: z.array(StepSchema).min(1).max(200),
+})
+
+const GlobSchema = z.string().min(1).max(128)
+
+export const StageSchema = z
+  .strictObject({
+    roles: z.array(RoleSchema).default([]),
+    people: z.array(PrincipalIdSchema).default([]),
+    quorum: z.int().min(1).max(10).default(1),
+  })
+  .refine((stage) => stage.roles.length + stage.people.length > 0, 'must name a role or a person')
+
+export const RequireSchema = z.strictObject({
+  stages: z.array(StageSchema).min(1).max(5),
+  any_reject_ends: z.boolean().default(true),
+  self_approval: z.boolean().default(false),
+  /** `verified` refuses decisions of a deployment that takes people at their word. */
+  identity: z.enum(['any', 'verified']).default('any'),
+  expires_after: DurationSchema.default('72h'),
+  valid_for: DurationSchema.default('1h'),
+})
+
+export const RuleSchema = z
+  .strictObject({
+    name: NameSchema,
+    match: z
+      .strictObject({
+        connection: GlobSchema.optional(),
+        operation: GlobSchema.optional(),
+        executor: GlobSchema.optional(),
+        automation: GlobSchema.optional(),
+        class: z.enum(['read', 'write']).optional(),
+        when: ExpressionSchema.optional(),
+      })
+      .default({}),
+    allow: z.literal(true).optional(),
+    deny: z.literal(true).optional(),
+    require: RequireSchema.optional(),
+  })
+  .refine(
+    (rule) => [rule.allow, rule.deny, rule.require].filter((effect) => effect !== undefined).length === 1,
+    {
+      message: 'must say exactly one of allow, deny, require',
+    },
+  )
+
+export const PolicySpecSchema = z.strictObject({ rules: z.array(RuleSchema).min(1).max(200) })
+
+const head = {
+  name: NameSchema,
+  version: z.string().regex(SEMVER, 'must be major.minor.patch').default('1.0.0'),
+}
+
+export const ManifestSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('Connection'), ...head, spec: ConnectionSpecSchema }),
+  z.strictObject({ kind: z.literal('Automation'), ...head, spec: AutomationSpecSchema }),
+  z.strictObject({ kind: z.literal('Policy'), ...head, spec: PolicySpecSchema }),
+])
+
+export type Manifest = z.infer<typeof ManifestSchema>
+export type ManifestKind = Manifest['kind']
+export type ConnectionSpec = z.infer<typeof ConnectionSpecSchema>
+export type McpConnectionSpec = Extract<ConnectionSpec, { type: 'mcp' }>
+export type PostgresConnectionSpec = Extract<ConnectionSpec, { type: 'postgres' }>
+export type TableSpec = PostgresConnectionSpec['tables'][string]
+export type AutomationSpec = z.infer<typeof AutomationSpecSchema>
+export type StepManifest = z.infer<typeof StepSchema>
+export type EventTrigger = z.infer<typeof EventTriggerSchema>
+export type PolicySpec = z.infer<typeof PolicySpecSchema>
+export type Rule = z.infer<typeof RuleSchema>
+export type SqlUpdate = z.infer<typeof SqlUpdateSchema>

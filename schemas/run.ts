@@ -1,0 +1,208 @@
+/**
+ * What travels between the API, the workflows and the activities, as types. Workflow code imports them with
+ * `import type`; nothing here exists at run time. Where a value is trusted, the activity says how it verified it.
+ */
+import type { JsonObject, JsonValue } from '../lib/json.ts'
+import type { ErrorCode } from './errors.ts'
+
+/** One node of a plan. Expressions are CEL; strings inside `arguments` and `value` may hold `${{ … }}`. */
+export type PlanStep =
+  | { type: 'call' | 'writeback'; name: string; if?: string; timeoutMs: number; call: PlannedCall }
+  | { type: 'return'; name: string; if?: string; value: JsonValue }
+
+/** `operation` is the tool's name for an MCP server, the kind of statement for a database. */
+export interface PlannedCall {
+  connection: string
+  operation: string
+  arguments: JsonObject
+  raisedToWrite: boolean
+}
+
+/** What an automation revision compiles to: enough to run it without asking anybody. */
+export interface Plan {
+  automation: string
+  revision: number
+  steps: PlanStep[]
+}
+
+export type PrincipalKind = 'person' | 'service' | 'agent'
+
+/** Who asked for a run, and on whose behalf, nearest first. */
+export interface Requester {
+  principal: string
+  kind: PrincipalKind
+  onBehalfOf: string[]
+}
+
+export interface RunInput {
+  organization: string
+  runId: string
+  deliveryId: string
+  plan: Plan
+  input: JsonValue
+  /** Whether the namespace has our search attributes; starting with an unregistered one would fail. */
+  searchAttributes: boolean
+}
+
+/** Where a call comes from. The door believes none of it: it looks the delivery and the revision up. */
+export interface Origin {
+  deliveryId: string
+  runId: string
+  automation: string
+  revision: number
+  path: string
+  writebackId: string
+}
+
+export interface Call {
+  organization: string
+  connection: string
+  operation: string
+  arguments: JsonObject
+  raisedToWrite: boolean
+  /** For the whole step, all attempts together; waiting for people does not count. */
+  timeoutMs: number
+  origin: Origin
+}
+
+export interface Stage {
+  roles: string[]
+  people: string[]
+  quorum: number
+}
+
+/** What a policy rule asks for before a write may be applied. */
+export interface Requirement {
+  policy: string
+  rule: string
+  stages: Stage[]
+  anyRejectEnds: boolean
+  selfApproval: boolean
+  identity: 'any' | 'verified'
+  expiresAfterMs: number
+  validForMs: number
+}
+
+export interface FieldChange {
+  field: string
+  before: JsonValue
+  after: JsonValue
+}
+
+/** What a write will do, as people see it: redacted, bounded. */
+export interface Preview {
+  executor: string
+  connection: string
+  operation: string
+  target: string
+  changes: FieldChange[]
+  /** How the target is kept from changing between looking and writing. */
+  guard: 'atomic' | 'checked' | 'none'
+}
+
+export interface ReceiptRef {
+  id: string
+  seq: number
+  sha256: string
+}
+
+export type WriteStatus =
+  | 'applied'
+  | 'already_applied'
+  | 'conflict'
+  | 'failed'
+  | 'unknown'
+  | 'refused'
+  | 'rejected'
+  | 'expired'
+  | 'withdrawn'
+
+export interface WriteOutcome {
+  kind: 'write'
+  status: WriteStatus
+  writebackId: string
+  output: JsonValue
+  code?: ErrorCode
+  message?: string
+  receipt: ReceiptRef
+}
+
+export interface ReadOutcome {
+  kind: 'read'
+  output: JsonValue
+}
+
+export interface PendingWrite {
+  writebackId: string
+  digest: string
+  requirement: Requirement
+  requester: Requester
+  preview: Preview
+}
+
+export type PerformResult =
+  { kind: 'done'; outcome: ReadOutcome | WriteOutcome } | { kind: 'needs_approval'; pending: PendingWrite }
+
+export interface WritebackInput {
+  call: Call
+  runWorkflowId: string
+  /** What the door has already said, when the run asked it first. */
+  pending?: PendingWrite
+  searchAttributes: boolean
+}
+
+export interface ApprovalInput {
+  organization: string
+  ask: number
+  automation: string
+  runId: string
+  pending: PendingWrite
+}
+
+export type Verdict = 'approve' | 'reject'
+
+/** A DSSE envelope: `payload` is base64, `sig` base64 over the pre-authentication encoding. */
+export interface Envelope {
+  payloadType: string
+  payload: string
+  signatures: { keyid: string; sig: string }[]
+}
+
+/** What a raw signal or an update carries: a signed ticket, or, where the deployment allows it, somebody's word. */
+export interface DecisionMessage {
+  verdict: Verdict
+  ticket?: Envelope
+  asserted?: { by: string; digest?: string; comment?: string }
+}
+
+/** A decision whose signature and principal an activity has verified. */
+export interface Vote {
+  decisionId: string
+  digest: string
+  verdict: Verdict
+  principal: string
+  kind: PrincipalKind
+  /** As they are now, not as the ticket says. */
+  roles: string[]
+  method: string
+  channel: string
+  at: string
+  comment: string
+}
+
+export type ResolvedDecision =
+  { kind: 'vote'; vote: Vote; envelope: Envelope } | { kind: 'refused'; code: ErrorCode; message: string }
+
+export interface ApprovalResult {
+  state: 'approved' | 'rejected' | 'expired' | 'withdrawn'
+  decisions: Envelope[]
+  reason: string
+}
+
+/** The answer to whoever decided. */
+export interface DecisionAnswer {
+  accepted: boolean
+  state: 'waiting' | 'approved' | 'rejected' | 'expired' | 'withdrawn'
+  code?: ErrorCode
+  message: string
+}
