@@ -17,6 +17,8 @@ const ToolSettingsSchema = z.strictObject({
   class: z.enum(['read', 'write']).optional(),
   /** Whether a second sending with the same key is harmless: what happens when nobody knows if a write arrived. */
   resend: z.enum(['safe', 'never']).optional(),
+  /** The argument into which the write's key goes, for a tool that recognises a repeated call by it. */
+  key_argument: z.string().min(1).max(128).optional(),
 })
 
 const McpHttpConnectionSchema = z.strictObject({

@@ -10,6 +10,7 @@ export const WORKFLOW_TYPES = {
   automation: 'automationWorkflow',
   writeback: 'writebackWorkflow',
   approval: 'approvalWorkflow',
+  inspectConnection: 'inspectConnectionWorkflow',
 } as const
 
 /** Wire names of signals, queries and updates. */
@@ -48,14 +49,13 @@ export function writebackWorkflowId(params: { organization: string; writebackId:
   return `writeback/${idPart(params.organization)}/${params.writebackId}`
 }
 
-/** `ask` counts how often the same writeback was put before people: 1, then 2 if a policy was tightened meanwhile. */
-export function approvalWorkflowId(params: {
-  organization: string
-  writebackId: string
-  ask: number
-}): string {
-  const again = params.ask > 1 ? `/ask${params.ask}` : ''
-  return `approval/${idPart(params.organization)}/${params.writebackId}${again}`
+/** The public id of an approval. `ask` counts how often the same write was put before people, from 1. */
+export function approvalIdOf(params: { writebackId: string; ask: number }): string {
+  return params.ask > 1 ? `${params.writebackId}/ask${params.ask}` : params.writebackId
+}
+
+export function approvalWorkflowId(params: { organization: string; approvalId: string }): string {
+  return `approval/${idPart(params.organization)}/${params.approvalId}`
 }
 
 /**

@@ -141,19 +141,24 @@ export interface PendingWrite {
 }
 
 export type PerformResult =
-  { kind: 'done'; outcome: ReadOutcome | WriteOutcome } | { kind: 'needs_approval'; pending: PendingWrite }
+  | { kind: 'done'; outcome: ReadOutcome | WriteOutcome }
+  /** `kept`: decisions that count already, when a policy asks for more than people were asked for before. */
+  | { kind: 'needs_approval'; pending: PendingWrite; kept: DecisionMessage[] }
 
 export interface WritebackInput {
   call: Call
-  runWorkflowId: string
   /** What the door has already said, when the run asked it first. */
-  pending?: PendingWrite
+  asked?: Extract<PerformResult, { kind: 'needs_approval' }>
   searchAttributes: boolean
 }
 
 export interface ApprovalInput {
   organization: string
+  approvalId: string
+  /** How often this write was put before people, this time included. */
   ask: number
+  /** Decisions of the earlier ask that still count. */
+  kept: DecisionMessage[]
   automation: string
   runId: string
   pending: PendingWrite

@@ -138,3 +138,27 @@ export async function listDecisions(
   )
   return rows.map((row) => row.envelope)
 }
+
+/** Where an approval stands in `listApprovals`, to the microsecond: a Date would lose what tells neighbours apart. */
+export async function findApprovalPosition(
+  db: Queryable,
+  params: { organization: string; approvalId: string },
+): Promise<{ createdAt: string; id: string } | undefined> {
+  const { rows } = await db.query<{ createdAt: string; id: string }>(
+    `select to_jsonb(created_at) #>> '{}' as "createdAt", approval_id as id from approvals
+     where organization = $1 and approval_id = $2`,
+    [params.organization, params.approvalId],
+  )
+  return rows[0]
+}
+
+export async function findDecision(
+  db: Queryable,
+  params: { organization: string; decisionId: string },
+): Promise<{ verdict: Verdict } | undefined> {
+  const { rows } = await db.query<{ verdict: Verdict }>(
+    `select verdict from decisions where organization = $1 and decision_id = $2`,
+    [params.organization, params.decisionId],
+  )
+  return rows[0]
+}

@@ -112,3 +112,58 @@ export async function loadOrigin(
   )
   return rows[0]
 }
+
+export async function findDeliveryByKey(
+  db: Queryable,
+  params: { organization: string; source: string; dedupeKey: string },
+): Promise<DeliveryRow | undefined> {
+  const { rows } = await db.query<DeliveryRow>(
+    `select ${COLUMNS} from deliveries where organization = $1 and source = $2 and dedupe_key = $3`,
+    [params.organization, params.source, params.dedupeKey],
+  )
+  return rows[0]
+}
+
+export interface RunRow {
+  run_id: string
+  workflow_id: string
+  automation: string
+  revision: number
+  delivery_id: string
+  source: string
+  state: DeliveryRow['state']
+  /** ISO 8601 with microseconds: exact, unlike a Date, so that a page ends where the next one starts. */
+  received_at: string
+  /** Place of the run within its delivery, from 1. */
+  ordinal: number
+}
+
+/** Newest first. */
+export async function listRuns(
+  db: Queryable,
+  params: {
+    organization: string
+    automation?: string | undefined
+    limit: number
+    before?: { receivedAt: string; deliveryId: string; ordinal: number } | undefined
+  },
+): Promise<RunRow[]> {
+  const { rows } = await db.query<RunRow>(
+    `select run ->> 'runId' as run_id, run ->> 'workflowId' as workflow_id, run ->> 'automation' as automation,
+       (run ->> 'revision')::integer as revision, d.id as delivery_id, d.source, d.state,
+       to_jsonb(d.received_at) #>> '{}' as received_at, ordinal::integer as ordinal
+     from deliveries d, jsonb_array_elements(d.runs) with ordinality as r(run, ordinal)
+     where d.organization = $1 and ($2::text is null or run ->> 'automation' = $2)
+       and ($3::timestamptz is null or (d.received_at, d.id, ordinal) < ($3::timestamptz, $4::text, $5::bigint))
+     order by d.received_at desc, d.id desc, ordinal desc limit $6`,
+    [
+      params.organization,
+      params.automation ?? null,
+      params.before?.receivedAt ?? null,
+      params.before?.deliveryId ?? null,
+      params.before?.ordinal ?? null,
+      params.limit,
+    ],
+  )
+  return rows
+}

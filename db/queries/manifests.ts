@@ -103,3 +103,16 @@ export async function listAutomationsForEvent(
   )
   return rows
 }
+
+/** One revision, whatever the head is now. */
+export async function findRevision(
+  db: Queryable,
+  params: { organization: string; kind: ManifestKind; name: string; number: number },
+): Promise<RevisionRow | undefined> {
+  const { rows } = await db.query<RevisionRow>(
+    `select ${REVISION_COLUMNS} from revisions r
+     where r.organization = $1 and r.kind = $2 and r.name = $3 and r.number = $4`,
+    [params.organization, params.kind, params.name, params.number],
+  )
+  return rows[0]
+}

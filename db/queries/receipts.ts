@@ -64,3 +64,15 @@ export async function listReceipts(
   )
   return rows
 }
+
+/** What the last receipt of the run is said to be; undefined if the run has none. */
+export async function findChainHead(
+  db: Queryable,
+  runId: string,
+): Promise<{ seq: number; sha256: string } | undefined> {
+  const { rows } = await db.query<{ seq: number; sha256: string }>(
+    `select seq, sha256 from receipt_chains where run_id = $1 and sha256 is not null`,
+    [runId],
+  )
+  return rows[0]
+}

@@ -39,6 +39,8 @@ export interface WritebackRow {
   deadline_at: string | null
   outcome: WriteOutcome | null
   created_at: string
+  /** While `sending`: when this attempt was claimed. */
+  updated_at: string
 }
 
 export interface CallContextRow {

@@ -1,0 +1,203 @@
+/**
+ * What an approval workflow needs of the outside: the ledger's word on what is to be approved, who a message is from,
+ * and the records of what was decided. All of it may be repeated; nothing of it is a write to somebody else's system.
+ */
+import { inTransaction } from '../db/database.ts'
+import { insertApproval, insertDecision, updateApproval, type ApprovalRow } from '../db/queries/approvals.ts'
+import { listCandidates, loadPrincipals } from '../db/queries/principals.ts'
+import { sha256Hex } from '../lib/canonical-json.ts'
+import { signEnvelope } from '../lib/dsse.ts'
+import { ineligibility } from '../lib/quorum.ts'
+import { DECISION_PAYLOAD_TYPE, EnvelopeSchema, type Decision } from '../schemas/decision.ts'
+import { CodedError, type ErrorCode } from '../schemas/errors.ts'
+import type {
+  DecisionMessage,
+  Envelope,
+  PendingWrite,
+  Requirement,
+  Requester,
+  ResolvedDecision,
+  Vote,
+} from '../schemas/run.ts'
+import { openDecision, toVote } from './decisions.ts'
+import { requireWriteback } from './ledger.ts'
+import type { DoorDeps } from './door.ts'
+import { issueReceipt } from './receipts.ts'
+
+export interface ApprovalKey {
+  organization: string
+  approvalId: string
+  writebackId: string
+}
+
+export interface OpenedApproval {
+  /** From the ledger: whoever can start workflows can hand this one anything. */
+  pending: PendingWrite
+  /** Whether this deployment takes people at their word. */
+  identity: 'verified' | 'asserted'
+}
+
+/** Puts the approval into the inbox. Throws UNKNOWN_ORIGIN, NO_ELIGIBLE_APPROVER. */
+export async function openApproval(
+  deps: DoorDeps,
+  params: ApprovalKey & { digest: string; workflowId: string; expiresAt: string },
+): Promise<OpenedApproval> {
+  const { organization, approvalId, writebackId } = params
+  const row = await requireWriteback(deps, organization, writebackId)
+  if (row.digest !== params.digest || !row.requirement) {
+    throw new CodedError(
+      'UNKNOWN_ORIGIN',
+      `${writebackId} is not waiting for approval of ${params.digest.slice(0, 12)}`,
+    )
+  }
+  const { digest, requirement, requester, preview } = row
+  await assertSomebodyCanApprove(deps, organization, requirement, requester)
+  await insertApproval(deps.database, {
+    approval_id: approvalId,
+    organization,
+    writeback_id: writebackId,
+    workflow_id: params.workflowId,
+    run_id: row.run_id,
+    automation: row.automation,
+    digest,
+    requirement,
+    requester,
+    preview,
+    expires_at: params.expiresAt,
+  })
+  return { pending: { writebackId, digest, requirement, requester, preview }, identity: deps.trust.identity }
+}
+
+async function assertSomebodyCanApprove(
+  deps: DoorDeps,
+  organization: string,
+  requirement: Requirement,
+  requester: Requester,
+): Promise<void> {
+  const method = deps.trust.identity === 'asserted' ? 'asserted' : 'api_key'
+  for (const stage of requirement.stages) {
+    const candidates = await listCandidates(deps.database, {
+      organization,
+      roles: stage.roles,
+      people: stage.people,
+    })
+    const alone = { ...requirement, stages: [stage], identity: 'any' as const }
+    const able = candidates.filter(
+      (person) => ineligibility(alone, requester, { ...person, principal: person.id, method }) === null,
+    )
+    if (able.length < stage.quorum) {
+      const wanted = [...stage.roles, ...stage.people].join(', ')
+      throw new CodedError(
+        'NO_ELIGIBLE_APPROVER',
+        `${stage.quorum} needed of ${wanted}, besides the requester; there are ${able.length}`,
+      )
+    }
+  }
+}
+
+/** `position`: which message of its workflow this is, so that a repeated look gives the same decision its same id. */
+export async function resolveDecision(
+  deps: DoorDeps,
+  params: ApprovalKey & { digest: string; message: DecisionMessage; position: number },
+): Promise<ResolvedDecision> {
+  const { message } = params
+  if (message.ticket) return resolveTicket(deps, params, message.ticket)
+  if (message.asserted && deps.trust.identity === 'asserted')
+    return resolveAsserted(deps, params, message.asserted)
+  return refused('UNVERIFIED', 'a decision needs a signed ticket: countersign approve … --ticket prints one')
+}
+
+async function resolveTicket(
+  deps: DoorDeps,
+  params: ApprovalKey & { message: DecisionMessage },
+  ticket: Envelope,
+): Promise<ResolvedDecision> {
+  const envelope = EnvelopeSchema.safeParse(ticket)
+  const decision = envelope.success ? openDecision(envelope.data, deps.trust) : null
+  if (!envelope.success || !decision)
+    return refused('UNVERIFIED', 'no door of this deployment signed this ticket')
+  if (decision.organization !== params.organization || decision.writebackId !== params.writebackId) {
+    return refused('STALE_DIGEST', `the ticket is about ${decision.writebackId}`)
+  }
+  if (decision.verdict !== params.message.verdict) {
+    return refused('UNVERIFIED', `the ticket says ${decision.verdict}, the message ${params.message.verdict}`)
+  }
+  return asVote(deps, decision, envelope.data)
+}
+
+/** Somebody's word, signed by the worker as just that; any policy may still ask for more. */
+async function resolveAsserted(
+  deps: DoorDeps,
+  params: ApprovalKey & { digest: string; message: DecisionMessage; position: number },
+  asserted: NonNullable<DecisionMessage['asserted']>,
+): Promise<ResolvedDecision> {
+  const { organization, approvalId, writebackId, message, position } = params
+  const decision: Decision = {
+    decisionId: `dec_${sha256Hex(`${organization}/${approvalId}/${position}`).slice(0, 32)}`,
+    organization,
+    writebackId,
+    digest: asserted.digest ?? params.digest,
+    verdict: message.verdict,
+    principal: asserted.by,
+    roles: [],
+    method: 'asserted',
+    channel: 'signal',
+    at: new Date(deps.nowMs()).toISOString(),
+    comment: asserted.comment ?? '',
+  }
+  return asVote(deps, decision, signEnvelope(DECISION_PAYLOAD_TYPE, decision, deps.signingKey))
+}
+
+async function asVote(deps: DoorDeps, decision: Decision, envelope: Envelope): Promise<ResolvedDecision> {
+  const [person] = await loadPrincipals(deps.database, {
+    organization: decision.organization,
+    ids: [decision.principal],
+  })
+  if (!person) return refused('NOT_ELIGIBLE', `${decision.principal} is not known here`)
+  return { kind: 'vote', vote: toVote(decision, person), envelope }
+}
+
+/**
+ * Keeps a decision that counted, with its receipt, and shows it in the inbox. The envelope is verified once more: what
+ * is signed as a receipt here must be true.
+ */
+export async function recordDecision(
+  deps: DoorDeps,
+  params: ApprovalKey & { envelope: Envelope; votes: Vote[]; state: ApprovalRow['state'] },
+): Promise<void> {
+  const { organization, approvalId, writebackId, envelope } = params
+  const decision = openDecision(envelope, deps.trust)
+  if (!decision || decision.writebackId !== writebackId || decision.organization !== organization) {
+    throw new CodedError(
+      'UNVERIFIED',
+      `what was to be recorded for ${writebackId} is not a decision about it`,
+    )
+  }
+  const row = await requireWriteback(deps, organization, writebackId)
+  const { decisionId, principal, verdict, digest, method, channel, comment } = decision
+  await inTransaction(deps.database, async (tx) => {
+    await insertDecision(tx, { decisionId, organization, writebackId, principal, verdict, envelope })
+    const facts = { writebackId, principal, verdict, method, channel, comment, decision: envelope }
+    const content = {
+      organization,
+      runId: row.run_id,
+      kind: 'decision' as const,
+      subject: decisionId,
+      digest,
+      facts,
+    }
+    await issueReceipt(tx, content, deps.signingKey, deps.nowMs())
+    await updateApproval(tx, { approvalId, state: params.state, votes: params.votes })
+  })
+}
+
+export async function closeApproval(
+  deps: DoorDeps,
+  params: ApprovalKey & { votes: Vote[]; state: 'expired' | 'withdrawn' },
+): Promise<void> {
+  await updateApproval(deps.database, params)
+}
+
+function refused(code: ErrorCode, message: string): ResolvedDecision {
+  return { kind: 'refused', code, message }
+}

@@ -1,0 +1,71 @@
+/**
+ * Is this write authorised, now? Signatures are verified, principals and roles looked up, and the requirement is the
+ * one that policy asks for today. Recorded decisions count besides those handed in, so that nobody can leave a
+ * rejection out.
+ */
+import { listDecisions } from '../db/queries/approvals.ts'
+import { updateRequirement, type WritebackRow } from '../db/queries/writebacks.ts'
+import { canonicalJson } from '../lib/canonical-json.ts'
+import type { Judgement } from '../lib/quorum.ts'
+import type { Envelope, PerformResult, Requirement, Vote } from '../schemas/run.ts'
+import { standingJudgement, votesOf } from './decisions.ts'
+import { closePlanned } from './ledger.ts'
+import type { DoorDeps } from './door.ts'
+
+export interface AuthorisationFacts {
+  rule: string
+  decisions: string[]
+}
+
+export interface WriteJudgement {
+  judgement: Judgement
+  /** What counted, and what still counts if more is needed. */
+  counted: { vote: Vote; envelope: Envelope }[]
+  facts: AuthorisationFacts
+}
+
+/** For a write under way, the age of its approval is that at the moment when its attempt was claimed. */
+export async function judgeWrite(
+  deps: DoorDeps,
+  row: WritebackRow,
+  requirement: Requirement,
+  decisions: readonly Envelope[],
+): Promise<WriteJudgement> {
+  const about = { organization: row.organization, writebackId: row.writeback_id, digest: row.digest }
+  const recorded = await listDecisions(deps.database, about)
+  const cast = await votesOf(deps.database, deps.trust, about, [...recorded, ...decisions])
+  const atMs = row.state === 'sending' ? Date.parse(row.updated_at) : deps.nowMs()
+  const votes = cast.map(({ vote }) => vote)
+  const { judgement, counted } = standingJudgement(requirement, row.requester, votes, atMs)
+  const facts = {
+    rule: `${requirement.policy}/${requirement.rule}`,
+    decisions: counted.map(({ decisionId }) => decisionId),
+  }
+  return { judgement, counted: cast.filter(({ vote }) => counted.includes(vote)), facts }
+}
+
+export async function refuseRejected(
+  deps: DoorDeps,
+  row: WritebackRow,
+  judged: WriteJudgement,
+  by: Vote,
+): Promise<PerformResult> {
+  const message = `${by.principal} rejected it${by.comment ? `: ${by.comment}` : ''}`
+  const conclusion = { status: 'rejected' as const, code: 'REJECTED' as const, message, ...judged.facts }
+  return { kind: 'done', outcome: await closePlanned(deps, row, conclusion) }
+}
+
+/** Keeps in the ledger what people are asked for now, which may be more than before. */
+export async function askForApproval(
+  deps: DoorDeps,
+  row: WritebackRow,
+  requirement: Requirement,
+  judged: WriteJudgement,
+): Promise<PerformResult> {
+  if (!row.requirement || canonicalJson(row.requirement) !== canonicalJson(requirement)) {
+    await updateRequirement(deps.database, { writebackId: row.writeback_id, requirement })
+  }
+  const { writeback_id: writebackId, digest, requester, preview } = row
+  const kept = judged.counted.map(({ vote, envelope }) => ({ verdict: vote.verdict, ticket: envelope }))
+  return { kind: 'needs_approval', pending: { writebackId, digest, requirement, requester, preview }, kept }
+}

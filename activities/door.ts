@@ -1,0 +1,52 @@
+/** What everything behind the door shares: what it needs, one call on its way, and the digest of a write. */
+import type { Database } from '../db/database.ts'
+import { digestOf } from '../lib/canonical-json.ts'
+import type { SigningKey } from '../lib/dsse.ts'
+import type { Call, Preview } from '../schemas/run.ts'
+import type { Trust } from './decisions.ts'
+import type { Executor, Operation, Resolved } from './executors/executor.ts'
+import type { VerifiedOrigin } from './origin.ts'
+import type { Ruling } from './policy.ts'
+
+export interface DoorDeps {
+  database: Database
+  executors: { mcp: Executor; postgres: Executor }
+  trust: Trust
+  signingKey: SigningKey
+  nowMs: () => number
+}
+
+/** One call on its way through the door, with everything that was looked up for it. */
+export interface Passage {
+  call: Call
+  operation: Operation
+  executor: Executor
+  resolved: Resolved
+  origin: VerifiedOrigin
+  ruling: Ruling
+  timeoutMs: number
+  signal: AbortSignal
+}
+
+/** Everything that people see and approve, in one number. */
+export function digestOfWrite(
+  passage: Omit<Passage, 'ruling'>,
+  planned: { preconditions: unknown; preview: Preview },
+): string {
+  const { call, executor, resolved, origin } = passage
+  return digestOf({
+    organization: call.organization,
+    writebackId: call.origin.writebackId,
+    executor: executor.name,
+    target: resolved.target,
+    connection: call.connection,
+    operation: call.operation,
+    arguments: call.arguments,
+    preconditions: planned.preconditions,
+    preview: planned.preview,
+    definitionSha256: resolved.definitionSha256,
+    automation: call.origin.automation,
+    revision: call.origin.revision,
+    requester: origin.requester,
+  })
+}

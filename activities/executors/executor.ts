@@ -1,0 +1,75 @@
+/**
+ * What the door needs to know of a kind of target. One file per executor: it says what an operation is, plans a write,
+ * sends it, and says what may be done when nobody knows whether it arrived. Policy, ledger, approval and receipts are
+ * the door's and never an executor's.
+ */
+import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import type { ConnectionSpec } from '../../schemas/manifests.ts'
+import type { CodedError, ErrorCode } from '../../schemas/errors.ts'
+import type { FieldChange, Preview } from '../../schemas/run.ts'
+
+export interface Operation<Spec extends ConnectionSpec = ConnectionSpec> {
+  organization: string
+  connection: string
+  spec: Spec
+  operation: string
+  arguments: JsonObject
+}
+
+export interface Limits {
+  deadlineAtMs: number
+  signal: AbortSignal
+}
+
+/** What an operation is, found out without changing anything. */
+export interface Resolved {
+  class: 'read' | 'write'
+  /** Names the thing written to, for people: no customer data beyond its key. */
+  target: string
+  /** For policy expressions. */
+  facts: { target: JsonObject; patch: JsonObject }
+  /** Hash of the tool's definition as it is now; null where there is none. */
+  definitionSha256: string | null
+}
+
+export interface PlannedWrite {
+  changes: FieldChange[]
+  /** What must still be so when the write is applied; part of what people approve. */
+  preconditions: JsonObject
+  guard: Preview['guard']
+}
+
+export interface Sending extends Limits {
+  /** The same on every attempt; the target may recognise a repeated write by it. */
+  key: string
+  writebackId: string
+  digest: string
+  preconditions: JsonObject
+}
+
+/** `not_sent`: surely nothing happened. `lost`: it may have happened. */
+export type Answer =
+  | { kind: 'answered'; status: 'applied' | 'already_applied'; output: JsonValue }
+  | {
+      kind: 'answered'
+      status: 'conflict' | 'failed' | 'unknown'
+      code: ErrorCode
+      message: string
+      output: JsonValue
+    }
+  | { kind: 'not_sent'; error: CodedError }
+  | { kind: 'lost'; error: CodedError }
+
+export interface Executor {
+  readonly name: string
+  /** Throws INVALID_ARGUMENTS, TOOL_NOT_FOUND, or what keeps it from looking. */
+  resolve(operation: Operation, limits: Limits): Promise<Resolved>
+  /** Only for operations of class `read`. */
+  read(operation: Operation, limits: Limits): Promise<JsonValue>
+  /** Looks at the target as it is now. Throws WRITE_CONFLICT if the write could not be applied even today. */
+  plan(operation: Operation, limits: Limits): Promise<PlannedWrite>
+  /** Sends once. Never throws for what the target does; never runs past the deadline. */
+  apply(operation: Operation, sending: Sending): Promise<Answer>
+  /** What may be done after an attempt whose fate is not known. */
+  resend(operation: Operation): 'safe' | 'never'
+}

@@ -1,0 +1,169 @@
+/**
+ * Tools of MCP servers. The protocol has no key for repeated calls and its annotations are only a server's word, so a
+ * write is sent at most once unless the operator says that sending it again is harmless.
+ */
+import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import type { CatalogTool, ToolCatalog } from '../../mcp/catalog.ts'
+import { McpCallError } from '../../mcp/errors.ts'
+import type { McpClientPort, ToolDefinition, ToolResult } from '../../mcp/port.ts'
+import { validateArguments } from '../../mcp/tool-schemas.ts'
+import { CodedError, ERRORS } from '../../schemas/errors.ts'
+import type { McpConnectionSpec } from '../../schemas/manifests.ts'
+import type { TargetResolver } from '../targets.ts'
+import type { Answer, Executor, Limits, Operation, PlannedWrite, Resolved, Sending } from './executor.ts'
+
+/** Under the 2 MiB that Temporal takes for one payload, with room for the rest of the activity's result. */
+const MAX_RESULT_BYTES = 1_500_000
+/** Our vendor prefix in `_meta`, where a server that cares can find the key of a write. */
+const KEY_IN_META = 'countersign/idempotencyKey'
+
+export interface McpToolDeps {
+  mcp: McpClientPort
+  catalog: ToolCatalog
+  /** Resolves secrets and commands. Throws SECRET_NOT_FOUND, COMMAND_NOT_FOUND. */
+  targetOf: TargetResolver
+  onProgress: (tool: string) => void
+}
+
+export function createMcpToolExecutor(deps: McpToolDeps): Executor {
+  return {
+    name: 'mcp_tool',
+    resolve: (operation, limits) => resolve(deps, ofMcp(operation), limits),
+    read: async (operation, limits) =>
+      outputOf(operation.operation, await call(deps, ofMcp(operation), limits)),
+    plan: async (operation) => planTool(operation),
+    apply: (operation, sending) => apply(deps, ofMcp(operation), sending),
+    resend: (operation) => ofMcp(operation).spec.tools[operation.operation]?.resend ?? 'never',
+  }
+}
+
+async function resolve(
+  deps: McpToolDeps,
+  operation: Operation<McpConnectionSpec>,
+  limits: Limits,
+): Promise<Resolved> {
+  const tool = await currentTool(deps, operation, limits)
+  const problems = validateArguments(tool.definition, operation.arguments)
+  if (problems.length > 0) {
+    throw new CodedError(
+      'INVALID_ARGUMENTS',
+      `${operation.connection}.${operation.operation}: ${problems.join('; ')}`,
+    )
+  }
+  return {
+    class: classOf(operation.spec, tool.definition),
+    target: `${operation.connection}.${operation.operation}`,
+    facts: { target: {}, patch: operation.arguments },
+    definitionSha256: tool.hash,
+  }
+}
+
+/** A reading may go by a list that is a few seconds old; a write never does. */
+async function currentTool(
+  deps: McpToolDeps,
+  operation: Operation<McpConnectionSpec>,
+  limits: Limits,
+): Promise<CatalogTool> {
+  const target = await deps.targetOf(operation)
+  const known = await deps.catalog.getTool(target, operation.operation, limits)
+  if (classOf(operation.spec, known.definition) === 'read') return known
+  return deps.catalog.getTool(target, operation.operation, { ...limits, fresh: true })
+}
+
+/** The operator's word first; a server's own only if the operator trusts it; else the worst. */
+export function classOf(spec: McpConnectionSpec, definition: ToolDefinition): 'read' | 'write' {
+  const word = spec.tools[definition.name]?.class
+  if (word) return word
+  return spec.trusted && definition.annotations?.['readOnlyHint'] === true ? 'read' : 'write'
+}
+
+/** A tool shows nothing of its target beforehand: people see the arguments. */
+function planTool(operation: Operation): PlannedWrite {
+  const changes = Object.entries(operation.arguments).map(([field, after]) => ({
+    field,
+    before: null,
+    after,
+  }))
+  return { changes, preconditions: {}, guard: 'none' }
+}
+
+async function apply(
+  deps: McpToolDeps,
+  operation: Operation<McpConnectionSpec>,
+  sending: Sending,
+): Promise<Answer> {
+  const keyArgument = operation.spec.tools[operation.operation]?.key_argument
+  const keyed = keyArgument ? { ...operation.arguments, [keyArgument]: sending.key } : operation.arguments
+  try {
+    const result = await call(deps, { ...operation, arguments: keyed }, sending, {
+      [KEY_IN_META]: sending.key,
+    })
+    if (!result.isError) return { kind: 'answered', status: 'applied', output: jsonOf(result) }
+    return {
+      kind: 'answered',
+      status: 'failed',
+      code: 'TOOL_FAILED',
+      message: textOf(result),
+      output: jsonOf(result),
+    }
+  } catch (error) {
+    return answerOf(error)
+  }
+}
+
+function answerOf(error: unknown): Answer {
+  if (error instanceof McpCallError && error.sent === 'yes') {
+    return { kind: 'answered', status: 'unknown', code: error.code, message: error.message, output: null }
+  }
+  if (error instanceof McpCallError && error.sent === 'unknown') return { kind: 'lost', error }
+  if (error instanceof CodedError) return notSent(error)
+  throw error
+}
+
+/** What will not get better by waiting ends the write; the rest is tried again. */
+function notSent(error: CodedError): Answer {
+  if (ERRORS[error.code].retryable) return { kind: 'not_sent', error }
+  return { kind: 'answered', status: 'failed', code: error.code, message: error.message, output: null }
+}
+
+async function call(
+  deps: McpToolDeps,
+  operation: Operation<McpConnectionSpec>,
+  limits: Limits,
+  meta: Record<string, unknown> = {},
+): Promise<ToolResult> {
+  return deps.mcp.callTool({
+    target: await deps.targetOf(operation),
+    tool: operation.operation,
+    arguments: operation.arguments,
+    meta,
+    deadlineAtMs: limits.deadlineAtMs,
+    signal: limits.signal,
+    maxResultBytes: MAX_RESULT_BYTES,
+    onProgress: () => deps.onProgress(operation.operation),
+  })
+}
+
+function outputOf(tool: string, result: ToolResult): JsonValue {
+  if (result.isError) throw new CodedError('TOOL_FAILED', `${tool}: ${textOf(result)}`)
+  return jsonOf(result)
+}
+
+/** Structured content where the tool gives it, else its text and its content blocks. */
+function jsonOf(result: ToolResult): JsonValue {
+  const value = result.structuredContent ?? { text: textOf(result), content: result.content }
+  return value as JsonObject
+}
+
+function textOf(result: ToolResult): string {
+  const texts = result.content.flatMap((block) => {
+    const { type, text } = block as { type?: unknown; text?: unknown }
+    return type === 'text' && typeof text === 'string' ? [text] : []
+  })
+  return texts.join('\n')
+}
+
+function ofMcp(operation: Operation): Operation<McpConnectionSpec> {
+  if (operation.spec.type !== 'mcp') throw new Error(`${operation.connection} is not an MCP connection`)
+  return operation as Operation<McpConnectionSpec>
+}

@@ -1,0 +1,25 @@
+/** Our errors as Temporal's: the code becomes the failure's type, and the table says whether trying again can help. */
+import { ApplicationFailure, type Info } from '@temporalio/activity'
+import { CodedError, ERRORS } from '../schemas/errors.ts'
+
+/**
+ * `timeoutMs` bounds all attempts of a step together. A write that may be under way is waited for in any case: giving
+ * up would leave it without an outcome.
+ */
+export function toApplicationFailure(
+  error: unknown,
+  info: Info,
+  timeoutMs: number | null,
+  nowMs: number,
+): unknown {
+  if (!(error instanceof CodedError)) return error
+  const { retryable, title, hint } = ERRORS[error.code]
+  const overdue =
+    timeoutMs !== null && nowMs - info.scheduledTimestampMs > timeoutMs && error.code !== 'WRITE_IN_PROGRESS'
+  return ApplicationFailure.create({
+    type: error.code,
+    message: `${title} ${error.message}. ${hint}`,
+    nonRetryable: !retryable || overdue,
+    ...(error.nextRetryDelayMs === undefined ? {} : { nextRetryDelay: error.nextRetryDelayMs }),
+  })
+}

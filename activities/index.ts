@@ -1,0 +1,123 @@
+/**
+ * The activities of the product, made from what they need. Each is a thin shell: the context of Temporal on the
+ * outside (heartbeats, cancellation, failures), plain functions inside.
+ */
+import { Context, activityInfo } from '@temporalio/activity'
+import type { Database } from '../db/database.ts'
+import type { SigningKey } from '../lib/dsse.ts'
+import { fillSecrets } from '../lib/secret-references.ts'
+import { createToolCatalog } from '../mcp/catalog.ts'
+import type { McpClientPort } from '../mcp/port.ts'
+import type { ApprovalRow } from '../db/queries/approvals.ts'
+import type {
+  Call,
+  DecisionMessage,
+  Envelope,
+  PerformResult,
+  ResolvedDecision,
+  Vote,
+  WriteOutcome,
+} from '../schemas/run.ts'
+import {
+  closeApproval,
+  openApproval,
+  recordDecision,
+  resolveDecision,
+  type ApprovalKey,
+  type OpenedApproval,
+} from './approvals.ts'
+import type { Trust } from './decisions.ts'
+import type { DoorDeps } from './door.ts'
+import { createMcpToolExecutor } from './executors/mcp-tool.ts'
+import { createSqlExecutor } from './executors/sql.ts'
+import type { TargetDatabases } from './executors/sql-targets.ts'
+import { toApplicationFailure } from './failures.ts'
+import { inspectConnection, type InspectedTool } from './inspect.ts'
+import { abandonWriteback, type Abandoned } from './ledger.ts'
+import { perform } from './perform.ts'
+import type { SecretResolver } from './secrets.ts'
+import { createTargetResolver } from './targets.ts'
+
+export interface ActivityDeps {
+  database: Database
+  mcp: McpClientPort
+  targets: TargetDatabases
+  resolveSecret: SecretResolver
+  /** JSON file with the programs that stdio connections may start here. */
+  commandsFile: string
+  trust: Trust
+  signingKey: SigningKey
+  nowMs?: () => number
+}
+
+/** Often enough that a cancel arrives, and the death of a worker shows, within seconds. */
+const HEARTBEAT_INTERVAL_MS = 1_000
+
+export function createActivities(deps: ActivityDeps) {
+  const catalog = createToolCatalog(deps.mcp)
+  const targetOf = createTargetResolver(deps)
+  const door: DoorDeps = {
+    database: deps.database,
+    executors: {
+      mcp: createMcpToolExecutor({
+        mcp: deps.mcp,
+        catalog,
+        targetOf,
+        onProgress: (tool) => Context.current().heartbeat({ tool }),
+      }),
+      postgres: createSqlExecutor({
+        targets: deps.targets,
+        urlOf: ({ organization, spec }) =>
+          fillSecrets(spec.url, (name) => deps.resolveSecret(organization, name)),
+      }),
+    },
+    trust: deps.trust,
+    signingKey: deps.signingKey,
+    nowMs: deps.nowMs ?? Date.now,
+  }
+
+  return {
+    perform: (call: Call, decisions: Envelope[] = []): Promise<PerformResult> =>
+      withContext(door, call.timeoutMs, (signal) => perform(door, call, decisions, signal)),
+    abandonWriteback: (params: Parameters<typeof abandonWriteback>[1]): Promise<Abandoned> =>
+      withContext(door, null, () => abandonWriteback(door, params)),
+    openApproval: (params: Parameters<typeof openApproval>[1]): Promise<OpenedApproval> =>
+      withContext(door, null, () => openApproval(door, params)),
+    resolveDecision: (
+      params: ApprovalKey & { digest: string; message: DecisionMessage; position: number },
+    ): Promise<ResolvedDecision> => withContext(door, null, () => resolveDecision(door, params)),
+    recordDecision: (
+      params: ApprovalKey & { envelope: Envelope; votes: Vote[]; state: ApprovalRow['state'] },
+    ): Promise<void> => withContext(door, null, () => recordDecision(door, params)),
+    closeApproval: (params: ApprovalKey & { votes: Vote[]; state: 'expired' | 'withdrawn' }): Promise<void> =>
+      withContext(door, null, () => closeApproval(door, params)),
+    inspectConnection: (params: {
+      organization: string
+      connection: string
+    }): Promise<{ tools: InspectedTool[] }> =>
+      withContext(door, null, (signal) =>
+        inspectConnection({ database: deps.database, catalog, targetOf }, params, signal),
+      ),
+    /** The result of an execution that another one started: how a run that was reset finds its children again. */
+    awaitWorkflow: (params: { workflowId: string }): Promise<unknown> =>
+      withContext(door, null, () => Context.current().client.workflow.getHandle(params.workflowId).result()),
+  }
+}
+
+export type Activities = ReturnType<typeof createActivities>
+
+async function withContext<T>(
+  { nowMs }: Pick<DoorDeps, 'nowMs'>,
+  timeoutMs: number | null,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const context = Context.current()
+  const heartbeat = setInterval(() => context.heartbeat(), HEARTBEAT_INTERVAL_MS)
+  try {
+    return await work(context.cancellationSignal)
+  } catch (error) {
+    throw toApplicationFailure(error, activityInfo(), timeoutMs, nowMs())
+  } finally {
+    clearInterval(heartbeat)
+  }
+}

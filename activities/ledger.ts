@@ -1,0 +1,181 @@
+/**
+ * Rows of the ledger, opened and closed. Closing writes the outcome and its receipt in one transaction: there is no
+ * outcome without a receipt, and no receipt of something that is not in the ledger.
+ */
+import { inTransaction } from '../db/database.ts'
+import {
+  closeWriteback,
+  findWriteback,
+  insertPlannedWriteback,
+  type WritebackRow,
+} from '../db/queries/writebacks.ts'
+import type { JsonValue } from '../lib/json.ts'
+import { sha256Hex } from '../lib/canonical-json.ts'
+import { CodedError, type ErrorCode } from '../schemas/errors.ts'
+import type { Preview, WriteOutcome, WriteStatus } from '../schemas/run.ts'
+import { digestOfWrite, type DoorDeps, type Passage } from './door.ts'
+import { issueReceipt } from './receipts.ts'
+
+/** Looks at the target and keeps what is planned. If somebody planned it first, theirs stands. */
+export async function planWriteback(deps: DoorDeps, passage: Passage): Promise<WritebackRow> {
+  const { call, operation, executor, resolved, origin, ruling, timeoutMs, signal } = passage
+  const planned = await executor.plan(operation, { deadlineAtMs: deps.nowMs() + timeoutMs, signal })
+  const { changes, guard, preconditions } = planned
+  const { target, definitionSha256 } = resolved
+  const { organization, connection } = call
+  const preview: Preview = {
+    executor: executor.name,
+    connection,
+    operation: call.operation,
+    target,
+    changes,
+    guard,
+  }
+  await insertPlannedWriteback(deps.database, {
+    organization,
+    origin: call.origin,
+    runWorkflowId: origin.runWorkflowId,
+    connection,
+    operation: call.operation,
+    executor: executor.name,
+    digest: digestOfWrite(passage, { preconditions, preview }),
+    idempotencyKey: idempotencyKeyOf(call),
+    requester: origin.requester,
+    plan: { target, arguments: call.arguments, preconditions, definitionSha256 },
+    requirement: ruling.effect === 'require' ? ruling.requirement : null,
+    preview,
+  })
+  return requireWriteback(deps, call.organization, call.origin.writebackId)
+}
+
+export async function requireWriteback(
+  deps: DoorDeps,
+  organization: string,
+  writebackId: string,
+): Promise<WritebackRow> {
+  const row = await findWriteback(deps.database, { organization, writebackId })
+  if (!row) throw new CodedError('NOT_FOUND', `there is no writeback ${writebackId}`)
+  return row
+}
+
+/** The same for every attempt, known before the first; says nothing about customers. */
+export function idempotencyKeyOf(call: { organization: string; origin: { writebackId: string } }): string {
+  return `csk_${sha256Hex(`${call.organization}/${call.origin.writebackId}`).slice(0, 40)}`
+}
+
+export interface Conclusion {
+  status: WriteStatus
+  code?: ErrorCode
+  message?: string
+  output?: JsonValue
+  /** What allowed it: the rule, and the decisions that counted. */
+  rule?: string
+  decisions?: string[]
+}
+
+/** For a write that was never sent. If it is no longer planned, what it has become is the answer. */
+export async function closePlanned(
+  deps: DoorDeps,
+  row: WritebackRow,
+  conclusion: Conclusion,
+): Promise<WriteOutcome> {
+  return close(deps, row, conclusion, { from: 'planned' })
+}
+
+/** For the attempt that has sent. */
+export async function closeSending(
+  deps: DoorDeps,
+  row: WritebackRow,
+  attempt: number,
+  conclusion: Conclusion,
+): Promise<WriteOutcome> {
+  return close(deps, row, conclusion, { from: 'sending', attempt })
+}
+
+async function close(
+  deps: DoorDeps,
+  row: WritebackRow,
+  conclusion: Conclusion,
+  from: { from: 'planned' } | { from: 'sending'; attempt: number },
+): Promise<WriteOutcome> {
+  const { organization, run_id: runId, writeback_id: subject, digest } = row
+  const closed = await inTransaction(deps.database, async (tx) => {
+    const receipt = await issueReceipt(
+      tx,
+      { organization, runId, kind: 'outcome', subject, digest, facts: outcomeFacts(row, conclusion, from) },
+      deps.signingKey,
+      deps.nowMs(),
+    )
+    const { status, code, message, output } = conclusion
+    const outcome: WriteOutcome = {
+      kind: 'write',
+      status,
+      writebackId: subject,
+      output: output ?? null,
+      ...(code ? { code } : {}),
+      ...(message ? { message } : {}),
+      receipt,
+    }
+    if (await closeWriteback(tx, { outcome, ...from })) return outcome
+    // Rolls the receipt back: it would be about something that did not happen here.
+    throw new NotOurs()
+  }).catch((error: unknown) => {
+    if (error instanceof NotOurs) return null
+    throw error
+  })
+  if (closed) return closed
+  const current = await requireWriteback(deps, organization, subject)
+  if (current.outcome) return current.outcome
+  throw new CodedError('WRITE_IN_PROGRESS', `${subject} is ${current.state} in another attempt`)
+}
+
+/** Ends the transaction of an attempt that is no longer the one that counts. */
+class NotOurs extends Error {}
+
+/** `under_way`: it was sent, and the door has to say what became of it. `never_planned`: there is nothing to end. */
+export type Abandoned =
+  { kind: 'ended'; outcome: WriteOutcome } | { kind: 'under_way' } | { kind: 'never_planned' }
+
+/**
+ * Ends a write that still waits: nobody decided in time, or whoever asked for it took it back. Anybody who can start
+ * workflows can do the latter, so that the time was really over is checked here.
+ */
+export async function abandonWriteback(
+  deps: DoorDeps,
+  params: { organization: string; writebackId: string; because: 'expired' | 'withdrawn' },
+): Promise<Abandoned> {
+  const row = await findWriteback(deps.database, params)
+  if (!row) return { kind: 'never_planned' }
+  if (row.outcome) return { kind: 'ended', outcome: row.outcome }
+  if (row.state === 'sending') return { kind: 'under_way' }
+  const dueAtMs = Date.parse(row.created_at) + (row.requirement?.expiresAfterMs ?? Infinity)
+  const conclusion =
+    params.because === 'expired' && deps.nowMs() >= dueAtMs
+      ? ({ status: 'expired', code: 'EXPIRED', message: 'nobody decided in time' } as const)
+      : ({
+          status: 'withdrawn',
+          code: 'WITHDRAWN',
+          message: 'the run was cancelled, or the wait was',
+        } as const)
+  return { kind: 'ended', outcome: await closePlanned(deps, row, conclusion) }
+}
+
+function outcomeFacts(
+  row: WritebackRow,
+  conclusion: Conclusion,
+  from: { from: string; attempt?: number },
+): Record<string, unknown> {
+  const { automation, revision, path, requester, preview, idempotency_key: idempotencyKey } = row
+  const { output: _kept, ...said } = conclusion
+  return {
+    writebackId: row.writeback_id,
+    automation,
+    revision,
+    path,
+    requester,
+    preview,
+    idempotencyKey,
+    attempt: from.attempt ?? 0,
+    ...said,
+  }
+}

@@ -1,0 +1,216 @@
+/**
+ * The door: the one activity that changes the world. It believes neither the workflow that calls it nor any row that
+ * says "approved": origin, policy, signatures and digest are verified here, every time.
+ *
+ * Any attempt may enter at any time and die on any line. What it may do follows from the ledger alone: a final row is
+ * returned; a row in `sending` is left alone until its deadline and then settled as the executor allows; a planned row
+ * may be sent by whoever claims it first. Never repeated: a sending whose fate is unknown, unless the target itself
+ * makes a second one harmless.
+ */
+import { loadOrigin } from '../db/queries/deliveries.ts'
+import { loadCallContext, type CallContextRow, type WritebackRow } from '../db/queries/writebacks.ts'
+import { CodedError, ERRORS } from '../schemas/errors.ts'
+import { durationMs } from '../schemas/common.ts'
+import type { Call, Envelope, PerformResult } from '../schemas/run.ts'
+import { askForApproval, judgeWrite, refuseRejected } from './authorise.ts'
+import { digestOfWrite, type DoorDeps, type Passage } from './door.ts'
+import type { Executor, Operation } from './executors/executor.ts'
+import { closePlanned, planWriteback } from './ledger.ts'
+import { verifyOrigin, type VerifiedOrigin } from './origin.ts'
+import { ruleOn, type Ruling } from './policy.ts'
+import { concludeUnknown, sendWrite } from './sending.ts'
+
+/** Throws a `CodedError`; for a write that means that nothing was sent, or that the ledger knows what was. */
+export async function perform(
+  deps: DoorDeps,
+  call: Call,
+  decisions: readonly Envelope[],
+  signal: AbortSignal,
+): Promise<PerformResult> {
+  const context = await loadCallContext(deps.database, { ...call, writebackId: call.origin.writebackId })
+  const { writeback } = context
+  if (writeback?.outcome) return { kind: 'done', outcome: writeback.outcome }
+  assertNotUnderWay(writeback, deps.nowMs())
+  try {
+    return await pass(deps, { call, decisions, signal }, context)
+  } catch (error) {
+    // An attempt is gone, and what stands in the way of settling it will not go away: nobody knows, and we say so.
+    if (writeback?.state !== 'sending' || isRetryable(error)) throw error
+    return { kind: 'done', outcome: await concludeUnknown(deps, writeback, (error as CodedError).message) }
+  }
+}
+
+async function pass(
+  deps: DoorDeps,
+  { call, decisions, signal }: { call: Call; decisions: readonly Envelope[]; signal: AbortSignal },
+  context: CallContextRow,
+): Promise<PerformResult> {
+  const { operation, executor, timeoutMs } = operationOf(deps, call, context)
+  const limits = { deadlineAtMs: deps.nowMs() + timeoutMs, signal }
+  const resolved = await executor.resolve(operation, limits)
+  const isWrite = resolved.class === 'write' || call.raisedToWrite
+  if (!isWrite) return read({ call, operation, executor, resolved }, context, limits)
+  const origin = verifyOrigin(call, await loadOrigin(deps.database, { ...call, ...call.origin }))
+  const ruling = ruleOf({ call, executor, resolved }, context, origin)
+  const passage = { call, operation, executor, resolved, origin, ruling, timeoutMs, signal }
+  assertDefinitionUnchanged(passage)
+  const row = context.writeback ?? (await planWriteback(deps, passage))
+  assertDigest(passage, row)
+  return row.state === 'sending'
+    ? settle(deps, passage, row, decisions)
+    : apply(deps, passage, row, decisions)
+}
+
+function isRetryable(error: unknown): boolean {
+  return !(error instanceof CodedError) || ERRORS[error.code].retryable
+}
+
+/** A row in `sending` belongs to the attempt that set its deadline: until then nobody concludes anything. */
+function assertNotUnderWay(writeback: WritebackRow | null, nowMs: number): void {
+  if (writeback?.state !== 'sending' || writeback.deadline_at === null) return
+  const remainingMs = Date.parse(writeback.deadline_at) - nowMs
+  if (remainingMs < 0) return
+  throw new CodedError(
+    'WRITE_IN_PROGRESS',
+    `${writeback.writeback_id}: attempt ${writeback.attempt} has until ${writeback.deadline_at}`,
+    {
+      nextRetryDelayMs: remainingMs + 50,
+    },
+  )
+}
+
+function operationOf(
+  deps: DoorDeps,
+  call: Call,
+  context: CallContextRow,
+): { operation: Operation; executor: Executor; timeoutMs: number } {
+  const spec = context.connection?.body.spec
+  if (!spec)
+    throw new CodedError('CONNECTION_NOT_FOUND', `${call.organization} has no connection ${call.connection}`)
+  const { organization, connection, operation } = call
+  return {
+    operation: { organization, connection, spec, operation, arguments: call.arguments },
+    executor: deps.executors[spec.type],
+    timeoutMs: durationMs(spec.timeout),
+  }
+}
+
+function ruleOf(
+  subject: Pick<Passage, 'call' | 'executor' | 'resolved'>,
+  context: CallContextRow,
+  origin: Pick<VerifiedOrigin, 'requester'> | null,
+): Ruling {
+  const { call, executor, resolved } = subject
+  const policies = context.policies.map(({ body }) => ({ name: body.name, spec: body.spec }))
+  return ruleOn(policies, {
+    connection: call.connection,
+    operation: call.operation,
+    executor: executor.name,
+    automation: call.origin.automation,
+    class: origin ? 'write' : 'read',
+    arguments: call.arguments,
+    patch: resolved.facts.patch,
+    target: resolved.facts.target,
+    requester: origin?.requester ?? { principal: '', kind: 'service', onBehalfOf: [] },
+  })
+}
+
+/** A reading waits for nobody: a rule that asks for approval of one refuses it. */
+async function read(
+  subject: Pick<Passage, 'call' | 'operation' | 'executor' | 'resolved'>,
+  context: CallContextRow,
+  limits: { deadlineAtMs: number; signal: AbortSignal },
+): Promise<PerformResult> {
+  const ruling = ruleOf(subject, context, null)
+  if (ruling.effect !== 'allow') {
+    const rule =
+      ruling.effect === 'deny' ? ruling.rule : `${ruling.requirement.policy}/${ruling.requirement.rule}`
+    throw new CodedError(
+      'POLICY_DENIED',
+      `${subject.call.connection}.${subject.call.operation}: rule ${rule}`,
+    )
+  }
+  return {
+    kind: 'done',
+    outcome: { kind: 'read', output: await subject.executor.read(subject.operation, limits) },
+  }
+}
+
+/** A planned write: refuse, ask people, or send. */
+async function apply(
+  deps: DoorDeps,
+  passage: Passage,
+  row: WritebackRow,
+  decisions: readonly Envelope[],
+): Promise<PerformResult> {
+  const { ruling } = passage
+  switch (ruling.effect) {
+    case 'allow':
+      return {
+        kind: 'done',
+        outcome: await sendWrite(deps, passage, row, { rule: ruling.rule, decisions: [] }),
+      }
+    case 'deny': {
+      const message = `rule ${ruling.rule} denies it`
+      const conclusion = { status: 'refused', code: 'POLICY_DENIED', message, rule: ruling.rule } as const
+      return { kind: 'done', outcome: await closePlanned(deps, row, conclusion) }
+    }
+    case 'require': {
+      const judged = await judgeWrite(deps, row, ruling.requirement, decisions)
+      const { judgement } = judged
+      if (judgement.state === 'waiting') return askForApproval(deps, row, ruling.requirement, judged)
+      if (judgement.state === 'rejected') return refuseRejected(deps, row, judged, judgement.by)
+      return { kind: 'done', outcome: await sendWrite(deps, passage, row, judged.facts) }
+    }
+    default:
+      return ruling satisfies never
+  }
+}
+
+/**
+ * The row says `sending`, and its deadline has passed: the attempt is gone and its answer lost. Sent again only if that
+ * is harmless and the write is still authorised: a row that says `sending` proves nothing. Else nobody knows.
+ */
+async function settle(
+  deps: DoorDeps,
+  passage: Passage,
+  row: WritebackRow,
+  decisions: readonly Envelope[],
+): Promise<PerformResult> {
+  const { ruling, executor, operation } = passage
+  const lost = `the answer to attempt ${row.attempt} is lost; look at ${row.plan.target}`
+  if (ruling.effect === 'deny' || executor.resend(operation) !== 'safe') {
+    return { kind: 'done', outcome: await concludeUnknown(deps, row, lost) }
+  }
+  if (ruling.effect === 'allow') {
+    return {
+      kind: 'done',
+      outcome: await sendWrite(deps, passage, row, { rule: ruling.rule, decisions: [] }),
+    }
+  }
+  const judged = await judgeWrite(deps, row, ruling.requirement, decisions)
+  if (judged.judgement.state !== 'approved')
+    return { kind: 'done', outcome: await concludeUnknown(deps, row, lost) }
+  return { kind: 'done', outcome: await sendWrite(deps, passage, row, judged.facts) }
+}
+
+/** A row whose digest does not follow from the call was changed by somebody, or belongs to another call. */
+function assertDigest(passage: Passage, row: WritebackRow): void {
+  const { call } = passage
+  if (
+    row.digest === digestOfWrite(passage, { ...row.plan, preview: row.preview }) &&
+    row.run_id === call.origin.runId
+  )
+    return
+  const detail = `${call.origin.writebackId}: what is to be written differs from what was planned`
+  throw new CodedError('WRITE_NOT_AUTHORISED', detail)
+}
+
+/** Only what an automation's revision was saved with may write. */
+function assertDefinitionUnchanged({ call, resolved, origin }: Passage): void {
+  const before = origin.pinnedDefinitionSha256
+  const now = resolved.definitionSha256
+  if (now === null || now === before) return
+  const change = `${before?.slice(0, 12) ?? 'not pinned'} → ${now.slice(0, 12)}`
+  throw new CodedError('TOOL_CHANGED', `${call.connection}.${call.operation}: definition ${change}`)
+}

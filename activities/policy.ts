@@ -1,0 +1,115 @@
+/**
+ * What today's policies say about a call. Pure. Rules are tried in order, policies in the order of their names; the
+ * first that matches wins. A rule whose condition cannot be evaluated is taken at its strictest: it matches if it
+ * denies or requires, and does not match if it allows.
+ */
+import { evaluateExpression, type Scope } from '../lib/cel.ts'
+import type { JsonObject, JsonValue } from '../lib/json.ts'
+import { durationMs } from '../schemas/common.ts'
+import type { PolicySpec, Rule } from '../schemas/manifests.ts'
+import type { Requirement, Requester } from '../schemas/run.ts'
+
+export interface CallFacts {
+  connection: string
+  operation: string
+  executor: string
+  automation: string
+  class: 'read' | 'write'
+  arguments: JsonObject
+  patch: JsonObject
+  target: JsonObject
+  requester: Requester
+}
+
+export type Ruling =
+  | { effect: 'allow'; rule: string }
+  | { effect: 'deny'; rule: string }
+  | { effect: 'require'; requirement: Requirement }
+
+/** Variables of `when`. */
+export const POLICY_VARIABLES = ['arguments', 'patch', 'target', 'requester'] as const
+
+const HOUR_MS = 3_600_000
+
+/** Without a rule, a write needs one approver: silence never means yes. */
+const DEFAULT_REQUIREMENT: Requirement = {
+  policy: '(built in)',
+  rule: 'writes-need-an-approver',
+  stages: [{ roles: ['approver'], people: [], quorum: 1 }],
+  anyRejectEnds: true,
+  selfApproval: false,
+  identity: 'any',
+  expiresAfterMs: 72 * HOUR_MS,
+  validForMs: HOUR_MS,
+}
+
+export function ruleOn(policies: readonly { name: string; spec: PolicySpec }[], facts: CallFacts): Ruling {
+  for (const policy of policies) {
+    const rule = policy.spec.rules.find((candidate) => matches(candidate, facts))
+    if (!rule) continue
+    const name = `${policy.name}/${rule.name}`
+    if (rule.deny) return { effect: 'deny', rule: name }
+    if (rule.require)
+      return { effect: 'require', requirement: requirementOf(policy.name, rule.name, rule.require) }
+    return { effect: 'allow', rule: name }
+  }
+  if (facts.class === 'read') return { effect: 'allow', rule: '(built in)/reads-are-allowed' }
+  return { effect: 'require', requirement: DEFAULT_REQUIREMENT }
+}
+
+function matches(rule: Rule, facts: CallFacts): boolean {
+  const { match } = rule
+  if (match.class !== undefined && match.class !== facts.class) return false
+  const globs = [
+    [match.connection, facts.connection],
+    [match.operation, facts.operation],
+    [match.executor, facts.executor],
+    [match.automation, facts.automation],
+  ] as const
+  if (!globs.every(([glob, value]) => glob === undefined || matchesGlob(glob, value))) return false
+  return match.when === undefined || holds(match.when, facts, rule.allow === undefined)
+}
+
+function holds(expression: string, facts: CallFacts, ifUnclear: boolean): boolean {
+  const { patch, target, requester } = facts
+  const scope: Scope = {
+    arguments: facts.arguments,
+    patch,
+    target,
+    requester: requester as unknown as JsonValue,
+  }
+  try {
+    const value = evaluateExpression(expression, scope)
+    return typeof value === 'boolean' ? value : ifUnclear
+  } catch {
+    return ifUnclear
+  }
+}
+
+/** `*` stands for any characters, none included. Everything else means itself. */
+export function matchesGlob(glob: string, value: string): boolean {
+  const [first = '', ...rest] = glob.split('*')
+  if (rest.length === 0) return glob === value
+  if (!value.startsWith(first)) return false
+  const last = rest.pop() ?? ''
+  let position = first.length
+  for (const part of rest) {
+    const found = value.indexOf(part, position)
+    if (found === -1) return false
+    position = found + part.length
+  }
+  return value.length - last.length >= position && value.endsWith(last)
+}
+
+function requirementOf(policy: string, rule: string, require: NonNullable<Rule['require']>): Requirement {
+  return {
+    policy,
+    rule,
+    stages: require.stages,
+    anyRejectEnds: require.any_reject_ends,
+    selfApproval: require.self_approval,
+    identity: require.identity,
+    expiresAfterMs: durationMs(require.expires_after),
+    validForMs: durationMs(require.valid_for),
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * Sending a write, and settling one that was sent by an attempt that is gone.
+ *
+ * Where a process may die: before the claim, nothing has happened. After the claim, the row says `sending`, and nobody
+ * touches it until its deadline. After the target answered, or after the outcome was recorded, the same: the next
+ * attempt finds either the outcome or a row whose deadline has passed.
+ */
+import { claimSending, releaseSending, type WritebackRow } from '../db/queries/writebacks.ts'
+import { CodedError } from '../schemas/errors.ts'
+import type { WriteOutcome } from '../schemas/run.ts'
+import type { AuthorisationFacts } from './authorise.ts'
+import type { Answer } from './executors/executor.ts'
+import { closeSending } from './ledger.ts'
+import type { DoorDeps, Passage } from './door.ts'
+
+/**
+ * The ledger’s deadline lies this long after the one given to the executor: closing a session of a slow MCP server takes up to 1.3 s, and the socket must be gone before
+ * anybody else may conclude anything.
+ */
+const DEADLINE_MARGIN_MS = 1_500
+
+export async function sendWrite(
+  deps: DoorDeps,
+  passage: Passage,
+  row: WritebackRow,
+  authorisation: AuthorisationFacts,
+): Promise<WriteOutcome> {
+  const { executor, operation, timeoutMs } = passage
+  // Taken before the claim: however long the claim takes, our deadline comes before the ledger's.
+  const deadlineAtMs = deps.nowMs() + timeoutMs
+  const claim = await claimSending(deps.database, {
+    writebackId: row.writeback_id,
+    seenAttempt: row.attempt,
+    timeoutMs: timeoutMs + DEADLINE_MARGIN_MS,
+  })
+  if (!claim) throw new CodedError('WRITE_IN_PROGRESS', `${row.writeback_id}: another attempt was first`)
+  const answer = await executor.apply(operation, {
+    key: row.idempotency_key,
+    writebackId: row.writeback_id,
+    digest: row.digest,
+    preconditions: row.plan.preconditions as Record<string, never>,
+    deadlineAtMs,
+    // A cancelled run does not stop a write half-way: it ends in an outcome, at the latest at the deadline.
+    signal: new AbortController().signal,
+  })
+  return record(
+    deps,
+    row,
+    { attempt: claim.attempt, deadlineAtMs: claim.deadline_at.getTime(), authorisation },
+    answer,
+  )
+}
+
+async function record(
+  deps: DoorDeps,
+  row: WritebackRow,
+  sent: { attempt: number; deadlineAtMs: number; authorisation: AuthorisationFacts },
+  answer: Answer,
+): Promise<WriteOutcome> {
+  switch (answer.kind) {
+    case 'answered': {
+      const { kind: _kind, ...conclusion } = answer
+      return closeSending(deps, row, sent.attempt, { ...conclusion, ...sent.authorisation })
+    }
+    case 'not_sent':
+      await releaseSending(deps.database, { writebackId: row.writeback_id, attempt: sent.attempt })
+      throw answer.error
+    case 'lost':
+      throw new CodedError(
+        'WRITE_IN_PROGRESS',
+        `${row.writeback_id}: no answer to attempt ${sent.attempt}: ${answer.error.message}`,
+        {
+          cause: answer.error,
+          nextRetryDelayMs: Math.max(0, sent.deadlineAtMs - deps.nowMs()) + 50,
+        },
+      )
+    default:
+      return answer satisfies never
+  }
+}
+
+/** Only past the deadline of the attempt that has sent. */
+export async function concludeUnknown(
+  deps: DoorDeps,
+  row: WritebackRow,
+  message: string,
+): Promise<WriteOutcome> {
+  return closeSending(deps, row, row.attempt, { status: 'unknown', code: 'OUTCOME_UNKNOWN', message })
+}

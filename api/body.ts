@@ -1,0 +1,40 @@
+/** How bodies are read: bounded in size by the server and in depth here, so that no value can exhaust the stack. */
+import type { FastifyInstance } from 'fastify'
+import { CodedError } from '../schemas/errors.ts'
+
+export const BODY_LIMIT_BYTES = 1_048_576
+
+/** Deeper than any honest document; all that walks a value recursively stays far from the end of the stack. */
+const MAX_DEPTH = 100
+
+export function installJsonBodies(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error')
+  app.removeContentTypeParser('application/json')
+  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') return done(null, undefined)
+    if (isTooDeep(body)) return done(new CodedError('INVALID_INPUT', 'The body is nested too deeply.'))
+    return parse(request, body, done)
+  })
+}
+
+/** Whether lists and objects of a JSON text are nested over the bound. Reads the text once; it need not be valid. */
+export function isTooDeep(text: string): boolean {
+  let depth = 0
+  for (let i = 0; i < text.length; i++) {
+    const character = text[i]
+    if (character === '"') i = endOfText(text, i)
+    else if (character === '{' || character === '[') depth++
+    else if (character === '}' || character === ']') depth--
+    if (depth > MAX_DEPTH) return true
+  }
+  return false
+}
+
+/** Position of the quote that ends the text begun at `start`, or of the end. */
+function endOfText(text: string, start: number): number {
+  for (let i = start + 1; i < text.length; i++) {
+    if (text[i] === '\\') i++
+    else if (text[i] === '"') return i
+  }
+  return text.length
+}

@@ -1,0 +1,140 @@
+/**
+ * Decisions on their way from a person to the approval workflow. Here they are signed, for here the person was
+ * authenticated; whether they count is said by the workflow alone.
+ */
+import { WorkflowNotFoundError, WorkflowUpdateFailedError, type WorkflowHandle } from '@temporalio/client'
+import { ApplicationFailure } from '@temporalio/common'
+import { findApproval, findDecision, type ApprovalRow } from '../db/queries/approvals.ts'
+import { digestOf } from '../lib/canonical-json.ts'
+import { signEnvelope } from '../lib/dsse.ts'
+import { DECISION_PAYLOAD_TYPE, type Decision } from '../schemas/decision.ts'
+import { CodedError, isErrorCode } from '../schemas/errors.ts'
+import { MESSAGES } from '../schemas/names.ts'
+import type { DecisionAnswer, DecisionMessage, Verdict } from '../schemas/run.ts'
+import type { ApiDeps } from './deps.ts'
+import { newId } from './ids.ts'
+import type { Principal } from './plugins/authentication.ts'
+import { isTemporalAway, withPatience } from './temporal.ts'
+
+export interface DecisionRequest {
+  principal: Principal
+  approvalId: string
+  verdict: Verdict
+  digest: string
+  comment: string
+  channel: Decision['channel']
+  idempotencyKey: string | undefined
+}
+
+export interface SignedDecision {
+  approval: ApprovalRow
+  decisionId: string
+  message: DecisionMessage & Required<Pick<DecisionMessage, 'ticket'>>
+}
+
+/** What came of it: an answer of the workflow, or `recorded` if no worker could give one in time. */
+export type DecisionResult = { kind: 'answered'; answer: DecisionAnswer } | { kind: 'recorded' }
+
+/** How long somebody who clicked waits for a worker before the decision is left as a signal. */
+const UPDATE_PATIENCE_MS = 3_000
+
+/** Throws NOT_FOUND, STALE_DIGEST, IDEMPOTENCY_CONFLICT. */
+export async function signDecision(deps: ApiDeps, request: DecisionRequest): Promise<SignedDecision> {
+  const { principal, approvalId, verdict, digest, comment, channel } = request
+  const { organization } = principal
+  const approval = await findApproval(deps.database, { organization, approvalId })
+  if (!approval) throw new CodedError('NOT_FOUND', `There is no approval ${approvalId}.`)
+  if (approval.digest !== digest) {
+    throw new CodedError('STALE_DIGEST', `What waits now has the digest ${approval.digest}.`)
+  }
+  const decisionId = await decisionIdOf(deps, request)
+  const decision: Decision = {
+    decisionId,
+    organization,
+    writebackId: approval.writeback_id,
+    digest,
+    verdict,
+    principal: principal.id,
+    roles: principal.roles,
+    method: 'api_key',
+    channel,
+    at: new Date().toISOString(),
+    comment,
+  }
+  const ticket = signEnvelope(DECISION_PAYLOAD_TYPE, decision, deps.signingKey)
+  return { approval, decisionId, message: { verdict, ticket } }
+}
+
+/**
+ * An update first, because it answers. If no worker takes it in time, the same decision goes as a signal, which needs
+ * none: a click is never lost. Both arriving is harmless, for they carry one decision id.
+ */
+export async function sendDecision(deps: ApiDeps, signed: SignedDecision): Promise<DecisionResult> {
+  const { approval, decisionId, message } = signed
+  const handle = deps.temporal.client.workflow.getHandle(approval.workflow_id)
+  try {
+    const answer = await withPatience(
+      deps.temporal,
+      () =>
+        handle.executeUpdate<DecisionAnswer, [DecisionMessage]>(MESSAGES.decideUpdate, {
+          args: [message],
+          updateId: decisionId,
+        }),
+      UPDATE_PATIENCE_MS,
+    )
+    return { kind: 'answered', answer }
+  } catch (error) {
+    if (!isTemporalAway(error)) throw refusedUpdate(error, approval)
+  }
+  await leaveAsSignal(deps, handle, signed)
+  return { kind: 'recorded' }
+}
+
+async function leaveAsSignal(
+  deps: ApiDeps,
+  handle: WorkflowHandle,
+  { approval, message }: SignedDecision,
+): Promise<void> {
+  try {
+    await withPatience(deps.temporal, () =>
+      handle.signal<[DecisionMessage]>(signalOf(message.verdict), message),
+    )
+  } catch (error) {
+    throw refusedUpdate(error, approval)
+  }
+}
+
+export function signalOf(verdict: Verdict): 'approve' | 'reject' {
+  return verdict === 'approve' ? MESSAGES.approveSignal : MESSAGES.rejectSignal
+}
+
+/** The wait is over, or the workflow threw one of our codes; anything else is passed on as it is. */
+function refusedUpdate(error: unknown, approval: ApprovalRow): unknown {
+  if (error instanceof WorkflowNotFoundError) return waitOver(approval)
+  if (!(error instanceof WorkflowUpdateFailedError)) return error
+  const { cause } = error
+  if (!(cause instanceof ApplicationFailure)) return error
+  // Temporal's own word for an update that a closing workflow no longer answered.
+  if (cause.type === 'AcceptedUpdateCompletedWorkflow') return waitOver(approval)
+  return isErrorCode(cause.type) ? new CodedError(cause.type, cause.message, { cause: error }) : error
+}
+
+function waitOver({ approval_id, state, votes }: ApprovalRow): CodedError {
+  const voters = votes.map((vote) => `${vote.principal} (${vote.verdict}, ${vote.channel})`).join(', ')
+  const became = state === 'waiting' ? 'its workflow is closed' : `it is ${state}`
+  return new CodedError('WAIT_OVER', `Approval ${approval_id}: ${became}${voters && `; votes: ${voters}`}.`)
+}
+
+/** From the caller's key, so that a request that is sent again is the same decision; else by chance. */
+async function decisionIdOf(deps: ApiDeps, request: DecisionRequest): Promise<string> {
+  const { principal, approvalId, idempotencyKey, verdict } = request
+  if (idempotencyKey === undefined) return newId('dec')
+  const { organization } = principal
+  const identity = [organization, principal.id, idempotencyKey, approvalId]
+  const decisionId = `dec_${digestOf(identity).slice(0, 32)}`
+  const known = await findDecision(deps.database, { organization, decisionId })
+  if (known && known.verdict !== verdict) {
+    throw new CodedError('IDEMPOTENCY_CONFLICT', `The key belongs to a decision to ${known.verdict}.`)
+  }
+  return decisionId
+}

@@ -1,0 +1,160 @@
+/**
+ * The front door: what arrives is matched and stored first, and started second. A 2xx means that it is stored; from
+ * then on it starts its runs exactly once, whatever dies in between.
+ */
+import { inTransaction, type Database } from '../db/database.ts'
+import {
+  findDeliveryByKey,
+  insertDelivery,
+  type DeliveredRun,
+  type DeliveryRow,
+} from '../db/queries/deliveries.ts'
+import { findHead, listAutomationsForEvent, type RevisionRow } from '../db/queries/manifests.ts'
+import { digestOf, sha256Hex } from '../lib/canonical-json.ts'
+import type { JsonObject, JsonValue } from '../lib/json.ts'
+import { CodedError } from '../schemas/errors.ts'
+import { runWorkflowId } from '../schemas/names.ts'
+import type { Requester } from '../schemas/run.ts'
+import { checkInput } from './deliveries/input.ts'
+import { groupMatches, matchEvent, type AutomationRevision, type DeliveryGroup } from './deliveries/match.ts'
+import { startDelivery, type StartDeps } from './deliveries/start.ts'
+import { newId } from './ids.ts'
+
+export { startDelivery } from './deliveries/start.ts'
+
+export interface StartRequest {
+  organization: string
+  automation: string
+  input: JsonValue
+  requester: Requester
+  idempotencyKey: string | undefined
+}
+
+export interface AcceptedStart {
+  delivery: DeliveryRow
+  state: DeliveryRow['state']
+  duplicate: boolean
+}
+
+/** A start that somebody asks for. The same key with the same request gives the first delivery again. */
+export async function acceptStart(deps: StartDeps, request: StartRequest): Promise<AcceptedStart> {
+  const { organization, automation, requester, idempotencyKey } = request
+  const source = `api/${automation}`
+  const requestSha256 = digestOfRequest(request)
+  // Looked up before the input is checked again: what was accepted stays so, whatever the automation has become.
+  const known =
+    idempotencyKey === undefined
+      ? undefined
+      : await findDeliveryByKey(deps.database, { organization, source, dedupeKey: idempotencyKey })
+  const id = newId('dlv')
+  const delivery =
+    known ??
+    (await insertDelivery(deps.database, {
+      id,
+      organization,
+      source,
+      dedupeKey: idempotencyKey ?? id,
+      requestSha256,
+      requester,
+      runs: [await freezeRun(deps.database, request, id)],
+    }))
+  if (delivery.request_sha256 !== requestSha256) {
+    throw new CodedError('IDEMPOTENCY_CONFLICT', `The key belongs to delivery ${delivery.id}.`)
+  }
+  return { delivery, state: await startDelivery(deps, delivery), duplicate: delivery.id !== id }
+}
+
+export interface EventRequest {
+  organization: string
+  connection: string
+  type: string
+  data: JsonObject
+  idempotencyKey: string | undefined
+}
+
+/** An event of a connection, with all that it starts, stored in one transaction. Of the same identity the first wins. */
+export async function acceptEvent(deps: StartDeps, request: EventRequest): Promise<DeliveryRow[]> {
+  const { organization, connection, type, data, idempotencyKey } = request
+  const rows = await listAutomationsForEvent(deps.database, { organization, connection, event: type })
+  const { matches, failures } = matchEvent({ connection, type, data }, rows.map(toAutomation))
+  for (const { automation, error } of failures) {
+    deps.logger.warn(
+      { organization, connection, automation, code: error.code, detail: error.message },
+      'an event does not start an automation that has a trigger for it',
+    )
+  }
+  const deliveries = await storeGroups(deps.database, request, groupMatches(matches, idempotencyKey))
+  await Promise.all(deliveries.map((delivery) => startDelivery(deps, delivery)))
+  return deliveries
+}
+
+function storeGroups(
+  database: Database,
+  request: EventRequest,
+  groups: readonly DeliveryGroup[],
+): Promise<DeliveryRow[]> {
+  const { organization, connection, type, data } = request
+  const requester: Requester = { principal: `connection/${connection}`, kind: 'service', onBehalfOf: [] }
+  const requestSha256 = sha256Hex(JSON.stringify({ type, data }))
+  return inTransaction(database, async (tx) => {
+    const rows: DeliveryRow[] = []
+    // In a fixed order, so that the same event coming twice at once does not lock crosswise.
+    for (const { key, matches } of groups.toSorted(byKey)) {
+      const id = newId('dlv')
+      const runs = matches.map((match) => toRun(organization, id, match))
+      const dedupeKey = key ?? id
+      const source = eventSource(connection, type)
+      rows.push(
+        await insertDelivery(tx, { id, organization, source, dedupeKey, requestSha256, requester, runs }),
+      )
+    }
+    return rows
+  })
+}
+
+async function freezeRun(
+  database: Database,
+  request: StartRequest,
+  deliveryId: string,
+): Promise<DeliveredRun> {
+  const { organization, automation, input } = request
+  const head = await findHead(database, { organization, kind: 'Automation', name: automation })
+  if (head?.body.kind !== 'Automation') {
+    throw new CodedError('NOT_FOUND', `There is no automation ${automation}.`)
+  }
+  checkInput(head.body.spec, input)
+  return toRun(organization, deliveryId, { automation, revision: head.number, input })
+}
+
+function toRun(
+  organization: string,
+  deliveryId: string,
+  { automation, revision, input }: Pick<DeliveredRun, 'automation' | 'revision' | 'input'>,
+): DeliveredRun {
+  const workflowId = runWorkflowId({ organization, automation, deliveryId })
+  return { runId: newId('run'), workflowId, automation, revision, input }
+}
+
+function toAutomation({ name, number, body }: RevisionRow): AutomationRevision {
+  if (body.kind !== 'Automation') throw new Error(`${name} is not an automation`)
+  return { name, revision: number, spec: body.spec }
+}
+
+/** Who asks is part of it: nobody gets another's delivery by guessing a key. */
+function digestOfRequest({ automation, input, requester }: StartRequest): string {
+  try {
+    return digestOf({ automation, input, requester })
+  } catch (error) {
+    throw new CodedError('INVALID_INPUT', 'The input holds text that is not valid Unicode.', { cause: error })
+  }
+}
+
+/** A type that no trigger can name is not kept as it came. */
+function eventSource(connection: string, type: string): string {
+  const shown = /^[!-~]{1,128}$/.test(type) ? type : `sha256:${sha256Hex(type)}`
+  return `event/${connection}/${shown}`
+}
+
+function byKey(a: DeliveryGroup, b: DeliveryGroup): number {
+  return (a.key ?? '') < (b.key ?? '') ? -1 : 1
+}

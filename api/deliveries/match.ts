@@ -1,0 +1,117 @@
+/**
+ * Which automations an event starts, with which input, and what identifies it. Pure.
+ *
+ * An event starts an automation at most once, by the first of its triggers that fits. One automation whose expressions
+ * fail on this event does not keep the others from starting.
+ */
+import { canonicalJson, sha256Hex } from '../../lib/canonical-json.ts'
+import { evaluateExpression, type Scope } from '../../lib/cel.ts'
+import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import { resolveTemplates } from '../../lib/templates.ts'
+import { CodedError } from '../../schemas/errors.ts'
+import type { AutomationSpec, EventTrigger } from '../../schemas/manifests.ts'
+import { checkInput } from './input.ts'
+
+export interface IncomingEvent {
+  /** Name of the connection that sent it. */
+  connection: string
+  type: string
+  data: JsonObject
+}
+
+export interface AutomationRevision {
+  name: string
+  revision: number
+  spec: AutomationSpec
+}
+
+export interface Match {
+  automation: string
+  revision: number
+  input: JsonValue
+  /** Value of the trigger's `dedupe`, as text; null if the event carries none. */
+  identity: string | null
+}
+
+export interface Failure {
+  automation: string
+  error: CodedError
+}
+
+/** One row of deliveries to be: what came with the same identity starts together. */
+export interface DeliveryGroup {
+  /** Null: no identity, so that every sending is a new one. */
+  key: string | null
+  matches: Match[]
+}
+
+const MAX_IDENTITY_LENGTH = 200
+
+export function matchEvent(
+  event: IncomingEvent,
+  automations: readonly AutomationRevision[],
+): { matches: Match[]; failures: Failure[] } {
+  const matches: Match[] = []
+  const failures: Failure[] = []
+  const scope: Scope = { event: { type: event.type, data: event.data } }
+  for (const automation of automations) {
+    try {
+      const match = matchAutomation(event, automation, scope)
+      if (match) matches.push(match)
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error
+      failures.push({ automation: automation.name, error })
+    }
+  }
+  return { matches, failures }
+}
+
+/** A key given by the sender covers all that the event starts; else each automation goes by its own `dedupe`. */
+export function groupMatches(matches: readonly Match[], senderKey: string | undefined): DeliveryGroup[] {
+  if (senderKey !== undefined) return [{ key: senderKey, matches: [...matches] }]
+  const anonymous = matches.filter((match) => match.identity === null)
+  const identified = matches.flatMap((match) =>
+    match.identity === null
+      ? []
+      : [{ key: `${match.automation}:${boundedIdentity(match.identity)}`, matches: [match] }],
+  )
+  // Without any match a row is kept too: an event that was accepted leaves a trace.
+  return anonymous.length > 0 || identified.length === 0
+    ? [...identified, { key: null, matches: anonymous }]
+    : identified
+}
+
+function matchAutomation(
+  event: IncomingEvent,
+  { name, revision, spec }: AutomationRevision,
+  scope: Scope,
+): Match | undefined {
+  const trigger = spec.triggers.find(
+    (candidate) =>
+      candidate.connection === event.connection && candidate.event === event.type && passes(candidate, scope),
+  )
+  if (!trigger) return undefined
+  const input = resolveTemplates(trigger.input as JsonObject, scope)
+  checkInput(spec, input)
+  return { automation: name, revision, input, identity: identityOf(trigger, scope) }
+}
+
+function passes(trigger: EventTrigger, scope: Scope): boolean {
+  if (trigger.filter === undefined) return true
+  const value = evaluateExpression(trigger.filter, scope)
+  if (typeof value === 'boolean') return value
+  throw new CodedError('EXPRESSION_FAILED', '`filter` gave something else than true or false')
+}
+
+function identityOf(trigger: EventTrigger, scope: Scope): string | null {
+  if (trigger.dedupe === undefined) return null
+  const value = evaluateExpression(trigger.dedupe, scope)
+  if (value === null) return null
+  return typeof value === 'string' ? value : canonicalJson(value)
+}
+
+/** Long ones, and those with characters that the database cannot keep, stand as their hash. */
+function boundedIdentity(identity: string): string {
+  const isPlain = identity.length <= MAX_IDENTITY_LENGTH && /^[ -~]*$/.test(identity)
+  return isPlain ? identity : `sha256:${sha256Hex(identity)}`
+}

@@ -1,0 +1,25 @@
+/** What the API needs from outside, handed in by main.ts or by a test. */
+import type { FastifyBaseLogger } from 'fastify'
+import type { Database } from '../db/database.ts'
+import type { SigningKey, TrustedKey } from '../lib/dsse.ts'
+import type { JsonObject } from '../lib/json.ts'
+import type { TemporalAccess } from './temporal.ts'
+
+export interface InspectedTool {
+  tool: string
+  definitionSha256: string
+  inputSchema: JsonObject
+}
+
+/** Asks the server of a saved connection, on a worker, what tools it has. Throws coded errors. */
+export type InspectTools = (organization: string, connection: string) => Promise<InspectedTool[]>
+
+export interface ApiDeps {
+  database: Database
+  temporal: TemporalAccess
+  /** The API's private key: it vouches for who decided. */
+  signingKey: SigningKey
+  trustedKeys: readonly TrustedKey[]
+  inspectTools: InspectTools
+  logger: FastifyBaseLogger
+}

@@ -1,0 +1,65 @@
+/** Errors of the API that say where: several places of one request may be wrong, and are told at once. */
+import type { z } from 'zod'
+import { CodedError, type ErrorCode } from '../schemas/errors.ts'
+import type { ProblemPlace } from '../schemas/problem.ts'
+
+const PLACES_IN_DETAIL = 3
+
+export class PlacedError extends CodedError {
+  readonly places: readonly ProblemPlace[]
+
+  constructor(code: ErrorCode, places: readonly ProblemPlace[]) {
+    super(code, detailOf(places))
+    this.name = 'PlacedError'
+    this.places = places
+  }
+}
+
+/** `${path}: ${message}` of the first few. */
+function detailOf(places: readonly ProblemPlace[]): string {
+  const shown = places.slice(0, PLACES_IN_DETAIL).map(({ path, message }) => `${path}: ${message}`)
+  const rest = places.length - shown.length
+  return `${shown.join('; ')}${rest > 0 ? `; and ${rest} more` : ''}.`
+}
+
+/** `spec.steps[1].if`; `prefix` alone for the value itself. */
+export function pathText(prefix: string, path: readonly PropertyKey[]): string {
+  return path.reduce<string>((text, part) => {
+    if (typeof part === 'number') return `${text}[${part}]`
+    const name = String(part)
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) return `${text}[${JSON.stringify(name)}]`
+    return text === '' ? name : `${text}.${name}`
+  }, prefix)
+}
+
+type Issue = z.core.$ZodIssue
+
+/**
+ * The issues of a value as places. Of a union only the branch that fits best is told: what is wrong with the forms that
+ * nobody meant would hide what is wrong with the one that was.
+ */
+export function placesOf(prefix: string, issues: readonly Issue[]): ProblemPlace[] {
+  return issues.flatMap((issue) => {
+    const path = pathText(prefix, issue.path)
+    if (issue.code === 'invalid_union' && issue.errors.length > 0)
+      return placesOf(path, bestBranch(issue.errors))
+    return [{ path: path || '(body)', message: issue.message }]
+  })
+}
+
+/** The branch with the fewest complaints about the value itself: its own keys and type, not what lies deeper. */
+function bestBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] {
+  const [first = [], ...others] = branches
+  return others.reduce((best, branch) => (mismatch(branch) < mismatch(best) ? branch : best), first)
+}
+
+function mismatch(issues: readonly Issue[]): number {
+  const shallow = issues.filter((issue) => issue.path.length === 0 || isMissingOrWrongKind(issue))
+  return shallow.length * 1_000 + issues.length
+}
+
+function isMissingOrWrongKind(issue: Issue): boolean {
+  if (issue.path.length !== 1) return false
+  if (issue.code === 'invalid_value') return true
+  return issue.code === 'invalid_type' && /received undefined/.test(issue.message)
+}

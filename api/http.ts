@@ -1,0 +1,109 @@
+/** Renders the table of operations as Fastify routes, and with them the OpenAPI description. */
+import type {
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  FastifySchema,
+  FastifySchemaCompiler,
+} from 'fastify'
+import { z } from 'zod'
+import { IdempotencyKeySchema, type Operation } from '../schemas/operations/operation.ts'
+import { ProblemSchema } from '../schemas/problem.ts'
+import type { ApiDeps } from './deps.ts'
+import { PlacedError, placesOf } from './errors.ts'
+import type { Implementation, OperationRequest } from './operations/implement.ts'
+import { principalOf, requireScope } from './plugins/authentication.ts'
+import { PROBLEM_TYPE } from './plugins/problems.ts'
+
+const HeadersSchema = z.looseObject({
+  'idempotency-key': IdempotencyKeySchema.optional().describe(
+    'Makes sending the same request again harmless. A fresh one for each new request.',
+  ),
+})
+
+const problemResponse = {
+  description: 'Refused or failed: what is wrong, and the next action.',
+  content: { [PROBLEM_TYPE]: { schema: ProblemSchema } },
+}
+
+export function installOperations(
+  app: FastifyInstance,
+  deps: ApiDeps,
+  implementations: readonly Implementation[],
+): void {
+  for (const { operation, handle } of implementations) {
+    app.route({
+      method: operation.method,
+      url: operation.path,
+      schema: routeSchema(operation),
+      onRequest: requireScope(deps.database, operation.scope),
+      handler: async (request, reply) => {
+        void reply.code(operation.status ?? 200)
+        return handle(deps, toOperationRequest(operation, request, reply))
+      },
+    })
+  }
+}
+
+function toOperationRequest(
+  operation: Operation,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): OperationRequest<Operation> {
+  const key = request.headers['idempotency-key']
+  return {
+    params: request.params as OperationRequest<Operation>['params'],
+    query: request.query as OperationRequest<Operation>['query'],
+    body: request.body as OperationRequest<Operation>['body'],
+    principal: principalOf(request),
+    idempotencyKey: typeof key === 'string' ? key : undefined,
+    useAlternative: () => {
+      if (operation.alternative) void reply.code(operation.alternative.status)
+    },
+  }
+}
+
+/** What is wrong with a request, all of it at once, with its place. */
+export const validatorCompiler: FastifySchemaCompiler<z.ZodType> = ({ schema, httpPart }) => {
+  const prefix = httpPart === 'body' || httpPart === undefined ? '' : `(${httpPart})`
+  return (value: unknown) => {
+    const parsed = schema.safeParse(value)
+    if (parsed.success) return { value: parsed.data }
+    return { error: new PlacedError('INVALID_INPUT', placesOf(prefix, parsed.error.issues)) }
+  }
+}
+
+type RouteSchema = FastifySchema & {
+  operationId: string
+  summary: string
+  tags: string[]
+  security: Record<string, string[]>[]
+}
+
+function routeSchema(operation: Operation): RouteSchema {
+  const { params, query, body } = operation
+  return {
+    operationId: operation.name,
+    summary: operation.summary,
+    tags: [operation.path.split('/')[2] ?? 'v1'],
+    security: [{ key: [operation.scope] }],
+    ...(params ? { params } : {}),
+    ...(query ? { querystring: query } : {}),
+    ...(body ? { body } : {}),
+    ...(operation.method === 'POST' ? { headers: HeadersSchema } : {}),
+    response: {
+      [operation.status ?? 200]: jsonResponse(operation.output, 'Done.'),
+      ...(operation.alternative
+        ? {
+            [operation.alternative.status]: jsonResponse(operation.output, operation.alternative.description),
+          }
+        : {}),
+      '4xx': problemResponse,
+      '5xx': problemResponse,
+    },
+  }
+}
+
+function jsonResponse(schema: z.ZodType, description: string) {
+  return { description, content: { 'application/json': { schema } } }
+}

@@ -1,0 +1,55 @@
+/** Expressions of a manifest, before anything runs: they parse, and name what exists by then. */
+import { checkExpression } from '../../lib/cel.ts'
+import type { JsonValue } from '../../lib/json.ts'
+import { templateExpressions } from '../../lib/templates.ts'
+import { CodedError } from '../../schemas/errors.ts'
+import type { ProblemPlace } from '../../schemas/problem.ts'
+import { place, unknownName } from './document.ts'
+
+export interface ExpressionScope {
+  variables: readonly string[]
+  /** Names of steps that have run by then. */
+  earlierSteps: readonly string[]
+  /** Names of all steps, to tell one that comes later from one that does not exist. */
+  allSteps: readonly string[]
+}
+
+export const STEP_VARIABLES = ['input', 'steps', 'run'] as const
+export const TRIGGER_SCOPE: ExpressionScope = { variables: ['event'], earlierSteps: [], allSteps: [] }
+export const POLICY_SCOPE: ExpressionScope = {
+  variables: ['arguments', 'patch', 'target', 'requester'],
+  earlierSteps: [],
+  allSteps: [],
+}
+
+const STEP_FIELDS = ['output', 'status', 'error']
+
+export function expressionPlaces(path: string, source: string, scope: ExpressionScope): ProblemPlace[] {
+  const checked = checkExpression(source, scope.variables)
+  if (!checked.ok) return [place(path, checked.message)]
+  return checked.references.flatMap((reference) => referencePlaces(path, reference, scope))
+}
+
+/** All `${{ … }}` in a value. */
+export function templatePlaces(path: string, value: JsonValue, scope: ExpressionScope): ProblemPlace[] {
+  try {
+    return templateExpressions(value).flatMap((expression) => {
+      const separator = expression.path === '' || expression.path.startsWith('[') ? '' : '.'
+      return expressionPlaces(`${path}${separator}${expression.path}`, expression.source, scope)
+    })
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error
+    return [place(path, error.message)]
+  }
+}
+
+function referencePlaces(path: string, reference: readonly string[], scope: ExpressionScope): ProblemPlace[] {
+  const [variable, step, field] = reference
+  if (variable !== 'steps' || step === undefined) return []
+  if (!scope.earlierSteps.includes(step)) {
+    if (scope.allSteps.includes(step)) return [place(path, `step \`${step}\` comes later, or is this one`)]
+    return [unknownName(path, `there is no step \`${step}\``, step, scope.earlierSteps)]
+  }
+  if (field === undefined || STEP_FIELDS.includes(field)) return []
+  return [unknownName(path, `a step has no \`${field}\``, field, STEP_FIELDS)]
+}

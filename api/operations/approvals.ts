@@ -1,0 +1,77 @@
+/** Handlers: approvals. Which decisions count is not said here but in the approval workflow. */
+import { z } from 'zod'
+import { findApproval, findApprovalPosition, listApprovals } from '../../db/queries/approvals.ts'
+import type { Database } from '../../db/database.ts'
+import { CodedError } from '../../schemas/errors.ts'
+import { OPERATIONS } from '../../schemas/operations.ts'
+import { sendDecision, signDecision, signalOf } from '../decisions.ts'
+import { readCursor, toPage } from '../pages.ts'
+import { approvalView } from '../views.ts'
+import { implement } from './implement.ts'
+
+const PositionSchema = z.object({ approval_id: z.string() })
+
+const list = implement(OPERATIONS.listApprovals, async ({ database, temporal }, { query, principal }) => {
+  const { organization } = principal
+  const rows = await listApprovals(database, {
+    organization,
+    state: query.state === 'all' ? undefined : query.state,
+    runId: query.run_id,
+    limit: query.limit + 1,
+    after: await positionAfter(database, organization, query.cursor),
+  })
+  return toPage(rows, query.limit, {
+    item: (row) => approvalView(row, temporal),
+    position: ({ approval_id }) => ({ approval_id }),
+  })
+})
+
+const get = implement(OPERATIONS.getApproval, async ({ database, temporal }, { params, principal }) => {
+  const { organization } = principal
+  const row = await findApproval(database, { organization, approvalId: params.approval_id })
+  if (!row) throw new CodedError('NOT_FOUND', `There is no approval ${params.approval_id}.`)
+  return approvalView(row, temporal)
+})
+
+const decide = implement(OPERATIONS.decideApproval, async (deps, request) => {
+  const { principal, idempotencyKey, params, body } = request
+  const approvalId = params.approval_id
+  const signed = await signDecision(deps, { ...body, principal, idempotencyKey, approvalId })
+  const result = await sendDecision(deps, signed)
+  const decision_id = signed.decisionId
+  if (result.kind === 'recorded') {
+    request.useAlternative()
+    const message = 'Your decision is recorded. It counts as soon as a worker looks at it.'
+    return { decision_id, state: 'recorded' as const, message }
+  }
+  const { accepted, state, code, message } = result.answer
+  if (!accepted) throw new CodedError(code ?? 'NOT_ELIGIBLE', message)
+  return { decision_id, state, message }
+})
+
+const ticket = implement(OPERATIONS.createTicket, async (deps, request) => {
+  const { principal, idempotencyKey, params, body } = request
+  const approvalId = params.approval_id
+  const { approval, message } = await signDecision(deps, { ...body, principal, idempotencyKey, approvalId })
+  const signal = signalOf(body.verdict)
+  const input = { ticket: message.ticket }
+  const command = [
+    'temporal workflow signal',
+    `--namespace '${deps.temporal.namespace}'`,
+    `--workflow-id '${approval.workflow_id}'`,
+    `--name ${signal}`,
+    // Envelopes are base64, hex and names of ours: there is no quote in them.
+    `--input '${JSON.stringify(input)}'`,
+  ].join(' ')
+  return { workflow_id: approval.workflow_id, signal, input, command }
+})
+
+async function positionAfter(database: Database, organization: string, cursor: string | undefined) {
+  const position = readCursor(cursor, PositionSchema)
+  if (!position) return undefined
+  const found = await findApprovalPosition(database, { organization, approvalId: position.approval_id })
+  if (!found) throw new CodedError('INVALID_INPUT', 'The cursor is not one that this list gave.')
+  return found
+}
+
+export const approvalOperations = [list, get, decide, ticket]

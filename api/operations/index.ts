@@ -1,0 +1,14 @@
+/** All handlers. A test compares them with the table of operations. */
+import { approvalOperations } from './approvals.ts'
+import { keyOperations } from './keys.ts'
+import { manifestOperations } from './manifests.ts'
+import { runOperations } from './runs.ts'
+import { writebackOperations } from './writebacks.ts'
+
+export const IMPLEMENTATIONS = [
+  ...manifestOperations,
+  ...runOperations,
+  ...approvalOperations,
+  ...writebackOperations,
+  ...keyOperations,
+]

@@ -1,0 +1,33 @@
+/** Handlers: manifests. */
+import { findHead, listHeads, type RevisionRow } from '../../db/queries/manifests.ts'
+import { CodedError } from '../../schemas/errors.ts'
+import { OPERATIONS } from '../../schemas/operations.ts'
+import { applyManifests } from '../manifests/apply.ts'
+import { isoTime } from '../views.ts'
+import { implement } from './implement.ts'
+
+const apply = implement(OPERATIONS.applyManifests, async (deps, { body, principal }) => {
+  const context = {
+    organization: principal.organization,
+    author: principal.id,
+    expectedRevision: body.expected_revision,
+  }
+  return { results: await applyManifests(deps, context, body.manifests) }
+})
+
+const list = implement(OPERATIONS.listManifests, async ({ database }, { query, principal }) => {
+  const rows = await listHeads(database, { organization: principal.organization, kind: query.kind })
+  return { items: rows.map(summary), next_cursor: null }
+})
+
+const get = implement(OPERATIONS.getManifest, async ({ database }, { params, principal }) => {
+  const row = await findHead(database, { organization: principal.organization, ...params })
+  if (!row) throw new CodedError('NOT_FOUND', `There is no ${params.kind} ${params.name}.`)
+  return { ...summary(row), manifest: row.body, pins: row.pins }
+})
+
+function summary({ kind, name, number, version, content_sha256, author, created_at }: RevisionRow) {
+  return { kind, name, revision: number, version, content_sha256, author, created_at: isoTime(created_at) }
+}
+
+export const manifestOperations = [apply, list, get]

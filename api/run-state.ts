@@ -1,0 +1,89 @@
+/** What Temporal says of a run: its state, and how it ended. */
+import { WorkflowFailedError, WorkflowNotFoundError, type WorkflowHandle } from '@temporalio/client'
+import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common'
+import type { JsonValue } from '../lib/json.ts'
+import { isErrorCode } from '../schemas/errors.ts'
+import { withPatience, type TemporalAccess } from './temporal.ts'
+
+export interface RunDescription {
+  state:
+    | 'pending'
+    | 'running'
+    | 'completed'
+    | 'failed'
+    | 'cancelled'
+    | 'terminated'
+    | 'timed_out'
+    | 'no_longer_kept'
+  result: JsonValue
+  failure: { code: string; message: string } | null
+  temporal_run_id: string | null
+  started_at: string | null
+  closed_at: string | null
+}
+
+const STATES: Record<string, RunDescription['state']> = {
+  RUNNING: 'running',
+  COMPLETED: 'completed',
+  FAILED: 'failed',
+  CANCELLED: 'cancelled',
+  TERMINATED: 'terminated',
+  TIMED_OUT: 'timed_out',
+  CONTINUED_AS_NEW: 'running',
+}
+
+/** Throws what Temporal's client throws while Temporal is away. */
+export async function describeRun(
+  temporal: TemporalAccess,
+  workflowId: string,
+  deliveryState: 'pending' | 'started',
+): Promise<RunDescription> {
+  try {
+    return await withPatience(temporal, () => describe(temporal, workflowId))
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError)) throw error
+    const state = deliveryState === 'pending' ? 'pending' : 'no_longer_kept'
+    return { state, result: null, failure: null, temporal_run_id: null, started_at: null, closed_at: null }
+  }
+}
+
+async function describe(temporal: TemporalAccess, workflowId: string): Promise<RunDescription> {
+  const description = await temporal.client.workflow.getHandle(workflowId).describe()
+  const state = STATES[description.status.name] ?? 'running'
+  const common = {
+    state,
+    temporal_run_id: description.runId,
+    started_at: description.startTime.toISOString(),
+    closed_at: description.closeTime?.toISOString() ?? null,
+  }
+  if (state === 'running') return { ...common, result: null, failure: null }
+  // Of this execution: a reset that happens meanwhile must not make us wait for the next one.
+  return { ...common, ...(await endOf(temporal.client.workflow.getHandle(workflowId, description.runId))) }
+}
+
+async function endOf(handle: WorkflowHandle): Promise<Pick<RunDescription, 'result' | 'failure'>> {
+  try {
+    const result = (await handle.result()) as JsonValue | undefined
+    return { result: result ?? null, failure: null }
+  } catch (error) {
+    if (!(error instanceof WorkflowFailedError)) throw error
+    return { result: null, failure: failureOf(error) }
+  }
+}
+
+/** The outermost of our codes: what lies deeper is how it came about. */
+function failureOf(error: WorkflowFailedError): { code: string; message: string } {
+  for (let cause = error.cause; cause instanceof Error; cause = causeOf(cause)) {
+    if (cause instanceof ApplicationFailure && isErrorCode(cause.type)) {
+      return { code: cause.type, message: cause.message }
+    }
+    if (cause instanceof CancelledFailure) return { code: 'CANCELLED', message: 'The run was cancelled.' }
+    if (cause instanceof TerminatedFailure) return { code: 'CANCELLED', message: 'The run was terminated.' }
+    if (cause instanceof TimeoutFailure) return { code: 'CALL_TIMEOUT', message: cause.message }
+  }
+  return { code: 'STEP_FAILED', message: error.cause?.message ?? error.message }
+}
+
+function causeOf(error: Error): Error | undefined {
+  return error.cause instanceof Error ? error.cause : undefined
+}

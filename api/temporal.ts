@@ -1,0 +1,103 @@
+/**
+ * The API's way to Temporal. Every call has a deadline: without one the client would go on trying for minutes while
+ * somebody waits for an answer.
+ */
+import {
+  isGrpcServiceError,
+  WorkflowNotFoundError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+  type Client,
+  type Connection,
+} from '@temporalio/client'
+import { CodedError } from '../schemas/errors.ts'
+import { SEARCH_ATTRIBUTES } from '../schemas/names.ts'
+
+export interface Log {
+  info(fields: object, message: string): void
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+export interface TemporalAccess {
+  client: Client
+  connection: Connection
+  namespace: string
+  taskQueue: string
+  /** Base address of the Temporal UI. */
+  uiUrl: string
+  /** Whether the namespace has all our search attributes. Throws while Temporal is away. */
+  hasSearchAttributes: () => Promise<boolean>
+}
+
+const CALL_PATIENCE_MS = 3_000
+
+/** gRPC status codes: DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE. */
+const AWAY_CODES = new Set([4, 8, 14])
+const CANCELLED_CODE = 1
+
+export function createTemporalAccess(
+  deps: Pick<TemporalAccess, 'client' | 'connection' | 'namespace' | 'taskQueue' | 'uiUrl'> & { logger: Log },
+): TemporalAccess {
+  const { logger, ...access } = deps
+  let known: boolean | undefined
+  const hasSearchAttributes = async () => {
+    known ??= await lookForSearchAttributes(access, logger)
+    return known
+  }
+  return { ...access, hasSearchAttributes }
+}
+
+/** Runs calls to Temporal that have to be through after `patienceMs`. */
+export function withPatience<T>(
+  temporal: TemporalAccess,
+  work: () => Promise<T>,
+  patienceMs = CALL_PATIENCE_MS,
+): Promise<T> {
+  return temporal.connection.withDeadline(Date.now() + patienceMs, work)
+}
+
+/** For people: the workflow's page in the Temporal UI. */
+export function workflowUrl(temporal: TemporalAccess, workflowId: string): string {
+  const base = temporal.uiUrl.replace(/\/+$/, '')
+  return `${base}/namespaces/${encodeURIComponent(temporal.namespace)}/workflows/${encodeURIComponent(workflowId)}`
+}
+
+/** Errors of Temporal as ours; undefined for anything else. The only place that knows their classes. */
+export function temporalError(error: unknown): CodedError | undefined {
+  if (error instanceof WorkflowNotFoundError) {
+    return new CodedError('NOT_FOUND', 'Temporal has no such workflow execution, or it is closed.', {
+      cause: error,
+    })
+  }
+  if (isTemporalAway(error)) {
+    return new CodedError('UNAVAILABLE', 'Temporal does not answer.', { cause: error })
+  }
+  return undefined
+}
+
+/** No answer, a refused connection, or too much to do. */
+export function isTemporalAway(error: unknown): boolean {
+  if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return true
+  for (let current = error; current instanceof Error; current = current.cause) {
+    if (isGrpcServiceError(current)) return AWAY_CODES.has(current.code) || current.code === CANCELLED_CODE
+  }
+  return false
+}
+
+async function lookForSearchAttributes(
+  { connection, namespace }: Pick<TemporalAccess, 'connection' | 'namespace'>,
+  logger: Log,
+): Promise<boolean> {
+  const wanted = Object.values(SEARCH_ATTRIBUTES)
+  try {
+    const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace })
+    const missing = wanted.filter((name) => !Object.hasOwn(customAttributes ?? {}, name))
+    if (missing.length === 0) return true
+    logger.warn({ namespace, missing }, 'the namespace lacks our search attributes; runs start without them')
+    return false
+  } catch (error) {
+    if (isTemporalAway(error)) throw error
+    logger.warn({ namespace, err: error }, 'search attributes cannot be looked up; runs start without them')
+    return false
+  }
+}

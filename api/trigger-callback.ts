@@ -1,0 +1,100 @@
+/**
+ * The trigger callback, by which MCP servers send their events. Its contract is older than ours and kept to the byte:
+ * its own error bodies, this order of checks (size, header, token, body), 202 whether or not anything matches. A server
+ * that speaks it needs no change.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import type { JsonObject } from '../lib/json.ts'
+import { IdempotencyKeySchema } from '../schemas/operations/operation.ts'
+import { sha256Hex } from '../lib/canonical-json.ts'
+import { ERRORS } from '../schemas/errors.ts'
+import { BODY_LIMIT_BYTES, isTooDeep } from './body.ts'
+import { acceptEvent } from './deliveries.ts'
+import type { ApiDeps } from './deps.ts'
+import { findPrincipal } from './plugins/authentication.ts'
+import { toCodedError } from './plugins/problems.ts'
+
+const BodySchema = z.object({
+  type: z.string().min(1),
+  data: z.record(z.string(), z.unknown()).default({}),
+})
+
+const PREFIX = 'Bearer '
+const CONNECTION_PREFIX = 'connection/'
+const RETRY_AFTER_S = 5
+
+export async function installTriggerCallback(app: FastifyInstance, deps: ApiDeps): Promise<void> {
+  await app.register(async (scope) => {
+    scope.removeAllContentTypeParsers()
+    // Whatever the content type says: the contract does not ask for one.
+    scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+    scope.setErrorHandler(answerCallbackError)
+    const options = { bodyLimit: BODY_LIMIT_BYTES, schema: { hide: true } }
+    const handler = (request: FastifyRequest, reply: FastifyReply) => handleCallback(deps, request, reply)
+    scope.post('/api/trigger-callback', options, handler)
+    scope.post('/api/:org/trigger-callback', options, handler)
+  })
+}
+
+async function handleCallback(
+  deps: ApiDeps,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const header = request.headers.authorization
+  if (!header?.startsWith(PREFIX)) {
+    return reply.code(401).send({ error: 'Missing or invalid Authorization header' })
+  }
+  const { org } = request.params as { org?: string }
+  const sender = await findSender(deps, header.slice(PREFIX.length), org)
+  if (!sender) return reply.code(401).send({ error: 'Invalid callback token' })
+  const parsed = BodySchema.safeParse(parseBody(request.body))
+  if (!parsed.success) {
+    return reply.code(400).send({ error: 'Invalid body', details: parsed.error.issues })
+  }
+  const { type } = parsed.data
+  const data = parsed.data.data as JsonObject
+  await acceptEvent(deps, { ...sender, type, data, idempotencyKey: idempotencyKeyOf(request) })
+  return reply.code(202).send({ ok: true, type })
+}
+
+/** The connection whose token it is; undefined for any other key, and for a token of another organization. */
+async function findSender(
+  deps: ApiDeps,
+  token: string,
+  organization: string | undefined,
+): Promise<{ organization: string; connection: string } | undefined> {
+  const principal = await findPrincipal(deps.database, token)
+  if (!principal?.scopes.includes('trigger') || !principal.id.startsWith(CONNECTION_PREFIX)) return undefined
+  if (organization !== undefined && organization !== principal.organization) return undefined
+  return { organization: principal.organization, connection: principal.id.slice(CONNECTION_PREFIX.length) }
+}
+
+/** What is no JSON, or nested beyond what we walk through, is refused like any other value that is no object. */
+function parseBody(body: unknown): unknown {
+  if (!Buffer.isBuffer(body)) return undefined
+  const text = body.toString('utf8')
+  if (isTooDeep(text)) return undefined
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** The contract has no answer for a bad key, so one that cannot be kept as it is stands as its hash. */
+function idempotencyKeyOf(request: FastifyRequest): string | undefined {
+  const key = request.headers['idempotency-key']
+  if (typeof key !== 'string' || key === '') return undefined
+  return IdempotencyKeySchema.safeParse(key).success ? key : `sha256:${sha256Hex(key)}`
+}
+
+function answerCallbackError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const { code } = toCodedError(error)
+  const { status, title } = ERRORS[code]
+  if (status === 413) return reply.code(413).send({ error: 'Payload too large' })
+  if (status >= 500) request.log.error({ err: error }, 'a trigger callback could not be accepted')
+  if (status === 503) void reply.header('retry-after', RETRY_AFTER_S)
+  return reply.code(status).send({ error: title })
+}

@@ -1,0 +1,67 @@
+/** Rows of the database as the JSON that people see. */
+import type { ApprovalRow } from '../db/queries/approvals.ts'
+import type { WritebackRow } from '../db/queries/writebacks.ts'
+import type {
+  ApprovalView,
+  RequesterView,
+  RequirementView,
+  WritebackView,
+} from '../schemas/operations/views.ts'
+import type { Requester, Requirement } from '../schemas/run.ts'
+import { workflowUrl, type TemporalAccess } from './temporal.ts'
+
+export function approvalView(row: ApprovalRow, temporal: TemporalAccess): ApprovalView {
+  const { workflow_id, requirement, requester, expires_at, created_at, closed_at, ...same } = row
+  return {
+    ...same,
+    requirement: requirementView(requirement),
+    requester: requesterView(requester),
+    expires_at: isoTime(expires_at),
+    created_at: isoTime(created_at),
+    closed_at: closed_at && isoTime(closed_at),
+    temporal_workflow_id: workflow_id,
+    temporal_ui_url: workflowUrl(temporal, workflow_id),
+  }
+}
+
+export function writebackView(row: WritebackRow): WritebackView {
+  const { requester, requirement, outcome, deadline_at, created_at, ...same } = row
+  return {
+    ...same,
+    requester: requesterView(requester),
+    requirement: requirement && requirementView(requirement),
+    deadline_at: deadline_at && isoTime(deadline_at),
+    created_at: isoTime(created_at),
+    outcome: outcome && {
+      status: outcome.status,
+      output: outcome.output,
+      code: outcome.code ?? null,
+      message: outcome.message ?? null,
+      receipt: outcome.receipt,
+    },
+  }
+}
+
+export function requesterView({ principal, kind, onBehalfOf }: Requester): RequesterView {
+  return { principal, kind, on_behalf_of: onBehalfOf }
+}
+
+function requirementView(requirement: Requirement): RequirementView {
+  const { policy, rule, stages, anyRejectEnds, selfApproval, identity, expiresAfterMs, validForMs } =
+    requirement
+  return {
+    policy,
+    rule,
+    stages,
+    any_reject_ends: anyRejectEnds,
+    self_approval: selfApproval,
+    identity,
+    expires_after_ms: expiresAfterMs,
+    valid_for_ms: validForMs,
+  }
+}
+
+/** ISO 8601 in UTC with milliseconds, from a Date or from PostgreSQL's own JSON form. */
+export function isoTime(time: Date | string): string {
+  return new Date(time).toISOString()
+}

@@ -1,0 +1,87 @@
+/**
+ * The only reader of process.env: option > environment > default, else an error that says what to set.
+ * An empty variable counts as not set. Secrets are not part of it: activities resolve those one by one.
+ */
+import { resolve } from 'node:path'
+import { z } from 'zod'
+
+const text = z.string().trim().min(1)
+const port = z.coerce.number().int().min(0).max(65_535)
+
+const ConfigSchema = z.object({
+  /** Our own PostgreSQL. */
+  databaseUrl: text,
+  temporalAddress: text.default('127.0.0.1:7233'),
+  temporalNamespace: text.default('default'),
+  /** Base address of the Temporal UI, for links to people. */
+  temporalUiUrl: text.default('http://127.0.0.1:8233'),
+  taskQueue: text.default('countersign'),
+  host: text.default('127.0.0.1'),
+  port: port.default(8700),
+  /** Where people and programs reach the API. */
+  publicUrl: text.optional(),
+  /** Folder with decision.key.pem (API), receipt.key.pem (worker) and public.json (both). */
+  keysFolder: text.default('.countersign/keys').transform((path) => resolve(path)),
+  /** JSON file: {"shared": {NAME: value}, "organizations": {"acme": {NAME: value}}}. */
+  secretsFile: text.optional(),
+  /** JSON file: the programs that stdio connections may start on this worker. */
+  commandsFile: text.default('countersign.commands.json'),
+  /** `asserted` takes people at their word in raw signals: for a developer's machine only. */
+  identity: z.enum(['verified', 'asserted']).default('verified'),
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  /** For the CLI: which API, and who we are there. */
+  apiUrl: text.default('http://127.0.0.1:8700'),
+  apiKey: text.optional(),
+})
+
+export type Config = Readonly<z.infer<typeof ConfigSchema>>
+
+const VARIABLES: Record<keyof Config, string> = {
+  databaseUrl: 'DATABASE_URL',
+  temporalAddress: 'TEMPORAL_ADDRESS',
+  temporalNamespace: 'TEMPORAL_NAMESPACE',
+  temporalUiUrl: 'TEMPORAL_UI_URL',
+  taskQueue: 'COUNTERSIGN_TASK_QUEUE',
+  host: 'HOST',
+  port: 'PORT',
+  publicUrl: 'COUNTERSIGN_PUBLIC_URL',
+  keysFolder: 'COUNTERSIGN_KEYS_DIR',
+  secretsFile: 'COUNTERSIGN_SECRETS_FILE',
+  commandsFile: 'COUNTERSIGN_COMMANDS_FILE',
+  identity: 'COUNTERSIGN_IDENTITY',
+  logLevel: 'LOG_LEVEL',
+  apiUrl: 'COUNTERSIGN_URL',
+  apiKey: 'COUNTERSIGN_API_KEY',
+}
+
+type Environment = Record<string, string | undefined>
+
+/** Throws one Error that names every variable that is missing or wrong. */
+export function loadConfig(options: Partial<Config> = {}, environment: Environment = process.env): Config {
+  const values = Object.fromEntries(
+    Object.entries(VARIABLES).map(([name, variable]) => [
+      name,
+      options[name as keyof Config] ?? (environment[variable] || undefined),
+    ]),
+  )
+  const parsed = ConfigSchema.safeParse(values)
+  if (parsed.success) return Object.freeze(parsed.data)
+  const problems = parsed.error.issues.map((issue) => {
+    const name = issue.path[0] as keyof Config
+    return `  ${VARIABLES[name]}: ${values[name] === undefined ? 'is not set' : issue.message}`
+  })
+  throw new Error(`the configuration is not complete:\n${problems.join('\n')}`)
+}
+
+const SECRET_PREFIX = 'COUNTERSIGN_SECRET_'
+
+/**
+ * The secrets in the environment, by name without the prefix. Only variables with the prefix can be named by a
+ * connection: whoever may write a manifest must not be able to send DATABASE_URL somewhere.
+ */
+export function environmentSecrets(environment: Environment = process.env): Record<string, string> {
+  const entries = Object.entries(environment).flatMap(([name, value]) =>
+    name.startsWith(SECRET_PREFIX) && value ? [[name.slice(SECRET_PREFIX.length), value] as const] : [],
+  )
+  return Object.fromEntries(entries)
+}

@@ -1,0 +1,16 @@
+#!/bin/bash
+# Runs once, when the data directory is empty: one role per owner, three databases. Passwords reach psql by its
+# environment, not by its command line, which the list of processes shows.
+set -euo pipefail
+
+psql --set=ON_ERROR_STOP=1 --no-psqlrc --username="${POSTGRES_USER:-postgres}" --dbname=postgres <<'SQL'
+\getenv temporal_password TEMPORAL_DB_PASSWORD
+\getenv countersign_password COUNTERSIGN_DB_PASSWORD
+create role temporal login password :'temporal_password';
+create role countersign login password :'countersign_password';
+create database temporal owner temporal;
+create database temporal_visibility owner temporal;
+create database countersign owner countersign;
+-- By default everybody may connect to every database.
+revoke connect on database temporal, temporal_visibility, countersign from public;
+SQL

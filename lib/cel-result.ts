@@ -1,0 +1,123 @@
+/**
+ * What an expression yields, as plain JSON that shares nothing with the scope. What JSON cannot carry is an error,
+ * never a silent null.
+ */
+import { Optional } from '@marcbachmann/cel-js'
+import { CodedError } from '../schemas/errors.ts'
+import type { JsonValue } from './json.ts'
+
+/** Characters of all texts plus one per value: the order of size of the JSON text, against the limit of 4 MB. */
+const MAX_RESULT_SIZE = 4 * 1024 * 1024
+/** The same on every stack, and far below the end of any. */
+const MAX_RESULT_DEPTH = 200
+const NANOS_PER_SECOND = 1_000_000_000n
+
+/** The library does not export its class; these are its public getters. */
+interface DurationLike {
+  seconds: bigint
+  nanos: number
+}
+
+interface Budget {
+  size: number
+  depth: number
+}
+
+export function toJson(value: unknown): JsonValue {
+  return convert(value, { size: 0, depth: 0 })
+}
+
+/** Seconds with at most nine decimals, such as `5400s` or `-1.5s`. */
+export function durationToText(duration: DurationLike): string {
+  const total = duration.seconds * NANOS_PER_SECOND + BigInt(Math.round(duration.nanos))
+  const amount = total < 0n ? -total : total
+  const decimals = (amount % NANOS_PER_SECOND).toString().padStart(9, '0').replace(/0+$/, '')
+  return `${total < 0n ? '-' : ''}${amount / NANOS_PER_SECOND}${decimals === '' ? '' : `.${decimals}`}s`
+}
+
+function convert(value: unknown, budget: Budget): JsonValue {
+  budget.size += typeof value === 'string' ? value.length + 1 : 1
+  if (budget.size > MAX_RESULT_SIZE) throw new CodedError('VALUE_TOO_LARGE', 'The result is over 4 MB')
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return value
+    case 'number':
+      return convertDouble(value)
+    case 'bigint':
+      return convertInteger(value)
+    case 'object':
+      return value === null ? null : convertNested(value, budget)
+    default:
+      throw notJson(typeof value)
+  }
+}
+
+function convertNested(value: object, budget: Budget): JsonValue {
+  budget.depth += 1
+  if (budget.depth > MAX_RESULT_DEPTH) {
+    throw new CodedError('VALUE_TOO_LARGE', `The result is nested deeper than ${MAX_RESULT_DEPTH} levels`)
+  }
+  const converted = convertObject(value, budget)
+  budget.depth -= 1
+  return converted
+}
+
+function convertDouble(value: number): number {
+  if (Number.isFinite(value)) return value === 0 ? 0 : value
+  throw new CodedError('EXPRESSION_FAILED', `The result is ${value}, which is no JSON number`)
+}
+
+function convertInteger(value: bigint): number {
+  const number = Number(value)
+  if (Number.isSafeInteger(number)) return number
+  throw new CodedError(
+    'EXPRESSION_FAILED',
+    `The integer ${value} is too large for a JSON number; make it a text with string()`,
+  )
+}
+
+function convertObject(value: object, budget: Budget): JsonValue {
+  if (Array.isArray(value)) return value.map((item) => convert(item, budget))
+  if (value instanceof Set) return Array.from(value, (item) => convert(item, budget))
+  if (value instanceof Map) return convertEntries(value.entries(), budget)
+  if (value instanceof Date) return value.toISOString()
+  if (value instanceof Optional) {
+    throw new CodedError(
+      'EXPRESSION_FAILED',
+      'The result is optional; say with .orValue(…) what counts without it',
+    )
+  }
+  if (isDuration(value)) return durationToText(value)
+  // JSON may carry an own key named `constructor`, therefore the prototype decides.
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype === Object.prototype || prototype === null || isForeignPlainObject(prototype)) {
+    return convertEntries(Object.entries(value), budget)
+  }
+  if (typeof value.valueOf() === 'bigint') return convertInteger(BigInt(String(value)))
+  throw notJson(Object.prototype.toString.call(value).slice('[object '.length, -1))
+}
+
+/** Values that crossed into the sandbox may have the `Object.prototype` of another realm. */
+function isForeignPlainObject(prototype: unknown): boolean {
+  return typeof prototype === 'object' && prototype !== null && Object.getPrototypeOf(prototype) === null
+}
+
+function convertEntries(entries: Iterable<[unknown, unknown]>, budget: Budget): JsonValue {
+  const converted: [string, JsonValue][] = []
+  for (const [key, item] of entries) {
+    const name = String(key)
+    budget.size += name.length
+    converted.push([name, convert(item, budget)])
+  }
+  // Unlike assignment, this makes an own property even of a key named `__proto__`.
+  return Object.fromEntries(converted)
+}
+
+function isDuration(value: object): value is DurationLike {
+  return Object.prototype.toString.call(value) === '[object google.protobuf.Duration]'
+}
+
+function notJson(kind: string): CodedError {
+  return new CodedError('EXPRESSION_FAILED', `The result is of the kind ${kind}, which JSON cannot carry`)
+}

@@ -1,0 +1,240 @@
+/**
+ * What we do to a parsed expression before it runs: refuse what depends on the machine or can explode, put our
+ * functions in the place of the library's, and bound the work. Also: which paths an expression refers to.
+ *
+ * Uses the tree of cel-js beyond its types (`meta`, `setMeta`): the version is pinned, and the golden file covers it.
+ */
+import { EvaluationError, parse } from '@marcbachmann/cel-js'
+import type { ASTNode, SourceRange } from '@marcbachmann/cel-js'
+import { REPLACED_FUNCTIONS, REPLACED_METHODS, isBuiltIn } from './cel-environment.ts'
+
+/** Steps of all loops of one evaluation: far above any list in a run, far below a second of CPU. */
+const MAX_ITERATIONS = 100_000
+const MAX_LIST_LENGTH = 100_000
+const MAX_TEXT_LENGTH = 4 * 1024 * 1024
+
+const LOOP_MACROS = new Set(['map', 'filter', 'all', 'exists', 'exists_one'])
+const ARITHMETIC = new Set(['+', '-', '*', '/', '%'])
+/** The library drops such keys of a map without a word. */
+const DROPPED_KEYS = new Set(['__proto__', 'constructor', 'prototype'])
+const TIME_GETTERS = new Set([
+  'getDate',
+  'getDayOfMonth',
+  'getDayOfWeek',
+  'getDayOfYear',
+  'getFullYear',
+  'getHours',
+  'getMilliseconds',
+  'getMinutes',
+  'getMonth',
+  'getSeconds',
+])
+
+interface NodeInternals {
+  meta: {
+    alternate?: { args: { condition?: (accumulated: unknown) => boolean } }
+    evaluate: (evaluator: unknown, node: unknown, context: unknown) => unknown
+  }
+  setMeta: (key: 'evaluate', value: NodeInternals['meta']['evaluate']) => unknown
+}
+
+export interface Refusal {
+  message: string
+  range: SourceRange
+}
+
+let iterationsLeft = 0
+
+/** Evaluation is synchronous, so one counter serves whoever evaluates now. */
+export function resetIterations(): void {
+  iterationsLeft = MAX_ITERATIONS
+}
+
+/** Changes the tree in place; answers with the first thing that is not allowed, if there is one. */
+export function guardTree(node: ASTNode): Refusal | undefined {
+  const message = refusalOf(node)
+  if (message !== undefined) return { message, range: node.range }
+  replaceCalls(node)
+  looseBranches(node)
+  boundWork(node)
+  for (const child of childrenOf(node)) {
+    const refusal = guardTree(child)
+    if (refusal !== undefined) return refusal
+  }
+  return undefined
+}
+
+/** True if the library keeps values of the last evaluation on the tree, as it does for loops and `cel.bind`. */
+export function keepsValues(node: ASTNode): boolean {
+  if (node.op === 'rcall' && (LOOP_MACROS.has(node.args[0]) || node.args[0] === 'bind')) return true
+  return childrenOf(node).some(keepsValues)
+}
+
+/** Each distinct static path, in the order of the text, without the variables of loops. */
+export function collectReferences(root: ASTNode): string[][] {
+  const found = new Map<string, string[]>()
+  visitReferences(root, new Set(), (path) => found.set(JSON.stringify(path), path))
+  return [...found.values()]
+}
+
+/** `steps.a.output[0]` as segments, up to the first one that is not written out. */
+export function staticPathOf(node: ASTNode): string[] | undefined {
+  return splitPath(node)?.path
+}
+
+function visitReferences(node: ASTNode, bound: ReadonlySet<string>, report: (path: string[]) => void): void {
+  const split = splitPath(node)
+  if (split !== undefined) {
+    const root = split.path[0]
+    if (root !== undefined && !bound.has(root) && !isBuiltIn(root)) report(split.path)
+    for (const index of split.computed) visitReferences(index, bound, report)
+    return
+  }
+  const variable = boundVariableOf(node)
+  if (variable === undefined || node.op !== 'rcall') {
+    for (const child of childrenOf(node)) visitReferences(child, bound, report)
+    return
+  }
+  const [method, receiver, parameters] = node.args
+  const inner = new Set([...bound, variable])
+  visitReferences(receiver, bound, report)
+  for (const [position, parameter] of parameters.entries()) {
+    if (position === 0) continue
+    visitReferences(parameter, method === 'bind' && position === 1 ? bound : inner, report)
+  }
+}
+
+/** The variable that `list.map(x, …)` or `cel.bind(x, …)` introduces. */
+function boundVariableOf(node: ASTNode): string | undefined {
+  if (node.op !== 'rcall') return undefined
+  const [method, receiver, parameters] = node.args
+  const first = parameters[0]
+  if (first?.op !== 'id' || parameters.length < 2) return undefined
+  if (LOOP_MACROS.has(method)) return first.args
+  return method === 'bind' && receiver.op === 'id' && receiver.args === 'cel' ? first.args : undefined
+}
+
+function splitPath(node: ASTNode): { path: string[]; open: boolean; computed: ASTNode[] } | undefined {
+  if (node.op === 'id') return { path: [node.args], open: true, computed: [] }
+  if (node.op !== '.' && node.op !== '.?' && node.op !== '[]' && node.op !== '[?]') return undefined
+  const left = splitPath(node.args[0])
+  if (left === undefined) return undefined
+  const segment = segmentOf(node.args[1])
+  if (typeof segment !== 'string') return { ...left, open: false, computed: [...left.computed, segment] }
+  return left.open ? { ...left, path: [...left.path, segment] } : left
+}
+
+function segmentOf(index: string | ASTNode): string | ASTNode {
+  if (typeof index === 'string') return index
+  if (index.op !== 'value') return index
+  return typeof index.args === 'string' || typeof index.args === 'bigint' ? String(index.args) : index
+}
+
+function refusalOf(node: ASTNode): string | undefined {
+  if (node.op === 'value' && node.args instanceof Uint8Array) return 'Bytes are not available; use text'
+  if (node.op === 'call' && node.args[0] === 'bytes') return 'bytes() is not available; use text'
+  if (node.op === 'map') {
+    const dropped = node.args.map(([key]) => key.args).find((key) => DROPPED_KEYS.has(String(key)))
+    return dropped === undefined ? undefined : `A map cannot have the key '${String(dropped)}'`
+  }
+  if (node.op !== 'rcall') return undefined
+  const [method, , parameters] = node.args
+  if (method === 'matches') {
+    return 'matches() is not available; use contains(), startsWith(), endsWith() or =='
+  }
+  if (TIME_GETTERS.has(method) && parameters.length === 1 && !isUtc(parameters[0])) {
+    return `Times are read in UTC only; write ${method}() without a time zone`
+  }
+  return undefined
+}
+
+function isUtc(node: ASTNode | undefined): boolean {
+  return node?.op === 'value' && node.args === 'UTC'
+}
+
+function replaceCalls(node: ASTNode): void {
+  if (node.op === 'call') {
+    node.args[0] = REPLACED_FUNCTIONS.get(node.args[0]) ?? node.args[0]
+  }
+  if (node.op === 'rcall') {
+    if (TIME_GETTERS.has(node.args[0])) node.args[2] = []
+    node.args[0] = REPLACED_METHODS.get(node.args[0]) ?? node.args[0]
+  }
+}
+
+/** Both branches become `dyn`, so that `a ? 1 : 2.5` and `a ? "x" : null` are as legal as they are in JSON. */
+function looseBranches(node: ASTNode): void {
+  if (node.op !== '?:') return
+  node.args[1] = asDynamic(node.args[1])
+  node.args[2] = asDynamic(node.args[2])
+}
+
+function asDynamic(node: ASTNode): ASTNode {
+  const call = parse('dyn(null)').ast
+  if (call.op === 'call') call.args[1] = [node]
+  return call
+}
+
+function boundWork(node: ASTNode): void {
+  const internals = node as unknown as NodeInternals
+  const loop = node.op === 'rcall' && LOOP_MACROS.has(node.args[0]) ? internals.meta.alternate : undefined
+  if (loop !== undefined) {
+    const goOn = loop.args.condition
+    loop.args.condition = (accumulated) => {
+      countIteration()
+      return goOn === undefined || goOn(accumulated)
+    }
+  }
+  if (ARITHMETIC.has(node.op)) {
+    const evaluate = internals.meta.evaluate
+    internals.setMeta('evaluate', (evaluator, self, context) =>
+      boundedResult(evaluate(evaluator, self, context)),
+    )
+  }
+}
+
+function countIteration(): void {
+  iterationsLeft -= 1
+  if (iterationsLeft >= 0) return
+  throw new EvaluationError({
+    code: 'too_many_iterations',
+    message: `The loops of the expression take more than ${MAX_ITERATIONS} steps`,
+  })
+}
+
+function boundedResult(value: unknown): unknown {
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    throw new EvaluationError({
+      code: 'not_finite',
+      message: 'A calculation has no finite result (a division by zero?)',
+    })
+  }
+  const tooLarge =
+    typeof value === 'string'
+      ? value.length > MAX_TEXT_LENGTH
+      : Array.isArray(value) && value.length > MAX_LIST_LENGTH
+  if (!tooLarge) return value
+  throw new EvaluationError({ code: 'value_too_large', message: 'A sum of texts or lists is too long' })
+}
+
+function childrenOf(node: ASTNode): readonly ASTNode[] {
+  switch (node.op) {
+    case 'value':
+    case 'id':
+      return []
+    case '.':
+    case '.?':
+      return [node.args[0]]
+    case 'call':
+      return node.args[1]
+    case 'rcall':
+      return [node.args[1], ...node.args[2]]
+    case 'map':
+      return node.args.flat()
+    case '!_':
+    case '-_':
+      return [node.args]
+    default:
+      return node.args
+  }
+}

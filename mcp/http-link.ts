@@ -1,0 +1,191 @@
+/**
+ * The `fetch` of one HTTP session, which sees what the SDK does not tell: how many bytes an answer has, when the
+ * answer to a call ends without a result (the SDK then waits in silence for its timeout), and `Retry-After`.
+ */
+import type { UnderlyingSource } from 'node:stream/web'
+import type { FetchLike } from '@modelcontextprotocol/sdk/shared/transport.js'
+import { createGuardedFetch } from '../lib/guarded-fetch.ts'
+import type { GuardedFetch } from '../lib/guarded-fetch.ts'
+import { LocalFailure } from './errors.ts'
+import type { LocalFailureKind } from './errors.ts'
+
+export interface HttpLink {
+  fetch: FetchLike
+  /** Rejects when no result of the call can come any more. Never resolves. */
+  lost: Promise<never>
+  fail(kind: LocalFailureKind): void
+  /** The request under way has its answer; the next one counts for itself. */
+  answered(): void
+  /** The stream carries event ids: the SDK resumes it, so its end is not the end of the call. */
+  markResumable(): void
+  retryAfterMs(): number | undefined
+  close(): void
+}
+
+export interface HttpLinkOptions {
+  allowPrivateAddresses: boolean
+  maxResultBytes: number
+}
+
+/** For answers other than that of a call or a listing. */
+const MAX_CONTROL_BYTES = 1024 * 1024
+/** Of an error page only the beginning is wanted. */
+const MAX_ERROR_BYTES = 16 * 1024
+/** The SDK parses the last event after the body has ended. */
+const SETTLE_MS = 100
+const MAX_RETRY_AFTER_MS = 60 * 60 * 1000
+const AWAITED_METHODS = new Set<unknown>(['initialize', 'tools/call', 'tools/list'])
+
+export function createHttpLink(options: HttpLinkOptions): HttpLink {
+  let reject: (reason: LocalFailure) => void = () => {}
+  const lost = new Promise<never>((_resolve, rejectLost) => {
+    reject = rejectLost
+  })
+  lost.catch(() => {})
+  const state: LinkState = {
+    maxResultBytes: options.maxResultBytes,
+    // Kept alive within the session only: a connection that idled longer may be dead when the call is written to it,
+    // and then nobody knows whether the call was taken.
+    guarded: createGuardedFetch({ allowPrivateAddresses: options.allowPrivateAddresses, keepAlive: true }),
+    lost: false,
+    reject: (failure) => {
+      state.lost = true
+      reject(failure)
+    },
+    answers: 0,
+    resumable: false,
+    retryAfterMs: undefined,
+  }
+  return {
+    fetch: (url, init) => watchedFetch(state, url, init ?? {}),
+    lost,
+    fail: (kind) => state.reject(new LocalFailure(kind)),
+    answered: () => {
+      state.answers += 1
+    },
+    markResumable: () => {
+      state.resumable = true
+    },
+    retryAfterMs: () => state.retryAfterMs,
+    close: state.guarded.close,
+  }
+}
+
+interface LinkState {
+  maxResultBytes: number
+  guarded: GuardedFetch
+  lost: boolean
+  reject: (failure: LocalFailure) => void
+  answers: number
+  resumable: boolean
+  retryAfterMs: number | undefined
+}
+
+async function watchedFetch(state: LinkState, url: string | URL, init: RequestInit): Promise<Response> {
+  const resumes = new Headers(init.headers).has('last-event-id')
+  // The optional stream for messages outside of a call: nothing in it is for us, and it costs a connection per call.
+  if (init.method === 'GET' && !resumes) return new Response(null, { status: 405 })
+  const method = methodOf(init.body)
+  // Whoever was told that nothing was sent must stay right.
+  if (state.lost && AWAITED_METHODS.has(method)) throw new LocalFailure('interrupted')
+  // Sent by the SDK between the answer to initialize and the end of `connect`.
+  if (method === 'notifications/initialized') state.answers += 1
+  // Taken now: a stream may end long after its answer was read.
+  const answersBefore = state.answers
+  const response = await state.guarded(url, init)
+  state.retryAfterMs = parseRetryAfterMs(response.headers.get('retry-after'))
+  if (!response.ok) {
+    // The SDK takes 405 for "no such stream" and would wait on.
+    if (resumes && response.status === 405) state.reject(new LocalFailure('interrupted'))
+    return limitBody(response, { maxBytes: MAX_ERROR_BYTES, onTooLarge: cutShort })
+  }
+  if (resumes) return limitBody(response, resultLimit(state))
+  if (!AWAITED_METHODS.has(method)) {
+    return limitBody(response, { maxBytes: MAX_CONTROL_BYTES, onTooLarge: refuse })
+  }
+  const limit =
+    method === 'initialize' ? { maxBytes: MAX_CONTROL_BYTES, onTooLarge: refuse } : resultLimit(state)
+  const onEnd = () => failWithoutAnswer(state, answersBefore)
+  if (response.body === null) onEnd()
+  return limitBody(response, { ...limit, onEnd })
+}
+
+function resultLimit(state: LinkState): BodyLimit {
+  const maxBytes = state.maxResultBytes
+  return {
+    maxBytes,
+    onTooLarge: () => {
+      const failure = new LocalFailure('result_too_large', `the answer has more than ${maxBytes} bytes`)
+      state.reject(failure)
+      return failure
+    },
+  }
+}
+
+function failWithoutAnswer(state: LinkState, answersBefore: number): void {
+  setTimeout(() => {
+    if (state.answers === answersBefore && !state.resumable) state.reject(new LocalFailure('interrupted'))
+  }, SETTLE_MS).unref()
+}
+
+interface BodyLimit {
+  maxBytes: number
+  /** Gives the error that the reader gets, or nothing: then the body just ends there. */
+  onTooLarge: () => Error | undefined
+  onEnd?: () => void
+}
+
+const cutShort = (): undefined => undefined
+const refuse = (): Error => new Error('the server sends more than we accept outside of a result')
+
+/** Passes chunks on one by one, so never more than the limit and one chunk is held. */
+function limitBody(response: Response, limit: BodyLimit): Response {
+  const { body, status, statusText, headers } = response
+  const limited = body === null ? null : new ReadableStream(limitedSource(body.getReader(), limit))
+  return new Response(limited, { status, statusText, headers })
+}
+
+function limitedSource(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  limit: BodyLimit,
+): UnderlyingSource<Uint8Array> {
+  let bytes = 0
+  return {
+    async pull(controller) {
+      const chunk = await reader.read().catch((error: unknown) => {
+        limit.onEnd?.()
+        throw error
+      })
+      bytes += chunk.value?.byteLength ?? 0
+      if (chunk.done) {
+        controller.close()
+        limit.onEnd?.()
+      } else if (bytes <= limit.maxBytes) {
+        controller.enqueue(chunk.value)
+      } else {
+        reader.cancel().catch(() => {})
+        const failure = limit.onTooLarge()
+        if (failure) controller.error(failure)
+        else controller.close()
+      }
+    },
+    async cancel(reason) {
+      limit.onEnd?.()
+      await reader.cancel(reason)
+    },
+  }
+}
+
+/** Not every POST during a call is the call: the client also answers pings of the server, which have no method. */
+function methodOf(body: RequestInit['body']): unknown {
+  if (typeof body !== 'string') return undefined
+  const message: unknown = JSON.parse(body)
+  return typeof message === 'object' && message !== null && 'method' in message ? message.method : undefined
+}
+
+/** Seconds or an HTTP date (RFC 9110, 10.2.3); at most an hour, since the text is foreign. */
+function parseRetryAfterMs(text: string | null): number | undefined {
+  if (text === null) return undefined
+  const delayMs = /^\d+$/.test(text.trim()) ? Number(text) * 1000 : Date.parse(text) - Date.now()
+  return Number.isNaN(delayMs) ? undefined : Math.min(Math.max(delayMs, 0), MAX_RETRY_AFTER_MS)
+}

@@ -1,0 +1,86 @@
+/**
+ * What the rest of the product knows of MCP: plain targets, requests and results. No type of the SDK crosses this line.
+ */
+import { canonicalJson, sha256Hex } from '../lib/canonical-json.ts'
+
+export interface HttpServer {
+  type: 'http'
+  url: string
+  /** With secrets already resolved. */
+  headers: Record<string, string>
+  allowPrivateAddresses?: boolean
+  poolKey: string
+}
+
+export interface StdioServer {
+  type: 'stdio'
+  /** The entry of the command file, for messages. */
+  name: string
+  command: string
+  args: string[]
+  /** With secrets already resolved. The child sees this and a short list of harmless variables (PATH, HOME, …). */
+  env: Record<string, string>
+  cwd?: string
+  poolKey: string
+}
+
+/** `poolKey` is the organization: two organizations never share a child process or a cached list of tools. */
+export type McpServer = HttpServer | StdioServer
+
+export interface CallLimits {
+  /** Epoch ms. The port answers or rejects at about this time, plus at most 1.5 s to close an HTTP session. */
+  deadlineAtMs: number
+  signal: AbortSignal
+}
+
+export interface Progress {
+  progress: number
+  total?: number | undefined
+  message?: string | undefined
+}
+
+export interface CallToolRequest extends CallLimits {
+  target: McpServer
+  tool: string
+  arguments: Record<string, unknown>
+  /** Becomes `_meta` of the request. */
+  meta?: Record<string, unknown>
+  /** HTTP: bytes of the whole answering stream, framing and progress included. stdio: of the result as JSON. */
+  maxResultBytes: number
+  onProgress?: (progress: Progress) => void
+}
+
+export interface ToolResult {
+  content: unknown[]
+  structuredContent?: Record<string, unknown>
+  isError: boolean
+}
+
+export interface ToolDefinition {
+  name: string
+  title?: string | undefined
+  description?: string | undefined
+  inputSchema: Record<string, unknown>
+  outputSchema?: Record<string, unknown> | undefined
+  annotations?: Record<string, unknown> | undefined
+}
+
+/** Every rejection is a `McpCallError`, which says whether the call was sent. */
+export interface McpClientPort {
+  callTool(request: CallToolRequest): Promise<ToolResult>
+  /** All pages. */
+  listTools(target: McpServer, limits: CallLimits): Promise<ToolDefinition[]>
+  /** Ends every child process. Calls after it are refused. */
+  close(): Promise<void>
+}
+
+/** Covers all that steers a caller or a policy; the title is decoration. */
+export function hashToolDefinition(definition: ToolDefinition): string {
+  const { name, description, inputSchema, outputSchema, annotations } = definition
+  return sha256Hex(canonicalJson({ name, description, inputSchema, outputSchema, annotations }))
+}
+
+/** Names a target without keeping its secrets. */
+export function targetKey(target: McpServer): string {
+  return sha256Hex(canonicalJson(target))
+}

@@ -1,0 +1,39 @@
+/** What both transports offer to the port: one request at a time over an initialized client. */
+import type { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import type { RequestOptions } from '@modelcontextprotocol/sdk/shared/protocol.js'
+import * as z from 'zod'
+import type { Progress } from './port.ts'
+
+export interface McpSession {
+  /** Rejects with the raw error of the SDK or a LocalFailure; `withSession` classifies it. */
+  request(message: McpRequest): Promise<Record<string, unknown>>
+}
+
+export interface McpRequest {
+  method: 'tools/call' | 'tools/list'
+  params: Record<string, unknown>
+  onProgress?: ((progress: Progress) => void) | undefined
+}
+
+export type SessionWork<T> = (session: McpSession) => Promise<T>
+
+export const CLIENT_INFO = { name: 'countersign', version: '0.1.0' }
+
+const AnyResult = z.looseObject({})
+
+/**
+ * The raw request, because `client.callTool` and `client.listTools` do more than we want: they refuse tools by a cache
+ * that each page of a listing empties, and one schema that does not compile makes the whole listing throw.
+ */
+export function sendRequest(
+  client: Client,
+  message: McpRequest,
+  options: RequestOptions,
+): Promise<Record<string, unknown>> {
+  const { method, params, onProgress } = message
+  // The SDK asks for progress only when somebody listens.
+  return client.request({ method, params }, AnyResult, {
+    ...options,
+    ...(onProgress ? { onprogress: onProgress } : {}),
+  })
+}

@@ -1,0 +1,208 @@
+/**
+ * MCP servers as child processes, one per target and organization, kept for the next call: spawning costs 140 ms, a
+ * call on a living child below 1 ms (tried). A child that left a call unanswered gets no further one.
+ */
+import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
+import { LocalFailure, toMcpCallError } from './errors.ts'
+import type { FailureContext } from './errors.ts'
+import { sdkTimeoutMs, wasStopped, withinLimits } from './limits.ts'
+import { targetKey } from './port.ts'
+import type { CallLimits, StdioServer } from './port.ts'
+import { CLIENT_INFO, sendRequest } from './session.ts'
+import type { McpSession, SessionWork } from './session.ts'
+
+export interface StdioPool {
+  run<T>(target: StdioServer, limits: CallLimits, work: SessionWork<T>): Promise<T>
+  /** Living children that take calls. */
+  size(): number
+  /** Ends every child, also those that are being closed; up to 4 s for one that ignores the end of its input. */
+  close(): Promise<void>
+}
+
+export interface StdioPoolOptions {
+  maxIdleMs: number
+  /** One message of a child. A longer one ends it. */
+  maxMessageBytes: number
+}
+
+interface Child {
+  key: string
+  client: Client
+  transport: StdioClientTransport
+  ready: Promise<void>
+  /** Rejects when the child has become useless and the SDK does not say so. Never resolves. */
+  lost: Promise<never>
+  fail: (reason: LocalFailure) => void
+  users: number
+  closed: boolean
+  stderrTail: string
+  idleTimer: NodeJS.Timeout | undefined
+  /** Set once when closing begins. */
+  ended: Promise<void> | undefined
+}
+
+/** A server that is started through a package manager takes its time; the callers' own deadlines hold besides. */
+const CONNECT_LIMIT_MS = 60_000
+const STDERR_TAIL_LENGTH = 2_000
+
+export function createStdioPool(options: StdioPoolOptions): StdioPool {
+  const state: PoolState = { options, byKey: new Map(), living: new Set(), closed: false }
+  return {
+    run: (target, limits, work) => run(state, target, limits, work),
+    size: () => state.byKey.size,
+    close: async () => {
+      state.closed = true
+      await Promise.allSettled([...state.living].map((child) => endChild(state, child)))
+    },
+  }
+}
+
+interface PoolState {
+  options: StdioPoolOptions
+  /** Those that take calls. */
+  byKey: Map<string, Child>
+  /** Also those that finish their last call or are being closed. */
+  living: Set<Child>
+  closed: boolean
+}
+
+async function run<T>(
+  state: PoolState,
+  target: StdioServer,
+  limits: CallLimits,
+  work: SessionWork<T>,
+): Promise<T> {
+  const context: FailureContext = { phase: 'connect', secrets: Object.values(target.env) }
+  let child: Child | undefined
+  try {
+    const used = acquire(state, target)
+    child = used
+    return await withinLimits(limits, async (signal) => {
+      // Not bound to this caller's limits: others may be waiting for the same child.
+      await used.ready
+      context.phase = 'call'
+      const options = { signal, timeout: sdkTimeoutMs(limits) }
+      const session: McpSession = { request: (message) => sendRequest(used.client, message, options) }
+      return await Promise.race([work(session), used.lost])
+    })
+  } catch (error) {
+    if (child && context.phase === 'call' && wasStopped(error)) takeNoMore(state, child)
+    context.connectionClosed = child?.closed ?? false
+    context.stderrTail = child?.stderrTail ?? ''
+    throw toMcpCallError(error, context)
+  } finally {
+    if (child) release(state, child)
+  }
+}
+
+function acquire(state: PoolState, target: StdioServer): Child {
+  if (state.closed) throw new LocalFailure('closed')
+  const key = targetKey(target)
+  const child = state.byKey.get(key) ?? start(state, key, target)
+  clearTimeout(child.idleTimer)
+  child.users += 1
+  return child
+}
+
+function release(state: PoolState, child: Child): void {
+  child.users -= 1
+  if (child.users > 0) return
+  if (state.byKey.get(child.key) !== child) {
+    // Detached: a child that ignores the end of its input takes seconds to go.
+    void endChild(state, child)
+    return
+  }
+  child.idleTimer = setTimeout(() => void endChild(state, child), state.options.maxIdleMs).unref()
+}
+
+function takeNoMore(state: PoolState, child: Child): void {
+  clearTimeout(child.idleTimer)
+  if (state.byKey.get(child.key) === child) state.byKey.delete(child.key)
+}
+
+/** Resolves when the process is gone, or was sent SIGKILL. */
+function endChild(state: PoolState, child: Child): Promise<void> {
+  takeNoMore(state, child)
+  child.ended ??= child.client
+    .close()
+    .catch(() => {})
+    .finally(() => state.living.delete(child))
+  return child.ended
+}
+
+function start(state: PoolState, key: string, target: StdioServer): Child {
+  const child = createChild(key, target, state.options.maxMessageBytes)
+  state.byKey.set(key, child)
+  state.living.add(child)
+  child.client.onclose = () => {
+    child.closed = true
+    takeNoMore(state, child)
+    if (child.ended === undefined) state.living.delete(child)
+  }
+  child.client.onerror = (error) => {
+    if (!error.message.startsWith('ReadBuffer exceeded')) return
+    takeNoMore(state, child)
+    killOversized(child, state.options.maxMessageBytes)
+  }
+  child.ready = child.client.connect(child.transport, { timeout: CONNECT_LIMIT_MS })
+  child.ready.catch(() => takeNoMore(state, child))
+  return child
+}
+
+function createChild(key: string, target: StdioServer, maxMessageBytes: number): Child {
+  const { command, args, env, cwd } = target
+  const transport = new StdioClientTransport({
+    command,
+    args,
+    env,
+    stderr: 'pipe',
+    maxBufferSize: maxMessageBytes,
+    ...(cwd === undefined ? {} : { cwd }),
+  })
+  let fail: (reason: LocalFailure) => void = () => {}
+  const lost = new Promise<never>((_resolve, reject) => {
+    fail = reject
+  })
+  lost.catch(() => {})
+  const child: Child = {
+    key,
+    client: new Client(CLIENT_INFO),
+    transport,
+    ready: Promise.resolve(),
+    lost,
+    fail,
+    users: 0,
+    closed: false,
+    stderrTail: '',
+    idleTimer: undefined,
+    ended: undefined,
+  }
+  // Unread, the pipe fills up and the child stands still.
+  transport.stderr?.on('data', (chunk: Buffer) => {
+    child.stderrTail = (child.stderrTail + chunk.toString('utf8')).slice(-STDERR_TAIL_LENGTH)
+  })
+  return child
+}
+
+/**
+ * The SDK only asks such a child to end, and its callers would wait for that. Whose answer was too large is known only
+ * if there is one caller; several see a broken connection, and the culprit is found when it is alone.
+ */
+function killOversized(child: Child, maxMessageBytes: number): void {
+  const { pid } = child.transport
+  try {
+    if (pid !== null) process.kill(pid, 'SIGKILL')
+  } catch {
+    // Gone already.
+  }
+  child.closed = true
+  child.fail(
+    child.users === 1
+      ? new LocalFailure(
+          'result_too_large',
+          `the server sent more than ${maxMessageBytes} bytes in one message`,
+        )
+      : new LocalFailure('interrupted'),
+  )
+}

@@ -1,0 +1,84 @@
+/** Operations on approvals. */
+import { z } from 'zod'
+import { SHA256_HEX } from '../common.ts'
+import { defineOperation, PageQuerySchema, pageOf } from './operation.ts'
+import { ApprovalStateSchema, ApprovalViewSchema, EnvelopeViewSchema } from './views.ts'
+
+/** The writeback's id, with `/ask2` and so on when people were asked again; in a URL, encode it. */
+const ApprovalIdSchema = z
+  .string()
+  .regex(/^wb_[A-Za-z0-9_.-]{1,300}(\/ask\d{1,3})?$/, 'must be an approval id')
+
+const params = z.object({ approval_id: ApprovalIdSchema })
+
+const DecisionBodySchema = z.strictObject({
+  verdict: z.enum(['approve', 'reject']),
+  /** The digest of the write that was looked at: if another one waits now, the decision is refused. */
+  digest: z.string().regex(SHA256_HEX, 'must be 64 lower-case hex digits'),
+  comment: z.string().max(4_000).default(''),
+  channel: z.enum(['api', 'cli', 'console']).default('api'),
+})
+
+export const listApprovals = defineOperation({
+  name: 'listApprovals',
+  method: 'GET',
+  path: '/v1/approvals',
+  scope: 'read',
+  summary: 'List approvals, oldest first: those that wait, unless another state is asked for.',
+  query: PageQuerySchema.extend({
+    state: z.union([ApprovalStateSchema, z.literal('all')]).default('waiting'),
+    run_id: z.string().optional(),
+  }),
+  output: pageOf(ApprovalViewSchema),
+  hints: { readOnly: true, idempotent: true },
+})
+
+export const getApproval = defineOperation({
+  name: 'getApproval',
+  method: 'GET',
+  path: '/v1/approvals/:approval_id',
+  scope: 'read',
+  summary: 'Show an approval: what would be written, who is asked, who has voted.',
+  params,
+  output: ApprovalViewSchema,
+  hints: { readOnly: true, idempotent: true },
+})
+
+export const decideApproval = defineOperation({
+  name: 'decideApproval',
+  method: 'POST',
+  path: '/v1/approvals/:approval_id/decisions',
+  scope: 'approve',
+  summary:
+    'Approve or reject. 200 with the verdict on the vote; 409 if it was refused; 410 if the wait is over.',
+  params,
+  body: DecisionBodySchema,
+  output: z.object({
+    decision_id: z.string(),
+    /** What the approval has become with this vote; `recorded` if no worker could say so yet. */
+    state: z.union([ApprovalStateSchema, z.literal('recorded')]),
+    message: z.string(),
+  }),
+  alternative: { status: 202, description: 'Recorded for certain; it counts as soon as a worker runs.' },
+  hints: { readOnly: false, idempotent: true },
+})
+
+export const createTicket = defineOperation({
+  name: 'createTicket',
+  method: 'POST',
+  path: '/v1/approvals/:approval_id/tickets',
+  scope: 'approve',
+  summary: 'Sign a decision without sending it: what to paste into the Temporal UI, or to send with its CLI.',
+  params,
+  body: DecisionBodySchema,
+  output: z.object({
+    workflow_id: z.string(),
+    signal: z.enum(['approve', 'reject']),
+    /** The JSON for the input field of “Send a Signal”. */
+    input: z.object({ ticket: EnvelopeViewSchema }),
+    /** The same with the Temporal CLI. */
+    command: z.string(),
+  }),
+  status: 201,
+  hints: { readOnly: false, idempotent: true },
+})

@@ -1,0 +1,70 @@
+/** Operations on manifests. */
+import { z } from 'zod'
+import { JsonObjectSchema, NameSchema } from '../common.ts'
+import { ManifestSchema } from '../manifests.ts'
+import { defineOperation, pageOf, TimestampSchema } from './operation.ts'
+
+const KindSchema = z.enum(['Automation', 'Connection', 'Policy'])
+
+const ManifestSummarySchema = z.object({
+  kind: KindSchema,
+  name: z.string(),
+  revision: z.number().int(),
+  version: z.string(),
+  content_sha256: z.string(),
+  author: z.string(),
+  created_at: TimestampSchema,
+})
+
+export const applyManifests = defineOperation({
+  name: 'applyManifests',
+  method: 'POST',
+  path: '/v1/manifests',
+  scope: 'admin',
+  summary:
+    'Save manifests: all of them or, if one is not valid, none. Where automations of the same request call tools ' +
+    'of connections of the same request, the connections are saved first, for their tools must be looked at.',
+  body: z.strictObject({
+    /** Not `ManifestSchema`: the handler checks them, so that all that is wrong comes back at once, with its place. */
+    manifests: z.array(JsonObjectSchema).min(1).max(200),
+    /** The revision that the caller has read, 0 for a new manifest. Only with a single manifest. */
+    expected_revision: z.int().min(0).optional(),
+  }),
+  output: z.object({
+    results: z.array(
+      z.object({
+        kind: KindSchema,
+        name: z.string(),
+        revision: z.number().int(),
+        status: z.enum(['changed', 'unchanged']),
+      }),
+    ),
+  }),
+  hints: { readOnly: false, idempotent: true },
+})
+
+export const listManifests = defineOperation({
+  name: 'listManifests',
+  method: 'GET',
+  path: '/v1/manifests',
+  scope: 'read',
+  summary: 'List manifests at their current revision.',
+  query: z.strictObject({ kind: KindSchema.optional() }),
+  output: pageOf(ManifestSummarySchema),
+  hints: { readOnly: true, idempotent: true },
+})
+
+export const getManifest = defineOperation({
+  name: 'getManifest',
+  method: 'GET',
+  path: '/v1/manifests/:kind/:name',
+  scope: 'read',
+  summary: 'Show a manifest at its current revision.',
+  params: z.object({ kind: KindSchema, name: NameSchema }),
+  output: ManifestSummarySchema.extend({
+    manifest: ManifestSchema,
+    /** Definition hash of each tool the automation calls, as `<connection>/<tool>`. */
+    pins: z.record(z.string(), z.string()),
+  }),
+  hints: { readOnly: true, idempotent: true },
+})

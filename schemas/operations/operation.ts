@@ -1,0 +1,69 @@
+/**
+ * The form of an operation: what can be asked of Countersign, said once. The API attaches handlers and renders
+ * routes from it; the client and the CLI take their types from it. No I/O, no handlers.
+ */
+import { z } from 'zod'
+
+/** What an API key may do through operations. `trigger` is apart: such a key opens the trigger callback only. */
+export const ScopeSchema = z.enum(['read', 'start', 'approve', 'admin'])
+export type Scope = z.infer<typeof ScopeSchema>
+
+export interface Operation {
+  name: string
+  method: 'GET' | 'POST' | 'DELETE'
+  /** With `:parameters`, named as in `params`. */
+  path: string
+  /** What the caller's key must be allowed to do. */
+  scope: Scope
+  summary: string
+  params?: z.ZodObject
+  query?: z.ZodObject
+  body?: z.ZodObject
+  output: z.ZodType
+  /** Of a success; 200 unless told. */
+  status?: 200 | 201 | 202
+  /** A second way to succeed, which the handler chooses. */
+  alternative?: { status: 202; description: string }
+  /** `idempotent`: the same request, with the same Idempotency-Key, may be sent again without a second effect. */
+  hints: { readOnly: boolean; idempotent: boolean }
+}
+
+/** Keeps the literal type of the operation, which the types below read. */
+export function defineOperation<const Op extends Operation>(operation: Op): Op {
+  return operation
+}
+
+type Part<Op extends Operation, Name extends 'params' | 'query' | 'body'> = Op[Name] extends z.ZodObject
+  ? Op[Name]
+  : z.ZodObject<Record<never, never>>
+
+/** What a caller gives: parameters, query and body side by side, for their names never clash. */
+export type OperationInput<Op extends Operation> = z.input<Part<Op, 'params'>> &
+  z.input<Part<Op, 'query'>> &
+  z.input<Part<Op, 'body'>>
+
+export type OperationOutput<Op extends Operation> = z.output<Op['output']>
+
+/** What a handler sees, after validation. */
+export interface OperationParts<Op extends Operation> {
+  params: z.output<Part<Op, 'params'>>
+  query: z.output<Part<Op, 'query'>>
+  body: z.output<Part<Op, 'body'>>
+}
+
+/** Visible ASCII: it is sent in a header and kept as text. */
+export const IdempotencyKeySchema = z
+  .string()
+  .regex(/^[!-~]{1,255}$/, 'must be 1 to 255 visible ASCII characters')
+
+export const TimestampSchema = z.iso.datetime()
+
+export const PageQuerySchema = z.strictObject({
+  limit: z.coerce.number<number>().int().min(1).max(100).default(20),
+  cursor: z.string().max(1_000).optional(),
+})
+
+/** A page of a list. `next_cursor` is null on the last page. */
+export function pageOf<Item extends z.ZodType>(item: Item) {
+  return z.object({ items: z.array(item), next_cursor: z.string().nullable() })
+}

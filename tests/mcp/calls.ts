@@ -1,0 +1,51 @@
+/** Short ways to the client under test. */
+import { fileURLToPath } from 'node:url'
+import { McpCallError } from '../../mcp/errors.ts'
+import type { CallLimits, CallToolRequest, HttpServer, StdioServer } from '../../mcp/port.ts'
+
+export function limits(timeoutMs = 20_000, signal: AbortSignal = new AbortController().signal): CallLimits {
+  return { deadlineAtMs: Date.now() + timeoutMs, signal }
+}
+
+export function httpTarget(url: string, headers: Record<string, string> = {}): HttpServer {
+  return { type: 'http', url, headers, allowPrivateAddresses: true, poolKey: 'acme' }
+}
+
+export function stdioTarget(overrides: Partial<StdioServer> = {}): StdioServer {
+  const script = fileURLToPath(new URL('./stdio-server.ts', import.meta.url))
+  return {
+    type: 'stdio',
+    name: 'test',
+    command: process.execPath,
+    args: ['--import', 'tsx', script],
+    env: {},
+    poolKey: 'acme',
+    ...overrides,
+  }
+}
+
+export function request(
+  target: CallToolRequest['target'],
+  tool: string,
+  overrides: Partial<CallToolRequest> = {},
+): CallToolRequest {
+  return { ...limits(), target, tool, arguments: {}, maxResultBytes: 1_000_000, ...overrides }
+}
+
+export async function failureOf(promise: Promise<unknown>): Promise<McpCallError> {
+  try {
+    await promise
+  } catch (error) {
+    if (error instanceof McpCallError) return error
+    throw error
+  }
+  throw new Error('the call succeeded')
+}
+
+export async function until(condition: () => boolean): Promise<void> {
+  const endMs = Date.now() + 5_000
+  while (!condition()) {
+    if (Date.now() > endMs) throw new Error('it did not happen within 5 s')
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}

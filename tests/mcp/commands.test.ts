@@ -1,0 +1,62 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { loadCommandFile, resolveCommand } from '../../mcp/commands.ts'
+
+let directory: string
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'countersign-commands-'))
+})
+afterAll(() => rm(directory, { recursive: true }))
+
+async function fileWith(content: string): Promise<string> {
+  const path = join(directory, 'countersign.commands.json')
+  await writeFile(path, content)
+  return path
+}
+
+const secrets = new Map([
+  ['TOKEN', '${secret:OTHER}'],
+  ['OTHER', 'never'],
+])
+const resolveSecret = (name: string): string => secrets.get(name) ?? 'missing'
+
+describe('the command file', () => {
+  it('gives a command with its secrets filled in, once', async () => {
+    const env = { AUTH: 'Bearer ${secret:TOKEN}', MODE: 'plain' }
+    const path = await fileWith(JSON.stringify({ commands: { files: { command: 'node', env } } }))
+    const file = await loadCommandFile(path)
+    expect(resolveCommand(file, 'files', resolveSecret)).toEqual({
+      name: 'files',
+      command: 'node',
+      args: [],
+      env: { AUTH: 'Bearer ${secret:OTHER}', MODE: 'plain' },
+    })
+  })
+
+  it('has no command that it does not list, whatever objects inherit', async () => {
+    const file = await loadCommandFile(await fileWith('{"commands":{}}'))
+    for (const name of ['files', 'constructor', '__proto__']) {
+      const resolving = () => resolveCommand(file, name, resolveSecret)
+      expect(resolving).toThrow(expect.objectContaining({ code: 'COMMAND_NOT_FOUND' }))
+    }
+  })
+
+  it('is empty when it does not exist', async () => {
+    const file = await loadCommandFile(join(directory, 'absent.json'))
+    expect(file.commands).toEqual({})
+  })
+
+  it('is refused when it has another form, without quoting what it holds', async () => {
+    for (const content of [
+      '{"commands":{"x":{"command":1}}}',
+      '{"commands": s3cret',
+      '{"commands":{},"more":1}',
+    ]) {
+      const loading = loadCommandFile(await fileWith(content))
+      await expect(loading).rejects.toMatchObject({ code: 'COMMAND_NOT_FOUND' })
+      await expect(loading).rejects.not.toThrow('s3cret')
+    }
+  })
+})

@@ -1,0 +1,126 @@
+import { createServer } from 'node:http'
+import type { RequestListener, Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { gzipSync } from 'node:zlib'
+import { afterEach, describe, expect, it } from 'vitest'
+import { createGuardedFetch } from '../../lib/guarded-fetch.ts'
+
+const servers: Server[] = []
+
+async function serve(listener: RequestListener): Promise<number> {
+  const server = createServer(listener)
+  servers.push(server)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return (server.address() as AddressInfo).port
+}
+
+afterEach(() => {
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections()
+    server.close()
+  }
+})
+
+const open = createGuardedFetch({ allowPrivateAddresses: true })
+const guarded = createGuardedFetch({ allowPrivateAddresses: false })
+
+describe('the guarded fetch', () => {
+  const refused = [
+    'http://127.0.0.1/',
+    'http://2130706433/',
+    'http://10.1.2.3/',
+    'http://100.64.0.1/',
+    'http://169.254.169.254/latest/meta-data',
+    'http://172.31.255.255/',
+    'https://192.168.0.1/',
+    'http://0.0.0.0/',
+    'http://[::1]/',
+    'http://[::]/',
+    'http://[::ffff:10.0.0.1]/',
+    'http://[64:ff9b::a00:1]/',
+    'http://[fd00:ec2::254]/',
+    'http://[fe80::1]/',
+    'file:///etc/passwd',
+  ]
+  for (const url of refused) {
+    it(`refuses ${url}`, async () => {
+      await expect(guarded(url)).rejects.toMatchObject({ name: 'AddressRefusedError' })
+    })
+  }
+
+  it('refuses a name that leads to a private address, and connects to nothing', async () => {
+    let requests = 0
+    const port = await serve((_request, response) => {
+      requests += 1
+      response.end()
+    })
+    await expect(guarded(`http://localhost:${port}/`)).rejects.toMatchObject({ name: 'AddressRefusedError' })
+    expect(requests).toBe(0)
+  })
+
+  it('does not hold back a public address', async () => {
+    // A documentation name that does not resolve: the failure is that of the resolver, not of the guard.
+    await expect(guarded('http://public.invalid/')).rejects.toMatchObject({ syscall: 'getaddrinfo' })
+  })
+
+  it('sends and brings bodies and headers', async () => {
+    const port = await serve((request, response) => {
+      response.writeHead(201, { 'x-method': request.method, 'content-type': request.headers['content-type'] })
+      request.pipe(response)
+    })
+    const response = await open(`http://127.0.0.1:${port}/`, {
+      method: 'POST',
+      body: new URLSearchParams({ a: 'ä b' }),
+    })
+    expect(response.status).toBe(201)
+    expect(response.headers.get('x-method')).toBe('POST')
+    expect(response.headers.get('content-type')).toContain('application/x-www-form-urlencoded')
+    expect(await response.text()).toBe('a=%C3%A4+b')
+  })
+
+  it('hands a redirect back and does not follow it', async () => {
+    const port = await serve((request, response) => {
+      if (request.url === '/next') response.end('followed')
+      else response.writeHead(302, { location: '/next' }).end()
+    })
+    const response = await open(`http://127.0.0.1:${port}/`)
+    expect(response.status).toBe(302)
+    expect(await response.text()).toBe('')
+  })
+
+  it('fails, before and during the body, when it is aborted', async () => {
+    const port = await serve((request, response) => {
+      if (request.url === '/body') response.writeHead(200).write('begin')
+    })
+    const abort = new AbortController()
+    const { signal } = abort
+    const early = open(`http://127.0.0.1:${port}/`, { signal })
+    const response = await open(`http://127.0.0.1:${port}/body`, { signal })
+    abort.abort()
+    await expect(early).rejects.toMatchObject({ name: 'AbortError' })
+    await expect(response.text()).rejects.toThrow()
+  })
+
+  it('refuses a packed answer that it did not ask for', async () => {
+    const port = await serve((_request, response) => {
+      response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('hello'))
+    })
+    await expect(open(`http://127.0.0.1:${port}/`)).rejects.toThrow('gzip')
+  })
+
+  it('can stop reading in the middle', async () => {
+    let closed = false
+    const port = await serve((_request, response) => {
+      response.on('close', () => {
+        closed = true
+      })
+      const timer = setInterval(() => response.write('x'.repeat(10_000)), 1)
+      response.on('close', () => clearInterval(timer))
+    })
+    const response = await open(`http://127.0.0.1:${port}/`)
+    const reader = response.body?.getReader()
+    await reader?.read()
+    await reader?.cancel()
+    await expect.poll(() => closed).toBe(true)
+  })
+})

@@ -1,0 +1,184 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { createMcpClient } from '../../mcp/client.ts'
+import type { McpClientOptions } from '../../mcp/client.ts'
+import type { McpClientPort, StdioServer, ToolResult } from '../../mcp/port.ts'
+import { failureOf, limits, request, stdioTarget, until } from './calls.ts'
+
+const clients: McpClientPort[] = []
+
+function createClient(options: McpClientOptions = {}): McpClientPort {
+  const client = createMcpClient(options)
+  clients.push(client)
+  return client
+}
+
+afterEach(async () => {
+  await Promise.all(clients.splice(0).map((client) => client.close()))
+})
+
+async function pidOf(client: McpClientPort, target: StdioServer): Promise<number> {
+  return Number(textOf(await client.callTool(request(target, 'pid'))))
+}
+
+function textOf(result: ToolResult): string {
+  const [first] = result.content as { text?: string }[]
+  return first?.text ?? ''
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+describe('the filesystem server over stdio', () => {
+  let directory: string
+  let target: StdioServer
+
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'countersign-mcp-'))
+    const manifest = createRequire(import.meta.url).resolve(
+      '@modelcontextprotocol/server-filesystem/package.json',
+    )
+    target = stdioTarget({
+      name: 'filesystem',
+      args: [join(dirname(manifest), 'dist/index.js'), directory],
+    })
+  })
+  afterAll(() => rm(directory, { recursive: true }))
+
+  it('lists its tools and writes a file', async () => {
+    const client = createClient()
+    const tools = await client.listTools(target, limits())
+    expect(tools.find(({ name }) => name === 'write_file')?.annotations).toMatchObject({
+      readOnlyHint: false,
+    })
+    const path = join(directory, 'note.txt')
+    const result = await client.callTool(
+      request(target, 'write_file', { arguments: { path, content: 'hello' } }),
+    )
+    expect(result.isError).toBe(false)
+    expect(await readFile(path, 'utf8')).toBe('hello')
+  })
+})
+
+describe('the pool of child processes', () => {
+  it('uses one child for calls to the same target, also at the same time', async () => {
+    const client = createClient()
+    const pids = await Promise.all([1, 2, 3].map(() => pidOf(client, stdioTarget())))
+    pids.push(await pidOf(client, stdioTarget()))
+    expect(new Set(pids).size).toBe(1)
+  })
+
+  it('keeps organizations and environments apart', async () => {
+    const client = createClient()
+    const pids = await Promise.all([
+      pidOf(client, stdioTarget()),
+      pidOf(client, stdioTarget({ poolKey: 'other' })),
+      pidOf(client, stdioTarget({ env: { TEST_TOKEN: 'a-token' } })),
+    ])
+    expect(new Set(pids).size).toBe(3)
+  })
+
+  it('ends an idle child and starts another for the next call', async () => {
+    const client = createClient({ stdioMaxIdleMs: 50 })
+    const pid = await pidOf(client, stdioTarget())
+    await until(() => !isAlive(pid))
+    expect(await pidOf(client, stdioTarget())).not.toBe(pid)
+  })
+
+  it('ends every child when it is closed, and refuses calls from then on', async () => {
+    const client = createClient()
+    const pid = await pidOf(client, stdioTarget())
+    await client.close()
+    expect(isAlive(pid)).toBe(false)
+    const failure = await failureOf(client.callTool(request(stdioTarget(), 'pid')))
+    expect(failure).toMatchObject({ code: 'CONNECTION_NOT_READY', sent: 'no' })
+  })
+})
+
+describe('a failure over stdio', () => {
+  it('is COMMAND_NOT_FOUND when the command does not exist', async () => {
+    const target = stdioTarget({ command: 'no-such-command-anywhere' })
+    const failure = await failureOf(createClient().callTool(request(target, 'pid')))
+    expect(failure).toMatchObject({ code: 'COMMAND_NOT_FOUND', sent: 'no' })
+  })
+
+  it('is CONNECTION_NOT_READY with the last words when the child ends before it is ready', async () => {
+    const target = stdioTarget({ args: ['-e', 'console.error("no licence"); process.exit(1)'] })
+    const failure = await failureOf(createClient().callTool(request(target, 'pid')))
+    expect(failure).toMatchObject({ code: 'CONNECTION_NOT_READY', sent: 'no' })
+    expect(failure.message).toContain('no licence')
+  })
+
+  it('is CALL_INTERRUPTED when the child dies; its last words hide secrets; the next call gets a new child', async () => {
+    const client = createClient()
+    const target = stdioTarget({ env: { TEST_TOKEN: 's3cret-token' } })
+    const pid = await pidOf(client, target)
+    const failure = await failureOf(client.callTool(request(target, 'die')))
+    expect(failure).toMatchObject({ code: 'CALL_INTERRUPTED', sent: 'unknown' })
+    expect(failure.message).toContain('giving up, token [secret]')
+    expect(await pidOf(client, target)).not.toBe(pid)
+  })
+
+  it('is CALL_INTERRUPTED when the child is killed in the middle of a call', async () => {
+    const client = createClient()
+    const pid = await pidOf(client, stdioTarget())
+    const call = failureOf(client.callTool(request(stdioTarget(), 'hang')))
+    setTimeout(() => process.kill(pid, 'SIGKILL'), 50)
+    expect(await call).toMatchObject({ code: 'CALL_INTERRUPTED', sent: 'unknown' })
+  })
+
+  it('is CALL_TIMEOUT at the deadline, and the child that hangs is ended', async () => {
+    const client = createClient()
+    const pid = await pidOf(client, stdioTarget())
+    const deadlineAtMs = Date.now() + 200
+    const failure = await failureOf(client.callTool(request(stdioTarget(), 'hang', { deadlineAtMs })))
+    expect(failure).toMatchObject({ code: 'CALL_TIMEOUT', sent: 'unknown' })
+    expect(await pidOf(client, stdioTarget())).not.toBe(pid)
+    await until(() => !isAlive(pid))
+  })
+
+  it('is CANCELLED when the caller gives up', async () => {
+    const client = createClient()
+    await pidOf(client, stdioTarget())
+    const signal = AbortSignal.timeout(100)
+    const failure = await failureOf(client.callTool(request(stdioTarget(), 'hang', { signal })))
+    expect(failure).toMatchObject({ code: 'CANCELLED', sent: 'unknown', cancelled: true })
+  })
+
+  it('is CALL_TIMEOUT, not sent, when the deadline passes while the child starts', async () => {
+    const target = stdioTarget({ args: ['-e', 'setTimeout(() => {}, 60_000)'] })
+    const deadlineAtMs = Date.now() + 200
+    const failure = await failureOf(createClient().callTool(request(target, 'pid', { deadlineAtMs })))
+    expect(failure).toMatchObject({ code: 'CALL_TIMEOUT', sent: 'no' })
+  })
+
+  it('is RESULT_TOO_LARGE beyond the limit of the call, and the child lives on', async () => {
+    const client = createClient()
+    const pid = await pidOf(client, stdioTarget())
+    const call = request(stdioTarget(), 'big', { arguments: { bytes: 5_000 }, maxResultBytes: 4_000 })
+    expect(await failureOf(client.callTool(call))).toMatchObject({ code: 'RESULT_TOO_LARGE', sent: 'yes' })
+    expect(await pidOf(client, stdioTarget())).toBe(pid)
+  })
+
+  it('is RESULT_TOO_LARGE at once beyond what a child may send, and ends the child', async () => {
+    const client = createClient({ stdioMaxMessageBytes: 100_000 })
+    const pid = await pidOf(client, stdioTarget())
+    const startedAtMs = Date.now()
+    const failure = await failureOf(
+      client.callTool(request(stdioTarget(), 'big', { arguments: { bytes: 5_000_000 } })),
+    )
+    expect(failure).toMatchObject({ code: 'RESULT_TOO_LARGE', sent: 'yes' })
+    expect(Date.now() - startedAtMs).toBeLessThan(1_500)
+    await until(() => !isAlive(pid))
+    expect(await pidOf(client, stdioTarget())).not.toBe(pid)
+  })
+})

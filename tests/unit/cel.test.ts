@@ -1,0 +1,280 @@
+/** Expressions in plain Node; tests/workflows/cel-sandbox.test.ts runs the same golden file in the workflow sandbox. */
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { checkExpression, evaluateExpression, referencesOf } from '../../lib/cel.ts'
+import type { JsonValue } from '../../lib/json.ts'
+import { CodedError } from '../../schemas/errors.ts'
+import { evaluateCases } from '../fixtures/cel-golden-workflow.ts'
+import type { GoldenFile, GoldenRun } from '../fixtures/cel-golden-workflow.ts'
+
+const goldenUrl = new URL('../fixtures/cel-golden.json', import.meta.url)
+const golden = JSON.parse(readFileSync(goldenUrl, 'utf8')) as GoldenFile
+const scope = { ...golden.scope }
+
+function errorOf(run: () => unknown): { code: string; message: string } {
+  try {
+    run()
+  } catch (error) {
+    if (error instanceof CodedError) return { code: error.code, message: error.message }
+    throw error
+  }
+  throw new Error('nothing was thrown')
+}
+
+describe('the golden file', () => {
+  it('gives the same results in plain Node', () => {
+    expect(evaluateCases(golden)).toEqual(golden.cases)
+  })
+
+  it.each([
+    ['America/New_York', 300],
+    ['Pacific/Apia', -780],
+  ])('gives the same results in a process whose time zone is %s', async (timeZone, offsetMinutes) => {
+    const module = new URL('../fixtures/cel-golden-workflow.ts', import.meta.url)
+    const script = `
+      import { readFileSync } from 'node:fs'
+      import { celGoldenWorkflow } from ${JSON.stringify(module.href)}
+      const golden = JSON.parse(readFileSync(${JSON.stringify(fileURLToPath(goldenUrl))}, 'utf8'))
+      process.stdout.write(JSON.stringify(await celGoldenWorkflow(golden)))`
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--import', 'tsx', '--input-type=module', '--eval', script],
+      { env: { ...process.env, TZ: timeZone } },
+    )
+    const run = JSON.parse(stdout) as GoldenRun
+    expect(run.offsetMinutes).toBe(offsetMinutes)
+    expect(run.outcomes).toEqual(golden.cases)
+  })
+})
+
+describe('evaluateExpression', () => {
+  it('gives a result that shares nothing with the scope', () => {
+    const own = { input: { list: [{ a: 1 }] } }
+    const result = evaluateExpression('input.list', own) as { a: number }[]
+    expect(result).toEqual([{ a: 1 }])
+    expect(result).not.toBe(own.input.list)
+    expect(result[0]).not.toBe(own.input.list[0])
+  })
+
+  it('keeps a key named __proto__ an ordinary key', () => {
+    const input = JSON.parse('{"__proto__": {"admin": true}}') as JsonValue
+    const result = evaluateExpression('input', { input })
+    expect(JSON.stringify(result)).toBe('{"__proto__":{"admin":true}}')
+    expect(Object.getPrototypeOf(result)).toBe(Object.prototype)
+  })
+
+  it.each(['input.constructor', 'input.toString', 'input.hasOwnProperty', 'input.__proto__x'])(
+    'does not reach what JavaScript adds to objects: %s',
+    (expression) => {
+      expect(errorOf(() => evaluateExpression(expression, scope)).code).toBe('UNRESOLVED_REFERENCE')
+    },
+  )
+
+  it('says nothing false of an object with a key named constructor, but fails', () => {
+    const error = errorOf(() => evaluateExpression('input.a == 1', { input: { a: 1, constructor: 'x' } }))
+    expect(error).toEqual({ code: 'EXPRESSION_FAILED', message: expect.stringContaining('`constructor`') })
+  })
+
+  it('treats the same names in another order as the same scope', () => {
+    expect(evaluateExpression('a - b', { a: 3, b: 1 })).toBe(2)
+    expect(evaluateExpression('a - b', { b: 1, a: 3 })).toBe(2)
+  })
+
+  it('gives the same answer when an expression with loops is evaluated again on other data', () => {
+    const expression = 'input.filter(i, i > 1).map(i, i * 2)'
+    expect(evaluateExpression(expression, { input: [1, 2, 3] })).toEqual([4, 6])
+    expect(evaluateExpression(expression, { input: [5] })).toEqual([10])
+    expect(evaluateExpression(expression, { input: [] })).toEqual([])
+  })
+
+  it('answers right after more expressions than the cache holds', () => {
+    for (let i = 0; i < 1_500; i++) expect(evaluateExpression(`input + ${i}`, { input: 1 })).toBe(i + 1)
+    expect(evaluateExpression('input + 7', { input: 2 })).toBe(9)
+  })
+})
+
+describe('errors of evaluateExpression', () => {
+  it.each([
+    ['inptu.n', 'There is no variable `inptu`; in scope: `input`, `steps`; did you mean `input`?'],
+    [
+      'steps.invoce.output',
+      '`steps` has no `invoce`; in scope: `invoice`, `skipped`; did you mean `invoice`?',
+    ],
+    ['steps.skipped.output.id', '`steps.skipped.output` is null (as the output of a skipped step is)'],
+    ['input.list[2].x', '`input.list` is a list of 2 and has no element `2`'],
+    ['input.list[0].y', '`input.list[0]` has no `y`; in scope: `x`, `tags`'],
+    ['input.s.length', '`input.s` is a string and has no `length`'],
+    ['input.list.map(i, i.y)', 'No such key: y (`i.y`)'],
+  ])('names what does not exist and what does: %s', (expression, message) => {
+    expect(errorOf(() => evaluateExpression(expression, scope))).toEqual({
+      code: 'UNRESOLVED_REFERENCE',
+      message: expect.stringContaining(message),
+    })
+  })
+
+  it('lists a bounded number of names and no values', () => {
+    const input = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`key${i}`, 'secret']))
+    const { message } = errorOf(() => evaluateExpression('input.q', { input }))
+    expect(message).toContain('and 488 more')
+    expect(message).not.toContain('secret')
+    expect(message.length).toBeLessThan(400)
+  })
+
+  it.each([
+    ['1 + ', 'Unexpected token: EOF at character 5'],
+    ['input.s.matches("^(a+)+$")', 'use contains(), startsWith(), endsWith()'],
+    ['timestamp(input.at).getHours("Europe/Berlin")', 'UTC only'],
+    ['{"constructor": 1}', "cannot have the key 'constructor'"],
+    ['join_(1)', "no matching overload for 'join(int)'"],
+    ['x'.repeat(5_000), 'longer than 4096'],
+    [Array(1_500).fill('1').join('+'), 'maxAstNodes'],
+    ['-'.repeat(4_000), 'INVALID'],
+  ])('refuses %s before evaluating it', (expression, message) => {
+    const error = errorOf(() => evaluateExpression(expression, scope))
+    expect(error.code).toBe('INVALID_EXPRESSION')
+    if (message !== 'INVALID') expect(error.message).toContain(message)
+  })
+})
+
+describe('work and size', () => {
+  const list = Array.from({ length: 2_000 }, (_, i) => i)
+
+  it('stops loops within loops', () => {
+    const expression = 'input.map(a, input.map(b, input.map(c, a + b + c)))'
+    expect(errorOf(() => evaluateExpression(expression, { input: list }))).toEqual({
+      code: 'EXPRESSION_FAILED',
+      message: expect.stringContaining('more than 100000 steps'),
+    })
+  })
+
+  it('stops them even where the result would not matter', () => {
+    const startMs = performance.now()
+    evaluateExpression('input.all(a, input.all(b, input.all(c, c >= 0))) || true', { input: list })
+    expect(performance.now() - startMs).toBeLessThan(2_000)
+  })
+
+  it.each([
+    ['texts', `["aaaaaaaaaa"]${'.map(a, a + a)'.repeat(40)}[0]`],
+    ['lists', `[[1, 2, 3]]${'.map(a, a + a)'.repeat(40)}[0]`],
+    ['joins', `input.map(a, ${JSON.stringify('a'.repeat(3_000))}).join(",")`],
+    ['long texts of durations', 'duration(text)'],
+  ])('bounds %s', (_, expression) => {
+    const error = errorOf(() => evaluateExpression(expression, { input: list, text: '1'.repeat(100_000) }))
+    expect(error.code).toBe('EXPRESSION_FAILED')
+  })
+
+  it('refuses results over 4 MB and results nested without end', () => {
+    let nested: JsonValue = 1
+    for (let i = 0; i < 100_000; i++) nested = [nested]
+    const large = { input: list, text: 'a'.repeat(10_000), nested }
+    expect(errorOf(() => evaluateExpression('input.map(a, text)', large)).code).toBe('VALUE_TOO_LARGE')
+    expect(errorOf(() => evaluateExpression('nested', large)).code).toBe('VALUE_TOO_LARGE')
+    expect(evaluateExpression('nested == nested && size(nested) == 1', large)).toBe(true)
+  })
+
+  it('does not keep memory for every shape of data it has seen', () => {
+    const heapBefore = process.memoryUsage().heapUsed
+    for (let shape = 0; shape < 20; shape++) {
+      let nested: JsonValue = 1
+      for (let i = 0; i < 3_000; i++) nested = (shape >> (i % 5)) & 1 ? [nested] : { a: nested }
+      expect(evaluateExpression('size(nested) > 0', { nested })).toBe(true)
+    }
+    // Without the bound on the names of types this keeps over a gigabyte.
+    expect(process.memoryUsage().heapUsed - heapBefore).toBeLessThan(100_000_000)
+  })
+})
+
+describe('checkExpression', () => {
+  it('gives the references of a valid expression', () => {
+    expect(checkExpression('steps.a.output[0].id + item.q', ['steps', 'item'])).toEqual({
+      ok: true,
+      references: [
+        ['steps', 'a', 'output', '0', 'id'],
+        ['item', 'q'],
+      ],
+    })
+  })
+
+  it.each([
+    ['inptu.n + 1', { start: 0, end: 5 }, 'did you mean `input`?'],
+    ['1 +* 2', { start: 3, end: 4 }, 'Unexpected token'],
+    ['input.n + "abc', { start: 10, end: 14 }, 'Unterminated string'],
+    ['true && input.s.matches("a")', { start: 8, end: 28 }, 'matches() is not available'],
+    ['input.list.map(i, j)', { start: 18, end: 19 }, 'There is no variable `j`'],
+  ])('says where %s is wrong', (expression, position, message) => {
+    expect(checkExpression(expression, ['input'])).toEqual({
+      ok: false,
+      message: expect.stringContaining(message),
+      position,
+    })
+  })
+
+  it('knows exactly the variables that the caller names', () => {
+    expect(checkExpression('requester.id == item.owner', ['requester', 'item']).ok).toBe(true)
+    expect(checkExpression('requester.id == item.owner', ['requester']).ok).toBe(false)
+    expect(checkExpression('1 < 2', [])).toEqual({ ok: true, references: [] })
+  })
+})
+
+describe('referencesOf', () => {
+  it.each([
+    ['input', [['input']]],
+    ['steps.invoice.output.id', [['steps', 'invoice', 'output', 'id']]],
+    ['steps["send mail"].output', [['steps', 'send mail', 'output']]],
+    [
+      'steps.a.output[input.k].z',
+      [
+        ['steps', 'a', 'output'],
+        ['input', 'k'],
+      ],
+    ],
+    ['steps[input.k].output', [['steps'], ['input', 'k']]],
+    ['steps.?a.output.orValue(item)', [['steps', 'a', 'output'], ['item']]],
+    ['has(steps.a.output)', [['steps', 'a', 'output']]],
+    [
+      'input.name.contains(event.q)',
+      [
+        ['input', 'name'],
+        ['event', 'q'],
+      ],
+    ],
+    [
+      'input.list.map(i, i.x + run.id)',
+      [
+        ['input', 'list'],
+        ['run', 'id'],
+      ],
+    ],
+    [
+      'input.list.exists(input, input.x) || input.y',
+      [
+        ['input', 'list'],
+        ['input', 'y'],
+      ],
+    ],
+    [
+      'cel.bind(x, input.a, x.b + input.c)',
+      [
+        ['input', 'a'],
+        ['input', 'c'],
+      ],
+    ],
+    ['cel.bind(input, input.a, input.b)', [['input', 'a']]],
+    ['type(input.a) == int && optional.of(1).hasValue()', [['input', 'a']]],
+    [
+      'input.a ? [input.b] : {"k": -input.c, input.d: !input.e}',
+      ['a', 'b', 'c', 'd', 'e'].map((k) => ['input', k]),
+    ],
+    ['input.a + input.a', [['input', 'a']]],
+    ['input.list.map(i, i).foo[0]', [['input', 'list']]],
+  ])('finds the paths of %s', (expression, references) => {
+    expect(referencesOf(expression)).toEqual(references)
+  })
+
+  it('throws for bad syntax', () => {
+    expect(errorOf(() => referencesOf('input.'))).toMatchObject({ code: 'INVALID_EXPRESSION' })
+  })
+})

@@ -1,0 +1,149 @@
+/**
+ * docker-compose.yml is valid by the schema of the Compose specification, and fits the rest of the repository. The
+ * schema is read from the package `dclint`, which carries the one of the specification.
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Ajv } from 'ajv'
+import addFormats from 'ajv-formats'
+import { describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { loadConfig } from '../../config.ts'
+import { SEARCH_ATTRIBUTES } from '../../schemas/names.ts'
+
+interface Service {
+  image: string
+  environment?: Record<string, string>
+  depends_on?: Record<string, { condition: string }>
+  volumes?: string[]
+  secrets?: string[]
+  ports?: string[]
+  build?: { context: string; dockerfile: string }
+  command?: string[]
+}
+
+interface Compose {
+  services: Record<string, Service>
+  volumes: Record<string, unknown>
+  secrets: Record<string, unknown>
+}
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const text = read('docker-compose.yml')
+const compose = parse(text, { merge: true }) as Compose
+const services = Object.entries(compose.services)
+const ours = services.filter(([name]) => name === 'api' || name === 'worker')
+
+describe('docker-compose.yml', () => {
+  test('is valid by the Compose specification', () => {
+    const packageFile = createRequire(import.meta.url).resolve('dclint/package.json')
+    const schemaFile = path.join(path.dirname(packageFile), 'schemas/compose.schema.json')
+    // Its `$schema` is spelled with https, which Ajv does not take for draft-07.
+    const { $schema: _, ...schema } = JSON.parse(readFileSync(schemaFile, 'utf8')) as Record<string, unknown>
+    const ajv = addFormats.default(new Ajv({ strict: false, allErrors: true }))
+    // Formats of the specification that only Go checks.
+    for (const format of ['ports', 'expose', 'duration', 'subnet_ip_address']) ajv.addFormat(format, true)
+    const validate = ajv.compile(schema)
+
+    expect(validate(compose), JSON.stringify(validate.errors)).toBe(true)
+    const broken = { ...compose, services: { api: { ...compose.services['api'], depends: ['postgres'] } } }
+    expect(validate(broken)).toBe(false)
+  })
+
+  test('pins every image to a release', () => {
+    const fromLines = [...read('docker/Dockerfile').matchAll(/^FROM (\S+)/gm)].map((match) => match[1])
+    for (const image of [...services.map(([, service]) => service.image), ...fromLines]) {
+      expect(image).toMatch(/^[a-z/-]+:v?\d+\.\d+(\.\d+)?(-[a-z-]+)?$/)
+    }
+    const { version } = JSON.parse(read('package.json')) as { version: string }
+    expect(compose.services['api']?.image).toBe(`countersign:${version}`)
+    const release = (name: string) => compose.services[name]?.image.split(':')[1]
+    expect(release('temporal-schema')).toBe(release('temporal'))
+    expect(release('temporal-namespace')).toBe(release('temporal'))
+  })
+
+  test('names only services, volumes, secrets and files that exist', () => {
+    for (const [name, service] of services) {
+      for (const needed of Object.keys(service.depends_on ?? {})) {
+        expect(Object.keys(compose.services), `${name} depends on ${needed}`).toContain(needed)
+      }
+      for (const volume of service.volumes ?? []) {
+        const source = volume.split(':')[0] ?? ''
+        const isThere = source.startsWith('./') ? exists(source) : source in compose.volumes
+        expect(isThere, `${name} mounts ${source}`).toBe(true)
+      }
+      for (const secret of service.secrets ?? []) expect(compose.secrets).toHaveProperty([secret])
+      if (service.build) expect(exists(service.build.dockerfile)).toBe(true)
+    }
+  })
+
+  test.each(ours)('gives %s an environment that config.ts accepts and knows', (_name, service) => {
+    const environment = Object.fromEntries(
+      Object.entries(service.environment ?? {}).map(([name, value]) => [name, interpolate(value)]),
+    )
+    const config = loadConfig({}, environment)
+    expect(config.identity).toBe('verified')
+
+    const known = variablesOfConfig()
+    for (const name of Object.keys(environment)) expect(known).toContain(name)
+  })
+
+  test('has no default for a secret, and .env.example names every variable', () => {
+    const variables = [...text.matchAll(/\$\{(\w+)([^}]*)\}/g)]
+    const example = read('.env.example')
+    expect(variables.length).toBeGreaterThan(0)
+    for (const [, name = '', rest = ''] of variables) {
+      expect(example).toMatch(new RegExp(`^#?${name}=`, 'm'))
+      if (/PASSWORD|SECRET/.test(name)) expect(rest, name).toMatch(/^:\?/)
+    }
+    expect(example).not.toMatch(/PASSWORD=\S/)
+  })
+
+  test('publishes ports on this machine only', () => {
+    const ports = services.flatMap(([, service]) => service.ports ?? [])
+    for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:/)
+  })
+
+  test('keeps the key of the API from the worker, and the secrets of connections from the API', () => {
+    const { api, worker } = compose.services
+    expect(api?.volumes).toEqual(['api-keys:/keys:ro'])
+    expect(worker?.volumes).toEqual(['worker-keys:/keys:ro'])
+    expect(api?.secrets).toBeUndefined()
+  })
+
+  test('registers the search attributes that we set', () => {
+    const names = compose.services['temporal-namespace']?.environment?.['SEARCH_ATTRIBUTES']?.split(' ')
+    expect(names?.sort()).toEqual(Object.values(SEARCH_ATTRIBUTES).sort())
+  })
+})
+
+/** The names that `loadConfig` looks up. */
+function variablesOfConfig(): string[] {
+  const names: string[] = []
+  const spy = new Proxy<Record<string, string>>(
+    {},
+    {
+      get: (_target, name) => {
+        names.push(String(name))
+        return name === 'DATABASE_URL' ? 'postgres://somewhere' : undefined
+      },
+    },
+  )
+  loadConfig({}, spy)
+  return names
+}
+
+/** As Compose does it: `${NAME:-default}`, and a value for what must be set. */
+function interpolate(value: string): string {
+  return value.replace(/\$\{\w+(?::-([^}]*)|[^}]*)\}/g, (_whole, fallback?: string) => fallback ?? 'set')
+}
+
+function read(name: string): string {
+  return readFileSync(path.join(ROOT, name), 'utf8')
+}
+
+function exists(name: string): boolean {
+  return existsSync(path.join(ROOT, name))
+}

@@ -1,0 +1,36 @@
+/** How workflows call activities. Every number has its reason here. */
+import { proxyActivities, proxyLocalActivities, type ActivityOptions } from '@temporalio/workflow'
+import type { Activities } from '../activities/index.ts'
+
+const base = {
+  // A lost worker shows by its missing heartbeat within 5 s; this only bounds a worker that beats but hangs.
+  startToCloseTimeout: '1h',
+  heartbeatTimeout: '5s',
+  // The SDK's effective default would let a workflow go on while its call is still running.
+  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+  // Without a maximum of attempts: a code of the error table says when trying again is pointless.
+  retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s' },
+} as const satisfies ActivityOptions
+
+type Outside = Pick<Activities, 'perform' | 'abandonWriteback' | 'awaitWorkflow' | 'inspectConnection'>
+type Nearby = Pick<Activities, 'openApproval' | 'resolveDecision' | 'recordDecision' | 'closeApproval'>
+
+/** What a step is called in the Temporal UI goes into `summary`; it costs no event. */
+export function outside(summary: string): Outside {
+  return proxyActivities<Outside>({ ...base, summary })
+}
+
+/** For a save that a person waits for: it fails instead of waiting for a server to come back. */
+export function inspection(summary: string): Outside {
+  return proxyActivities<Outside>({
+    ...base,
+    startToCloseTimeout: '20s',
+    retry: { maximumAttempts: 1 },
+    summary,
+  })
+}
+
+/** A few statements on our own database: run in the workflow task, one event each instead of three. */
+export function nearby(): Nearby {
+  return proxyLocalActivities<Nearby>({ startToCloseTimeout: '10s', retry: base.retry })
+}

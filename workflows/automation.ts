@@ -1,0 +1,160 @@
+/**
+ * One run of one automation revision. The plan came with the start, so a run asks nobody what to do; it is pinned to
+ * that plan, whatever is saved later. Calls go through the door; what has to wait for people becomes a child workflow.
+ */
+import {
+  isCancellation,
+  setCurrentDetails,
+  setHandler,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow'
+import type { JsonValue } from '../lib/json.ts'
+import {
+  NOT_WAITING,
+  WAITING_FOR_APPROVAL,
+  WORKFLOW_TYPES,
+  writebackIdOf,
+  writebackWorkflowId,
+} from '../schemas/names.ts'
+import type {
+  Call,
+  PerformResult,
+  ReadOutcome,
+  RunInput,
+  WritebackInput,
+  WriteOutcome,
+} from '../schemas/run.ts'
+import { executeOrAttach, keyword } from './children.ts'
+import { callSummary, runDetails } from './details.ts'
+import { failure, stepErrorOf } from './failures.ts'
+import { forwardDecisions } from './forward.ts'
+import { advance, type ReadyStep } from './interpreter/advance.ts'
+import { createRunState, withStep, type RunState, type SettledStep } from './interpreter/state.ts'
+import { getRunQuery } from './messages.ts'
+import { performCall } from './write.ts'
+
+interface Run {
+  input: RunInput
+  state: RunState
+  /** Writebacks that are under way, by step path. */
+  waiting: Map<string, string>
+}
+
+export async function automationWorkflow(input: RunInput): Promise<JsonValue> {
+  const { plan, runId, organization } = input
+  const about = { id: runId, organization, automation: plan.automation, revision: plan.revision }
+  const run: Run = { input, state: createRunState(input.input, about), waiting: new Map() }
+  forwardDecisions(() => [...run.waiting.values()])
+  setHandler(getRunQuery, () => ({ ...about, steps: run.state.steps }), {
+    description: 'Every step, and what became of it',
+  })
+  const underWay = new Map<string, Promise<void>>()
+  for (;;) {
+    const { state, next } = advance(plan, run.state)
+    run.state = state
+    showDetails(run)
+    switch (next.kind) {
+      case 'completed':
+        return next.output
+      case 'failed':
+        throw failure(next.error)
+      case 'start':
+        for (const step of next.steps) underWay.set(step.path, follow(run, step, underWay))
+        break
+      case 'wait':
+        await Promise.race(underWay.values())
+        break
+      default:
+        next satisfies never
+    }
+  }
+}
+
+async function follow(run: Run, step: ReadyStep, underWay: Map<string, Promise<void>>): Promise<void> {
+  const settled = await execute(run, step)
+  run.state = withStep(run.state, step.path, settled)
+  underWay.delete(step.path)
+}
+
+/** Only a cancel is thrown: every other failure is the step's. */
+async function execute(run: Run, step: ReadyStep): Promise<SettledStep> {
+  try {
+    return settledStep(await outcomeOf(run, step))
+  } catch (error) {
+    if (isCancellation(error)) throw error
+    return { status: 'failed', output: null, error: stepErrorOf(error) }
+  }
+}
+
+async function outcomeOf(run: Run, step: ReadyStep): Promise<ReadOutcome | WriteOutcome> {
+  const call = callOf(run.input, step)
+  if (step.type === 'writeback')
+    return waitForWriteback(run, step, { call, searchAttributes: run.input.searchAttributes })
+  const result = await performCall(call, [], callSummary(call))
+  if (result.kind === 'done') return result.outcome
+  return waitForWriteback(run, step, { call, asked: result, searchAttributes: run.input.searchAttributes })
+}
+
+function callOf(input: RunInput, { path, call, timeoutMs }: ReadyStep): Call {
+  const { organization, deliveryId, runId, plan } = input
+  const { firstExecutionRunId } = workflowInfo()
+  const writebackId = writebackIdOf({ firstExecutionRunId, path, round: 1 })
+  const origin = {
+    deliveryId,
+    runId,
+    automation: plan.automation,
+    revision: plan.revision,
+    path,
+    writebackId,
+  }
+  return { organization, ...call, timeoutMs, origin }
+}
+
+async function waitForWriteback(run: Run, step: ReadyStep, input: WritebackInput): Promise<WriteOutcome> {
+  const { call } = input
+  const { organization, connection, origin } = call
+  const workflowId = writebackWorkflowId({ organization, writebackId: origin.writebackId })
+  run.waiting.set(step.path, workflowId)
+  showWaiting(run)
+  showDetails(run)
+  try {
+    return await executeOrAttach<WriteOutcome>({
+      type: WORKFLOW_TYPES.writeback,
+      workflowId,
+      input,
+      summary: `${callSummary(call)} for step ${step.path}`,
+      details: `One write of run \`${origin.runId}\` (${origin.automation} revision ${origin.revision}).`,
+      searchAttributes: input.searchAttributes
+        ? [
+            keyword('org', organization),
+            keyword('automation', origin.automation),
+            keyword('connection', connection),
+          ]
+        : [],
+    })
+  } finally {
+    run.waiting.delete(step.path)
+    showWaiting(run)
+  }
+}
+
+function settledStep(outcome: ReadOutcome | WriteOutcome): SettledStep {
+  if (outcome.kind === 'read') return { status: 'completed', output: outcome.output }
+  const writeback = { id: outcome.writebackId, status: outcome.status, receipt: outcome.receipt.id }
+  if (outcome.status === 'applied' || outcome.status === 'already_applied') {
+    return { status: 'completed', output: outcome.output, writeback }
+  }
+  const error = { code: outcome.code ?? 'WRITE_FAILED', message: outcome.message ?? outcome.status }
+  return { status: 'failed', output: null, error, writeback }
+}
+
+/** One event each time a run starts or stops waiting, so that waiting runs can be listed. */
+function showWaiting(run: Run): void {
+  if (!run.input.searchAttributes) return
+  upsertSearchAttributes([keyword('state', run.waiting.size > 0 ? WAITING_FOR_APPROVAL : NOT_WAITING)])
+}
+
+function showDetails(run: Run): void {
+  setCurrentDetails(runDetails(run.input.plan, run.state, [...run.waiting.values()]))
+}

@@ -1,0 +1,119 @@
+/**
+ * The one place where a decision is judged, whatever door it came through. Pure: the state of an approval and a verified
+ * vote in, the new state and the answer for whoever voted out. Codes are those of the error table.
+ */
+import { ineligibility, judge } from '../lib/quorum.ts'
+import type { ErrorCode } from '../schemas/errors.ts'
+import type { DecisionAnswer, PendingWrite, Vote } from '../schemas/run.ts'
+
+export type ApprovalStatus = 'waiting' | 'approved' | 'rejected' | 'expired' | 'withdrawn'
+
+export interface ApprovalState {
+  pending: PendingWrite
+  expiresAtMs: number
+  status: ApprovalStatus
+  votes: readonly Vote[]
+  /** What each decision was told, so that one that comes twice is told the same. */
+  answers: Readonly<Record<string, DecisionAnswer>>
+  /** For people who look at the workflow, newest last. */
+  refusals: readonly { code: ErrorCode; message: string }[]
+}
+
+export interface Decided {
+  state: ApprovalState
+  answer: DecisionAnswer
+  /** Whether this vote counts now, and is to be recorded. */
+  counted: boolean
+}
+
+/** Looking at a message costs a look-up: after this many refused ones no further one is looked at. */
+export const MAX_REFUSALS = 50
+
+export function createApprovalState(pending: PendingWrite, expiresAtMs: number): ApprovalState {
+  return { pending, expiresAtMs, status: 'waiting', votes: [], answers: {}, refusals: [] }
+}
+
+export function decide(state: ApprovalState, vote: Vote, nowMs: number): Decided {
+  const earlier = state.answers[vote.decisionId]
+  if (earlier) return { state, answer: earlier, counted: false }
+  const objection = objectionTo(state, vote, nowMs)
+  if (objection) return refuse(state, objection.code, objection.message, vote.decisionId)
+  return count(state, vote)
+}
+
+/** A message that is no vote at all, or one that does not count. */
+export function refuse(state: ApprovalState, code: ErrorCode, message: string, decisionId?: string): Decided {
+  const answer: DecisionAnswer = { accepted: false, state: state.status, code, message }
+  const answers = decisionId === undefined ? state.answers : { ...state.answers, [decisionId]: answer }
+  const refusals = [...state.refusals, { code, message }].slice(-MAX_REFUSALS)
+  return { state: { ...state, answers, refusals }, answer, counted: false }
+}
+
+function objectionTo(
+  state: ApprovalState,
+  vote: Vote,
+  nowMs: number,
+): { code: ErrorCode; message: string } | null {
+  const { pending } = state
+  if (state.status !== 'waiting') return { code: 'ALREADY_DECIDED', message: howItEnded(state) }
+  if (nowMs >= state.expiresAtMs)
+    return { code: 'EXPIRED', message: `the time was over at ${iso(state.expiresAtMs)}` }
+  if (vote.digest !== pending.digest) {
+    const message = `the decision is about ${short(vote.digest)}; what waits is ${short(pending.digest)}`
+    return { code: 'STALE_DIGEST', message }
+  }
+  const why = ineligibility(pending.requirement, pending.requester, vote)
+  if (why === 'SELF_APPROVAL') return { code: why, message: `${vote.principal} asked for this write` }
+  if (why === 'NOT_ELIGIBLE')
+    return { code: why, message: `needed: ${wanted(state)}; ${vote.principal} is ${named(vote)}` }
+  const before = state.votes.find((known) => known.principal === vote.principal)
+  if (before)
+    return { code: 'ALREADY_VOTED', message: `${vote.principal} said ${before.verdict} at ${before.at}` }
+  return null
+}
+
+function count(state: ApprovalState, vote: Vote): Decided {
+  const votes = [...state.votes, vote]
+  const { requirement, requester } = state.pending
+  const judgement = judge(requirement, requester, votes)
+  const status = judgement.state
+  const answer: DecisionAnswer = { accepted: true, state: status, message: messageFor(judgement) }
+  const answers = { ...state.answers, [vote.decisionId]: answer }
+  return { state: { ...state, status, votes, answers }, answer, counted: true }
+}
+
+function messageFor(judgement: ReturnType<typeof judge>): string {
+  switch (judgement.state) {
+    case 'approved':
+      return 'approved'
+    case 'rejected':
+      return 'rejected'
+    case 'waiting':
+      return `recorded; ${judgement.missing} more needed`
+    default:
+      return judgement satisfies never
+  }
+}
+
+function howItEnded(state: ApprovalState): string {
+  const last = state.votes.at(-1)
+  if (!last || state.status === 'expired' || state.status === 'withdrawn') return state.status
+  return `${state.status} by ${last.principal} at ${last.at} (${last.channel})`
+}
+
+export function wanted(state: ApprovalState): string {
+  const names = state.pending.requirement.stages.flatMap(({ roles, people }) => [...roles, ...people])
+  return [...new Set(names)].join(', ')
+}
+
+function named(vote: Vote): string {
+  return vote.roles.length > 0 ? vote.roles.join(', ') : `a ${vote.kind} without roles`
+}
+
+function short(digest: string): string {
+  return digest.slice(0, 12)
+}
+
+function iso(atMs: number): string {
+  return new Date(atMs).toISOString()
+}

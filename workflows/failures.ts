@@ -1,0 +1,22 @@
+/** Failures inside workflows, by the codes of the error table. A plain `Error` would loop the workflow task for ever. */
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  ChildWorkflowFailure,
+  TimeoutFailure,
+} from '@temporalio/workflow'
+import type { StepError } from './interpreter/state.ts'
+
+export function failure(error: StepError): ApplicationFailure {
+  return ApplicationFailure.create({ type: error.code, message: error.message, nonRetryable: true })
+}
+
+/** What an activity or a child has failed with, looked up below Temporal's own wrapping. */
+export function stepErrorOf(error: unknown): StepError {
+  if (error instanceof ActivityFailure || error instanceof ChildWorkflowFailure)
+    return stepErrorOf(error.cause)
+  if (error instanceof ApplicationFailure)
+    return { code: error.type ?? 'STEP_FAILED', message: error.message }
+  if (error instanceof TimeoutFailure) return { code: 'CALL_TIMEOUT', message: error.message }
+  return { code: 'STEP_FAILED', message: error instanceof Error ? error.message : String(error) }
+}

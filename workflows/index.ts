@@ -1,0 +1,5 @@
+/** Everything that a worker has to register. A foreign worker re-exports this file beside its own workflows. */
+export { approvalWorkflow } from './approval.ts'
+export { automationWorkflow } from './automation.ts'
+export { inspectConnectionWorkflow } from './inspect-connection.ts'
+export { writebackWorkflow } from './writeback.ts'

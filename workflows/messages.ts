@@ -1,0 +1,62 @@
+/** Messages of the workflows, and the hand-written guards for what comes in: anybody with the Temporal CLI can send one. */
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow'
+import { MESSAGES } from '../schemas/names.ts'
+import type { DecisionAnswer, DecisionMessage, Envelope, Verdict } from '../schemas/run.ts'
+
+export const approveSignal = defineSignal<[unknown]>(MESSAGES.approveSignal)
+export const rejectSignal = defineSignal<[unknown]>(MESSAGES.rejectSignal)
+export const decideUpdate = defineUpdate<DecisionAnswer, [unknown]>(MESSAGES.decideUpdate)
+export const getRunQuery = defineQuery<unknown>(MESSAGES.getRunQuery)
+export const getWritebackQuery = defineQuery<unknown>(MESSAGES.getWritebackQuery)
+export const getApprovalQuery = defineQuery<unknown>(MESSAGES.getApprovalQuery)
+
+export const SIGNAL_DESCRIPTION = {
+  approve: 'Approve the write. Input: {"ticket": …} as printed by `countersign approve ID --ticket`.',
+  reject: 'Reject the write. Input: {"ticket": …} as printed by `countersign reject ID --ticket`.',
+} as const
+
+const MAX_TEXT_LENGTH = 4_096
+const MAX_TICKET_LENGTH = 100_000
+
+/** Null if it is neither a ticket nor somebody's word. */
+export function decisionMessageOf(verdict: Verdict, raw: unknown): DecisionMessage | null {
+  if (!isRecord(raw)) return null
+  const { ticket, by, digest, comment } = raw
+  if (isEnvelope(ticket)) return { verdict, ticket }
+  if (!isText(by)) return null
+  return {
+    verdict,
+    asserted: { by, ...(isText(digest) ? { digest } : {}), ...(isText(comment) ? { comment } : {}) },
+  }
+}
+
+/** Of an update, which says the verdict itself. */
+export function verdictOf(raw: unknown): Verdict | null {
+  const verdict = isRecord(raw) ? raw['verdict'] : undefined
+  return verdict === 'approve' || verdict === 'reject' ? verdict : null
+}
+
+function isEnvelope(value: unknown): value is Envelope {
+  if (!isRecord(value)) return false
+  const { payloadType, payload, signatures } = value
+  if (typeof payloadType !== 'string' || typeof payload !== 'string' || payload.length > MAX_TICKET_LENGTH)
+    return false
+  return (
+    Array.isArray(signatures) &&
+    signatures.length > 0 &&
+    signatures.length <= 4 &&
+    signatures.every(isSignature)
+  )
+}
+
+function isSignature(value: unknown): boolean {
+  return isRecord(value) && isText(value['keyid']) && isText(value['sig'])
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value.length > 0 && value.length <= MAX_TEXT_LENGTH
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

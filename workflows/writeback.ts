@@ -1,0 +1,106 @@
+/**
+ * One write to the outside, from plan to outcome: asked for at the door, waiting for people as a child workflow if the
+ * door says so, then taken to the door again with what people signed. What it returns is the ledger's word.
+ */
+import { isCancellation, setCurrentDetails, setHandler } from '@temporalio/workflow'
+import { approvalIdOf, approvalWorkflowId, WORKFLOW_TYPES } from '../schemas/names.ts'
+import type {
+  ApprovalInput,
+  ApprovalResult,
+  Call,
+  Envelope,
+  PerformResult,
+  WritebackInput,
+  WriteOutcome,
+} from '../schemas/run.ts'
+import { executeOrAttach, keyword } from './children.ts'
+import { callSummary, writebackDetails } from './details.ts'
+import { failure } from './failures.ts'
+import { forwardDecisions } from './forward.ts'
+import { getWritebackQuery } from './messages.ts'
+import { endWrite, performCall } from './write.ts'
+
+/** A policy that asks for more each time it has been satisfied is a mistake, not a process. */
+const MAX_ASKS = 10
+
+type Asked = Extract<PerformResult, { kind: 'needs_approval' }>
+
+export async function writebackWorkflow(input: WritebackInput): Promise<WriteOutcome> {
+  const { call } = input
+  const view = { waitingFor: null as string | null, outcome: null as WriteOutcome | null }
+  forwardDecisions(() => (view.waitingFor ? [view.waitingFor] : []))
+  setHandler(getWritebackQuery, () => ({ call, ...view }), {
+    description: 'What this write is, and what it waits for',
+  })
+  const decisions: Envelope[] = []
+  try {
+    let result: PerformResult = input.asked ?? (await performCall(call, [], callSummary(call)))
+    for (let ask = 1; result.kind === 'needs_approval'; ask++) {
+      if (ask > MAX_ASKS) throw failure({ code: 'LIMIT_EXCEEDED', message: `asked ${MAX_ASKS} times` })
+      const approvalId = approvalIdOf({ writebackId: call.origin.writebackId, ask })
+      view.waitingFor = approvalWorkflowId({ organization: call.organization, approvalId })
+      setCurrentDetails(writebackDetails(result.pending, view.waitingFor))
+      const approval = await askPeople(input, result, { ask, approvalId })
+      view.waitingFor = null
+      decisions.push(...approval.decisions)
+      result = await afterApproval(call, decisions, approval)
+    }
+    view.outcome = writeOutcomeOf(result)
+  } catch (error) {
+    view.outcome = await endWrite(call, decisions, 'withdrawn')
+    if (!isCancellation(error) || !view.outcome) throw error
+  }
+  setCurrentDetails(`**${view.outcome.status}** ${view.outcome.message ?? ''}`)
+  return view.outcome
+}
+
+async function askPeople(
+  input: WritebackInput,
+  { pending, kept }: Asked,
+  { ask, approvalId }: { ask: number; approvalId: string },
+): Promise<ApprovalResult> {
+  const { call } = input
+  const { organization, connection, origin } = call
+  const child: ApprovalInput = {
+    organization,
+    approvalId,
+    ask,
+    kept,
+    automation: origin.automation,
+    runId: origin.runId,
+    pending,
+  }
+  return executeOrAttach<ApprovalResult>({
+    type: WORKFLOW_TYPES.approval,
+    workflowId: approvalWorkflowId({ organization, approvalId }),
+    input: child,
+    summary: `Approval of ${call.connection}.${call.operation}`,
+    details: `Waits until the people whom rule \`${pending.requirement.policy}/${pending.requirement.rule}\` asks for have decided.`,
+    searchAttributes: input.searchAttributes
+      ? [
+          keyword('org', organization),
+          keyword('automation', origin.automation),
+          keyword('connection', connection),
+        ]
+      : [],
+  })
+}
+
+/** Approved or rejected, the door has the word; a wait that ended without a decision ends the write. */
+async function afterApproval(
+  call: Call,
+  decisions: Envelope[],
+  approval: ApprovalResult,
+): Promise<PerformResult> {
+  if (approval.state === 'approved' || approval.state === 'rejected') {
+    return performCall(call, decisions, `${callSummary(call)} (${approval.state})`)
+  }
+  const outcome = await endWrite(call, decisions, approval.state)
+  if (!outcome) throw failure({ code: 'WITHDRAWN', message: 'there is no such write any more' })
+  return { kind: 'done', outcome }
+}
+
+function writeOutcomeOf(result: PerformResult): WriteOutcome {
+  if (result.kind === 'done' && result.outcome.kind === 'write') return result.outcome
+  throw failure({ code: 'STEP_FAILED', message: 'the connection says that this is a reading; use tool_call' })
+}
