@@ -1,12 +1,12 @@
 /** Puts the API together. It opens no socket and no connection: main.ts and tests hand in what it needs. */
-import swagger from '@fastify/swagger'
 import fastify, { type FastifyInstance } from 'fastify'
-import { jsonSchemaTransform, serializerCompiler } from 'fastify-type-provider-zod'
+import { serializerCompiler } from 'fastify-type-provider-zod'
 import { BODY_LIMIT_BYTES, installJsonBodies } from './body.ts'
 import type { ApiDeps } from './deps.ts'
 import { installHealth } from './health.ts'
 import { installOperations, validatorCompiler } from './http.ts'
 import { newId } from './ids.ts'
+import { installOpenApi } from './openapi.ts'
 import { IMPLEMENTATIONS } from './operations/index.ts'
 import { installAuthentication } from './plugins/authentication.ts'
 import { answerError, installProblems } from './plugins/problems.ts'
@@ -39,25 +39,4 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
   installOperations(app, deps, IMPLEMENTATIONS)
   await installTriggerCallback(app, deps)
   return app
-}
-
-async function installOpenApi(app: FastifyInstance): Promise<void> {
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: {
-        title: 'Countersign',
-        description:
-          'Durable automations over MCP tools, with approvals that hold and writes that happen once.',
-        version: '1',
-      },
-      components: {
-        securitySchemes: {
-          key: { type: 'http', scheme: 'bearer', description: 'An API key; the scope it needs is named.' },
-        },
-      },
-    },
-    transform: jsonSchemaTransform,
-  })
-  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
 }

@@ -9,7 +9,7 @@ const MAX_DEPTH = 100
 
 export function installJsonBodies(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error')
-  app.removeContentTypeParser('application/json')
+  app.removeAllContentTypeParsers()
   app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
     if (body === '') return done(null, undefined)
     if (isTooDeep(body)) return done(new CodedError('INVALID_INPUT', 'The body is nested too deeply.'))

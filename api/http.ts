@@ -73,14 +73,7 @@ export const validatorCompiler: FastifySchemaCompiler<z.ZodType> = ({ schema, ht
   }
 }
 
-type RouteSchema = FastifySchema & {
-  operationId: string
-  summary: string
-  tags: string[]
-  security: Record<string, string[]>[]
-}
-
-function routeSchema(operation: Operation): RouteSchema {
+function routeSchema(operation: Operation): FastifySchema {
   const { params, query, body } = operation
   return {
     operationId: operation.name,

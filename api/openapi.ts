@@ -1,0 +1,41 @@
+/** The OpenAPI 3.1 description of the operations, at /openapi.json. */
+import swagger from '@fastify/swagger'
+import type { FastifyInstance } from 'fastify'
+import { jsonSchemaTransform } from 'fastify-type-provider-zod'
+
+export async function installOpenApi(app: FastifyInstance): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Countersign',
+        description:
+          'Durable automations over MCP tools, with approvals that hold and writes that happen once.',
+        version: '1',
+      },
+      components: {
+        securitySchemes: {
+          key: { type: 'http', scheme: 'bearer', description: 'An API key with the scope that is named.' },
+        },
+      },
+    },
+    transform: (document) => {
+      const { schema, url } = jsonSchemaTransform(document)
+      return { schema: withoutCycles(schema), url }
+    },
+  })
+  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+}
+
+/**
+ * Only “any JSON value” is recursive in our schemas. The generator names it as a component that it never emits, so the
+ * reference gives way to the schema that takes anything.
+ */
+function withoutCycles<Schema>(schema: Schema): Schema {
+  return JSON.parse(JSON.stringify(schema), (_key, value: unknown) => (isCycle(value) ? {} : value)) as Schema
+}
+
+function isCycle(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || !('$ref' in value)) return false
+  return /^#\/components\/schemas\/schema\d+$/.test(String(value.$ref))
+}

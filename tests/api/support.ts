@@ -1,0 +1,150 @@
+/** An API over the run's own PostgreSQL and Temporal: a database and a task queue of its own, no worker. */
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { Client, Connection } from '@temporalio/client'
+import type { FastifyInstance } from 'fastify'
+import { pino } from 'pino'
+import { inject } from 'vitest'
+import { buildApp } from '../../api/app.ts'
+import { bootstrapOrganization } from '../../api/bootstrap.ts'
+import type { ApiDeps, InspectTools } from '../../api/deps.ts'
+import { createTemporalAccess } from '../../api/temporal.ts'
+import { createDatabase, type Database } from '../../db/database.ts'
+import { migrate } from '../../db/migrate.ts'
+import { ensureKeys, loadSigningKey, loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
+import { ensureDatabase } from '../../scripts/stack/postgres.ts'
+
+export interface TestApi {
+  app: FastifyInstance
+  deps: ApiDeps
+  database: Database
+  client: Client
+  taskQueue: string
+  adminKey: string
+  call: (request: TestRequest) => Promise<TestAnswer>
+  close: () => Promise<void>
+}
+
+export interface TestRequest {
+  method?: 'GET' | 'POST' | 'DELETE'
+  url: string
+  /** Sent as JSON, a text as it is. */
+  body?: unknown
+  /** The admin's unless given; null for none. */
+  key?: string | null
+  headers?: Record<string, string>
+}
+
+export interface TestAnswer {
+  status: number
+  headers: Record<string, unknown>
+  body: Record<string, unknown>
+}
+
+export interface TestApiOptions {
+  inspectTools?: InspectTools
+  /** Another one than the run's, such as a dead port. */
+  temporalAddress?: string
+  databaseUrl?: string
+}
+
+const noTools: InspectTools = async () => []
+
+export async function createTestApi(options: TestApiOptions = {}): Promise<TestApi> {
+  const suffix = randomBytes(6).toString('hex')
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'countersign-api-'))
+  ensureKeys(folder)
+  const databaseUrl = await ensureDatabase(inject('databaseUrl'), `api_${suffix}`)
+  const setupDatabase = createDatabase(databaseUrl)
+  await migrate(setupDatabase)
+  const { key } = await bootstrapOrganization(setupDatabase, {
+    organization: 'acme',
+    admin: 'ops@example.org',
+  })
+  const database = options.databaseUrl === undefined ? setupDatabase : createDatabase(options.databaseUrl)
+  const connection = Connection.lazy({ address: options.temporalAddress ?? inject('temporalAddress') })
+  const client = new Client({ connection })
+  const logger = pino({ level: 'silent' })
+  const taskQueue = `api-${suffix}`
+  const deps: ApiDeps = {
+    database,
+    temporal: createTemporalAccess({
+      client,
+      connection,
+      namespace: 'default',
+      taskQueue,
+      uiUrl: 'http://127.0.0.1:8233',
+      logger,
+    }),
+    signingKey: loadSigningKey(folder, 'decision'),
+    trustedKeys: loadTrustedKeys(publicKeysFile(folder)),
+    inspectTools: options.inspectTools ?? noTools,
+    logger,
+  }
+  const app = await buildApp(deps)
+  return {
+    app,
+    deps,
+    database: setupDatabase,
+    client,
+    taskQueue,
+    adminKey: key,
+    call: (request) => callApp(app, key, request),
+    close: async () => {
+      await app.close()
+      await connection.close()
+      await setupDatabase.end()
+      if (database !== setupDatabase) await database.end()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+async function callApp(app: FastifyInstance, adminKey: string, request: TestRequest): Promise<TestAnswer> {
+  const { method = 'GET', url, body, key = adminKey, headers = {} } = request
+  const response = await app.inject({
+    method,
+    url,
+    headers: {
+      ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(body === undefined ? {} : { payload: typeof body === 'string' ? body : JSON.stringify(body) }),
+  })
+  return { status: response.statusCode, headers: response.headers, body: response.json() }
+}
+
+/** Number of rows in a table. */
+export async function countRows(database: Database, table: string): Promise<number> {
+  const { rows } = await database.query<{ count: string }>(`select count(*) from ${table}`)
+  return Number(rows[0]?.count)
+}
+
+/** An automation that needs no server: it returns a value. */
+export function returningAutomation(name: string, spec: Record<string, unknown> = {}) {
+  return {
+    kind: 'Automation',
+    name,
+    spec: { steps: [{ name: 'answer', return: '${{ input }}' }], ...spec },
+  }
+}
+
+export const billingConnection = {
+  kind: 'Connection',
+  name: 'billing',
+  spec: { type: 'mcp', transport: 'http', url: 'http://127.0.0.1:9/mcp', allow_private_addresses: true },
+}
+
+/** The callback token of a connection. */
+export async function triggerToken(api: TestApi, connection: string): Promise<string> {
+  const principal = { id: `connection/${connection}`, kind: 'service' }
+  const { body } = await api.call({
+    method: 'POST',
+    url: '/v1/keys',
+    body: { principal, scopes: ['trigger'] },
+  })
+  return String(body['key'])
+}

@@ -1,0 +1,187 @@
+/**
+ * A whole deployment for one test file: its own database, keys, task queue, a listening API and a worker in this
+ * process, on the PostgreSQL and the Temporal server of the test run. Nothing in it is a stand-in.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Client, Connection } from '@temporalio/client'
+import { NativeConnection, Worker } from '@temporalio/worker'
+import { pino } from 'pino'
+import { inject } from 'vitest'
+import { buildApp } from '../../api/app.ts'
+import { bootstrapOrganization } from '../../api/bootstrap.ts'
+import { createInspectTools } from '../../api/inspect-tools.ts'
+import { createTemporalAccess } from '../../api/temporal.ts'
+import { createSecretResolver } from '../../activities/secrets.ts'
+import { createDatabase, type Database } from '../../db/database.ts'
+import { migrate } from '../../db/migrate.ts'
+import { ensureKeys, loadSigningKey, loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
+import { createClient, type Client as ApiClient } from '../../sdk/client/index.ts'
+import { ensureDatabase } from '../../scripts/stack/postgres.ts'
+import { bundleWorkflows } from '../../workers/bundle.ts'
+import { countersign } from '../../workers/plugin.ts'
+
+export interface WorldOptions {
+  identity?: 'verified' | 'asserted'
+  secrets?: Record<string, string>
+  commands?: Record<string, { command: string; args: string[] }>
+  /** Without one, tests start worker processes of their own. */
+  worker?: boolean
+}
+
+export interface World {
+  organization: string
+  databaseUrl: string
+  database: Database
+  folder: string
+  keysFolder: string
+  taskQueue: string
+  apiUrl: string
+  temporal: Client
+  /** With all scopes; has no roles. */
+  admin: ApiClient
+  adminKey: string
+  /** A client for somebody with these roles, and the key. */
+  as(id: string, roles: string[], kind?: 'person' | 'service' | 'agent'): Promise<ApiClient & { apiKey: string }>
+  /** For raw signals: everything in the environment of a worker or an API process of this world. */
+  environment(): Record<string, string>
+  close(): Promise<void>
+}
+
+let bundle: Promise<{ code: string }> | undefined
+let count = 0
+
+export async function startWorld(options: WorldOptions = {}): Promise<World> {
+  const name = `w${process.pid}_${Date.now().toString(36)}_${count++}`
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-world-'))
+  const databaseUrl = await ensureDatabase(inject('databaseUrl'), name)
+  const database = createDatabase(databaseUrl)
+  await migrate(database)
+  const keysFolder = join(folder, 'keys')
+  ensureKeys(keysFolder)
+  const commandsFile = join(folder, 'commands.json')
+  writeFileSync(commandsFile, JSON.stringify({ commands: options.commands ?? {} }))
+  const taskQueue = `countersign-${name}`
+  const connection = await Connection.connect({ address: inject('temporalAddress') })
+  const temporal = new Client({ connection })
+  const trustedKeys = loadTrustedKeys(publicKeysFile(keysFolder))
+  const closers: (() => Promise<void>)[] = []
+
+  const logger = pino({ level: 'silent' })
+  const access = createTemporalAccess({
+    client: temporal,
+    connection,
+    namespace: 'default',
+    taskQueue,
+    uiUrl: inject('temporalUiUrl'),
+    logger,
+  })
+  const app = await buildApp({
+    database,
+    temporal: access,
+    signingKey: loadSigningKey(keysFolder, 'decision'),
+    trustedKeys,
+    inspectTools: createInspectTools(access),
+    logger,
+  })
+  const apiUrl = await app.listen({ host: '127.0.0.1', port: 0 })
+  closers.push(() => app.close())
+
+  if (options.worker !== false) {
+    closers.push(
+      await startWorker({
+        taskQueue,
+        plugin: countersign({
+          database,
+          signingKey: loadSigningKey(keysFolder, 'receipt'),
+          trust: { keys: trustedKeys, identity: options.identity ?? 'verified' },
+          resolveSecret: createSecretResolver({ environment: options.secrets ?? {} }),
+          commandsFile,
+        }),
+      }),
+    )
+  }
+
+  const organization = 'acme'
+  const { key: adminKey } = await bootstrapOrganization(database, { organization, admin: 'ops@acme.example' })
+  const clientFor = (apiKey: string): ApiClient & { apiKey: string } =>
+    Object.assign(createClient({ baseUrl: apiUrl, apiKey }), { apiKey })
+  const admin = clientFor(adminKey)
+
+  return {
+    organization,
+    databaseUrl,
+    database,
+    folder,
+    keysFolder,
+    taskQueue,
+    apiUrl,
+    temporal,
+    admin,
+    adminKey,
+    async as(id, roles, kind = 'person') {
+      const { key } = await admin.createKey({ principal: { id, kind, roles }, scopes: ['read', 'start', 'approve'] })
+      return clientFor(key)
+    },
+    environment: () => ({
+      ...(process.env as Record<string, string>),
+      DATABASE_URL: databaseUrl,
+      TEMPORAL_ADDRESS: inject('temporalAddress'),
+      COUNTERSIGN_TASK_QUEUE: taskQueue,
+      COUNTERSIGN_KEYS_DIR: keysFolder,
+      COUNTERSIGN_COMMANDS_FILE: commandsFile,
+      COUNTERSIGN_IDENTITY: options.identity ?? 'verified',
+      LOG_LEVEL: 'warn',
+      TZ: 'UTC',
+      ...Object.fromEntries(
+        Object.entries(options.secrets ?? {}).map(([secret, value]) => [`COUNTERSIGN_SECRET_${secret}`, value]),
+      ),
+    }),
+    async close() {
+      for (const close of closers.reverse()) await close()
+      await Promise.all([database.end(), connection.close()])
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+async function startWorker({
+  taskQueue,
+  plugin,
+}: {
+  taskQueue: string
+  plugin: ReturnType<typeof countersign>
+}): Promise<() => Promise<void>> {
+  bundle ??= bundleWorkflows()
+  const connection = await NativeConnection.connect({ address: inject('temporalAddress') })
+  const worker = await Worker.create({
+    connection,
+    taskQueue,
+    workflowBundle: await bundle,
+    shutdownGraceTime: '2s',
+    plugins: [plugin],
+  })
+  const running = worker.run()
+  return async () => {
+    worker.shutdown()
+    await running
+    await connection.close()
+  }
+}
+
+/** Waits until `look` gives something, at most 20 s; the last error is thrown on. */
+export async function eventually<T>(look: () => Promise<T | undefined | null | false>, timeoutMs = 20_000): Promise<T> {
+  const deadlineMs = Date.now() + timeoutMs
+  let last: unknown
+  while (Date.now() < deadlineMs) {
+    try {
+      const found = await look()
+      if (found) return found
+    } catch (error) {
+      last = error
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  throw last ?? new Error(`it did not happen within ${timeoutMs} ms`)
+}
