@@ -7,6 +7,7 @@ export default defineConfig({
     maxWorkers: 2,
     include: ['tests/**/*.test.ts'],
     globalSetup: ['tests/support/global-setup.ts'],
+    reporters: ['default', './tests/support/summary-reporter.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
     coverage: { provider: 'v8', reporter: ['text-summary'] },
