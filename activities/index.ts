@@ -6,24 +6,14 @@ import { Context, activityInfo } from '@temporalio/activity'
 import type { Database } from '../db/database.ts'
 import type { SigningKey } from '../lib/dsse.ts'
 import { fillSecrets } from '../lib/secret-references.ts'
-import { createToolCatalog } from '../mcp/catalog.ts'
+import { createToolCatalog, type ToolCatalog } from '../mcp/catalog.ts'
 import type { McpClientPort } from '../mcp/port.ts'
-import type { ApprovalRow } from '../db/queries/approvals.ts'
-import type {
-  Call,
-  DecisionMessage,
-  Envelope,
-  PerformResult,
-  ResolvedDecision,
-  Vote,
-  WriteOutcome,
-} from '../schemas/run.ts'
+import type { Call, Envelope, PerformResult, ResolvedDecision } from '../schemas/run.ts'
 import {
   closeApproval,
   openApproval,
   recordDecision,
   resolveDecision,
-  type ApprovalKey,
   type OpenedApproval,
 } from './approvals.ts'
 import type { Trust } from './decisions.ts'
@@ -36,7 +26,7 @@ import { inspectConnection, type InspectedTool } from './inspect.ts'
 import { abandonWriteback, type Abandoned } from './ledger.ts'
 import { perform } from './perform.ts'
 import type { SecretResolver } from './secrets.ts'
-import { createTargetResolver } from './targets.ts'
+import { createTargetResolver, type TargetResolver } from './targets.ts'
 
 export interface ActivityDeps {
   database: Database
@@ -56,25 +46,8 @@ const HEARTBEAT_INTERVAL_MS = 1_000
 export function createActivities(deps: ActivityDeps) {
   const catalog = createToolCatalog(deps.mcp)
   const targetOf = createTargetResolver(deps)
-  const door: DoorDeps = {
-    database: deps.database,
-    executors: {
-      mcp: createMcpToolExecutor({
-        mcp: deps.mcp,
-        catalog,
-        targetOf,
-        onProgress: (tool) => Context.current().heartbeat({ tool }),
-      }),
-      postgres: createSqlExecutor({
-        targets: deps.targets,
-        urlOf: ({ organization, spec }) =>
-          fillSecrets(spec.url, (name) => deps.resolveSecret(organization, name)),
-      }),
-    },
-    trust: deps.trust,
-    signingKey: deps.signingKey,
-    nowMs: deps.nowMs ?? Date.now,
-  }
+  const door = createDoor(deps, catalog, targetOf)
+  const inspection = { database: deps.database, catalog, targetOf }
 
   return {
     perform: (call: Call, decisions: Envelope[] = []): Promise<PerformResult> =>
@@ -83,28 +56,41 @@ export function createActivities(deps: ActivityDeps) {
       withContext(door, null, () => abandonWriteback(door, params)),
     openApproval: (params: Parameters<typeof openApproval>[1]): Promise<OpenedApproval> =>
       withContext(door, null, () => openApproval(door, params)),
-    resolveDecision: (
-      params: ApprovalKey & { digest: string; message: DecisionMessage; position: number },
-    ): Promise<ResolvedDecision> => withContext(door, null, () => resolveDecision(door, params)),
-    recordDecision: (
-      params: ApprovalKey & { envelope: Envelope; votes: Vote[]; state: ApprovalRow['state'] },
-    ): Promise<void> => withContext(door, null, () => recordDecision(door, params)),
-    closeApproval: (params: ApprovalKey & { votes: Vote[]; state: 'expired' | 'withdrawn' }): Promise<void> =>
+    resolveDecision: (params: Parameters<typeof resolveDecision>[1]): Promise<ResolvedDecision> =>
+      withContext(door, null, () => resolveDecision(door, params)),
+    recordDecision: (params: Parameters<typeof recordDecision>[1]): Promise<void> =>
+      withContext(door, null, () => recordDecision(door, params)),
+    closeApproval: (params: Parameters<typeof closeApproval>[1]): Promise<void> =>
       withContext(door, null, () => closeApproval(door, params)),
-    inspectConnection: (params: {
-      organization: string
-      connection: string
-    }): Promise<{ tools: InspectedTool[] }> =>
-      withContext(door, null, (signal) =>
-        inspectConnection({ database: deps.database, catalog, targetOf }, params, signal),
-      ),
+    inspectConnection: (
+      params: Parameters<typeof inspectConnection>[1],
+    ): Promise<{ tools: InspectedTool[] }> =>
+      withContext(door, null, (signal) => inspectConnection(inspection, params, signal)),
     /** The result of an execution that another one started: how a run that was reset finds its children again. */
-    awaitWorkflow: (params: { workflowId: string }): Promise<unknown> =>
-      withContext(door, null, () => Context.current().client.workflow.getHandle(params.workflowId).result()),
+    awaitWorkflow: ({ workflowId }: { workflowId: string }): Promise<unknown> =>
+      withContext(door, null, () => Context.current().client.workflow.getHandle(workflowId).result()),
   }
 }
 
 export type Activities = ReturnType<typeof createActivities>
+
+function createDoor(deps: ActivityDeps, catalog: ToolCatalog, targetOf: TargetResolver): DoorDeps {
+  const { database, mcp, targets, resolveSecret, trust, signingKey } = deps
+  const onProgress = (tool: string): void => Context.current().heartbeat({ tool })
+  return {
+    database,
+    executors: {
+      mcp: createMcpToolExecutor({ mcp, catalog, targetOf, onProgress }),
+      postgres: createSqlExecutor({
+        targets,
+        urlOf: ({ organization, spec }) => fillSecrets(spec.url, (name) => resolveSecret(organization, name)),
+      }),
+    },
+    trust,
+    signingKey,
+    nowMs: deps.nowMs ?? Date.now,
+  }
+}
 
 async function withContext<T>(
   { nowMs }: Pick<DoorDeps, 'nowMs'>,

@@ -15,7 +15,7 @@ import type { JsonObject, JsonValue } from '../lib/json.ts'
 import { CodedError } from '../schemas/errors.ts'
 import { runWorkflowId } from '../schemas/names.ts'
 import type { Requester } from '../schemas/run.ts'
-import { checkInput } from './deliveries/input.ts'
+import { checkInput, checkTexts } from './deliveries/input.ts'
 import { groupMatches, matchEvent, type AutomationRevision, type DeliveryGroup } from './deliveries/match.ts'
 import { startDelivery, type StartDeps } from './deliveries/start.ts'
 import { newId } from './ids.ts'
@@ -39,6 +39,7 @@ export interface AcceptedStart {
 /** A start that somebody asks for. The same key with the same request gives the first delivery again. */
 export async function acceptStart(deps: StartDeps, request: StartRequest): Promise<AcceptedStart> {
   const { organization, automation, requester, idempotencyKey } = request
+  checkTexts(request.input)
   const source = `api/${automation}`
   const requestSha256 = digestOfRequest(request)
   // Looked up before the input is checked again: what was accepted stays so, whatever the automation has become.
@@ -142,11 +143,7 @@ function toAutomation({ name, number, body }: RevisionRow): AutomationRevision {
 
 /** Who asks is part of it: nobody gets another's delivery by guessing a key. */
 function digestOfRequest({ automation, input, requester }: StartRequest): string {
-  try {
-    return digestOf({ automation, input, requester })
-  } catch (error) {
-    throw new CodedError('INVALID_INPUT', 'The input holds text that is not valid Unicode.', { cause: error })
-  }
+  return digestOf({ automation, input, requester })
 }
 
 /** A type that no trigger can name is not kept as it came. */

@@ -17,14 +17,7 @@ import {
   writebackIdOf,
   writebackWorkflowId,
 } from '../schemas/names.ts'
-import type {
-  Call,
-  PerformResult,
-  ReadOutcome,
-  RunInput,
-  WritebackInput,
-  WriteOutcome,
-} from '../schemas/run.ts'
+import type { Call, ReadOutcome, RunInput, WritebackInput, WriteOutcome } from '../schemas/run.ts'
 import { executeOrAttach, keyword } from './children.ts'
 import { callSummary, runDetails } from './details.ts'
 import { failure, stepErrorOf } from './failures.ts'

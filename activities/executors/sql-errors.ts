@@ -8,28 +8,20 @@ function sqlStateOf(error: unknown): string | undefined {
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined
 }
 
-const UNDEFINED_TABLE = '42P01'
-/** Failures before any statement ran. */
-const NOT_CONNECTED = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
-/** The server itself ended the transaction and says so: nothing of it remains, and another try may succeed. */
-const ROLLED_BACK_FOR_NOW = /^(40001|40P01|55P03|57014|57P0[1-3]|53\d{3})$/
+/**
+ * The server itself ended the transaction and says so: nothing of it remains, and another try may succeed. 25006 is a
+ * standby that has not become the primary yet, 25P03 and 25P04 are time limits of the target's own.
+ */
+const ROLLED_BACK_FOR_NOW = /^(25006|25P0[34]|40001|40P01|55P03|57014|57P0[1-3]|53\d{3})$/
+/** The server, or what stands before it, does not know either. */
+const NOBODY_KNOWS = /^(08...|40003)$/
 
 export function answerOfFailure(error: unknown): Answer {
   if (error instanceof CodedError) return { kind: 'not_sent', error }
   const message = messageOf(error)
   const sqlState = sqlStateOf(error)
-  if (sqlState === undefined) {
-    if (isNotConnected(error))
-      return { kind: 'not_sent', error: new CodedError('CONNECTION_NOT_READY', message, { cause: error }) }
+  if (sqlState === undefined || NOBODY_KNOWS.test(sqlState)) {
     return { kind: 'lost', error: new CodedError('CALL_INTERRUPTED', message, { cause: error }) }
-  }
-  if (sqlState === UNDEFINED_TABLE && message.includes('countersign_receipts')) {
-    return { kind: 'not_sent', error: new CodedError('TARGET_NOT_PREPARED', message, { cause: error }) }
-  }
-  if (sqlState.startsWith('08'))
-    return { kind: 'lost', error: new CodedError('CALL_INTERRUPTED', message, { cause: error }) }
-  if (sqlState.startsWith('28') || sqlState.startsWith('3D')) {
-    return { kind: 'not_sent', error: new CodedError('CONNECTION_NOT_READY', message, { cause: error }) }
   }
   if (ROLLED_BACK_FOR_NOW.test(sqlState)) {
     return { kind: 'not_sent', error: new CodedError('WRITE_NOT_SENT', message, { cause: error }) }
@@ -43,6 +35,27 @@ export function answerOfFailure(error: unknown): Answer {
   }
 }
 
+/** No connection, no statement: whatever the reason. */
+export function connectFailure(error: unknown): CodedError {
+  return new CodedError('CONNECTION_NOT_READY', messageOf(error), { cause: error })
+}
+
+/** Without its COMMIT a transaction leaves nothing behind, even if nobody answered. */
+export function uncommitted(error: unknown): unknown {
+  if (error instanceof CodedError || sqlStateOf(error) !== undefined) return error
+  return new CodedError('WRITE_NOT_SENT', `before COMMIT was sent: ${messageOf(error)}`, { cause: error })
+}
+
+/**
+ * The receipt could not be claimed, so it is not known whether an earlier attempt has one: this is never an answer about
+ * the write.
+ */
+export function claimFailure(error: unknown): unknown {
+  const sqlState = sqlStateOf(error)
+  if (sqlState === undefined || NOBODY_KNOWS.test(sqlState) || ROLLED_BACK_FOR_NOW.test(sqlState)) return error
+  return new CodedError('TARGET_NOT_PREPARED', `${sqlState}: ${messageOf(error)}`, { cause: error })
+}
+
 /** While planning nothing is written, so a lost answer is no riddle: look again. */
 export function plannedFailure(error: unknown): CodedError {
   const answer = answerOfFailure(error)
@@ -52,16 +65,13 @@ export function plannedFailure(error: unknown): CodedError {
   return new CodedError('INVALID_ARGUMENTS', messageOf(error), { cause: error })
 }
 
-function isNotConnected(error: unknown): boolean {
-  const { code, message } = error as { code?: string; message?: string }
-  if (message === 'timeout exceeded when trying to connect') return true
-  const codes =
-    error instanceof AggregateError ? error.errors.map((inner: { code?: string }) => inner.code) : [code]
-  return codes.length > 0 && codes.every((one) => one !== undefined && NOT_CONNECTED.has(one))
-}
-
-/** Messages of the server name columns and constraints; what follows in `detail` may hold values, so it stays out. */
+/**
+ * Messages of the server name columns and constraints. Those about a value that does not fit (class 22) quote it, and
+ * `detail` may hold values, so both stay out.
+ */
 function messageOf(error: unknown): string {
   if (error instanceof AggregateError) return messageOf(error.errors[0])
-  return error instanceof Error ? error.message.slice(0, 500) : 'the database did not answer'
+  if (!(error instanceof Error)) return 'the database did not answer'
+  const isAboutValue = sqlStateOf(error)?.startsWith('22') ?? false
+  return (isAboutValue ? error.message.replace(/".*"/s, '"…"') : error.message).slice(0, 500)
 }

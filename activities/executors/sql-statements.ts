@@ -4,6 +4,8 @@
  */
 import type pg from 'pg'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import { CodedError } from '../../schemas/errors.ts'
+import { claimFailure, connectFailure, uncommitted } from './sql-errors.ts'
 
 export interface RowAddress {
   schema: string
@@ -19,6 +21,9 @@ interface Deadline {
 
 export type RowValues = Record<string, string | null>
 
+/** No column can have this name: it is not an identifier that a manifest may hold. */
+const MATCHES = 'matches guard'
+
 /** The row's columns as text; null if there is none at this address, whoever's it may be. */
 export async function readRow(
   pool: pg.Pool,
@@ -28,48 +33,66 @@ export async function readRow(
     const values: unknown[] = []
     const guard = conditions(params.guard, values)
     const columns = params.columns.map((column) => `${quote(column)}::text as ${quote(column)}`)
-    const { rows } = await client.query<RowValues & { matches_guard: boolean }>(
-      `select ${columns.join(', ')}, (${guard}) as matches_guard from ${tableOf(params.address)}
-       where ${conditions(params.address.where, values)}`,
+    const { rows } = await client.query<RowValues & { [MATCHES]: boolean }>(
+      `select ${columns.join(', ')}, (${guard}) as ${quote(MATCHES)} from ${tableOf(params.address)}
+       where ${conditions(params.address.where, values)} limit 2`,
       values,
     )
     const [row] = rows
     if (!row) return null
-    const { matches_guard: matchesGuard, ...rest } = row
+    if (rows.length > 1) {
+      const detail = `${params.address.table}: several rows have this key; primary_key of the connection names too little`
+      throw new CodedError('INVALID_ARGUMENTS', detail)
+    }
+    const { [MATCHES]: matchesGuard, ...rest } = row
     return { values: rest, matchesGuard: matchesGuard === true }
   })
 }
 
-export type RowUpdate = { status: 'applied' | 'already_applied'; row: RowValues } | { status: 'conflict' }
+export type RowUpdate =
+  | { status: 'applied' | 'already_applied'; row: RowValues }
+  | { status: 'conflict' }
+  /** The update would have changed another number of rows than one. Rolled back. */
+  | { status: 'not_one_row'; rowCount: number }
+
+interface UpdateParams extends Deadline {
+  address: RowAddress
+  set: Record<string, unknown>
+  preconditions: JsonObject
+  key: string
+  writebackId: string
+  digest: string
+}
 
 /**
  * One transaction: claim the receipt by key, lock the row, check that it is still as planned, write, complete the
  * receipt, commit. The claim waits for an older transaction with the same key, and then finds what that one did.
  * A conflict is committed as a receipt too: the key never applies anything later.
  */
-export async function updateRowOnce(
-  pool: pg.Pool,
-  params: {
-    address: RowAddress
-    set: Record<string, unknown>
-    preconditions: JsonObject
-    key: string
-    writebackId: string
-    digest: string
-  } & Deadline,
-): Promise<RowUpdate> {
+export async function updateRowOnce(pool: pg.Pool, params: UpdateParams): Promise<RowUpdate> {
   return withConnection(pool, params, async (client) => {
-    await client.query('begin')
-    const earlier = await claimReceipt(client, params)
-    if (earlier) {
-      await client.query('rollback')
-      return earlier
-    }
-    const row = (await lockMatchingRow(client, params)) ? await updateLockedRow(client, params) : null
-    await completeReceipt(client, params.key, row)
-    await client.query('commit')
-    return row ? { status: 'applied', row } : { status: 'conflict' }
+    const done = await updateUncommitted(client, params).catch((error: unknown) => {
+      throw uncommitted(error)
+    })
+    await client.query(done.status === 'not_one_row' ? 'rollback' : 'commit')
+    return done
   })
+}
+
+async function updateUncommitted(client: pg.PoolClient, params: UpdateParams): Promise<RowUpdate> {
+  await client.query('begin')
+  const earlier = await claimReceipt(client, params).catch((error: unknown) => {
+    throw claimFailure(error)
+  })
+  if (earlier) return earlier
+  if (!(await lockMatchingRow(client, params))) {
+    await completeReceipt(client, params.key, null)
+    return { status: 'conflict' }
+  }
+  const [row, ...others] = await updateLockedRow(client, params)
+  if (!row || others.length > 0) return { status: 'not_one_row', rowCount: row ? 1 + others.length : 0 }
+  await completeReceipt(client, params.key, row)
+  return { status: 'applied', row }
 }
 
 async function claimReceipt(
@@ -109,7 +132,7 @@ async function lockMatchingRow(
 async function updateLockedRow(
   client: pg.PoolClient,
   params: { address: RowAddress; set: Record<string, unknown> },
-): Promise<RowValues> {
+): Promise<RowValues[]> {
   const values: unknown[] = []
   const assignments = Object.entries(params.set).map(([column, value]) => {
     values.push(parameterOf(value))
@@ -121,10 +144,7 @@ async function updateLockedRow(
      where ${conditions(params.address.where, values)} returning ${written.join(', ')}`,
     values,
   )
-  const [row] = rows
-  if (!row || rows.length !== 1)
-    throw new Error(`${rows.length} rows would have changed: the declared primary key is not one`)
-  return row
+  return rows
 }
 
 async function completeReceipt(client: pg.PoolClient, key: string, row: RowValues | null): Promise<void> {
@@ -136,38 +156,83 @@ async function completeReceipt(client: pg.PoolClient, key: string, row: RowValue
 
 /**
  * Lends a connection until the deadline. At the deadline, or when the signal fires, the socket is destroyed: then
- * nobody waits, and nothing more is sent on it. The server is told the deadline too, for statements that wait on locks.
+ * nobody waits, and nothing more is sent on it. The server is told the deadline too, for statements that wait on locks,
+ * and for a client that it will never hear of again.
  */
 async function withConnection<T>(
   pool: pg.Pool,
   limits: Deadline,
   work: (client: pg.PoolClient) => Promise<T>,
 ): Promise<T> {
-  const client = await pool.connect()
-  let failure: Error | undefined
-  const cut = (): void => {
-    failure = new Error('the deadline of the write has passed')
-    client.release(failure)
-  }
-  const timer = setTimeout(cut, Math.max(0, limits.deadlineAtMs - Date.now()))
+  const client = await borrow(pool, limits)
+  // A lent connection that breaks says so twice: to its statement, and to listeners. Without one the process would end.
+  const ignore = (): void => undefined
+  client.on('error', ignore)
+  let cutOff: Error | undefined
+  const stopWatching = atLimit(limits, () => {
+    cutOff = new Error('the deadline has passed, or the call was cancelled')
+    client.release(cutOff)
+  })
   try {
-    await client.query(`set statement_timeout = ${Math.max(1, Math.floor(limits.deadlineAtMs - Date.now()))}`)
-    return await work(client)
+    await limitOnServer(client, limits)
+    const result = await work(client)
+    if (!cutOff) client.release()
+    return result
   } catch (error) {
-    failure ??= error as Error
-    throw failure
+    // The transaction may still be open: the connection is closed, which rolls it back.
+    if (!cutOff) client.release(error as Error)
+    throw error instanceof CodedError ? error : (cutOff ?? error)
   } finally {
-    clearTimeout(timer)
-    // After a failure the transaction may still be open: the connection is closed, which rolls it back.
-    if (!cutAlready(failure)) client.release(failure)
+    stopWatching()
+    client.off('error', ignore)
   }
 }
 
-function cutAlready(failure: Error | undefined): boolean {
-  return failure?.message === 'the deadline of the write has passed'
+/** Nothing was sent while we waited for a connection, so that whatever goes wrong here is no riddle. */
+async function borrow(pool: pg.Pool, limits: Deadline): Promise<pg.PoolClient> {
+  const connecting = pool.connect()
+  let stopWatching = (): void => undefined
+  const limit = new Promise<never>((_resolve, reject) => {
+    stopWatching = atLimit(limits, () => reject(new Error('no connection before the deadline')))
+  })
+  try {
+    return await Promise.race([limit, connecting])
+  } catch (error) {
+    connecting.then(
+      (client) => client.release(),
+      () => undefined,
+    )
+    throw connectFailure(error)
+  } finally {
+    stopWatching()
+  }
 }
 
-/** `is not distinct from` lets null mean null; a parameter without a cast takes the column's type. */
+/** Calls `cut` once, when the deadline passes or the signal fires, until the watching is stopped. */
+function atLimit({ deadlineAtMs, signal }: Deadline, cut: () => void): () => void {
+  const stop = (): void => {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', onLimit)
+  }
+  const onLimit = (): void => {
+    stop()
+    cut()
+  }
+  const timer = setTimeout(onLimit, Math.max(0, deadlineAtMs - Date.now()))
+  signal.addEventListener('abort', onLimit)
+  if (signal.aborted || deadlineAtMs <= Date.now()) onLimit()
+  return stop
+}
+
+async function limitOnServer(client: pg.PoolClient, { deadlineAtMs }: Deadline): Promise<void> {
+  const remainingMs = String(Math.max(1, Math.floor(deadlineAtMs - Date.now())))
+  await client.query(
+    `select set_config('statement_timeout', $1, false), set_config('idle_in_transaction_session_timeout', $1, false)`,
+    [remainingMs],
+  )
+}
+
+/** Null means null; a parameter without a cast takes the column's type. */
 function conditions(columns: Record<string, unknown>, values: unknown[]): string {
   const parts = Object.entries(columns).map(([column, value]) => {
     if (value === null) return `${quote(column)} is null`

@@ -29,8 +29,8 @@ export function createSqlExecutor(deps: {
     read: async () => {
       throw new Error('a database connection has no operation of class read')
     },
-    plan: (operation, limits) => plan(deps, statementOf(operation), limits),
-    apply: (operation, sending) => apply(deps, statementOf(operation), sending),
+    plan: async (operation, limits) => plan(deps, statementOf(operation), limits),
+    apply: async (operation, sending) => apply(deps, statementOf(operation), sending),
     resend: () => 'safe',
   }
 }
@@ -69,7 +69,9 @@ function assertColumns(update: SqlUpdate, table: TableSpec, scopeColumn: string 
   const foreign = keys.filter((column) => !table.primary_key.includes(column) || column === scopeColumn)
   if (foreign.length > 0)
     throw invalid(`key names ${foreign.join(', ')}, which is not for an automation to say`)
-  const forbidden = Object.keys(update.set).filter((column) => !table.writable.includes(column))
+  const forbidden = Object.keys(update.set).filter(
+    (column) => !table.writable.includes(column) || column === scopeColumn,
+  )
   if (forbidden.length > 0) throw invalid(`${forbidden.join(', ')} may not be written`)
   const readable = [...table.writable, ...table.primary_key, ...(table.version ? [table.version] : [])]
   const strange = Object.keys(update.guard).filter((column) => !readable.includes(column))
@@ -155,6 +157,10 @@ async function apply(
     if (done.status === 'conflict') {
       const message = `${target}: the row has changed since the write was planned, or is gone`
       return { kind: 'answered', status: 'conflict', code: 'WRITE_CONFLICT', message, output: null }
+    }
+    if (done.status === 'not_one_row') {
+      const message = `${target}: ${done.rowCount} rows would have changed, so none was`
+      return { kind: 'answered', status: 'failed', code: 'WRITE_FAILED', message, output: null }
     }
     return { kind: 'answered', status: done.status, output: redactRow(done.row, table) }
   } catch (error) {

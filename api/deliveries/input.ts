@@ -9,7 +9,15 @@ const MAX_PLACES = 50
 
 /** Throws INVALID_INPUT with every place that does not fit. */
 export function checkInput(spec: AutomationSpec, input: JsonValue): void {
-  const places = [...unstorableTexts(input, 'input'), ...misfits(spec, input)]
+  throwIfAny([...unstorableTexts(input, 'input'), ...misfits(spec, input)])
+}
+
+/** Throws INVALID_INPUT for texts that the database, and canonical JSON, cannot hold. */
+export function checkTexts(input: JsonValue): void {
+  throwIfAny(unstorableTexts(input, 'input'))
+}
+
+function throwIfAny(places: readonly ProblemPlace[]): void {
   if (places.length > 0) throw new PlacedError('INVALID_INPUT', places.slice(0, MAX_PLACES))
 }
 

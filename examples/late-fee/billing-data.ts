@@ -49,11 +49,11 @@ export interface BillingRows {
   customers: Customer[]
   invoices: Invoice[]
   tickets: Ticket[]
-  /** Of tenant `acme`: the bank was late, so the fee may be waived. */
+  /** The bank was late, so the fee may be waived. The seed says whose it is: `acme` if it is odd, `globex` if even. */
   disputed: Dispute
-  /** Of tenant `acme`: the customer forgot, so the fee stays. */
+  /** Of the same tenant: the customer forgot, so the fee stays. */
   notEligible: Dispute
-  /** Of tenant `globex`: nobody at `acme` may see it. */
+  /** Of the other tenant: nobody at the first may see it. */
   foreign: Dispute
 }
 
@@ -105,9 +105,9 @@ const TICKET_TEXTS: Record<DisputeReason, { subject: string; body: string }> = {
 export function makeBillingRows(seed: number): BillingRows {
   const random = createRandom(seed)
   const parts = TENANT_DATA.map((tenant) => makeTenant(tenant, random))
-  const [acme, globex] = parts
-  const [disputed, notEligible] = acme?.disputes ?? []
-  const [foreign] = globex?.disputes ?? []
+  const [mine, other] = seed % 2 === 0 ? parts.toReversed() : parts
+  const [disputed, notEligible] = mine?.disputes ?? []
+  const [foreign] = other?.disputes ?? []
   if (!disputed || !notEligible || !foreign) throw new Error('every tenant has two overdue invoices')
   return {
     customers: parts.flatMap((part) => part.customers),

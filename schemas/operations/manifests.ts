@@ -1,6 +1,6 @@
 /** Operations on manifests. */
 import { z } from 'zod'
-import { JsonObjectSchema, NameSchema } from '../common.ts'
+import { NameSchema } from '../common.ts'
 import { ManifestSchema } from '../manifests.ts'
 import { defineOperation, pageOf, TimestampSchema } from './operation.ts'
 
@@ -26,7 +26,7 @@ export const applyManifests = defineOperation({
     'of connections of the same request, the connections are saved first, for their tools must be looked at.',
   body: z.strictObject({
     /** Not `ManifestSchema`: the handler checks them, so that all that is wrong comes back at once, with its place. */
-    manifests: z.array(JsonObjectSchema).min(1).max(200),
+    manifests: z.array(z.record(z.string(), z.unknown())).min(1).max(200),
     /** The revision that the caller has read, 0 for a new manifest. Only with a single manifest. */
     expected_revision: z.int().min(0).optional(),
   }),

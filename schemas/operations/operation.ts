@@ -33,22 +33,29 @@ export function defineOperation<const Op extends Operation>(operation: Op): Op {
   return operation
 }
 
-type Part<Op extends Operation, Name extends 'params' | 'query' | 'body'> = Op[Name] extends z.ZodObject
-  ? Op[Name]
-  : z.ZodObject<Record<never, never>>
+type PartName = 'params' | 'query' | 'body'
+
+/** Empty for a part that the operation does not have. */
+type InputOf<Op extends Operation, Name extends PartName> = Op[Name] extends z.ZodObject
+  ? z.input<Op[Name]>
+  : unknown
+
+type OutputOf<Op extends Operation, Name extends PartName> = Op[Name] extends z.ZodObject
+  ? z.output<Op[Name]>
+  : Record<never, never>
 
 /** What a caller gives: parameters, query and body side by side, for their names never clash. */
-export type OperationInput<Op extends Operation> = z.input<Part<Op, 'params'>> &
-  z.input<Part<Op, 'query'>> &
-  z.input<Part<Op, 'body'>>
+export type OperationInput<Op extends Operation> = InputOf<Op, 'params'> &
+  InputOf<Op, 'query'> &
+  InputOf<Op, 'body'>
 
 export type OperationOutput<Op extends Operation> = z.output<Op['output']>
 
 /** What a handler sees, after validation. */
 export interface OperationParts<Op extends Operation> {
-  params: z.output<Part<Op, 'params'>>
-  query: z.output<Part<Op, 'query'>>
-  body: z.output<Part<Op, 'body'>>
+  params: OutputOf<Op, 'params'>
+  query: OutputOf<Op, 'query'>
+  body: OutputOf<Op, 'body'>
 }
 
 /** Visible ASCII: it is sent in a header and kept as text. */

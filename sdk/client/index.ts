@@ -121,7 +121,7 @@ function urlOf(baseUrl: string, operation: Operation, input: Record<string, unkn
   const url = new URL(`${baseUrl.replace(/\/+$/, '')}${path}`)
   for (const name of Object.keys(operation.query?.shape ?? {})) {
     const value = input[name]
-    if (value !== undefined) url.searchParams.set(name, String(value))
+    if (typeof value === 'string' || typeof value === 'number') url.searchParams.set(name, String(value))
   }
   return url
 }

@@ -1,0 +1,105 @@
+/** `countersign keys`: API keys and the principals they stand for, and the public keys that receipts are checked with. */
+import { Option, type Command } from 'commander'
+import { KeyScopeSchema } from '../../schemas/operations/keys.ts'
+import type { OperationInput } from '../../schemas/operations/operation.ts'
+import type { Operations } from '../../schemas/operations.ts'
+import { apiCommand, openApi, type ApiOptions } from '../context.ts'
+import { note, printJson, printLine, printTable, visible } from '../output.ts'
+
+type CreateInput = OperationInput<Operations['createKey']>
+
+interface CreateOptions extends ApiOptions {
+  principal: string
+  kind: CreateInput['principal']['kind']
+  name?: string
+  role?: string[]
+  scope: CreateInput['scopes']
+}
+
+export function registerKeys(program: Command): void {
+  const keys = program.command('keys').description('API keys, and the public keys of receipts')
+  apiCommand(keys, { usage: 'list', summary: 'list API keys', examples: ['keys list'] }).action(list)
+  registerCreate(keys)
+  apiCommand(keys, {
+    usage: 'revoke <key-id>',
+    summary: 'revoke an API key at once',
+    examples: ['keys revoke key_91ab…'],
+  }).action(revoke)
+  apiCommand(keys, {
+    usage: 'public',
+    summary: 'print the public keys that `receipts verify --keys` needs',
+    examples: ['keys public > public.json'],
+  }).action(printPublicKeys)
+}
+
+function registerCreate(keys: Command): void {
+  apiCommand(keys, {
+    usage: 'create',
+    summary: 'make an API key for a person, service or agent, who is created if need be; it is shown once',
+    examples: [
+      'keys create --principal bea@example.org --role billing-lead --scope read approve',
+      'keys create --principal connection/billing --kind service --scope trigger',
+    ],
+  })
+    .requiredOption('--principal <id>', 'id or address of whom it is for')
+    .addOption(
+      new Option('--kind <kind>', 'what the principal is; only a person can approve')
+        .choices(['person', 'service', 'agent'])
+        .default('person'),
+    )
+    .option('--name <text>', 'display name')
+    .option('--role <role...>', 'replace the roles of the principal')
+    .addOption(
+      new Option('--scope <scope...>', 'what the key may do')
+        .choices(KeyScopeSchema.options)
+        .makeOptionMandatory(),
+    )
+    .action(create)
+}
+
+async function list(options: ApiOptions): Promise<void> {
+  const page = await openApi(options).listKeys()
+  if (options.json) return printJson(page)
+  const rows = page.items.map((key) => [
+    key.id,
+    key.principal,
+    key.roles.join(', '),
+    key.scopes.join(', '),
+    key.revoked_at === null ? 'valid' : `revoked ${key.revoked_at}`,
+  ])
+  printTable(['KEY', 'PRINCIPAL', 'ROLES', 'SCOPES', 'STATE'], rows, 'There are no keys.')
+}
+
+/** The key alone goes to standard output, so that it can be kept without its surroundings. */
+async function create(options: CreateOptions): Promise<void> {
+  const made = await openApi(options).createKey({
+    principal: {
+      id: options.principal,
+      kind: options.kind,
+      ...(options.name === undefined ? {} : { display_name: options.name }),
+      ...(options.role === undefined ? {} : { roles: options.role }),
+    },
+    scopes: options.scope,
+  })
+  if (options.json) return printJson(made)
+  const roles = made.roles.length === 0 ? 'no roles' : `roles ${made.roles.join(', ')}`
+  note(
+    `${made.id} for ${visible(made.principal)} (${roles}; scopes ${made.scopes.join(', ')}). It is shown this once:`,
+  )
+  printLine(made.key)
+}
+
+async function revoke(keyId: string, options: ApiOptions): Promise<void> {
+  const answer = await openApi(options).revokeKey({ key_id: keyId })
+  if (options.json) return printJson(answer)
+  printLine(`${answer.id}: revoked.`)
+}
+
+/** In the form of the deployment's own `public.json`. */
+async function printPublicKeys(options: ApiOptions): Promise<void> {
+  const answer = await openApi(options).getKeys()
+  if (options.json) return printJson(answer)
+  printJson(
+    answer.keys.map(({ key_id, purpose, public_key }) => ({ keyId: key_id, purpose, publicKey: public_key })),
+  )
+}

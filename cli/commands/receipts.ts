@@ -1,0 +1,125 @@
+/** `countersign receipts`: get the signed record of a run, and check it without asking anybody. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { StatementSchema, type Statement } from '../../schemas/receipt.ts'
+import { apiCommand, dataOption, describedCommand, openApi, type ApiOptions } from '../context.ts'
+import { EXIT_CODES, UsageError } from '../errors.ts'
+import { note, printJson, printLine, printTable, styled, styledNote, visible } from '../output.ts'
+import { checkReceipts, type ReceiptsCheck } from '../receipts-file.ts'
+
+interface RunOptions extends ApiOptions {
+  run: string
+}
+
+interface VerifyOptions {
+  keys?: string
+  data: string
+  json?: boolean
+}
+
+const DDL_FILE = new URL('../../sdk/target/countersign_receipts.sql', import.meta.url)
+
+export function registerReceipts(program: Command): void {
+  const receipts = program.command('receipts').description('get and check the signed record of a run')
+  apiCommand(receipts, {
+    usage: 'list',
+    summary: 'list the receipts of a run in order',
+    examples: ['receipts list --run run_0f3c…'],
+  })
+    .requiredOption('--run <run>', 'the run')
+    .action(list)
+  apiCommand(receipts, {
+    usage: 'export',
+    summary: 'write the receipts of a run to a file that anybody can check: {receipts, head}',
+    examples: ['receipts export --run run_0f3c… -o receipts.json'],
+  })
+    .requiredOption('--run <run>', 'the run')
+    .option('-o, --output <file>', 'file to write, else standard output')
+    .action(exportReceipts)
+  registerVerify(receipts)
+  describedCommand(receipts, {
+    usage: 'ddl',
+    summary: 'print the SQL of the table that a database needs before Countersign may write to it',
+    examples: ['receipts ddl | psql "$TARGET_DATABASE_URL"'],
+  }).action(() => printLine(readFileSync(DDL_FILE, 'utf8').trimEnd()))
+}
+
+function registerVerify(receipts: Command): void {
+  describedCommand(receipts, {
+    usage: 'verify <file>',
+    summary: 'check receipts offline: every signature, every number, every link; exit code 1 if one is wrong',
+    examples: ['receipts verify receipts.json', 'receipts verify receipts.json --keys public.json'],
+  })
+    .option('--keys <file>', 'public keys (default: keys/public.json in the data folder)')
+    .addOption(dataOption())
+    .option('--json', 'print the finding as JSON')
+    .action(verify)
+}
+
+async function list(options: RunOptions): Promise<void> {
+  const answer = await openApi(options).listReceipts({ run_id: options.run })
+  if (options.json) return printJson(answer)
+  const rows = answer.receipts.map(({ seq, id, envelope }) => {
+    const statement = StatementSchema.safeParse(parsePayload(envelope.payload))
+    return [String(seq), id, ...(statement.success ? describe(statement.data) : ['?', '?', '?'])]
+  })
+  printTable(['NO', 'RECEIPT', 'KIND', 'WHAT', 'AT'], rows, 'This run has no receipts.')
+}
+
+async function exportReceipts(options: RunOptions & { output?: string }): Promise<void> {
+  const { receipts, head } = await openApi(options).listReceipts({ run_id: options.run })
+  const content = { receipts: receipts.map(({ envelope }) => envelope), head }
+  if (options.output === undefined) return printJson(content)
+  try {
+    writeFileSync(options.output, `${JSON.stringify(content, null, 2)}\n`)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new UsageError(`${options.output} cannot be written: ${reason}`)
+  }
+  note(
+    `${receipts.length} receipts are in ${options.output}. Check them: countersign receipts verify ${options.output}`,
+  )
+}
+
+function verify(file: string, options: VerifyOptions): void {
+  const keysFile = options.keys ?? join(options.data, 'keys', 'public.json')
+  const check = checkReceipts(file, keysFile)
+  if (options.json) {
+    const { valid, count, hasHead, problems, statements } = check
+    printJson({ valid, receipts: count, has_head: hasHead, problems, statements })
+  } else {
+    tell(check)
+  }
+  if (!check.valid) process.exitCode = EXIT_CODES.failed
+}
+
+function tell({ valid, count, hasHead, problems, statements }: ReceiptsCheck): void {
+  const rows = statements.map((statement) => [String(statement.predicate.seq), ...describe(statement)])
+  if (rows.length > 0) printTable(['NO', 'KIND', 'WHAT', 'AT'], rows, '')
+  for (const { position, problem } of problems) {
+    printLine(`${styled('red', 'receipt')} ${position} of ${count}: ${visible(problem)}`)
+  }
+  if (!hasHead) {
+    note(
+      `${styledNote('yellow', 'warning')}: the file has no head: whether receipts are missing at the end cannot be seen. ` +
+        'Use a file made with `countersign receipts export`.',
+    )
+  }
+  if (valid) printLine(styled('green', `${count} receipts: every signature and every link is right.`))
+  else printLine(styled('red', 'Not verified.'))
+}
+
+/** Kind, what it is about, when. */
+function describe({ predicate, predicateType, subject }: Statement): string[] {
+  const kind = predicateType.includes(':decision:') ? 'decision' : 'outcome'
+  return [kind, subject.map(({ name }) => name).join(', '), predicate.at]
+}
+
+function parsePayload(payload: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(payload, 'base64').toString('utf8'))
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,88 @@
+/** `countersign run`: starts a run, and waits for its end if asked to. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Command } from 'commander'
+import type { Client } from '../../sdk/client/index.ts'
+import { apiCommand, openApi, type ApiOptions } from '../context.ts'
+import { EXIT_CODES } from '../errors.ts'
+import { readJsonArgument } from '../files.ts'
+import { note, printFields, printJson, visible } from '../output.ts'
+import { runFields, type Run } from '../views.ts'
+
+const POLL_MS = 500
+
+interface RunOptions extends ApiOptions {
+  input: string
+  onBehalfOf?: string[]
+  idempotencyKey?: string
+  wait?: boolean
+}
+
+export function registerRun(program: Command): void {
+  apiCommand(program, {
+    usage: 'run <automation>',
+    summary: 'start a run of an automation',
+    examples: [
+      `run late-fee --input '{"invoice_id": "inv-7"}' --wait`,
+      'run late-fee --input @input.json --idempotency-key dispute-12',
+    ],
+  })
+    .option('--input <json>', 'JSON, or @file with JSON, or @- for standard input', '{}')
+    .option(
+      '--on-behalf-of <principal...>',
+      'whom the run is for, nearest first; they may not approve its writes',
+    )
+    .option('--idempotency-key <key>', 'the same key never starts a second run')
+    .option('--wait', 'wait for the end; exit code 1 unless the run completes')
+    .action(startRun)
+}
+
+async function startRun(automation: string, options: RunOptions): Promise<void> {
+  const client = openApi(options)
+  const { idempotencyKey } = options
+  const started = await client.startRun(
+    {
+      name: automation,
+      input: readJsonArgument(options.input),
+      ...(options.onBehalfOf === undefined ? {} : { on_behalf_of: options.onBehalfOf }),
+    },
+    idempotencyKey === undefined ? {} : { idempotencyKey },
+  )
+  if (options.wait) return waitForEnd(client, started.run_id, options)
+  if (options.json) return printJson(started)
+  printFields([
+    ['Run', started.run_id],
+    ['State', STATES[started.state]],
+    ...(started.duplicate ? [['Note', 'this key has started a run before: it is that one'] as const] : []),
+    ['Temporal UI', started.temporal_ui_url],
+  ])
+}
+
+const STATES = {
+  started: 'started',
+  pending: 'pending: stored for certain, and started as soon as Temporal answers',
+}
+
+async function waitForEnd(client: Client, runId: string, options: RunOptions): Promise<void> {
+  note(`${runId}: waiting for the end (Ctrl-C stops waiting, not the run)`)
+  const told = new Set<string>()
+  for (;;) {
+    const run = await client.getRun({ run_id: runId })
+    if (isOver(run)) return showEnd(run, options)
+    for (const { approval_id: id, state } of run.approvals) {
+      if (state !== 'waiting' || told.has(id)) continue
+      told.add(id)
+      note(`${runId}: waits for an approval: countersign approve ${visible(id)}`)
+    }
+    await sleep(POLL_MS)
+  }
+}
+
+function isOver({ state }: Run): boolean {
+  return state !== 'pending' && state !== 'running' && state !== 'waiting_for_approval'
+}
+
+function showEnd(run: Run, options: RunOptions): void {
+  if (options.json) printJson(run)
+  else printFields(runFields(run))
+  if (run.state !== 'completed') process.exitCode = EXIT_CODES.failed
+}

@@ -1,0 +1,77 @@
+/** `countersign writebacks`: writes to the outside, and what became of them. */
+import type { Command } from 'commander'
+import { apiCommand, openApi, type ApiOptions } from '../context.ts'
+import { printFields, printJson, printLine, printTable, tableLines, valueText } from '../output.ts'
+import { addPageOptions, pageInput, tellNextPage, type PageOptions } from '../pages.ts'
+
+interface ListOptions extends ApiOptions, PageOptions {
+  run?: string
+}
+
+export function registerWritebacks(program: Command): void {
+  const writebacks = program.command('writebacks').description('look at writes and their outcomes')
+  addPageOptions(
+    apiCommand(writebacks, {
+      usage: 'list',
+      summary: 'list writebacks, newest first',
+      examples: ['writebacks list --run run_0f3c…'],
+    }).option('--run <run>', 'only those of this run'),
+  ).action(list)
+  apiCommand(writebacks, {
+    usage: 'show <writeback>',
+    summary: 'show a writeback and its outcome',
+    examples: ['writebacks show wb_5d1f….waive.1'],
+  }).action(show)
+}
+
+async function list(options: ListOptions): Promise<void> {
+  const page = await openApi(options).listWritebacks({
+    ...pageInput(options),
+    ...(options.run === undefined ? {} : { run_id: options.run }),
+  })
+  if (options.json) return printJson(page)
+  const rows = page.items.map(({ writeback_id, automation, preview, state }) => [
+    writeback_id,
+    automation,
+    preview.target,
+    state,
+  ])
+  printTable(['WRITEBACK', 'AUTOMATION', 'TARGET', 'STATE'], rows, 'There are no writebacks.')
+  tellNextPage(page.next_cursor)
+}
+
+async function show(writebackId: string, options: ApiOptions): Promise<void> {
+  const writeback = await openApi(options).getWriteback({ writeback_id: writebackId })
+  if (options.json) return printJson(writeback)
+  const { preview, outcome, requester } = writeback
+  printFields([
+    ['Writeback', writeback.writeback_id],
+    ['State', writeback.state],
+    ['Automation', `${writeback.automation}, revision ${writeback.revision}, step ${writeback.path}`],
+    ['Run', writeback.run_id],
+    ['Asked for by', `${requester.principal} (${requester.kind})`],
+    ['Write', `${preview.connection} · ${preview.operation} · ${preview.target}`],
+    ['Attempts', String(writeback.attempt)],
+    ['Digest', writeback.digest],
+    ...(outcome === null ? [] : [['Outcome', outcomeText(outcome)] as const]),
+    ...(outcome === null
+      ? []
+      : [['Receipt', `${outcome.receipt.id} (number ${outcome.receipt.seq})`] as const]),
+  ])
+  if (preview.changes.length === 0) return
+  printLine()
+  const rows = preview.changes.map(({ field, before, after }) => [field, valueText(before), valueText(after)])
+  for (const line of tableLines(['FIELD', 'BEFORE', 'AFTER'], rows)) printLine(line)
+}
+
+function outcomeText(outcome: {
+  status: string
+  output: unknown
+  code: string | null
+  message: string | null
+}): string {
+  const reason = [outcome.code, outcome.message].filter((part) => part !== null).join(': ')
+  return [outcome.status, reason, outcome.output === null ? '' : valueText(outcome.output)]
+    .filter((part) => part !== '')
+    .join(' · ')
+}

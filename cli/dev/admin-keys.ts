@@ -1,0 +1,41 @@
+/** Every organization of the dev stack has an admin key that works: the noted one, or a new one if the data is new. */
+import pg from 'pg'
+import { bootstrapOrganization } from '../../api/bootstrap.ts'
+import { ApiError, createClient } from '../../sdk/client/index.ts'
+
+const ADMIN = 'admin'
+
+export async function ensureAdminKeys(params: {
+  databaseUrl: string
+  apiUrl: string
+  organizations: readonly string[]
+  /** By organization. */
+  known: Record<string, string>
+}): Promise<Record<string, string>> {
+  const { databaseUrl, apiUrl, organizations, known } = params
+  const keys = { ...known }
+  // Two connections: one makes a key, and nothing is done at the same time.
+  const database = new pg.Pool({ connectionString: databaseUrl, max: 2 })
+  database.on('error', () => undefined)
+  try {
+    for (const organization of organizations) {
+      const noted = Object.hasOwn(known, organization) ? known[organization] : undefined
+      if (noted !== undefined && (await works(apiUrl, noted))) continue
+      const { key } = await bootstrapOrganization(database, { organization, admin: ADMIN })
+      keys[organization] = key
+    }
+  } finally {
+    await database.end()
+  }
+  return keys
+}
+
+async function works(baseUrl: string, apiKey: string): Promise<boolean> {
+  try {
+    await createClient({ baseUrl, apiKey }).listKeys()
+    return true
+  } catch (error) {
+    if (error instanceof ApiError && (error.status === 401 || error.status === 403)) return false
+    throw error
+  }
+}

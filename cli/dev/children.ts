@@ -1,0 +1,97 @@
+/** The processes of the dev stack that are ours: the API and the worker, with the environment each of them gets. */
+import { createRequire } from 'node:module'
+import { join, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import type { Config } from '../../config.ts'
+import { LOOPBACK } from '../../scripts/stack/ports.ts'
+import type { ProcessOptions } from '../../scripts/stack/processes.ts'
+
+const READY_TIMEOUT_MS = 90_000
+const ROOT = new URL('../../', import.meta.url)
+const IS_SOURCE = import.meta.url.endsWith('.ts')
+
+export interface ChildPlan {
+  dataDir: string
+  config: Config
+  /** What the host's environment says. */
+  environment: Record<string, string>
+  databaseUrl: string
+  temporalAddress: string
+  temporalUiUrl: string
+}
+
+export function apiProcess(plan: ChildPlan, port: number): ProcessOptions {
+  const url = `http://${LOOPBACK}:${port}`
+  return {
+    ...program(plan, 'api'),
+    env: {
+      ...commonEnvironment(plan),
+      // Loopback only: here people are taken at their word.
+      HOST: LOOPBACK,
+      PORT: String(port),
+      COUNTERSIGN_PUBLIC_URL: plan.config.publicUrl ?? url,
+    },
+    readyUrl: `${url}/readyz`,
+  }
+}
+
+export function workerProcess(plan: ChildPlan, extra: Record<string, string>): ProcessOptions {
+  const secrets = Object.entries(plan.environment).filter(([name]) => name.startsWith('COUNTERSIGN_SECRET_'))
+  return {
+    ...program(plan, 'worker'),
+    env: {
+      ...commonEnvironment(plan),
+      ...Object.fromEntries(secrets),
+      COUNTERSIGN_COMMANDS_FILE: resolve(plan.config.commandsFile),
+      COUNTERSIGN_SECRETS_FILE: secretsFileOf(plan),
+      ...extra,
+    },
+    readyLine: /worker started/,
+  }
+}
+
+/** In the data folder unless the environment names another one. */
+export function secretsFileOf({ config, dataDir }: Pick<ChildPlan, 'config' | 'dataDir'>): string {
+  return resolve(config.secretsFile ?? join(dataDir, 'secrets.json'))
+}
+
+export function keysFolderOf(dataDir: string): string {
+  return join(dataDir, 'keys')
+}
+
+function program(plan: ChildPlan, name: 'api' | 'worker'): Omit<ProcessOptions, 'env'> {
+  const folder = name === 'api' ? 'api' : 'workers'
+  const file = fileURLToPath(new URL(`${folder}/main.${IS_SOURCE ? 'ts' : 'js'}`, ROOT))
+  return {
+    name,
+    command: process.execPath,
+    args: [...(IS_SOURCE ? ['--import', tsxUrl()] : []), file],
+    cwd: fileURLToPath(ROOT),
+    logFile: join(plan.dataDir, 'logs', `${name}.log`),
+    timeoutMs: READY_TIMEOUT_MS,
+  }
+}
+
+/** By address, so that it is found from every folder. */
+function tsxUrl(): string {
+  return pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
+}
+
+/** The host's own, without what configures us: that is set here, and secrets are for the worker only. */
+function commonEnvironment(plan: ChildPlan): Record<string, string> {
+  const { config, environment } = plan
+  const foreign = Object.entries(environment).filter(([name]) => !name.startsWith('COUNTERSIGN_'))
+  return {
+    ...Object.fromEntries(foreign),
+    TZ: 'UTC',
+    DATABASE_URL: plan.databaseUrl,
+    TEMPORAL_ADDRESS: plan.temporalAddress,
+    TEMPORAL_NAMESPACE: config.temporalNamespace,
+    TEMPORAL_UI_URL: plan.temporalUiUrl,
+    COUNTERSIGN_TASK_QUEUE: config.taskQueue,
+    COUNTERSIGN_KEYS_DIR: keysFolderOf(plan.dataDir),
+    COUNTERSIGN_IDENTITY: 'asserted',
+    // They go to files, and the line that tells of readiness is one of them.
+    LOG_LEVEL: ['trace', 'debug'].includes(config.logLevel) ? config.logLevel : 'info',
+  }
+}

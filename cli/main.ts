@@ -1,0 +1,88 @@
+/** The command line, put together. Commands load what only they need when they run: `--help` stays quick. */
+import { existsSync } from 'node:fs'
+import { Command } from 'commander'
+import { nearestName } from '../lib/nearest-name.ts'
+import { registerApply } from './commands/apply.ts'
+import { registerApprovals } from './commands/approvals.ts'
+import { registerDecisions } from './commands/decide.ts'
+import { registerDev } from './commands/dev.ts'
+import { registerKeys } from './commands/keys.ts'
+import { registerManifests } from './commands/manifests.ts'
+import { registerReceipts } from './commands/receipts.ts'
+import { registerRun } from './commands/run.ts'
+import { registerRuns } from './commands/runs.ts'
+import { registerWritebacks } from './commands/writebacks.ts'
+import { EXIT_CODES, EXIT_CODES_HELP, report, UsageError } from './errors.ts'
+
+/** Returns the exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  endQuietlyWhenNobodyReads()
+  try {
+    const program = await buildProgram()
+    await program.parseAsync(argv)
+    return typeof process.exitCode === 'number' ? process.exitCode : EXIT_CODES.ok
+  } catch (error) {
+    return report(error, argv.includes('--json'))
+  }
+}
+
+async function buildProgram(): Promise<Command> {
+  const program = new Command('countersign')
+    .description('Durable automations over MCP tools, with approvals that hold and writes that happen once.')
+    .version('0.1.0')
+    .showHelpAfterError('(add --help for what it expects)')
+    .addHelpText('after', EXIT_CODES_HELP)
+    .addHelpText('after', '\nExample:\n  $ countersign dev')
+    // Inherited by the commands registered below.
+    .exitOverride()
+  registerDev(program)
+  await registerDemoIfThere(program)
+  registerApply(program)
+  registerRun(program)
+  registerRuns(program)
+  registerApprovals(program)
+  registerDecisions(program)
+  registerReceipts(program)
+  registerWritebacks(program)
+  registerManifests(program)
+  registerKeys(program)
+  suggestNames(program)
+  return program
+}
+
+async function registerDemoIfThere(program: Command): Promise<void> {
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+  const file = new URL(`./commands/demo.${extension}`, import.meta.url)
+  if (!existsSync(file)) return
+  const { registerDemo } = (await import(file.href)) as { registerDemo: (program: Command) => void }
+  registerDemo(program)
+}
+
+/** An unknown name is answered with the nearest one, here and in each group of commands. */
+function suggestNames(command: Command): void {
+  if (command.commands.length === 0) return
+  const names = command.commands.map((child) => child.name()).concat('help')
+  command.on('command:*', ([name = '']: string[]) => {
+    const nearest = nearestName(name, names)
+    const full = [...pathOf(command), nearest].join(' ')
+    throw new UsageError(
+      `There is no command \`${[...pathOf(command), name].join(' ')}\`.`,
+      nearest === undefined
+        ? `Look at \`${pathOf(command).join(' ')} --help\`.`
+        : `Did you mean \`${full}\`?`,
+    )
+  })
+  command.commands.forEach(suggestNames)
+}
+
+function pathOf(command: Command): string[] {
+  return [...(command.parent === null ? [] : pathOf(command.parent)), command.name()]
+}
+
+/** `countersign … | head` is no error. */
+function endQuietlyWhenNobodyReads(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0)
+    throw error
+  })
+}

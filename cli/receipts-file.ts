@@ -1,0 +1,76 @@
+/** Checks a file of receipts with a file of public keys. Nothing is asked of anybody. */
+import { createPublicKey } from 'node:crypto'
+import { z } from 'zod'
+import type { TrustedKey } from '../lib/dsse.ts'
+import { keyIdOf } from '../lib/keys.ts'
+import { verifyReceipts, type Verification } from '../lib/receipts.ts'
+import { SHA256_HEX } from '../schemas/common.ts'
+import { UsageError } from './errors.ts'
+import { readJsonFile } from './files.ts'
+
+export interface ReceiptsCheck extends Verification {
+  valid: boolean
+  count: number
+  /** Without one, a tail that was cut off cannot be seen. */
+  hasHead: boolean
+}
+
+const HeadSchema = z.object({ seq: z.int().min(0), sha256: z.string().regex(SHA256_HEX).nullable() })
+
+/** As `receipts export` writes it, as the API answers it, or a bare list of envelopes. */
+const FileSchema = z.union([
+  z.object({ receipts: z.array(z.unknown()), head: HeadSchema.nullish() }),
+  z.array(z.unknown()).transform((receipts) => ({ receipts, head: undefined })),
+])
+
+const PurposeSchema = z.enum(['decision', 'receipt'])
+
+/** The deployment's own `public.json`, or what the API answers. */
+const KeysSchema = z.union([
+  z.array(z.object({ purpose: PurposeSchema, publicKey: z.string() })),
+  z
+    .object({ keys: z.array(z.object({ purpose: PurposeSchema, public_key: z.string() })) })
+    .transform(({ keys }) => keys.map(({ purpose, public_key }) => ({ purpose, publicKey: public_key }))),
+])
+
+export function checkReceipts(file: string, keysFile: string): ReceiptsCheck {
+  const content = FileSchema.safeParse(readJsonFile(file))
+  if (!content.success) {
+    throw new UsageError(`${file} is not a file of receipts.`, 'Make one with `countersign receipts export`.')
+  }
+  const keys = readKeys(keysFile)
+  const { receipts, head } = content.data
+  const envelopes = receipts.map(envelopeOf)
+  const verification = verifyReceipts(envelopes, keys, head ?? undefined)
+  // Where nothing was checked, nothing is proven.
+  const problems =
+    envelopes.length === 0 && verification.problems.length === 0
+      ? [{ position: 0, problem: 'the file holds no receipts: there is nothing to verify' }]
+      : verification.problems
+  return {
+    statements: verification.statements,
+    problems,
+    valid: problems.length === 0,
+    count: envelopes.length,
+    hasHead: head !== undefined && head !== null,
+  }
+}
+
+function envelopeOf(receipt: unknown): unknown {
+  const isView = typeof receipt === 'object' && receipt !== null && 'envelope' in receipt
+  return isView ? receipt.envelope : receipt
+}
+
+function readKeys(keysFile: string): TrustedKey[] {
+  const entries = KeysSchema.safeParse(readJsonFile(keysFile))
+  const hint = 'Make one with `countersign keys public > public.json`.'
+  if (!entries.success) throw new UsageError(`${keysFile} is not a file of public keys.`, hint)
+  return entries.data.map(({ purpose, publicKey }) => {
+    try {
+      const key = createPublicKey(publicKey)
+      return { keyId: keyIdOf(key), purpose, publicKey: key }
+    } catch {
+      throw new UsageError(`${keysFile} holds a key that cannot be read.`, hint)
+    }
+  })
+}

@@ -1,0 +1,76 @@
+/** How approvals and runs appear to people, for the commands that show them. */
+import type { ApprovalView, RequirementView } from '../schemas/operations/views.ts'
+import type { OperationOutput } from '../schemas/operations/operation.ts'
+import type { Operations } from '../schemas/operations.ts'
+import { tableLines, valueText, visible } from './output.ts'
+
+export type Run = OperationOutput<Operations['getRun']>
+
+type Field = readonly [string, string]
+
+export function approvalFields(approval: ApprovalView): Field[] {
+  const { preview, requester, votes } = approval
+  const chain = requester.on_behalf_of.map((principal) => ` for ${principal}`).join('')
+  return [
+    ['Approval', approval.approval_id],
+    ['State', approval.state],
+    ['Automation', approval.automation],
+    ['Run', approval.run_id],
+    ['Asked for by', `${requester.principal} (${requester.kind})${chain}`],
+    ['Write', `${preview.connection} · ${preview.operation} · ${preview.target}`],
+    ['Guard', GUARDS[preview.guard]],
+    ['Needs', needText(approval.requirement)],
+    ...votes.map(({ principal, verdict, at, comment }): Field => {
+      return ['Vote', `${verdict} by ${principal} at ${at}${comment === '' ? '' : `: ${comment}`}`]
+    }),
+    ['Expires', approval.expires_at],
+    ['Digest', approval.digest],
+    ['Temporal UI', approval.temporal_ui_url],
+  ]
+}
+
+const GUARDS = {
+  atomic: 'atomic: refused if the target has changed meanwhile',
+  checked: 'checked: the target is looked at just before the write',
+  none: 'none: nothing notices if the target has changed meanwhile',
+}
+
+function needText(requirement: RequirementView): string {
+  const stages = requirement.stages.map(({ roles, people, quorum }) => {
+    const who = [...roles.map((role) => `role ${role}`), ...people]
+    return `${quorum} of ${who.length === 0 ? 'anybody who may approve' : who.join(', ')}`
+  })
+  const rule = `policy ${requirement.policy}, rule ${requirement.rule}`
+  return `${stages.join(', then ')} (${rule})`
+}
+
+/** Whole values: whoever approves must see all of what is written. */
+export function changeLines(approval: ApprovalView): string[] {
+  const { changes } = approval.preview
+  if (changes.length === 0) return ['(no fields are listed for this write)']
+  const rows = changes.map(({ field, before, after }) => [field, valueText(before), valueText(after)])
+  return tableLines(['FIELD', 'BEFORE', 'AFTER'], rows)
+}
+
+/** For standard error: the same, as lines. */
+export function fieldLines(fields: readonly Field[]): string[] {
+  const width = Math.max(...fields.map(([label]) => label.length))
+  return fields.map(([label, value]) => `${label.padEnd(width)}  ${visible(value)}`)
+}
+
+export function runFields(run: Run): Field[] {
+  const { failure } = run
+  return [
+    ['Run', run.run_id],
+    ['State', run.state],
+    ['Automation', `${run.automation}, revision ${run.revision}`],
+    ['Started by', `${run.requester.principal} (${run.requester.kind}), ${run.source}`],
+    ['Received', run.received_at],
+    ...(run.closed_at === null ? [] : [['Closed', run.closed_at] as const]),
+    ['Input', valueText(run.input)],
+    ...(run.state === 'completed' ? [['Result', valueText(run.result)] as const] : []),
+    ...(failure === null ? [] : [['Failure', `${failure.code}: ${failure.message}`] as const]),
+    ['Receipts', String(run.receipts.length)],
+    ['Temporal UI', run.temporal_ui_url],
+  ]
+}

@@ -1,0 +1,333 @@
+/**
+ * The attacker can write to the Temporal namespace and runs a worker of his own there: he starts our workflows with
+ * input that he made up, workflows of his own under our names, and calls our activities on our task queue. He reads all
+ * histories, so he knows every call, digest and id. He has no key of a door and no access to the database.
+ */
+import { randomBytes } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { loadSigningKey } from '../../lib/keys.ts'
+import type { ApprovalInput, Call, PerformResult, WritebackInput } from '../../schemas/run.ts'
+import { WORKFLOW_TYPES } from '../../schemas/names.ts'
+import {
+  approvalWorkflowId,
+  approve,
+  callOf,
+  codeOf,
+  finished,
+  forgedTicket,
+  outcomeOf,
+  startAttackWorld,
+  startForeignWorker,
+  ticketOf,
+  writebackWorkflowId,
+  type AttackWorld,
+  type ForeignWorker,
+  type Parked,
+} from '../support/attack-world.ts'
+import { eventually } from '../support/world.ts'
+
+let attack: AttackWorld
+let foreign: ForeignWorker
+
+beforeAll(async () => {
+  attack = await startAttackWorld()
+  foreign = await startForeignWorker(attack.world)
+})
+
+afterAll(async () => {
+  await foreign.close()
+  await attack.close()
+})
+
+const perform = (call: Call, decisions: unknown[] = []) => foreign.callActivity('perform', call, decisions)
+
+function start(type: string, workflowId: string, input: unknown, taskQueue = attack.world.taskQueue) {
+  return attack.world.temporal.workflow.start(type, { workflowId, taskQueue, args: [input] })
+}
+
+function madeUp(call: Call, changes: Partial<Call>, origin: Partial<Call['origin']> = {}): Call {
+  return { ...call, ...changes, origin: { ...call.origin, ...origin } }
+}
+
+const newWritebackId = () => `wb_${randomBytes(8).toString('hex')}.change.1`
+
+async function expectOnlyTheLeadCounts(parked: Parked): Promise<void> {
+  expect(await attack.amountOf(parked)).toBe(100)
+  expect(await approve(attack.lead, parked.approval)).toBe('approved')
+  expect((await finished(attack.world, parked.runId)).state).toBe('completed')
+  expect(await attack.amountOf(parked)).toBe(7)
+}
+
+describe('the door, called past the workflows,', () => {
+  test('asks for approval when it is handed forged decisions, and writes when they are real', async () => {
+    const parked = await attack.park()
+    const { approval } = parked
+    const call = await callOf(attack.world, approval)
+    const workerKey = loadSigningKey(attack.world.keysFolder, 'receipt')
+    const forged = [
+      forgedTicket(approval, workerKey),
+      forgedTicket(approval, {
+        ...workerKey,
+        keyId: loadSigningKey(attack.world.keysFolder, 'decision').keyId,
+      }),
+      await ticketOf(attack.clerk, approval),
+      { state: 'approved' },
+    ]
+    for (const decisions of [[], forged.slice(0, 3)]) {
+      expect(await perform(call, decisions)).toMatchObject({ kind: 'needs_approval' })
+    }
+    await codeOf(perform(call, forged))
+    expect(await attack.amountOf(parked)).toBe(100)
+    const real = [await ticketOf(attack.lead, approval)]
+    expect(outcomeOf(await perform(call, real)).status).toBe('applied')
+    expect(await attack.amountOf(parked)).toBe(7)
+  })
+
+  test('refuses what differs from what people see', async () => {
+    const parked = await attack.park()
+    const { approval } = parked
+    const call = await callOf(attack.world, approval)
+    const real = [await ticketOf(attack.lead, approval)]
+    const other = await attack.park()
+    const otherCall = await callOf(attack.world, other.approval)
+    const changed: [string, Call][] = [
+      ['another amount', madeUp(call, { arguments: { ...call.arguments, set: { amount: 1_000_000 } } })],
+      ['another row', madeUp(call, { arguments: { ...call.arguments, key: { id: other.account } } })],
+      ['no guard', madeUp(call, { arguments: { ...call.arguments, set: { amount: 7, note: 'x' } } })],
+      ['under the id of another write', madeUp(otherCall, {}, { writebackId: call.origin.writebackId })],
+    ]
+    for (const [what, forged] of changed) {
+      expect([what, await codeOf(perform(forged, real))]).toEqual([what, 'WRITE_NOT_AUTHORISED'])
+    }
+    expect(await attack.amountOf(other)).toBe(100)
+    await expectOnlyTheLeadCounts(parked)
+  })
+
+  test('refuses a write that none of our deliveries started', async () => {
+    const parked = await attack.park()
+    const other = await attack.park()
+    const call = await callOf(attack.world, parked.approval)
+    const writebackId = newWritebackId()
+    const origins: [string, Call][] = [
+      ['no such delivery', madeUp(call, {}, { writebackId, deliveryId: 'dlv_made_up' })],
+      ['no such run', madeUp(call, {}, { writebackId, runId: 'run_made_up' })],
+      ['run of another delivery', madeUp(call, {}, { writebackId, deliveryId: other.deliveryId })],
+      ['another revision', madeUp(call, {}, { writebackId, revision: 99 })],
+      ['another automation', madeUp(call, {}, { writebackId, automation: 'harmless' })],
+      ['no such step', madeUp(call, {}, { writebackId, path: 'cleanup' })],
+    ]
+    for (const [what, forged] of origins) {
+      expect([what, await codeOf(perform(forged))]).toEqual([what, 'UNKNOWN_ORIGIN'])
+    }
+    expect(await codeOf(perform(madeUp(call, { organization: 'umbrella' }, { writebackId })))).toBe(
+      'CONNECTION_NOT_FOUND',
+    )
+    // The same call with its true origin is a write that people are asked about.
+    expect(await perform(madeUp(call, {}, { writebackId }))).toMatchObject({ kind: 'needs_approval' })
+    await expectOnlyTheLeadCounts(parked)
+  })
+
+  test('refuses a statement on another table, column or tenant', async () => {
+    const parked = await attack.park()
+    const call = await callOf(attack.world, parked.approval)
+    await attack.books.query(`insert into accounts (id, tenant, amount) values ('theirs', 'umbrella', 5)
+      on conflict do nothing`)
+    const set = { amount: 0 }
+    const statements: [string, Call['arguments'], string][] = [
+      [
+        'another table',
+        { table: 'countersign_receipts', key: { id: 'x' }, guard: {}, set },
+        'INVALID_ARGUMENTS',
+      ],
+      ['another column', { ...call.arguments, set: { tenant: 'acme' } }, 'INVALID_ARGUMENTS'],
+      [
+        'the tenant in the key',
+        { ...call.arguments, key: { id: 'theirs', tenant: 'umbrella' } },
+        'INVALID_ARGUMENTS',
+      ],
+      ['a row of another tenant', { ...call.arguments, key: { id: 'theirs' } }, 'WRITE_CONFLICT'],
+      ['a statement as a name', { ...call.arguments, set: { 'amount = 0; --': 1 } }, 'INVALID_ARGUMENTS'],
+    ]
+    for (const [what, args, code] of statements) {
+      const forged = madeUp(call, { arguments: args }, { writebackId: newWritebackId() })
+      expect([what, await codeOf(perform(forged))]).toEqual([what, code])
+    }
+    const { rows } = await attack.books.query(`select amount from accounts where id = 'theirs'`)
+    expect(rows).toEqual([{ amount: 5 }])
+    await expectOnlyTheLeadCounts(parked)
+  })
+
+  test('records no decision that no door has signed', async () => {
+    const parked = await attack.park()
+    const { approval } = parked
+    const key = loadSigningKey(attack.world.keysFolder, 'receipt')
+    const params = {
+      organization: 'acme',
+      approvalId: approval.approval_id,
+      writebackId: approval.writeback_id,
+      votes: [],
+      state: 'approved',
+    }
+    const record = (envelope: unknown) => foreign.callActivity('recordDecision', { ...params, envelope })
+    expect(await codeOf(record(forgedTicket(approval, key)))).toBe('UNVERIFIED')
+    const other = await attack.park()
+    expect(await codeOf(record(await ticketOf(attack.lead, other.approval)))).toBe('UNVERIFIED')
+    const { rows } = await attack.world.database.query('select from decisions where writeback_id = $1', [
+      approval.writeback_id,
+    ])
+    expect(rows).toHaveLength(0)
+    await expectOnlyTheLeadCounts(parked)
+  })
+})
+
+describe('a workflow that the attacker starts', () => {
+  test('as a writeback with a made-up call asks the same people', async () => {
+    const parked = await attack.park()
+    const call = await callOf(attack.world, parked.approval)
+    const writebackId = newWritebackId()
+    const forged = madeUp(
+      call,
+      { arguments: { ...call.arguments, set: { amount: 1_000_000 } } },
+      { writebackId },
+    )
+    const input: WritebackInput = { call: forged, searchAttributes: false }
+    await start(WORKFLOW_TYPES.writeback, writebackWorkflowId({ organization: 'acme', writebackId }), input)
+    const approval = await eventually(async () =>
+      (await attack.lead.listApprovals({})).items.find((item) => item.writeback_id === writebackId),
+    )
+    // Whoever looks sees the made-up amount, and under which run it sails.
+    expect(approval.preview.changes).toEqual([{ field: 'amount', before: '100', after: 1_000_000 }])
+    expect(approval.run_id).toBe(parked.runId)
+    expect(approval.digest).not.toBe(parked.approval.digest)
+    await attack.lead.decideApproval({
+      approval_id: approval.approval_id,
+      verdict: 'reject',
+      digest: approval.digest,
+    })
+    await expectOnlyTheLeadCounts(parked)
+  })
+
+  test('as an approval cannot lower what is asked, nor show other people something else', async () => {
+    const parked = await attack.park()
+    const { approval } = parked
+    const approvalId = `${approval.writeback_id}/ask9`
+    const anybody = {
+      ...approval.requirement,
+      selfApproval: true,
+      stages: [{ roles: [], people: ['carl@acme.example'], quorum: 1 }],
+    }
+    const input = {
+      organization: 'acme',
+      approvalId,
+      ask: 9,
+      kept: [],
+      automation: 'adjust',
+      runId: parked.runId,
+      pending: {
+        writebackId: approval.writeback_id,
+        digest: approval.digest,
+        requirement: anybody,
+        requester: { principal: 'x', kind: 'service', onBehalfOf: [] },
+        preview: approval.preview,
+      },
+    } as unknown as ApprovalInput
+    await start(WORKFLOW_TYPES.approval, approvalWorkflowId({ organization: 'acme', approvalId }), input)
+    const shown = await eventually(async () =>
+      (await attack.lead.listApprovals({})).items.find((item) => item.approval_id === approvalId),
+    )
+    expect(shown.requirement).toEqual(approval.requirement)
+    expect(shown.requester).toEqual(approval.requester)
+    expect(await codeOf(approve(attack.clerk, shown))).toBe('SELF_APPROVAL')
+    await expectOnlyTheLeadCounts(parked)
+  })
+
+  test('as an approval of something that was never planned ends', async () => {
+    const parked = await attack.park()
+    const { approval } = parked
+    const pending = { ...approval, writebackId: approval.writeback_id, digest: 'c'.repeat(64) }
+    for (const [writebackId, code] of [
+      [approval.writeback_id, 'UNKNOWN_ORIGIN'],
+      ['wb_made.up.1', 'NOT_FOUND'],
+    ] as const) {
+      const input = {
+        organization: 'acme',
+        approvalId: `${writebackId}/ask8`,
+        ask: 8,
+        kept: [],
+        pending: { ...pending, writebackId, requirement: { expiresAfterMs: 60_000 } },
+      }
+      const handle = await start(WORKFLOW_TYPES.approval, `hostile-${randomBytes(4).toString('hex')}`, input)
+      expect(await codeOf(handle.result())).toBe(code)
+    }
+    await expectOnlyTheLeadCounts(parked)
+  })
+
+  /** Under the id that the approval would have, so that the writeback takes it for its own. */
+  test('under the name and the id of an approval is believed by the workflow and not by the door', async () => {
+    const parked = await attack.park()
+    const { approval } = parked
+    const call = await callOf(attack.world, approval)
+    const writebackId = newWritebackId()
+    const workerKey = loadSigningKey(attack.world.keysFolder, 'receipt')
+    const said = {
+      state: 'approved',
+      decisions: [
+        forgedTicket({ ...approval, writeback_id: writebackId }, workerKey),
+        await ticketOf(attack.lead, approval),
+      ],
+      reason: '',
+    }
+    const fakeId = approvalWorkflowId({ organization: 'acme', approvalId: writebackId })
+    await (await start(WORKFLOW_TYPES.approval, fakeId, said, foreign.taskQueue)).result()
+    const input: WritebackInput = { call: madeUp(call, {}, { writebackId }), searchAttributes: false }
+    const writebackWorkflow = await start(
+      WORKFLOW_TYPES.writeback,
+      writebackWorkflowId({ organization: 'acme', writebackId }),
+      input,
+    )
+    // The door did not take the forged word: people are asked again, by a real approval.
+    const asked = await eventually(async () =>
+      (await attack.lead.listApprovals({})).items.find((item) => item.approval_id === `${writebackId}/ask2`),
+    )
+    expect(await attack.amountOf(parked)).toBe(100)
+    expect(await approve(attack.lead, asked)).toBe('approved')
+    expect(await writebackWorkflow.result()).toMatchObject({ status: 'applied' })
+    expect(await attack.amountOf(parked)).toBe(7)
+  })
+
+  test('in the place of a writeback can lie about it, and nothing is written', async () => {
+    const parked = await attack.park()
+    const { writeback_id: writebackId } = parked.approval
+    const handle = attack.world.temporal.workflow.getHandle(
+      writebackWorkflowId({ organization: 'acme', writebackId }),
+    )
+    await handle.terminate('attack')
+    const lie = {
+      kind: 'write',
+      status: 'applied',
+      writebackId,
+      output: {},
+      receipt: { id: 'rcp_x', seq: 1, sha256: 'x' },
+    }
+    await (await start(WORKFLOW_TYPES.writeback, `hostile/${writebackId}`, lie, foreign.taskQueue)).result()
+    expect((await finished(attack.world, parked.runId)).state).toBe('failed')
+    expect(await attack.amountOf(parked)).toBe(100)
+    const run = await attack.world.admin.getRun({ run_id: parked.runId })
+    expect(run.receipts).toEqual([])
+  })
+})
+
+describe('the control', () => {
+  // What the tests above change one thing of: untouched, the same steps do write.
+  test('the door writes with the decision of a lead, once, whoever calls it', async () => {
+    const parked = await attack.park()
+    const call = await callOf(attack.world, parked.approval)
+    const real = [await ticketOf(attack.lead, parked.approval)]
+    const results: PerformResult[] = []
+    for (let i = 0; i < 3; i++) results.push((await perform(call, real)) as PerformResult)
+    expect(new Set(results.map((result) => outcomeOf(result).receipt.id)).size).toBe(1)
+    expect(await attack.amountOf(parked)).toBe(7)
+    const { rows } = await attack.books.query('select version from accounts where id = $1', [parked.account])
+    expect(rows).toEqual([{ version: 2 }])
+  })
+})

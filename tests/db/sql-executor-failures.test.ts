@@ -1,0 +1,296 @@
+/**
+ * A write whose target fails in the middle: never two effects, never an effect that we call failed, never a wait beyond
+ * the deadline. The database is real, and between us and it stands a proxy that holds, swallows and cuts.
+ */
+import { createServer, type AddressInfo } from 'node:net'
+import pg from 'pg'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { Answer } from '../../activities/executors/executor.ts'
+import type { JsonObject } from '../../lib/json.ts'
+import { useTestDatabase } from '../support/database.ts'
+import {
+  createSqlTarget,
+  limits,
+  makeTarget,
+  RECEIPTS_DDL,
+  sqlOperation,
+  type SqlTarget,
+} from '../support/sql-target.ts'
+import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
+
+const target = useTestDatabase({ migrated: false })
+let proxy: TcpProxy
+let sql: SqlTarget
+
+beforeAll(async () => {
+  await makeTarget(target.database)
+  proxy = await startTcpProxy(target.url)
+})
+beforeEach(() => {
+  sql = createSqlTarget(() => proxy.urlThrough(target.url))
+})
+afterEach(async () => {
+  proxy.reset()
+  await sql.close()
+})
+afterAll(() => proxy.close())
+
+const waive = (id: number, set: JsonObject = { fee: 0 }) => sqlOperation({ key: { id }, set })
+
+async function count(text: string, values: unknown[] = []): Promise<number> {
+  const { rows } = await target.database.query<{ count: number }>(text, values)
+  return rows[0]?.count ?? -1
+}
+const effectsOn = (id: number) => count('select count(*)::int as count from effects where id = $1', [id])
+/** Sessions of the executor, whatever they do. */
+const sessions = (condition = 'true') =>
+  count(
+    `select count(*)::int as count from pg_stat_activity
+     where datname = current_database() and application_name = 'countersign' and ${condition}`,
+  )
+
+const word = (answer: Answer): string =>
+  answer.kind === 'answered' ? answer.status : `${answer.kind}: ${answer.error.code}`
+
+async function until(condition: () => Promise<boolean>, timeoutMs = 5_000): Promise<void> {
+  const endMs = Date.now() + timeoutMs
+  while (!(await condition())) {
+    if (Date.now() > endMs) throw new Error('it did not come about in time')
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+async function withLockedTable(work: () => Promise<void>): Promise<void> {
+  const other = await target.database.connect()
+  try {
+    await other.query('begin')
+    await other.query('lock table invoices in access exclusive mode')
+    await work()
+  } finally {
+    await other.query('rollback')
+    other.release()
+  }
+}
+
+describe('the answer to COMMIT is lost', () => {
+  it.each(['swallowed', 'cut'])('(%s): lost, and the next attempt finds what was done', async (how) => {
+    const id = how === 'cut' ? 1 : 2
+    const apply = await sql.prepare(waive(id))
+    proxy.swallowAnswersAfter('commit')
+    const sending = apply(limits(how === 'cut' ? 5_000 : 700))
+    await proxy.patternSeen()
+    await until(async () => (await effectsOn(id)) === 1)
+    if (how === 'cut') proxy.cut()
+    expect(word(await sending)).toBe('lost: CALL_INTERRUPTED')
+    proxy.reset()
+    expect(await apply()).toMatchObject({ status: 'already_applied', output: { fee: '0.00' } })
+    expect(await effectsOn(id)).toBe(1)
+  })
+
+  it('and COMMIT arrives only after the next attempt has begun: that one waits for it', async () => {
+    const apply = await sql.prepare(waive(3))
+    proxy.hideHangUps()
+    proxy.holdFrom('commit')
+    const first = await apply(limits(400))
+    expect(word(first)).toBe('lost: CALL_INTERRUPTED')
+    const direct = createSqlTarget(() => target.url)
+    const planned = await direct.executor.plan(waive(3), limits())
+    const second = apply(limits(5_000))
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    proxy.release('toServer')
+    expect(['already_applied', 'applied']).toContain(word(await second))
+    expect(planned.preconditions).toBeDefined()
+    expect(await effectsOn(3)).toBe(1)
+    await direct.close()
+  })
+})
+
+describe('a break before COMMIT', () => {
+  it.each(['insert into countersign_receipts', 'for update', 'update "public"', 'update countersign_receipts'])(
+    'at `%s`: surely not sent, no effect, and the next attempt applies',
+    async (statement) => {
+      const apply = await sql.prepare(waive(4))
+      const before = await effectsOn(4)
+      proxy.holdFrom(statement)
+      const sending = apply()
+      await proxy.patternSeen()
+      proxy.cut()
+      expect(word(await sending)).toBe('not_sent: WRITE_NOT_SENT')
+      proxy.reset()
+      expect(await effectsOn(4)).toBe(before)
+      expect(word(await apply())).toBe('applied')
+      expect(await effectsOn(4)).toBe(before + 1)
+    },
+  )
+
+  it('does not end the process when the server ends the session of a statement', async () => {
+    const apply = await sql.prepare(waive(5))
+    await withLockedTable(async () => {
+      const sending = apply()
+      await until(async () => (await sessions(`wait_event_type = 'Lock'`)) === 1)
+      await target.database.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`,
+      )
+      expect(word(await sending)).toBe('not_sent: WRITE_NOT_SENT')
+    })
+    expect(word(await apply())).toBe('applied')
+  })
+})
+
+describe('the deadline', () => {
+  it('ends a wait for a lock, without an effect, then or later', async () => {
+    const apply = await sql.prepare(waive(6))
+    const startMs = Date.now()
+    await withLockedTable(async () => {
+      expect(word(await apply(limits(500)))).toMatch(/^not_sent: /)
+      expect(Date.now() - startMs).toBeLessThan(1_500)
+    })
+    await until(async () => (await sessions(`state <> 'idle'`)) === 0)
+    expect(await effectsOn(6)).toBe(0)
+    expect(await count('select count(*)::int as count from countersign_receipts where writeback_id = $1', ['6'])).toBe(0)
+    expect(word(await apply())).toBe('applied')
+  })
+
+  it('ends a transaction whose client the server will never hear of again', async () => {
+    const apply = await sql.prepare(waive(7))
+    proxy.hideHangUps()
+    proxy.holdFrom('for update')
+    expect(word(await apply(limits(600)))).toBe('not_sent: WRITE_NOT_SENT')
+    await until(async () => (await sessions(`state = 'idle in transaction'`)) === 0, 2_000)
+    const direct = createSqlTarget(() => target.url)
+    expect(word(await (await direct.prepare(waive(7)))())).toBe('applied')
+    await direct.close()
+  })
+
+  it('holds for a server that accepts and says nothing', async () => {
+    const silent = createServer(() => undefined)
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+    const { port } = silent.address() as AddressInfo
+    const mute = createSqlTarget(() => `postgres://nobody@127.0.0.1:${port}/none`)
+    const startMs = Date.now()
+    const answer = await mute.executor.apply(waive(1), {
+      key: 'k',
+      writebackId: 'w',
+      digest: 'd',
+      preconditions: {},
+      ...limits(300),
+    })
+    expect(word(answer)).toBe('not_sent: CONNECTION_NOT_READY')
+    expect(Date.now() - startMs).toBeLessThan(1_500)
+    silent.close()
+  })
+
+  it('has passed before anything began: nothing is sent', async () => {
+    const apply = await sql.prepare(waive(8))
+    expect(word(await apply(limits(-1)))).toBe('not_sent: CONNECTION_NOT_READY')
+    expect(await effectsOn(8)).toBe(0)
+  })
+
+  it('of a plan, and its cancellation, end the looking', async () => {
+    await withLockedTable(async () => {
+      const late = sql.executor.plan(waive(8), limits(300))
+      await expect(late).rejects.toMatchObject({ code: expect.stringMatching(/READY|NOT_SENT/) as string })
+      const controller = new AbortController()
+      const startMs = Date.now()
+      const cancelled = sql.executor.plan(waive(8), { ...limits(), signal: controller.signal })
+      setTimeout(() => controller.abort(), 50)
+      await expect(cancelled).rejects.toMatchObject({ code: 'CONNECTION_NOT_READY' })
+      expect(Date.now() - startMs).toBeLessThan(1_000)
+    })
+  })
+})
+
+describe('a target that refuses', () => {
+  it('has no table for receipts: not prepared, nothing changed, and it goes on once there is one', async () => {
+    const apply = await sql.prepare(waive(9))
+    await target.database.query('alter table countersign_receipts rename to kept')
+    expect(word(await apply())).toBe('not_sent: TARGET_NOT_PREPARED')
+    expect(await effectsOn(9)).toBe(0)
+    await target.database.query(RECEIPTS_DDL)
+    expect(word(await apply())).toBe('applied')
+    await target.database.query('drop table countersign_receipts; alter table kept rename to countersign_receipts')
+  })
+
+  it('has taken the right to the receipts away: that says nothing about the write', async () => {
+    const role = `writer_${Date.now()}`
+    await target.database.query(
+      `create role ${role} login password 'pw'; grant select, update on invoices to ${role};
+       grant insert on effects to ${role}; grant select, insert, update on countersign_receipts to ${role}`,
+    )
+    const url = new URL(target.url)
+    Object.assign(url, { username: role, password: 'pw' })
+    const writer = createSqlTarget(() => url.toString())
+    const apply = await writer.prepare(waive(1, { fee: 1 }))
+    expect(word(await apply())).toBe('applied')
+    await target.database.query(`revoke all on countersign_receipts from ${role}`)
+    expect(word(await apply())).toBe('not_sent: TARGET_NOT_PREPARED')
+    await target.database.query(`grant select, insert, update on countersign_receipts to ${role}`)
+    expect(word(await apply())).toBe('already_applied')
+    await writer.close()
+    await target.database.query(`drop owned by ${role}; drop role ${role}`)
+  })
+
+  it('is a standby for the moment, or has time limits of its own: not sent', async () => {
+    const apply = await sql.prepare(waive(2, { fee: 2 }))
+    await target.database.query(`do $$ begin execute format(
+      'alter database %I set default_transaction_read_only = on', current_database()); end $$`)
+    await sql.close()
+    expect(word(await apply())).toBe('not_sent: WRITE_NOT_SENT')
+    await sql.close()
+    await target.database.query(`set default_transaction_read_only = off`)
+    const { rows } = await target.database.query<{ name: string }>('select current_database() as name')
+    const admin = new pg.Client({ connectionString: target.url, options: '-c default_transaction_read_only=off' })
+    await admin.connect()
+    await admin.query(`alter database ${pg.escapeIdentifier(rows[0]?.name ?? '')} reset default_transaction_read_only`)
+    await admin.end()
+    expect(word(await apply())).toBe('applied')
+  })
+
+  it.each<[string, string, JsonObject]>([
+    ['a check constraint', 'alter table invoices add constraint low check (fee < 1000)', { fee: 5_000 }],
+    ['a value that does not fit', 'select 1', { fee: 'a lot' }],
+    ['a constraint that is checked at COMMIT', 'alter table invoices add unique (note) deferrable initially deferred', { note: 'twin' }],
+  ])('says so: %s', async (_what, change, set) => {
+    await target.database.query(`update invoices set note = id::text`)
+    await target.database.query(`update invoices set note = 'twin' where id = 19`)
+    await target.database.query(change)
+    const before = await effectsOn(3)
+    const apply = await sql.prepare(waive(3, set))
+    expect(await apply()).toMatchObject({ status: 'failed', code: 'WRITE_FAILED' })
+    expect(await effectsOn(3)).toBe(before)
+    expect(await count(`select count(*)::int as count from countersign_receipts where status = 'in_progress'`)).toBe(0)
+  })
+
+  it('swallows the update, or would change two rows: failed, and nothing was changed', async () => {
+    await target.database.query(`create function swallow() returns trigger language plpgsql as $$ begin return null; end $$;
+      create trigger swallow before update on invoices for each row when (old.id = 4) execute function swallow()`)
+    expect(await (await sql.prepare(waive(4)))()).toMatchObject({ status: 'failed', code: 'WRITE_FAILED' })
+    await target.database.query('alter table invoices drop constraint invoices_pkey')
+    const apply = await sql.prepare(waive(5))
+    await target.database.query(`insert into invoices (id, tenant, fee) values (5, 'acme', 1)`)
+    const before = await effectsOn(5)
+    expect(await apply()).toMatchObject({ status: 'failed', code: 'WRITE_FAILED', message: expect.stringContaining('2 rows') as string })
+    expect(await effectsOn(5)).toBe(before)
+    await target.database.query(`delete from invoices where id = 5 and fee = 1`)
+    await target.database.query('alter table invoices add primary key (id)')
+  })
+
+  it.each([
+    ['does not listen', 'postgres://nobody@127.0.0.1:1/none'],
+    ['is not to be found', 'postgres://nobody@nowhere.invalid/none'],
+  ])('%s: not sent, not even planned', async (_what, url) => {
+    const away = createSqlTarget(() => url)
+    await expect(away.executor.plan(waive(1), limits())).rejects.toMatchObject({ code: 'CONNECTION_NOT_READY' })
+    const sending = { key: 'k', writebackId: 'w', digest: 'd', preconditions: {}, ...limits() }
+    expect(word(await away.executor.apply(waive(1), sending))).toBe('not_sent: CONNECTION_NOT_READY')
+    await away.close()
+  })
+
+  it('is another one than the password is for: not sent', async () => {
+    const url = new URL(target.url)
+    url.pathname = '/nowhere'
+    const wrong = createSqlTarget(() => url.toString())
+    await expect(wrong.executor.plan(waive(1), limits())).rejects.toMatchObject({ code: 'CONNECTION_NOT_READY' })
+    await wrong.close()
+  })
+})

@@ -1,0 +1,299 @@
+/**
+ * A deployment with one write that has to be approved, and an attacker's tools: raw signals, raw rows, workflows and a
+ * worker of his own. `books` is a database of the customer; only a `lead` may let `adjust` change an account in it.
+ */
+import { randomBytes } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import { NativeConnection, Worker } from '@temporalio/worker'
+import pg from 'pg'
+import { inject } from 'vitest'
+import { readFile } from 'node:fs/promises'
+import { DECISION_PAYLOAD_TYPE, type Decision } from '../../schemas/decision.ts'
+import type { Call, Envelope, WriteOutcome } from '../../schemas/run.ts'
+import { signEnvelope, type SigningKey } from '../../lib/dsse.ts'
+import { approvalWorkflowId, MESSAGES, writebackWorkflowId } from '../../schemas/names.ts'
+import type { ApprovalView } from '../../schemas/operations/views.ts'
+import { ensureDatabase } from '../../scripts/stack/postgres.ts'
+import { ApiError, type Client as ApiClient } from '../../sdk/client/index.ts'
+import { eventually, startWorld, type World, type WorldOptions } from './world.ts'
+
+export const AUTOMATION = 'adjust'
+export const CONNECTION = 'books'
+const RECEIPTS_SQL = new URL('../../sdk/target/countersign_receipts.sql', import.meta.url)
+
+export interface Parked {
+  runId: string
+  runWorkflowId: string
+  deliveryId: string
+  account: string
+  approval: ApprovalView
+}
+
+export interface AttackWorld {
+  world: World
+  books: pg.Pool
+  booksUrl: string
+  /** May approve. */
+  lead: ApiClient & { apiKey: string }
+  /** May start runs, and has no role. */
+  clerk: ApiClient & { apiKey: string }
+  /** A fresh account with 100, and a run that waits for a lead to let it be set to `amount`. */
+  park(amount?: number): Promise<Parked>
+  amountOf(parked: Pick<Parked, 'account'>): Promise<number>
+  close(): Promise<void>
+}
+
+export async function startAttackWorld(options: WorldOptions = {}): Promise<AttackWorld> {
+  const booksUrl = await ensureDatabase(
+    inject('databaseUrl'),
+    `books_${process.pid}_${randomBytes(4).toString('hex')}`,
+  )
+  const books = new pg.Pool({ connectionString: booksUrl })
+  await books.query(await readFile(RECEIPTS_SQL, 'utf8'))
+  await books.query(BOOKS_SQL)
+  const world = await startWorld({ ...options, secrets: { ...options.secrets, BOOKS_URL: booksUrl } })
+  await world.admin.applyManifests({ manifests: MANIFESTS })
+  const lead = await world.as('lena@acme.example', ['lead'])
+  const clerk = await world.as('carl@acme.example', [])
+  let count = 0
+
+  async function park(amount = 7): Promise<Parked> {
+    const account = `account-${++count}`
+    await books.query('insert into accounts (id, tenant, amount) values ($1, $2, 100)', [account, 'acme'])
+    const started = await clerk.startRun({ name: AUTOMATION, input: { account, amount } })
+    const approval = await waitForApproval(lead, started.run_id)
+    return {
+      runId: started.run_id,
+      runWorkflowId: started.temporal_workflow_id,
+      deliveryId: started.delivery_id,
+      account,
+      approval,
+    }
+  }
+
+  return {
+    world,
+    books,
+    booksUrl,
+    lead,
+    clerk,
+    park,
+    async amountOf({ account }) {
+      const { rows } = await books.query<{ amount: number }>('select amount from accounts where id = $1', [
+        account,
+      ])
+      return rows[0]?.amount ?? Number.NaN
+    },
+    async close() {
+      await world.close()
+      await books.end()
+    },
+  }
+}
+
+export async function waitForApproval(client: ApiClient, runId: string): Promise<ApprovalView> {
+  return eventually(async () => (await client.listApprovals({ run_id: runId })).items[0])
+}
+
+/** The lead approves through the API, as people do: what every attack is held against. */
+export async function approve(client: ApiClient, approval: ApprovalView): Promise<string> {
+  const { state } = await client.decideApproval({
+    approval_id: approval.approval_id,
+    verdict: 'approve',
+    digest: approval.digest,
+  })
+  return state
+}
+
+export async function finished(world: World, runId: string) {
+  return eventually(async () => {
+    const run = await world.admin.getRun({ run_id: runId })
+    return run.state === 'running' || run.state === 'waiting_for_approval' ? undefined : run
+  })
+}
+
+/** What Temporal lets anybody do who can write to the namespace. */
+export async function signal(world: World, approval: ApprovalView, message: unknown): Promise<void> {
+  const handle = world.temporal.workflow.getHandle(approval.temporal_workflow_id)
+  await handle.signal(MESSAGES.approveSignal, message)
+}
+
+/** Codes of what the approval has refused so far, once there are that many. */
+export async function refusals(world: World, approval: ApprovalView, count = 1): Promise<string[]> {
+  const handle = world.temporal.workflow.getHandle(approval.temporal_workflow_id)
+  return eventually(async () => {
+    const view = await handle.query<{ refusals: { code: string }[] }>(MESSAGES.getApprovalQuery)
+    return view.refusals.length >= count && view.refusals.map(({ code }) => code)
+  })
+}
+
+/** A ticket that the API has signed for this person. */
+export async function ticketOf(client: ApiClient, approval: ApprovalView): Promise<Envelope> {
+  const { input } = await client.createTicket({
+    approval_id: approval.approval_id,
+    verdict: 'approve',
+    digest: approval.digest,
+  })
+  return input.ticket
+}
+
+/** A decision as the API would write it, with a key of the attacker's choice. */
+export function forgedTicket(
+  approval: ApprovalView,
+  key: SigningKey,
+  changes: Partial<Decision> = {},
+): Envelope {
+  const decision: Decision = {
+    decisionId: `dec_${randomBytes(16).toString('hex')}`,
+    organization: 'acme',
+    writebackId: approval.writeback_id,
+    digest: approval.digest,
+    verdict: 'approve',
+    principal: 'lena@acme.example',
+    roles: ['lead'],
+    method: 'api_key',
+    channel: 'api',
+    at: new Date().toISOString(),
+    comment: '',
+    ...changes,
+  }
+  return signEnvelope(DECISION_PAYLOAD_TYPE, decision, key)
+}
+
+/** The same envelope around a changed document. */
+export function tampered(ticket: Envelope, changes: Partial<Decision>): Envelope {
+  const document = JSON.parse(Buffer.from(ticket.payload, 'base64').toString('utf8')) as Decision
+  const payload = Buffer.from(JSON.stringify({ ...document, ...changes })).toString('base64')
+  return { ...ticket, payload }
+}
+
+/** The call as the run made it: everybody who may read the namespace finds it in the input of the writeback. */
+export async function callOf(world: World, approval: ApprovalView): Promise<Call> {
+  const workflowId = writebackWorkflowId({ organization: 'acme', writebackId: approval.writeback_id })
+  const view = await world.temporal.workflow
+    .getHandle(workflowId)
+    .query<{ call: Call }>(MESSAGES.getWritebackQuery)
+  return view.call
+}
+
+export { approvalWorkflowId, writebackWorkflowId }
+
+export async function codeOf(attempt: Promise<unknown>): Promise<string> {
+  try {
+    await attempt
+    return 'nothing was refused'
+  } catch (error) {
+    if (error instanceof ApiError) return error.code
+    return failureType(error)
+  }
+}
+
+/** The type of the innermost failure: our code. */
+export function failureType(error: unknown): string {
+  let found = String(error)
+  for (let current = error; current instanceof Error; current = current.cause) {
+    const { type } = current as { type?: unknown }
+    if (typeof type === 'string') found = type
+  }
+  return found
+}
+
+export interface ForeignWorker {
+  taskQueue: string
+  /** Calls an activity of ours, on our task queue, as somebody who can run workflows. */
+  callActivity(name: string, ...args: unknown[]): Promise<unknown>
+  close(): Promise<void>
+}
+
+/** The attacker's own worker: in the same namespace, with workflows that say what he wants. */
+export async function startForeignWorker(world: World): Promise<ForeignWorker> {
+  const taskQueue = `foreign-${world.taskQueue}`
+  const connection = await NativeConnection.connect({ address: inject('temporalAddress') })
+  const worker = await Worker.create({
+    connection,
+    taskQueue,
+    workflowsPath: fileURLToPath(new URL('../fixtures/hostile-workflows.ts', import.meta.url)),
+  })
+  const running = worker.run()
+  return {
+    taskQueue,
+    callActivity: (activity, ...args) =>
+      world.temporal.workflow.execute('callActivity', {
+        taskQueue,
+        workflowId: `hostile/${randomBytes(8).toString('hex')}`,
+        args: [{ taskQueue: world.taskQueue, activity, args }],
+      }),
+    async close() {
+      worker.shutdown()
+      await running
+      await connection.close()
+    },
+  }
+}
+
+export function outcomeOf(result: unknown): WriteOutcome {
+  const { kind, outcome } = result as { kind: string; outcome: WriteOutcome }
+  if (kind !== 'done') throw new Error(`the door answered ${kind}`)
+  return outcome
+}
+
+const BOOKS_SQL = `
+create table accounts (
+  id text primary key,
+  tenant text not null,
+  amount integer not null,
+  note text not null default '',
+  version integer not null default 1
+);
+create function bump_version() returns trigger language plpgsql as $$
+begin
+  new.version := old.version + 1;
+  return new;
+end $$;
+create trigger accounts_version before update on accounts for each row execute function bump_version();
+`
+
+const MANIFESTS = [
+  {
+    kind: 'Connection',
+    name: CONNECTION,
+    spec: {
+      type: 'postgres',
+      url: '${secret:BOOKS_URL}',
+      scope: { column: 'tenant', value: 'acme' },
+      tables: { accounts: { primary_key: ['id'], version: 'version', writable: ['amount', 'note'] } },
+    },
+  },
+  {
+    kind: 'Policy',
+    name: 'books',
+    spec: {
+      rules: [
+        {
+          name: 'a-lead-agrees',
+          match: { connection: CONNECTION },
+          require: { stages: [{ roles: ['lead'], quorum: 1 }] },
+        },
+      ],
+    },
+  },
+  {
+    kind: 'Automation',
+    name: AUTOMATION,
+    spec: {
+      steps: [
+        {
+          name: 'change',
+          writeback: {
+            connection: CONNECTION,
+            update: {
+              table: 'accounts',
+              key: { id: '${{ input.account }}' },
+              set: { amount: '${{ input.amount }}' },
+            },
+          },
+        },
+      ],
+    },
+  },
+]

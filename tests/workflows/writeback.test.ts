@@ -1,0 +1,148 @@
+/** What becomes of a write whose circumstances change while people look at it. */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { CHANGE, LOOK, needs, NOTE, ONE_LEAD, policyFor } from '../support/automations.ts'
+import { about, refusal, startScenario, type Scenario } from '../support/scenario.ts'
+import { eventually } from '../support/world.ts'
+
+const TWO_LEADS = needs([{ roles: ['lead'], quorum: 2 }])
+
+let s: Scenario
+
+beforeAll(async () => {
+  s = await startScenario()
+})
+
+afterAll(() => s.close())
+
+test('a policy that asks for more people meanwhile asks again and keeps the vote', async () => {
+  await s.define('tightened', [CHANGE], ONE_LEAD)
+  const run = await s.park('tightened')
+  await s.apply(policyFor('tightened', TWO_LEADS))
+  await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
+  const again = await eventually(async () => {
+    const waiting = await s.approvalOf(run)
+    return waiting.votes.length === 1 ? waiting : undefined
+  })
+  expect(again.approval_id).toBe(`${run.approval.approval_id}/ask2`)
+  expect(again.votes[0]?.principal).toBe('lena@acme.example')
+  expect((await s.look(run)).changes).toBe(0)
+  expect(await refusal(s.lena.decideApproval({ ...about(again), verdict: 'approve' }))).toBe(
+    '409 ALREADY_VOTED',
+  )
+  await s.max.decideApproval({ ...about(again), verdict: 'approve' })
+  await s.expectEnding(run, {
+    state: 'completed',
+    writebacks: ['applied'],
+    approvals: ['approved', 'approved'],
+    receipts: ['approve by lena@acme.example', 'approve by max@acme.example', 'outcome applied'],
+    changes: 1,
+  })
+})
+
+test('a policy that denies meanwhile refuses the write, however many have approved', async () => {
+  await s.define('denied', [CHANGE], ONE_LEAD)
+  const run = await s.park('denied')
+  await s.apply(policyFor('denied', { deny: true }))
+  await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
+  await s.expectEnding(run, {
+    state: 'failed',
+    code: 'POLICY_DENIED',
+    writebacks: ['refused'],
+    approvals: ['approved'],
+    receipts: ['approve by lena@acme.example', 'outcome refused'],
+    changes: 0,
+  })
+})
+
+test('a write that policy denies is never put before people', async () => {
+  await s.define('shut', [NOTE], { deny: true })
+  const run = await s.start('shut')
+  await s.expectEnding(run, {
+    state: 'failed',
+    code: 'POLICY_DENIED',
+    writebacks: ['refused'],
+    approvals: [],
+    receipts: ['outcome refused'],
+    notes: 0,
+  })
+})
+
+test('somebody who has lost the role after voting does not count any more', async () => {
+  await s.define('lost-role', [CHANGE], TWO_LEADS)
+  const nora = await s.world.as('nora@acme.example', ['lead'])
+  const run = await s.park('lost-role')
+  await nora.decideApproval({ ...about(run.approval), verdict: 'approve' })
+  await s.world.as('nora@acme.example', [])
+  await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
+  const again = await eventually(async () => {
+    const waiting = await s.approvalOf(run)
+    return waiting.approval_id === run.approval.approval_id ? undefined : waiting
+  })
+  expect((await s.look(run)).changes).toBe(0)
+  await s.max.decideApproval({ ...about(again), verdict: 'approve' })
+  await s.expectEnding(run, { state: 'completed', changes: 1 })
+})
+
+test('a row that has changed meanwhile is not written: conflict', async () => {
+  await s.define('raced', [CHANGE], ONE_LEAD)
+  const run = await s.park('raced')
+  await s.shop.query('update accounts set balance = 55 where id = $1', [run.account])
+  await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
+  await s.expectEnding(run, {
+    state: 'failed',
+    code: 'WRITE_CONFLICT',
+    writebacks: ['conflict'],
+    approvals: ['approved'],
+    receipts: ['approve by lena@acme.example', 'outcome conflict'],
+    balance: 55,
+    changes: 1,
+  })
+})
+
+test('a row that is gone meanwhile is not written either', async () => {
+  await s.define('gone', [CHANGE], ONE_LEAD)
+  const run = await s.park('gone')
+  await s.shop.query('delete from accounts where id = $1', [run.account])
+  await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
+  await s.expectEnding(run, { state: 'failed', code: 'WRITE_CONFLICT', writebacks: ['conflict'] })
+})
+
+test('a row that the database refuses to write ends as failed, with its reason', async () => {
+  await s.define('refused', [CHANGE], ONE_LEAD)
+  const run = await s.park('refused', { balance: 2_147_483_648 })
+  await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
+  const ending = await s.expectEnding(run, {
+    state: 'failed',
+    code: 'WRITE_FAILED',
+    writebacks: ['failed'],
+    receipts: ['approve by lena@acme.example', 'outcome failed'],
+    changes: 0,
+  })
+  expect(ending.message).toContain('22003')
+})
+
+test('a write that policy allows is sent once, with a receipt', async () => {
+  await s.define('free', [LOOK, NOTE, CHANGE], { allow: true })
+  const run = await s.start('free')
+  await s.expectEnding(run, {
+    state: 'completed',
+    result: { balance: '7' },
+    writebacks: ['applied', 'applied'],
+    approvals: [],
+    receipts: ['outcome applied', 'outcome applied'],
+    changes: 1,
+    notes: 1,
+  })
+})
+
+test('a tool whose definition has changed since the automation was saved is not called', async () => {
+  await s.define('pinned', [NOTE], ONE_LEAD)
+  const run = await s.park('pinned')
+  const note = s.server.tools.find(({ name }) => name === 'note')
+  if (!note) throw new Error('the server has no tool note')
+  note.description = 'Something else now'
+  await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
+  const ending = await s.expectEnding(run, { state: 'failed', code: 'TOOL_CHANGED', notes: 0 })
+  expect(ending.writebacks).toEqual(['withdrawn'])
+  delete note.description
+})
