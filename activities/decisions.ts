@@ -40,7 +40,10 @@ export interface AboutWrite {
   digest: string
 }
 
-/** Those of the envelopes that are real and about exactly this write, as votes, in the order in which they were cast. */
+/**
+ * Those of the envelopes that are real and about exactly this write, as votes, in the order in which they were cast. Of
+ * two with one decision id the first counts: what is recorded comes first, and nothing handed in may replace it.
+ */
 export async function votesOf(
   db: Queryable,
   trust: Trust,
@@ -50,7 +53,8 @@ export async function votesOf(
   const decisions = new Map<string, { decision: Decision; envelope: Envelope }>()
   for (const envelope of envelopes) {
     const decision = openDecision(envelope, trust)
-    if (decision && isAbout(decision, about)) decisions.set(decision.decisionId, { decision, envelope })
+    if (!decision || !isAbout(decision, about) || decisions.has(decision.decisionId)) continue
+    decisions.set(decision.decisionId, { decision, envelope })
   }
   if (decisions.size === 0) return []
   const ids = [...new Set([...decisions.values()].map(({ decision }) => decision.principal))]

@@ -41,9 +41,9 @@ function callsTheSame(step: StepManifest, call: Call): boolean {
   if ('tool_call' in step) {
     return step.tool_call.connection === call.connection && step.tool_call.tool === call.operation
   }
-  return (
-    'writeback' in step && step.writeback.connection === call.connection && call.operation in step.writeback
-  )
+  if (!('writeback' in step)) return false
+  const { connection, ...operations } = step.writeback
+  return connection === call.connection && Object.hasOwn(operations, call.operation)
 }
 
 function topLevelName(path: string): string {

@@ -9,13 +9,14 @@
  */
 import { loadOrigin } from '../db/queries/deliveries.ts'
 import { loadCallContext, type CallContextRow, type WritebackRow } from '../db/queries/writebacks.ts'
+import { canonicalJson } from '../lib/canonical-json.ts'
 import { CodedError, ERRORS } from '../schemas/errors.ts'
 import { durationMs } from '../schemas/common.ts'
 import type { Call, Envelope, PerformResult } from '../schemas/run.ts'
 import { askForApproval, judgeWrite, refuseRejected } from './authorise.ts'
 import { digestOfWrite, type DoorDeps, type Passage } from './door.ts'
 import type { Executor, Operation } from './executors/executor.ts'
-import { closePlanned, planWriteback } from './ledger.ts'
+import { closePlanned, idempotencyKeyOf, planWriteback } from './ledger.ts'
 import { verifyOrigin, type VerifiedOrigin } from './origin.ts'
 import { ruleOn, type Ruling } from './policy.ts'
 import { concludeUnknown, sendWrite } from './sending.ts'
@@ -194,14 +195,26 @@ async function settle(
   return { kind: 'done', outcome: await sendWrite(deps, passage, row, judged.facts) }
 }
 
-/** A row whose digest does not follow from the call was changed by somebody, or belongs to another call. */
+/**
+ * A row that does not follow from the call was changed by somebody, or belongs to another call. Besides what people
+ * approve, that is who asked, the key that makes a repeated sending harmless, and all that a receipt will say.
+ */
 function assertDigest(passage: Passage, row: WritebackRow): void {
-  const { call } = passage
-  if (
-    row.digest === digestOfWrite(passage, { ...row.plan, preview: row.preview }) &&
-    row.run_id === call.origin.runId
-  )
-    return
+  const { call, executor, origin } = passage
+  const { runId, automation, revision, path } = call.origin
+  const expected = {
+    digest: digestOfWrite(passage, { ...row.plan, preview: row.preview }),
+    idempotency_key: idempotencyKeyOf(call),
+    run_id: runId,
+    automation,
+    revision,
+    path,
+    executor: executor.name,
+    requester: origin.requester,
+  }
+  const columns = Object.keys(expected) as (keyof typeof expected)[]
+  const found = Object.fromEntries(columns.map((column) => [column, row[column]]))
+  if (canonicalJson(found) === canonicalJson(expected)) return
   const detail = `${call.origin.writebackId}: what is to be written differs from what was planned`
   throw new CodedError('WRITE_NOT_AUTHORISED', detail)
 }

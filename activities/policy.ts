@@ -44,17 +44,22 @@ const DEFAULT_REQUIREMENT: Requirement = {
 }
 
 export function ruleOn(policies: readonly { name: string; spec: PolicySpec }[], facts: CallFacts): Ruling {
-  for (const policy of policies) {
+  for (const policy of policies.toSorted(byName)) {
     const rule = policy.spec.rules.find((candidate) => matches(candidate, facts))
     if (!rule) continue
     const name = `${policy.name}/${rule.name}`
-    if (rule.deny) return { effect: 'deny', rule: name }
+    if (rule.allow) return { effect: 'allow', rule: name }
     if (rule.require)
       return { effect: 'require', requirement: requirementOf(policy.name, rule.name, rule.require) }
-    return { effect: 'allow', rule: name }
+    return { effect: 'deny', rule: name }
   }
   if (facts.class === 'read') return { effect: 'allow', rule: '(built in)/reads-are-allowed' }
   return { effect: 'require', requirement: DEFAULT_REQUIREMENT }
+}
+
+/** By code unit: the same everywhere, whatever a database's collation says. */
+function byName(a: { name: string }, b: { name: string }): number {
+  return a.name < b.name ? -1 : 1
 }
 
 function matches(rule: Rule, facts: CallFacts): boolean {

@@ -63,7 +63,9 @@ async function record(
       return closeSending(deps, row, sent.attempt, { ...conclusion, ...sent.authorisation })
     }
     case 'not_sent':
-      await releaseSending(deps.database, { writebackId: row.writeback_id, attempt: sent.attempt })
+      // After an attempt whose fate is unknown, the row stays in `sending`: not sent now does not mean not done.
+      if (row.state === 'planned')
+        await releaseSending(deps.database, { writebackId: row.writeback_id, attempt: sent.attempt })
       throw answer.error
     case 'lost':
       throw new CodedError(

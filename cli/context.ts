@@ -3,10 +3,10 @@
  * key is sent to the noted address only, never to one that somebody named.
  */
 import { Option, type Command } from 'commander'
-import { loadConfig } from '../config.ts'
 import { hostEnvironment } from '../scripts/stack/host-environment.ts'
 import { createClient, type Client } from '../sdk/client/index.ts'
 import { DEFAULT_DATA_DIR, readDevState } from './dev/state.ts'
+import { readConfig } from './config.ts'
 import { UsageError } from './errors.ts'
 
 export interface ApiOptions {
@@ -49,7 +49,7 @@ export function dataOption(): Option {
 export function openApi(options: ApiOptions): Client {
   const noted = readDevState(options.data)
   const fallback = noted === undefined ? {} : { COUNTERSIGN_URL: noted.url }
-  const config = loadConfig(
+  const config = readConfig(
     {
       ...(options.url === undefined ? {} : { apiUrl: options.url }),
       ...(options.key === undefined ? {} : { apiKey: options.key }),

@@ -5,7 +5,7 @@
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { loadConfig, type Config } from '../config.ts'
+import type { Config } from '../config.ts'
 import { ensureKeys } from '../lib/keys.ts'
 import { CodedError } from '../schemas/errors.ts'
 import { hostEnvironment } from '../scripts/stack/host-environment.ts'
@@ -18,6 +18,7 @@ import {
   type Supervisor,
 } from '../scripts/stack/processes.ts'
 import { messageOf, type Log } from '../scripts/stack/waiting.ts'
+import { readConfig } from './config.ts'
 import { ensureAdminKeys } from './dev/admin-keys.ts'
 import { apiProcess, keysFolderOf, secretsFileOf, workerProcess, type ChildPlan } from './dev/children.ts'
 import { checkPorts, DEFAULT_PORTS, type PortWishes } from './dev/ports.ts'
@@ -69,11 +70,13 @@ const API_ATTEMPTS = 3
 
 export async function startDevStack(options: DevStackOptions): Promise<DevStack> {
   const dataDir = resolve(options.dataDir)
+  const environment = options.environment ?? hostEnvironment()
+  const config = readConfig({}, { ...OWN_SERVICES, ...environment })
   mkdirSync(dataDir, { recursive: true })
   const supervisor = createSupervisor({ stateFile: `${dataDir}/processes.json`, log: options.log })
+  // Before anything that would stop it all: a refusal, because one runs already, must leave that one's notes alone.
+  await supervisor.endLeftovers()
   const interruption = watchForSignals(supervisor, options.onSignalExit)
-  const environment = options.environment ?? hostEnvironment()
-  const config = loadConfig({}, { ...OWN_SERVICES, ...environment })
   const start: Start = { options, dataDir, supervisor, environment, config, goOn: interruption.goOn }
   try {
     const stack = await startAll(start)
@@ -101,8 +104,7 @@ interface Start {
 }
 
 async function startAll(start: Start): Promise<Omit<DevStack, 'stop'>> {
-  const { options, dataDir, supervisor, config } = start
-  await supervisor.endLeftovers()
+  const { options, dataDir, config } = start
   const ports = wishedPorts(options)
   const temporalDbFile = temporalDbFileOf(dataDir)
   await checkPorts({ wishes: ports, temporalDbFile, ownTemporal: isOwnTemporal(config) })
@@ -121,6 +123,8 @@ function wishedPorts({ port = DEFAULT_PORTS.port, temporalPort, uiPort }: DevSta
 
 function prepareFolder({ dataDir, config }: Start): void {
   ensureKeys(keysFolderOf(dataDir))
+  // Keys and data have no place in anybody's repository.
+  writeFileSync(`${dataDir}/.gitignore`, '*\n')
   // The worker reads it at each use: a secret can be added while it runs.
   const secretsFile = secretsFileOf({ config, dataDir })
   if (config.secretsFile !== undefined || existsSync(secretsFile)) return

@@ -1,6 +1,6 @@
 /** How an error of whatever kind is told, and the exit code it ends in. */
 import { CommanderError } from 'commander'
-import { CodedError, ERRORS } from '../schemas/errors.ts'
+import { CodedError } from '../schemas/errors.ts'
 import type { ProblemPlace } from '../schemas/problem.ts'
 import { ApiError } from '../sdk/client/index.ts'
 import { note, styledNote, visible } from './output.ts'
@@ -47,17 +47,15 @@ export function report(error: unknown, asJson: boolean): number {
 
 function describe(error: unknown): Told {
   if (error instanceof ApiError) return describeApiError(error)
-  if (error instanceof CodedError) {
-    const { title, hint } = ERRORS[error.code]
-    return { code: error.code, title, detail: error.message, hint, errors: [], exitCode: EXIT_CODES.failed }
-  }
   const message = error instanceof Error ? error.message : String(error)
+  const [title = '', ...rest] = message.split('\n')
+  const told = { title, detail: rest.join('\n'), hint: '', errors: [] }
   if (error instanceof UsageError) {
-    const hint = error.hint ?? ''
-    return { code: 'USAGE', title: message, detail: '', hint, errors: [], exitCode: EXIT_CODES.usage }
+    return { ...told, code: 'USAGE', hint: error.hint ?? '', exitCode: EXIT_CODES.usage }
   }
-  const { title, hint } = ERRORS.INTERNAL
-  return { code: 'INTERNAL', title, detail: message, hint, errors: [], exitCode: EXIT_CODES.failed }
+  // Those of this machine say themselves what to do; the table's hints are for requests.
+  const code = error instanceof CodedError ? error.code : 'INTERNAL'
+  return { ...told, code, exitCode: EXIT_CODES.failed }
 }
 
 function describeApiError(error: ApiError): Told {

@@ -25,10 +25,15 @@ export function createDatabase(databaseUrl: string): Database {
 export async function inTransaction<T>(database: Database, work: (tx: Queryable) => Promise<T>): Promise<T> {
   const client = await database.connect()
   let broken: Error | undefined
+  // The pool listens for idle connections only; a lent one that breaks would end the process.
+  const onError = (error: Error): void => void (broken = error)
+  client.on('error', onError)
   try {
     await client.query('begin')
     const result = await work(client)
-    await client.query('commit')
+    const { command } = await client.query('commit')
+    // PostgreSQL's answer to COMMIT after a failed statement, also if `work` took no notice of the failure.
+    if (command === 'ROLLBACK') throw new Error('the transaction was rolled back: a statement in it had failed')
     return result
   } catch (error) {
     await client.query('rollback').catch((rollbackError: Error) => {
@@ -36,7 +41,8 @@ export async function inTransaction<T>(database: Database, work: (tx: Queryable)
     })
     throw error
   } finally {
-    // A connection whose rollback failed is closed instead of going back to the pool.
+    client.off('error', onError)
+    // A connection that broke, or whose rollback failed, is closed instead of going back to the pool.
     client.release(broken)
   }
 }

@@ -37,11 +37,13 @@ export function openEnvelope(
   keys: readonly TrustedKey[],
 ): { document: unknown; keyId: string } | null {
   if (envelope.payloadType !== expected.payloadType) return null
-  const payload = Buffer.from(envelope.payload, 'base64')
+  const payload = fromBase64(envelope.payload)
+  if (payload === null) return null
   const message = preAuthenticationEncoding(envelope.payloadType, payload)
   for (const { keyid, sig } of envelope.signatures) {
     const key = keys.find((candidate) => candidate.keyId === keyid && candidate.purpose === expected.purpose)
-    if (key && verify(null, message, key.publicKey, Buffer.from(sig, 'base64'))) {
+    const signature = fromBase64(sig)
+    if (key && signature && verify(null, message, key.publicKey, signature)) {
       return { document: parseJson(payload), keyId: key.keyId }
     }
   }
@@ -51,6 +53,12 @@ export function openEnvelope(
 function preAuthenticationEncoding(payloadType: string, payload: Buffer): Buffer {
   const head = `DSSEv1 ${Buffer.byteLength(payloadType)} ${payloadType} ${payload.length} `
   return Buffer.concat([Buffer.from(head, 'utf8'), payload])
+}
+
+/** Null unless this text is the one base64 form of its bytes: no two envelopes are the same document. */
+function fromBase64(text: string): Buffer | null {
+  const bytes = Buffer.from(text, 'base64')
+  return bytes.toString('base64') === text ? bytes : null
 }
 
 function parseJson(bytes: Buffer): unknown {

@@ -4,6 +4,7 @@
  */
 import type { Requester, Requirement, Stage, Vote } from '../schemas/run.ts'
 
+/** `lastVoteAt`: when the votes were enough; what was said later does not make an approval younger. */
 export type Judgement =
   | { state: 'waiting'; stage: number; missing: number }
   | { state: 'approved'; lastVoteAt: string }
@@ -30,39 +31,47 @@ export function judge(requirement: Requirement, requester: Requester, votes: rea
   const rejection = counted.find((vote) => vote.verdict === 'reject')
   if (rejection && requirement.anyRejectEnds) return { state: 'rejected', by: rejection }
   const approvals = counted.filter((vote) => vote.verdict === 'approve')
-  const open = firstOpenStage(requirement.stages, approvals)
-  if (open === null) return { state: 'approved', lastVoteAt: latest(approvals) }
-  return { state: 'waiting', ...open }
+  for (const index of approvals.keys()) {
+    const enough = approvals.slice(0, index + 1)
+    if (firstOpenStage(requirement.stages, enough) === null)
+      return { state: 'approved', lastVoteAt: latest(enough) }
+  }
+  return { state: 'waiting', ...(firstOpenStage(requirement.stages, approvals) ?? { stage: 0, missing: 1 }) }
 }
 
-/** Who could still help: the roles and people of the stage that is open. */
-export function openStage(
-  requirement: Requirement,
-  requester: Requester,
-  votes: readonly Vote[],
-): Stage | null {
-  const judgement = judge(requirement, requester, votes)
-  return judgement.state === 'waiting' ? (requirement.stages[judgement.stage] ?? null) : null
-}
-
-/** Stages are met in order; one person counts in one stage only, so that two stages mean two pairs of eyes. */
+/**
+ * Stages are met in order; one person counts in one stage only, so that two stages mean two pairs of eyes. Who counts
+ * where does not depend on the order of the votes: whoever fits several stages takes the one where they are needed.
+ */
 function firstOpenStage(
   stages: readonly Stage[],
   approvals: readonly Vote[],
 ): { stage: number; missing: number } | null {
-  const free = [...approvals]
+  const seated = new Map<Vote, Stage>()
   for (const [index, stage] of stages.entries()) {
-    let missing = stage.quorum
-    for (let i = 0; i < free.length && missing > 0;) {
-      const vote = free[i]
-      if (vote && fits(stage, vote)) {
-        free.splice(i, 1)
-        missing--
-      } else i++
+    for (let seat = 0; seat < stage.quorum; seat++) {
+      if (!fillSeat(stage, approvals, seated, new Set())) return { stage: index, missing: stage.quorum - seat }
     }
-    if (missing > 0) return { stage: index, missing }
   }
   return null
+}
+
+/** Kuhn's algorithm: takes a free vote, or one whose seat another vote can take. Filled seats stay filled. */
+function fillSeat(
+  stage: Stage,
+  approvals: readonly Vote[],
+  seated: Map<Vote, Stage>,
+  tried: Set<Vote>,
+): boolean {
+  for (const vote of approvals) {
+    if (tried.has(vote) || !fits(stage, vote)) continue
+    tried.add(vote)
+    const current = seated.get(vote)
+    if (current && !fillSeat(current, approvals, seated, tried)) continue
+    seated.set(vote, stage)
+    return true
+  }
+  return false
 }
 
 function fits(stage: Stage, voter: Pick<Vote, 'principal' | 'roles'>): boolean {

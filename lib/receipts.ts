@@ -1,5 +1,5 @@
 /** Receipts of one run, checked offline: every signature, every number, every link to the one before. Pure. */
-import { DECISION_PAYLOAD_TYPE, EnvelopeSchema } from '../schemas/decision.ts'
+import { DECISION_PAYLOAD_TYPE, DecisionSchema, EnvelopeSchema, type Decision } from '../schemas/decision.ts'
 import {
   DECISION_PREDICATE,
   RECEIPT_PAYLOAD_TYPE,
@@ -73,12 +73,25 @@ function linkProblem(statement: Statement, position: number, previous: string | 
   return null
 }
 
-/** A receipt of a decision carries the decision as its door signed it. */
+/** A receipt of a decision carries the decision as its door signed it, and says nothing else than that one does. */
 function decisionProblem(statement: Statement, keys: readonly TrustedKey[]): string | null {
   if (statement.predicateType !== DECISION_PREDICATE) return null
   const envelope = EnvelopeSchema.safeParse(statement.predicate['decision'])
   if (!envelope.success) return 'carries no decision'
   const purpose = statement.predicate['method'] === 'asserted' ? 'receipt' : 'decision'
   const opened = openEnvelope(envelope.data, { payloadType: DECISION_PAYLOAD_TYPE, purpose }, keys)
-  return opened ? null : 'carries a decision that no door of ours signed'
+  const decision = DecisionSchema.safeParse(opened?.document)
+  if (!decision.success) return 'carries a decision that no door of ours signed'
+  return saysTheSame(statement, decision.data) ? null : 'says something else than the decision that it carries'
+}
+
+/** The worker signs the receipt, the API the decision: neither can put words into the other's mouth. */
+function saysTheSame({ subject, predicate }: Statement, decision: Decision): boolean {
+  const fields = ['organization', 'writebackId', 'principal', 'verdict', 'method'] as const
+  const [about] = subject
+  return (
+    fields.every((field) => predicate[field] === decision[field]) &&
+    about?.digest.sha256 === decision.digest &&
+    about.name.endsWith(`/${decision.decisionId}`)
+  )
 }

@@ -19,7 +19,8 @@ export const DecisionSchema = z.strictObject({
   /** How the door knew who it was; `asserted` means: not at all. */
   method: z.enum(['api_key', 'asserted']),
   channel: z.enum(['api', 'cli', 'console', 'signal']),
-  at: z.iso.datetime(),
+  /** To the millisecond, as `toISOString` writes it: such texts sort as the times do. */
+  at: z.iso.datetime({ precision: 3 }),
   comment: z.string().max(4_096),
 })
 

@@ -1,5 +1,5 @@
 /** What the Temporal UI shows of us, in markdown: what a run does, what it waits for, and how a person goes on. Pure. */
-import { openStage } from '../lib/quorum.ts'
+import { judge } from '../lib/quorum.ts'
 import type { JsonValue } from '../lib/json.ts'
 import type { Call, PendingWrite, Plan } from '../schemas/run.ts'
 import type { ApprovalState } from './decide.ts'
@@ -37,10 +37,10 @@ export function approvalDetails(state: ApprovalState, identity: Identity, approv
     '',
     ...changesTable(pending),
     '',
-    `Asked for by \`${requester.principal}\` under rule \`${requirement.policy}/${requirement.rule}\`. Digest \`${pending.digest}\`.`,
+    `Asked for by ${code(requester.principal)} under rule \`${requirement.policy}/${requirement.rule}\`. Digest \`${pending.digest}\`.`,
     ...votes.map(
       (vote) =>
-        `- **${vote.verdict}** by \`${vote.principal}\` at ${vote.at} (${vote.channel}) ${cell(vote.comment)}`,
+        `- **${vote.verdict}** by ${code(vote.principal)} at ${vote.at} (${vote.channel}) ${cell(vote.comment)}`,
     ),
     ...(refused.length > 0 ? ['', 'Refused messages:', ...refused] : []),
     ...(state.status === 'waiting' ? ['', ...howToDecide(pending, identity, approvalId)] : []),
@@ -50,19 +50,21 @@ export function approvalDetails(state: ApprovalState, identity: Identity, approv
 function headline(state: ApprovalState): string {
   if (state.status !== 'waiting') return `**${state.status}**`
   const { pending, votes, expiresAtMs } = state
-  const stage = openStage(pending.requirement, pending.requester, votes)
-  const wanted = [...(stage?.roles ?? []), ...(stage?.people ?? [])].map((name) => `\`${name}\``)
+  const judgement = judge(pending.requirement, pending.requester, votes)
+  const stage = judgement.state === 'waiting' ? pending.requirement.stages[judgement.stage] : undefined
+  const missing = judgement.state === 'waiting' ? judgement.missing : 0
+  const wanted = [...(stage?.roles ?? []), ...(stage?.people ?? [])].map(code).join(' or ')
   const until = new Date(expiresAtMs).toISOString()
-  return `**Waiting for ${stage?.quorum ?? 0} approval(s) from ${wanted.join(' or ')}.** Expires ${until}.`
+  return `**Waiting for ${missing} of ${stage?.quorum ?? 0} approvals from ${wanted}.** Expires ${until}.`
 }
 
 function changesTable(pending: PendingWrite): string[] {
   const { preview } = pending
   const rows = preview.changes.map(
-    ({ field, before, after }) => `| ${cell(field)} | ${cell(text(before))} | ${cell(text(after))} |`,
+    ({ field, before, after }) => `| ${[field, text(before), text(after)].map(codeCell).join(' | ')} |`,
   )
   return [
-    `\`${preview.operation}\` on \`${preview.target}\``,
+    `${code(preview.operation)} on ${code(preview.target)}`,
     '',
     '| field | before | after |',
     '|---|---|---|',
@@ -73,7 +75,7 @@ function changesTable(pending: PendingWrite): string[] {
 function howToDecide(pending: PendingWrite, identity: Identity, approvalId: string): string[] {
   const ticket = `A signed ticket for the box *Send a Signal* (\`approve\` or \`reject\`) is printed by:`
   const command = ['```', `countersign approve ${approvalId} --ticket`, '```']
-  if (identity === 'verified') return [ticket, '', ...command]
+  if (identity === 'verified' || pending.requirement.identity === 'verified') return [ticket, '', ...command]
   const word = JSON.stringify({ by: 'you@example.org', digest: pending.digest }, null, 2)
   return [
     ticket,
@@ -92,8 +94,18 @@ function text(value: JsonValue): string {
   return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
+/** The end of a code span is the only markup in one. */
+function code(value: string): string {
+  return `\`${value.replace(/\s+/g, ' ').replaceAll('`', "'").slice(0, MAX_CELL_LENGTH)}\``
+}
+
+/** As code, which the UI sets apart: its tables have no space between columns. A pipe ends a cell even in code. */
+function codeCell(value: string): string {
+  return code(value).replaceAll('|', '\\|')
+}
+
 /** Values are somebody else's text: they may not end the cell, start markup, or fill the page. */
 function cell(value: string): string {
-  const line = value.replace(/\s+/g, ' ').replace(/[|`<>[\]*_\\]/g, (mark) => `\\${mark}`)
+  const line = value.replace(/\s+/g, ' ').replace(/[|`<>[\]*_~\\]/g, (mark) => `\\${mark}`)
   return line.length <= MAX_CELL_LENGTH ? line : `${line.slice(0, MAX_CELL_LENGTH)}…`
 }

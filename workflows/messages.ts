@@ -23,10 +23,11 @@ export function decisionMessageOf(verdict: Verdict, raw: unknown): DecisionMessa
   if (!isRecord(raw)) return null
   const { ticket, by, digest, comment } = raw
   if (isEnvelope(ticket)) return { verdict, ticket }
-  if (!isText(by)) return null
+  // A digest that cannot be read is not the same as none: who sends one means exactly that write.
+  if (!isText(by) || (digest !== undefined && !isText(digest))) return null
   return {
     verdict,
-    asserted: { by, ...(isText(digest) ? { digest } : {}), ...(isText(comment) ? { comment } : {}) },
+    asserted: { by, ...(digest === undefined ? {} : { digest }), ...(isText(comment) ? { comment } : {}) },
   }
 }
 

@@ -3,7 +3,7 @@ import { Option, type Command } from 'commander'
 import type { OperationInput } from '../../schemas/operations/operation.ts'
 import { ApprovalStateSchema } from '../../schemas/operations/views.ts'
 import type { Operations } from '../../schemas/operations.ts'
-import { apiCommand, openApi, type ApiOptions } from '../context.ts'
+import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
 import { printFields, printJson, printLine, printTable } from '../output.ts'
 import { addPageOptions, pageInput, tellNextPage, type PageOptions } from '../pages.ts'
 import { approvalFields, changeLines } from '../views.ts'
@@ -14,7 +14,11 @@ interface ListOptions extends ApiOptions, PageOptions {
 }
 
 export function registerApprovals(program: Command): void {
-  const approvals = program.command('approvals').description('look at what waits for people')
+  const approvals = describedCommand(program, {
+    usage: 'approvals',
+    summary: 'look at what waits for people',
+    examples: ['approvals list'],
+  })
   addPageOptions(
     apiCommand(approvals, {
       usage: 'list',

@@ -3,7 +3,7 @@ import { Option, type Command } from 'commander'
 import { KeyScopeSchema } from '../../schemas/operations/keys.ts'
 import type { OperationInput } from '../../schemas/operations/operation.ts'
 import type { Operations } from '../../schemas/operations.ts'
-import { apiCommand, openApi, type ApiOptions } from '../context.ts'
+import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
 import { note, printJson, printLine, printTable, visible } from '../output.ts'
 
 type CreateInput = OperationInput<Operations['createKey']>
@@ -17,7 +17,11 @@ interface CreateOptions extends ApiOptions {
 }
 
 export function registerKeys(program: Command): void {
-  const keys = program.command('keys').description('API keys, and the public keys of receipts')
+  const keys = describedCommand(program, {
+    usage: 'keys',
+    summary: 'API keys, and the public keys of receipts',
+    examples: ['keys list'],
+  })
   apiCommand(keys, { usage: 'list', summary: 'list API keys', examples: ['keys list'] }).action(list)
   registerCreate(keys)
   apiCommand(keys, {

@@ -2,7 +2,7 @@
 import { Option, type Command } from 'commander'
 import { stringify } from 'yaml'
 import { nearestName } from '../../lib/nearest-name.ts'
-import { apiCommand, openApi, type ApiOptions } from '../context.ts'
+import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
 import { UsageError } from '../errors.ts'
 import { printJson, printLine, printTable } from '../output.ts'
 
@@ -10,7 +10,11 @@ const KINDS = ['Automation', 'Connection', 'Policy'] as const
 type Kind = (typeof KINDS)[number]
 
 export function registerManifests(program: Command): void {
-  const manifests = program.command('manifests').description('look at saved manifests')
+  const manifests = describedCommand(program, {
+    usage: 'manifests',
+    summary: 'look at saved manifests',
+    examples: ['manifests list'],
+  })
   apiCommand(manifests, {
     usage: 'list',
     summary: 'list manifests at their current revision',

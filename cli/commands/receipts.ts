@@ -21,7 +21,11 @@ interface VerifyOptions {
 const DDL_FILE = new URL('../../sdk/target/countersign_receipts.sql', import.meta.url)
 
 export function registerReceipts(program: Command): void {
-  const receipts = program.command('receipts').description('get and check the signed record of a run')
+  const receipts = describedCommand(program, {
+    usage: 'receipts',
+    summary: 'get and check the signed record of a run',
+    examples: ['receipts verify receipts.json'],
+  })
   apiCommand(receipts, {
     usage: 'list',
     summary: 'list the receipts of a run in order',

@@ -1,6 +1,6 @@
 /** `countersign runs`: look at runs, cancel one. */
 import type { Command } from 'commander'
-import { apiCommand, openApi, type ApiOptions } from '../context.ts'
+import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
 import { printFields, printJson, printLine, printTable } from '../output.ts'
 import { addPageOptions, pageInput, tellNextPage, type PageOptions } from '../pages.ts'
 import { runFields } from '../views.ts'
@@ -10,7 +10,11 @@ interface ListOptions extends ApiOptions, PageOptions {
 }
 
 export function registerRuns(program: Command): void {
-  const runs = program.command('runs').description('look at runs, cancel one')
+  const runs = describedCommand(program, {
+    usage: 'runs',
+    summary: 'look at runs, cancel one',
+    examples: ['runs list'],
+  })
   addPageOptions(
     apiCommand(runs, {
       usage: 'list',

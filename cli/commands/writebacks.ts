@@ -1,6 +1,6 @@
 /** `countersign writebacks`: writes to the outside, and what became of them. */
 import type { Command } from 'commander'
-import { apiCommand, openApi, type ApiOptions } from '../context.ts'
+import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
 import { printFields, printJson, printLine, printTable, tableLines, valueText } from '../output.ts'
 import { addPageOptions, pageInput, tellNextPage, type PageOptions } from '../pages.ts'
 
@@ -9,7 +9,11 @@ interface ListOptions extends ApiOptions, PageOptions {
 }
 
 export function registerWritebacks(program: Command): void {
-  const writebacks = program.command('writebacks').description('look at writes and their outcomes')
+  const writebacks = describedCommand(program, {
+    usage: 'writebacks',
+    summary: 'look at writes and their outcomes',
+    examples: ['writebacks list'],
+  })
   addPageOptions(
     apiCommand(writebacks, {
       usage: 'list',

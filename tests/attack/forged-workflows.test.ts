@@ -212,9 +212,14 @@ describe('a workflow that the attacker starts', () => {
     const { approval } = parked
     const approvalId = `${approval.writeback_id}/ask9`
     const anybody = {
-      ...approval.requirement,
-      selfApproval: true,
+      policy: 'made-up',
+      rule: 'anybody',
       stages: [{ roles: [], people: ['carl@acme.example'], quorum: 1 }],
+      anyRejectEnds: true,
+      selfApproval: true,
+      identity: 'any',
+      expiresAfterMs: 60_000,
+      validForMs: 60_000,
     }
     const input = {
       organization: 'acme',

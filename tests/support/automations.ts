@@ -10,31 +10,37 @@ export const SHOP = 'shop'
 /** Short, so that an attempt whose answer is lost is over soon. */
 export const CALL_TIMEOUT = '2s'
 
-/** `look` reads, `note` writes; a test that needs a server that hangs replaces `run`. */
+/** `look` reads, `note` writes, and `note_again` is one that the operator says may be sent twice. */
 export function testTools(): TestTool[] {
-  const inputSchema = {
-    type: 'object' as const,
-    properties: { about: { type: 'string' } },
-    required: ['about'],
-    additionalProperties: false,
-  }
   return [
     {
       name: 'look',
-      inputSchema,
+      inputSchema: INPUT_SCHEMA,
       annotations: { readOnlyHint: true },
       run: ({ about }) => ({ ...textResult('seen'), structuredContent: { about, level: 3 } }),
     },
-    {
-      name: 'note',
-      inputSchema,
-      annotations: { readOnlyHint: false },
-      run: ({ about }) => ({ ...textResult('noted'), structuredContent: { noted: about } }),
-    },
+    writingTool('note'),
+    writingTool('note_again'),
   ]
 }
 
-export function connections(options: { toolsUrl: string; tools?: JsonObject }): JsonObject[] {
+const INPUT_SCHEMA = {
+  type: 'object' as const,
+  properties: { about: { type: 'string' } },
+  required: ['about'],
+  additionalProperties: false,
+}
+
+function writingTool(name: string): TestTool {
+  return {
+    name,
+    inputSchema: INPUT_SCHEMA,
+    annotations: { readOnlyHint: false },
+    run: ({ about }) => ({ ...textResult('noted'), structuredContent: { noted: about } }),
+  }
+}
+
+export function connections(options: { toolsUrl: string }): JsonObject[] {
   return [
     {
       kind: 'Connection',
@@ -45,7 +51,7 @@ export function connections(options: { toolsUrl: string; tools?: JsonObject }): 
         url: options.toolsUrl,
         allow_private_addresses: true,
         trusted: true,
-        tools: options.tools ?? {},
+        tools: { note_again: { resend: 'safe' } },
         timeout: CALL_TIMEOUT,
       },
     },
@@ -89,6 +95,11 @@ export const CHANGE: JsonObject = {
       set: { balance: '${{ input.balance }}' },
     },
   },
+}
+
+export const NOTE_AGAIN: JsonObject = {
+  name: 'note',
+  tool_call: { connection: TOOLS, tool: 'note_again', arguments: { about: '${{ input.account }}' } },
 }
 
 export const LOOK: JsonObject = {

@@ -26,7 +26,7 @@ export async function openBrowser(): Promise<Browser> {
   return chromium.launch({ executablePath, args: QUIET })
 }
 
-/** The words on the page once they contain what is waited for; a picture of it is kept. */
+/** The words on the page, frames included, once they contain what is waited for; a picture of it is kept. */
 export async function wordsOf(
   page: Page,
   url: string,
@@ -35,10 +35,21 @@ export async function wordsOf(
   await page.goto(url, { waitUntil: 'domcontentloaded' })
   const folder = join(process.cwd(), '.countersign', 'screenshots')
   mkdirSync(folder, { recursive: true })
-  try {
-    await page.getByText(options.waitFor, { exact: false }).first().waitFor({ timeout: 30_000 })
-  } finally {
-    await page.screenshot({ path: join(folder, `${options.picture}.png`), fullPage: true })
+  const deadlineMs = Date.now() + 30_000
+  let words = ''
+  while (!words.includes(options.waitFor) && Date.now() < deadlineMs) {
+    await page.waitForTimeout(250)
+    words = await wordsOfFrames(page)
   }
-  return page.locator('body').innerText()
+  await page.screenshot({ path: join(folder, `${options.picture}.png`), fullPage: true })
+  if (!words.includes(options.waitFor))
+    throw new Error(`${url} does not say "${options.waitFor}" but:\n${words}`)
+  return words
+}
+
+/** The UI shows details in frames of their own, and replaces them while it loads. */
+async function wordsOfFrames(page: Page): Promise<string> {
+  const read = page.frames().map((frame) => frame.locator('body').innerText({ timeout: 2_000 }))
+  const words = await Promise.allSettled(read)
+  return words.map((frame) => (frame.status === 'fulfilled' ? frame.value : '')).join('\n')
 }

@@ -14,7 +14,12 @@ import type { Statement } from '../../schemas/receipt.ts'
 import { ensureDatabase } from '../../scripts/stack/postgres.ts'
 import { ApiError, type Client as ApiClient } from '../../sdk/client/index.ts'
 import { automation, connections, policyFor, SHOP_SQL, testTools } from './automations.ts'
-import { startTestMcpServer, type TestCall, type TestMcpServer } from './mcp-server.ts'
+import {
+  startTestMcpServer,
+  type TestCall,
+  type TestMcpServer,
+  type TestMcpServerOptions,
+} from './mcp-server.ts'
 import { eventually, startWorld, type World, type WorldOptions } from './world.ts'
 
 const RECEIPTS_SQL = new URL('../../sdk/target/countersign_receipts.sql', import.meta.url)
@@ -48,6 +53,8 @@ export interface Scenario {
   world: World
   server: TestMcpServer
   shop: pg.Pool
+  /** Of the worker in this process, which sees changes at once. */
+  secrets: Record<string, string>
   /** Starts the runs; has no role. */
   clerk: Person
   lena: Person
@@ -78,7 +85,8 @@ export interface Scenario {
 export interface ScenarioOptions extends WorldOptions {
   /** Puts something between a worker and the database or the server. */
   through?: { shop?: (url: string) => string; tools?: (url: string) => string }
-  tools?: JsonObject
+  /** May answer a message to the server itself. */
+  intercept?: TestMcpServerOptions['intercept']
   /** Runs before manifests are applied, which needs a worker. */
   beforeApply?: (world: World) => Promise<void>
 }
@@ -93,17 +101,22 @@ export async function startScenario(options: ScenarioOptions = {}): Promise<Scen
   const shop = new pg.Pool({ connectionString: shopUrl })
   await shop.query(await readFile(RECEIPTS_SQL, 'utf8'))
   await shop.query(SHOP_SQL)
-  const server = await startTestMcpServer({ tools: testTools() })
+  const server = await startTestMcpServer({
+    tools: testTools(),
+    ...(options.intercept ? { intercept: options.intercept } : {}),
+  })
   const SHOP_DATABASE_URL = options.through?.shop?.(shopUrl) ?? shopUrl
-  const world = await startWorld({ ...options, secrets: { SHOP_DATABASE_URL, ...options.secrets } })
+  const secrets: Record<string, string> = { SHOP_DATABASE_URL, ...options.secrets }
+  const world = await startWorld({ ...options, secrets })
   await options.beforeApply?.(world)
   const toolsUrl = options.through?.tools?.(server.url) ?? server.url
-  const manifests = connections({ toolsUrl, ...(options.tools ? { tools: options.tools } : {}) })
+  const manifests = connections({ toolsUrl })
   await world.admin.applyManifests({ manifests })
   const parts: Parts = {
     world,
     server,
     shop,
+    secrets,
     clerk: await world.as('carl@acme.example', []),
     lena: await world.as('lena@acme.example', ['lead']),
     max: await world.as('max@acme.example', ['lead']),
@@ -132,7 +145,7 @@ export async function startScenario(options: ScenarioOptions = {}): Promise<Scen
   }
 }
 
-type Parts = Pick<Scenario, 'world' | 'server' | 'shop' | 'clerk' | 'lena' | 'max'>
+type Parts = Pick<Scenario, 'world' | 'server' | 'shop' | 'secrets' | 'clerk' | 'lena' | 'max'>
 
 async function start(
   { clerk, shop }: Parts,
@@ -191,7 +204,9 @@ function receiptText({ predicateType, predicate }: Statement): string {
 }
 
 function notesOf({ server }: Parts, { account }: StartedRun): TestCall[] {
-  return server.calls.filter(({ tool, arguments: args }) => tool === 'note' && args['about'] === account)
+  return server.calls.filter(
+    ({ tool, arguments: args }) => tool.startsWith('note') && args['about'] === account,
+  )
 }
 
 async function expectEnding(parts: Parts, run: StartedRun, expected: Partial<Ending>): Promise<Ending> {

@@ -1,0 +1,275 @@
+/**
+ * The attacker can write to the tables of decisions, approvals and writebacks (he has found an injection, or a backup
+ * was restored over them). He has no key of a door. Whoever may rewrite policies and roles decides who approves, so
+ * those tables are not part of the promise; the revision that a run is pinned to is.
+ */
+import { createHash, randomBytes } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { loadSigningKey } from '../../lib/keys.ts'
+import {
+  approve,
+  callOf,
+  finished,
+  forgedTicket,
+  outcomeOf,
+  refusals,
+  signal,
+  startAttackWorld,
+  startForeignWorker,
+  codeOf,
+  type AttackWorld,
+  type ForeignWorker,
+  type Parked,
+} from '../support/attack-world.ts'
+
+let attack: AttackWorld
+let foreign: ForeignWorker
+
+beforeAll(async () => {
+  attack = await startAttackWorld()
+  foreign = await startForeignWorker(attack.world)
+})
+
+afterAll(async () => {
+  await foreign.close()
+  await attack.close()
+})
+
+const sql = (statement: string, values: unknown[]) => attack.world.database.query(statement, values)
+
+/** As the attacker lets the write go on: past the approval, with nothing in his hands. */
+async function perform(parked: Parked) {
+  return foreign.callActivity('perform', await callOf(attack.world, parked.approval), [])
+}
+
+async function expectLeadStillDecides(parked: Parked): Promise<void> {
+  expect(await attack.amountOf(parked)).toBe(100)
+  expect(await approve(attack.lead, parked.approval)).toBe('approved')
+  expect((await finished(attack.world, parked.runId)).state).toBe('completed')
+  expect(await attack.amountOf(parked)).toBe(7)
+}
+
+describe('a row of approvals that says approved', () => {
+  test('lets nothing happen', async () => {
+    const parked = await attack.park()
+    await sql(
+      `update approvals set state = 'approved', closed_at = now(),
+      votes = '[{"principal":"lena@acme.example","verdict":"approve"}]' where approval_id = $1`,
+      [parked.approval.approval_id],
+    )
+    await signal(attack.world, parked.approval, { by: 'lena@acme.example' })
+    expect(await refusals(attack.world, parked.approval)).toEqual(['UNVERIFIED'])
+    expect(await perform(parked)).toMatchObject({ kind: 'needs_approval' })
+    expect(await attack.amountOf(parked)).toBe(100)
+    // The inbox is a projection: with it as it was, the lead decides as ever.
+    await sql(
+      `update approvals set state = 'waiting', votes = '[]', closed_at = null where approval_id = $1`,
+      [parked.approval.approval_id],
+    )
+    await expectLeadStillDecides(parked)
+  })
+
+  test('with another digest or rule shows people something else, and what they sign then does not count', async () => {
+    const parked = await attack.park()
+    const digest = 'd'.repeat(64)
+    await sql('update approvals set digest = $2 where approval_id = $1', [
+      parked.approval.approval_id,
+      digest,
+    ])
+    expect(await codeOf(approve(attack.lead, { ...parked.approval, digest }))).toBe('STALE_DIGEST')
+    await sql('update approvals set digest = $2 where approval_id = $1', [
+      parked.approval.approval_id,
+      parked.approval.digest,
+    ])
+    await expectLeadStillDecides(parked)
+  })
+})
+
+describe('a forged row of decisions', () => {
+  test('is no decision', async () => {
+    const parked = await attack.park()
+    const key = loadSigningKey(attack.world.keysFolder, 'receipt')
+    const envelopes = [forgedTicket(parked.approval, key), { payloadType: 'x', payload: '', signatures: [] }]
+    for (const envelope of envelopes) {
+      await sql(
+        `insert into decisions (decision_id, organization, writeback_id, principal, verdict, envelope)
+         values ($1, 'acme', $2, 'lena@acme.example', 'approve', $3)`,
+        [`dec_${randomBytes(16).toString('hex')}`, parked.approval.writeback_id, envelope],
+      )
+    }
+    expect(await perform(parked)).toMatchObject({ kind: 'needs_approval', kept: [] })
+    await expectLeadStillDecides(parked)
+  })
+
+  // A real decision about another write, put under this one.
+  test('that was genuine somewhere else is none here', async () => {
+    const [parked, other] = [await attack.park(), await attack.park()]
+    await approve(attack.lead, other.approval)
+    await finished(attack.world, other.runId)
+    await sql('update decisions set writeback_id = $2 where writeback_id = $1', [
+      other.approval.writeback_id,
+      parked.approval.writeback_id,
+    ])
+    expect(await perform(parked)).toMatchObject({ kind: 'needs_approval', kept: [] })
+    await expectLeadStillDecides(parked)
+  })
+})
+
+describe('a row of the ledger', () => {
+  test('that says that it is being sent, and long overdue, is not sent', async () => {
+    const parked = await attack.park()
+    await sql(
+      `update writebacks set state = 'sending', attempt = 1, deadline_at = now() - interval '1 hour',
+         updated_at = now() - interval '2 hours' where writeback_id = $1`,
+      [parked.approval.writeback_id],
+    )
+    expect(outcomeOf(await perform(parked))).toMatchObject({ status: 'unknown', code: 'OUTCOME_UNKNOWN' })
+    expect(await attack.amountOf(parked)).toBe(100)
+    // It stays unknown: a decision that comes now writes nothing either.
+    await approve(attack.lead, parked.approval)
+    expect((await finished(attack.world, parked.runId)).failure).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+    expect(await attack.amountOf(parked)).toBe(100)
+  })
+
+  test('that says that it is being sent is left alone until its deadline', async () => {
+    const parked = await attack.park()
+    await sql(
+      `update writebacks set state = 'sending', attempt = 1, deadline_at = now() + interval '1 hour' where writeback_id = $1`,
+      [parked.approval.writeback_id],
+    )
+    expect(await codeOf(perform(parked))).toBe('WRITE_IN_PROGRESS')
+    await sql(
+      `update writebacks set state = 'planned', attempt = 0, deadline_at = null where writeback_id = $1`,
+      [parked.approval.writeback_id],
+    )
+    await expectLeadStillDecides(parked)
+  })
+
+  test.each([
+    ['digest', `digest = repeat('e', 64)`],
+    ['plan', `plan = jsonb_set(plan, '{arguments,set,amount}', '1000000')`],
+    ['row', `plan = jsonb_set(plan, '{arguments,key,id}', '"account-1"')`],
+    ['preconditions', `plan = jsonb_set(plan, '{preconditions}', '{}')`],
+    ['preview', `preview = jsonb_set(preview, '{changes,0,after}', '1')`],
+    ['target in the preview', `preview = jsonb_set(preview, '{target}', '"books/accounts/id=other"')`],
+    ['run', `run_id = 'run_of_somebody_else'`],
+    ['automation', `automation = 'harmless'`],
+    ['key', `idempotency_key = 'csk_' || md5(random()::text)`],
+    ['requester', `requester = jsonb_set(requester, '{principal}', '"ghost"')`],
+  ])('with a changed %s is not written, even when a lead approves what waits', async (_what, change) => {
+    const parked = await attack.park()
+    await sql(`update writebacks set ${change} where writeback_id = $1`, [parked.approval.writeback_id])
+    await approve(attack.lead, parked.approval)
+    const run = await finished(attack.world, parked.runId)
+    expect(run.failure?.code).toBe('WRITE_NOT_AUTHORISED')
+    expect(await attack.amountOf(parked)).toBe(100)
+  })
+
+  test('with a lower requirement is measured by today’s policy', async () => {
+    const parked = await attack.park()
+    await sql(
+      `update writebacks set requirement = jsonb_set(jsonb_set(requirement, '{selfApproval}', 'true'), '{stages}',
+         '[{"roles": [], "people": ["carl@acme.example"], "quorum": 1}]') where writeback_id = $1`,
+      [parked.approval.writeback_id],
+    )
+    const outcome = (await perform(parked)) as { pending: { requirement: { stages: unknown } } }
+    expect(outcome.pending.requirement.stages).toEqual([{ roles: ['lead'], people: [], quorum: 1 }])
+    await expectLeadStillDecides(parked)
+  })
+
+  test('whose requester was changed does not let the requester approve', async () => {
+    const parked = await attack.park()
+    await attack.world.as('carl@acme.example', ['lead'])
+    try {
+      await sql(
+        `update writebacks set requester = jsonb_set(requester, '{principal}', '"ghost"') where writeback_id = $1`,
+        [parked.approval.writeback_id],
+      )
+      const { input } = await attack.clerk.createTicket({
+        approval_id: parked.approval.approval_id,
+        verdict: 'approve',
+        digest: parked.approval.digest,
+      })
+      const call = await callOf(attack.world, parked.approval)
+      expect(await codeOf(foreign.callActivity('perform', call, [input.ticket]))).toBe('WRITE_NOT_AUTHORISED')
+      expect(await attack.amountOf(parked)).toBe(100)
+    } finally {
+      await attack.world.as('carl@acme.example', [])
+    }
+  })
+
+  test('that says that it is done lets the run believe so, and writes nothing', async () => {
+    const parked = await attack.park()
+    const outcome = {
+      kind: 'write',
+      status: 'applied',
+      writebackId: parked.approval.writeback_id,
+      output: { id: parked.account },
+      receipt: { id: 'rcp_made_up', seq: 1, sha256: 'f'.repeat(64) },
+    }
+    await sql(`update writebacks set state = 'applied', outcome = $2 where writeback_id = $1`, [
+      parked.approval.writeback_id,
+      outcome,
+    ])
+    expect(outcomeOf(await perform(parked)).receipt.id).toBe('rcp_made_up')
+    expect(await attack.amountOf(parked)).toBe(100)
+    // And there is no receipt of it, which is what tells.
+    expect((await attack.world.admin.getRun({ run_id: parked.runId })).receipts).toEqual([])
+  })
+})
+
+describe('the revision that the run is pinned to', () => {
+  test('changed under it makes the write one of no known origin', async () => {
+    const parked = await attack.park()
+    const changed = await sql(
+      `update revisions set body = jsonb_set(body, '{spec,steps,0,writeback,connection}', '"elsewhere"')
+       where kind = 'Automation' returning number`,
+      [],
+    )
+    expect(changed.rowCount).toBe(1)
+    try {
+      await approve(attack.lead, parked.approval)
+      const run = await finished(attack.world, parked.runId)
+      expect(run.failure?.code).toBe('UNKNOWN_ORIGIN')
+      expect(await attack.amountOf(parked)).toBe(100)
+    } finally {
+      await sql(
+        `update revisions set body = jsonb_set(body, '{spec,steps,0,writeback,connection}', '"books"')
+         where kind = 'Automation'`,
+        [],
+      )
+    }
+    await expectLeadStillDecides(await attack.park())
+  })
+})
+
+test('receipts that were changed, cut or left out do not verify', async () => {
+  const parked = await attack.park()
+  await approve(attack.lead, parked.approval)
+  await finished(attack.world, parked.runId)
+  const { receipts, head } = await attack.world.admin.listReceipts({ run_id: parked.runId })
+  expect(receipts).toHaveLength(2)
+  const { verifyReceipts } = await import('../../lib/receipts.ts')
+  const { loadTrustedKeys, publicKeysFile } = await import('../../lib/keys.ts')
+  const keys = loadTrustedKeys(publicKeysFile(attack.world.keysFolder))
+  const envelopes = receipts.map(({ envelope }) => envelope)
+  expect(verifyReceipts(envelopes, keys, head ?? undefined).problems).toEqual([])
+  const [first, second] = envelopes
+  if (!first || !second) throw new Error('two receipts')
+  const changed = (envelope: typeof first) => {
+    const text = Buffer.from(envelope.payload, 'base64').toString('utf8').replace('acme', 'umbr')
+    return { ...envelope, payload: Buffer.from(text).toString('base64') }
+  }
+  const attempts = [
+    [changed(first), second],
+    [first, changed(second)],
+    [second, first],
+    [first],
+    [second],
+    [first, first, second],
+  ]
+  for (const attempt of attempts) {
+    expect(verifyReceipts(attempt, keys, head ?? undefined).problems).not.toEqual([])
+  }
+  expect(createHash('sha256').update(Buffer.from(second.payload, 'base64')).digest('hex')).toBe(head?.sha256)
+})

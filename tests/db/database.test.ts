@@ -1,0 +1,58 @@
+/** Transactions on our own database, also when the server goes away in the middle of one. */
+import { describe, expect, it } from 'vitest'
+import { inTransaction, type Queryable } from '../../db/database.ts'
+import { useTestDatabase } from '../support/database.ts'
+
+const db = useTestDatabase({ migrated: false })
+
+async function endSessionOf(tx: Queryable): Promise<void> {
+  const { rows } = await tx.query<{ pid: number }>('select pg_backend_pid() as pid')
+  await db.database.query('select pg_terminate_backend($1, 2000)', [rows[0]?.pid])
+}
+
+describe('a transaction', () => {
+  it('is kept whole or not at all', async () => {
+    await db.database.query('create table kept (n integer primary key)')
+    const added = await inTransaction(db.database, async (tx) => {
+      const { rowCount } = await tx.query('insert into kept values (1), (2)')
+      return rowCount
+    })
+    expect(added).toBe(2)
+    const failing = inTransaction(db.database, async (tx) => {
+      await tx.query('insert into kept values (3)')
+      throw new Error('on purpose')
+    })
+    await expect(failing).rejects.toThrow('on purpose')
+    expect((await db.database.query('select n from kept')).rowCount).toBe(2)
+  })
+
+  it('is not called kept when the server has rolled it back', async () => {
+    const careless = inTransaction(db.database, async (tx) => {
+      await tx.query('insert into kept values (4)')
+      await tx.query('insert into kept values (4)').catch(() => undefined)
+      return 'done'
+    })
+    await expect(careless).rejects.toThrow('rolled back')
+    expect((await db.database.query('select n from kept')).rowCount).toBe(2)
+  })
+
+  it('fails, and the process lives, when its session is ended during a statement', async () => {
+    const failing = inTransaction(db.database, async (tx) => {
+      const { rows } = await tx.query<{ pid: number }>('select pg_backend_pid() as pid')
+      const ending = db.database.query('select pg_sleep(0.1), pg_terminate_backend($1, 2000)', [rows[0]?.pid])
+      await Promise.all([tx.query('select pg_sleep(20)'), ending])
+    })
+    await expect(failing).rejects.toMatchObject({ code: '57P01' })
+    await expect(db.database.query('select 1')).resolves.toMatchObject({ rowCount: 1 })
+  })
+
+  it('fails, and the process lives, when its session is ended between two statements', async () => {
+    const failing = inTransaction(db.database, async (tx) => {
+      await endSessionOf(tx)
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      await tx.query('select 1')
+    })
+    await expect(failing).rejects.toThrow()
+    await expect(db.database.query('select 1')).resolves.toMatchObject({ rowCount: 1 })
+  })
+})

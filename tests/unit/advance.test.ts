@@ -1,0 +1,175 @@
+import { describe, expect, it } from 'vitest'
+import type { JsonValue } from '../../lib/json.ts'
+import type { Plan, PlanStep } from '../../schemas/run.ts'
+import { advance } from '../../workflows/interpreter/advance.ts'
+import { createRunState, withStep, type RunState, type StepState } from '../../workflows/interpreter/state.ts'
+
+const plan = (...steps: PlanStep[]): Plan => ({ automation: 'late-fee', revision: 1, steps })
+const start = (input: JsonValue = { n: 5 }): RunState => createRunState(input, { id: 'run_1' })
+
+function step(name: string, over: Partial<Extract<PlanStep, { call: unknown }>> = {}): PlanStep {
+  const call = { connection: 'billing', operation: 'get', arguments: {}, raisedToWrite: false }
+  return { type: 'call', name, timeoutMs: 1_000, call, ...over }
+}
+
+const withArguments = (name: string, value: JsonValue): PlanStep =>
+  step(name, {
+    call: { connection: 'billing', operation: 'get', arguments: { value }, raisedToWrite: false },
+  })
+
+const settled = (state: RunState, steps: Record<string, StepState>): RunState =>
+  Object.entries(steps).reduce((before, [path, known]) => withStep(before, path, known), state)
+const done = (output: JsonValue): StepState => ({ status: 'completed', output })
+
+describe('the next thing to do', () => {
+  it('is the first step, with its arguments resolved', () => {
+    const { state, next } = advance(plan(withArguments('a', '${{ input.n }}'), step('b')), start())
+    expect(next).toEqual({
+      kind: 'start',
+      steps: [
+        {
+          path: 'a',
+          type: 'call',
+          timeoutMs: 1_000,
+          call: { connection: 'billing', operation: 'get', arguments: { value: 5 }, raisedToWrite: false },
+        },
+      ],
+    })
+    expect(state.steps).toEqual({ a: { status: 'running' } })
+  })
+
+  it('is to wait while a step runs', () => {
+    const before = settled(start(), { a: { status: 'running' } })
+    expect(advance(plan(step('a'), step('b')), before)).toEqual({ state: before, next: { kind: 'wait' } })
+  })
+
+  it('is the step after the one that has settled, which may name it', () => {
+    const before = settled(start(), { a: done({ id: 7 }) })
+    const { next } = advance(plan(step('a'), withArguments('b', '${{ steps.a.output.id }}')), before)
+    expect(next).toMatchObject({ kind: 'start', steps: [{ path: 'b', call: { arguments: { value: 7 } } }] })
+  })
+
+  it('is a writeback where the plan says so', () => {
+    const { next } = advance(plan(step('a', { type: 'writeback' })), start())
+    expect(next).toMatchObject({ kind: 'start', steps: [{ type: 'writeback' }] })
+  })
+
+  it('is the end, with the output of the last step', () => {
+    expect(advance(plan(step('a')), settled(start(), { a: done([1]) })).next).toEqual({
+      kind: 'completed',
+      output: [1],
+    })
+    expect(advance(plan(), start()).next).toEqual({ kind: 'completed', output: null })
+  })
+
+  it('is the failure of a step, with its place', () => {
+    const error = { code: 'TOOL_FAILED', message: 'no' }
+    const before = settled(start(), { a: { status: 'failed', output: null, error } })
+    expect(advance(plan(step('a'), step('b')), before).next).toEqual({
+      kind: 'failed',
+      error: { code: 'TOOL_FAILED', message: 'step a: no' },
+    })
+  })
+
+  it('leaves the state that came in as it was', () => {
+    const before = start()
+    advance(plan(step('a', { if: 'false' }), step('b')), before)
+    expect(before.steps).toEqual({})
+  })
+})
+
+describe('a condition', () => {
+  it('skips the step, and the next one starts', () => {
+    const { state, next } = advance(
+      plan(step('a', { if: 'input.n > 5' }), step('b', { if: 'input.n == 5' })),
+      start(),
+    )
+    expect(state.steps).toEqual({ a: { status: 'skipped', output: null }, b: { status: 'running' } })
+    expect(next).toMatchObject({ kind: 'start', steps: [{ path: 'b' }] })
+  })
+
+  it('of the last step leaves the output of the one before', () => {
+    const before = settled(start(), { a: done('kept') })
+    const { state, next } = advance(plan(step('a'), step('b', { if: 'false' })), before)
+    expect(next).toEqual({ kind: 'completed', output: 'kept' })
+    expect(advance(plan(step('a'), step('b', { if: 'false' })), state).next).toEqual(next)
+  })
+
+  it('may name a skipped step, whose output is null', () => {
+    const before = settled(start(), { a: { status: 'skipped', output: null } })
+    const condition = 'steps.a.output == null && steps.a.error == null && steps.a.status == "skipped"'
+    expect(advance(plan(step('a'), step('b', { if: condition })), before).next).toMatchObject({
+      kind: 'start',
+    })
+  })
+
+  it('may ask what became of a write', () => {
+    const writeback = { id: 'wb_1', status: 'already_applied', receipt: 'rcp_1' } as const
+    const before = settled(start(), { a: { status: 'completed', output: null, writeback } })
+    const condition = 'steps.a.writeback.status == "already_applied"'
+    expect(advance(plan(step('a'), step('b', { if: condition })), before).next).toMatchObject({
+      kind: 'start',
+    })
+  })
+
+  it.each([
+    [
+      'that is neither true nor false',
+      'input.n',
+      'EXPRESSION_FAILED',
+      'step a: if: input.n gives 5, not true or false',
+    ],
+    ['that names nothing', 'input.m == 1', 'UNRESOLVED_REFERENCE', 'step a: '],
+    ['that names a step to come', 'steps.b.output == 1', 'UNRESOLVED_REFERENCE', 'step a: '],
+    ['that fails', '1 / 0 == 1', 'EXPRESSION_FAILED', 'step a: '],
+  ])('%s ends the run before any call', (_what, condition, code, message) => {
+    const { next } = advance(plan(step('a', { if: condition }), step('b')), start())
+    expect(next).toMatchObject({ kind: 'failed', error: { code } })
+    expect((next as { error: { message: string } }).error.message).toContain(message)
+  })
+})
+
+describe('a return', () => {
+  it('ends the run with its value, and what comes after is not reached', () => {
+    const ending: PlanStep = { type: 'return', name: 'end', value: { n: '${{ input.n }}' } }
+    expect(advance(plan(ending, step('b')), start())).toEqual({
+      state: start(),
+      next: { kind: 'completed', output: { n: 5 } },
+    })
+  })
+
+  it('that is skipped does not', () => {
+    const ending: PlanStep = { type: 'return', name: 'end', if: 'false', value: 1 }
+    expect(advance(plan(ending, step('b')), start()).next).toMatchObject({ kind: 'start' })
+  })
+
+  it('that cannot be resolved fails, with its place', () => {
+    const ending: PlanStep = { type: 'return', name: 'end', value: '${{ steps.a.output }}' }
+    expect(advance(plan(ending), start()).next).toMatchObject({
+      kind: 'failed',
+      error: { code: 'UNRESOLVED_REFERENCE', message: expect.stringContaining('step end: ') as string },
+    })
+  })
+})
+
+describe('steps with names that every object has', () => {
+  it('are not taken for settled', () => {
+    const { state, next } = advance(plan(step('constructor')), start())
+    expect(next).toMatchObject({ kind: 'start', steps: [{ path: 'constructor' }] })
+    const after = withStep(state, 'constructor', done(1))
+    const naming = withArguments('b', '${{ steps.constructor.output }}')
+    expect(advance(plan(step('constructor'), naming), after).next).toMatchObject({
+      steps: [{ call: { arguments: { value: 1 } } }],
+    })
+  })
+})
+
+it('passes on what is not an error of ours', () => {
+  const broken = step('a')
+  Object.defineProperty(broken, 'call', {
+    get: () => {
+      throw new TypeError('a defect')
+    },
+  })
+  expect(() => advance(plan(broken), start())).toThrow(TypeError)
+})
