@@ -15,6 +15,7 @@ export const StepNameSchema = z
     /^[a-z][a-z0-9_]{0,62}$/,
     'must be lower case, start with a letter, and have at most 63 of a-z 0-9 _',
   )
+  .refine((name) => name !== 'constructor', 'cannot be read by expressions; choose another name')
 
 export const RoleSchema = z
   .string()

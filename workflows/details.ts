@@ -91,21 +91,29 @@ function howToDecide(pending: PendingWrite, identity: Identity, approvalId: stri
 }
 
 function text(value: JsonValue): string {
-  return typeof value === 'string' ? value : JSON.stringify(value)
+  return typeof value === 'string' && value !== '' ? value : JSON.stringify(value)
 }
 
 /** The end of a code span is the only markup in one. */
 function code(value: string): string {
-  return `\`${value.replace(/\s+/g, ' ').replaceAll('`', "'").slice(0, MAX_CELL_LENGTH)}\``
+  return `\`${cut(value.replace(/\s+/g, ' ').replaceAll('`', "'"))}\``
 }
 
-/** As code, which the UI sets apart: its tables have no space between columns. A pipe ends a cell even in code. */
+/**
+ * As code, which the UI sets apart: its tables have no space between columns. A pipe ends a cell even in code, and a
+ * backslash before an escaped one would undo the escape.
+ */
 function codeCell(value: string): string {
-  return code(value).replaceAll('|', '\\|')
+  return code(value).replace(/(\\*)\|/g, '$1$1\\|')
 }
 
 /** Values are somebody else's text: they may not end the cell, start markup, or fill the page. */
 function cell(value: string): string {
   const line = value.replace(/\s+/g, ' ').replace(/[|`<>[\]*_~\\]/g, (mark) => `\\${mark}`)
+  return cut(line)
+}
+
+/** Whoever decides must see that there is more. */
+function cut(line: string): string {
   return line.length <= MAX_CELL_LENGTH ? line : `${line.slice(0, MAX_CELL_LENGTH)}…`
 }

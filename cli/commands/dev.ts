@@ -1,9 +1,10 @@
 /** `countersign dev`: everything on this machine, until Ctrl-C. */
 import { join } from 'node:path'
-import { InvalidArgumentError, type Command } from 'commander'
+import { InvalidArgumentError, Option, type Command } from 'commander'
 import { CodedError } from '../../schemas/errors.ts'
 import { dataOption, describedCommand } from '../context.ts'
 import { DEFAULT_DATA_DIR } from '../dev/state.ts'
+import type { LateFee, LateFeeStage } from '../dev/late-fee.ts'
 import type { DevStack } from '../dev-stack.ts'
 import { EXIT_CODES } from '../errors.ts'
 import type { Exit } from '../../scripts/stack/processes.ts'
@@ -15,6 +16,7 @@ interface DevOptions {
   temporalPort?: number
   uiPort?: number
   worker: boolean
+  example?: 'late-fee'
   json?: boolean
 }
 
@@ -33,6 +35,11 @@ export function registerDev(program: Command): void {
     .option('--temporal-port <number>', 'port of Temporal (default: 7233; 0: any free one)', parsePort)
     .option('--ui-port <number>', 'port of the Temporal UI (default: 8233; 0: any free one)', parsePort)
     .option('--no-worker', 'start no worker: you run your own')
+    .addOption(
+      new Option('--example <name>', 'also start the systems of an example, and apply it').choices([
+        'late-fee',
+      ]),
+    )
     .option('--json', 'print the addresses as JSON')
     .addHelpText(
       'after',
@@ -49,6 +56,7 @@ interface Ended {
 
 async function dev(options: DevOptions): Promise<void> {
   const { startDevStack } = await import('../dev-stack.ts')
+  const example = options.example === undefined ? undefined : await stageExample(options.data)
   let stack: DevStack
   let tellEnd: (ended: Ended) => void = () => undefined
   const firstEnd = new Promise<Ended>((resolve) => (tellEnd = resolve))
@@ -62,14 +70,16 @@ async function dev(options: DevOptions): Promise<void> {
       worker: options.worker,
       onSignalExit: (code) => process.exit(code),
       onUnexpectedExit: (name, exit) => tellEnd({ name, exit }),
+      ...example?.stackOptions,
     })
   } catch (error) {
     // The handler of the signal ends this process when everything is stopped.
     if (error instanceof CodedError && error.code === 'CANCELLED') return
     throw error
   }
+  const lateFee = await example?.open(stack)
   if (options.json) printJson(jsonOf(stack))
-  else tell(stack, options.data)
+  else tell(stack, options.data, lateFee)
   const { name, exit } = await firstEnd
   note(`${styledNote('red', name)} has ended (${exit.signal ?? `code ${exit.code}`}). Its last lines:`)
   note(exit.lastLines)
@@ -77,7 +87,13 @@ async function dev(options: DevOptions): Promise<void> {
   process.exitCode = EXIT_CODES.failed
 }
 
-function tell(stack: DevStack, dataDir: string): void {
+/** Always the same dispute, so that a second start finds it as it was left. */
+async function stageExample(dataDir: string): Promise<LateFeeStage> {
+  const { stageLateFee } = await import('../dev/late-fee.ts')
+  return stageLateFee({ dataDir, seed: 1, organization: 'default', reseed: false })
+}
+
+function tell(stack: DevStack, dataDir: string, lateFee: LateFee | undefined): void {
   const data = dataDir === DEFAULT_DATA_DIR ? '' : ` --data ${dataDir}`
   printLine()
   printLine(styled('bold', 'Countersign is running.'))
@@ -90,10 +106,22 @@ function tell(stack: DevStack, dataDir: string): void {
   ])
   printLine()
   printLine('Next, in another terminal:')
-  printLine(`  countersign apply${data} -f manifests/`)
-  printLine(`  countersign manifests list${data}`)
+  for (const line of lateFee ? lateFeeSteps(stack, lateFee) : []) printLine(`  ${line}`)
+  if (!lateFee) printLine(`  npx countersign apply${data} -f <your manifests>`)
+  printLine(`  npx countersign ${lateFee ? 'approvals' : 'manifests'} list${data}`)
   printLine()
   printLine('Ctrl-C stops everything; the data stays.')
+}
+
+/** The event of the example, as its billing system would send it. */
+function lateFeeSteps(stack: DevStack, { callbackToken, facts }: LateFee): string[] {
+  const { disputeId, invoiceId, ticketId } = facts.disputed
+  const data = { dispute_id: disputeId, invoice_id: invoiceId, ticket_id: ticketId }
+  return [
+    `curl ${stack.apiUrl}/api/trigger-callback -H 'content-type: application/json' \\`,
+    `  -H 'authorization: Bearer ${callbackToken}' \\`,
+    `  -d '${JSON.stringify({ type: 'invoice.disputed', data })}'`,
+  ]
 }
 
 function jsonOf(stack: DevStack): object {

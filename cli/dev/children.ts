@@ -65,16 +65,16 @@ function program(plan: ChildPlan, name: 'api' | 'worker'): Omit<ProcessOptions, 
   return {
     name,
     command: process.execPath,
-    args: [...(IS_SOURCE ? ['--import', tsxUrl()] : []), file],
+    args: [...nodeArguments(), file],
     cwd: fileURLToPath(ROOT),
     logFile: join(plan.dataDir, 'logs', `${name}.log`),
     timeoutMs: READY_TIMEOUT_MS,
   }
 }
 
-/** By address, so that it is found from every folder. */
-function tsxUrl(): string {
-  return pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
+/** From source, programs are run through tsx; by its address, so that it is found from every folder. */
+export function nodeArguments(): string[] {
+  return IS_SOURCE ? ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href] : []
 }
 
 /** The host's own, without what configures us: that is set here, and secrets are for the worker only. */

@@ -147,8 +147,6 @@ describe('a row of the ledger', () => {
 
   test.each([
     ['digest', `digest = repeat('e', 64)`],
-    ['plan', `plan = jsonb_set(plan, '{arguments,set,amount}', '1000000')`],
-    ['row', `plan = jsonb_set(plan, '{arguments,key,id}', '"account-1"')`],
     ['preconditions', `plan = jsonb_set(plan, '{preconditions}', '{}')`],
     ['preview', `preview = jsonb_set(preview, '{changes,0,after}', '1')`],
     ['target in the preview', `preview = jsonb_set(preview, '{target}', '"books/accounts/id=other"')`],
@@ -163,6 +161,18 @@ describe('a row of the ledger', () => {
     const run = await finished(attack.world, parked.runId)
     expect(run.failure?.code).toBe('WRITE_NOT_AUTHORISED')
     expect(await attack.amountOf(parked)).toBe(100)
+  })
+
+  // The arguments of a stored plan are for people: what is written follows from the call that the digest covers.
+  test.each([
+    ['amount', `jsonb_set(plan, '{arguments,set,amount}', '1000000')`],
+    ['row', `jsonb_set(plan, '{arguments,key,id}', '"account-1"')`],
+  ])('with another %s in its plan changes nothing of what is written', async (_what, plan) => {
+    const parked = await attack.park()
+    const before = await attack.amountOf({ account: 'account-1' })
+    await sql(`update writebacks set plan = ${plan} where writeback_id = $1`, [parked.approval.writeback_id])
+    await expectLeadStillDecides(parked)
+    expect(await attack.amountOf({ account: 'account-1' })).toBe(before)
   })
 
   test('with a lower requirement is measured by today’s policy', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { JsonValue } from '../../lib/json.ts'
+import { StepNameSchema } from '../../schemas/common.ts'
 import type { Plan, PlanStep } from '../../schemas/run.ts'
 import { advance } from '../../workflows/interpreter/advance.ts'
 import { createRunState, withStep, type RunState, type StepState } from '../../workflows/interpreter/state.ts'
@@ -156,11 +157,12 @@ describe('steps with names that every object has', () => {
   it('are not taken for settled', () => {
     const { state, next } = advance(plan(step('constructor')), start())
     expect(next).toMatchObject({ kind: 'start', steps: [{ path: 'constructor' }] })
-    const after = withStep(state, 'constructor', done(1))
-    const naming = withArguments('b', '${{ steps.constructor.output }}')
-    expect(advance(plan(step('constructor'), naming), after).next).toMatchObject({
-      steps: [{ call: { arguments: { value: 1 } } }],
-    })
+    expect(advance(plan(step('constructor')), state).next).toEqual({ kind: 'wait' })
+  })
+
+  it('cannot be given: no expression could read them', () => {
+    expect(StepNameSchema.safeParse('constructor').success).toBe(false)
+    expect(StepNameSchema.safeParse('constructors').success).toBe(true)
   })
 })
 

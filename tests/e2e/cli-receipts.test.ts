@@ -1,0 +1,113 @@
+/** Receipts and keys by the CLI: the evidence of a real run, whole and in every way damaged. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { publicKeysFile } from '../../lib/keys.ts'
+import { openDesk, runCli, type Desk } from '../support/cli.ts'
+
+let desk: Desk
+
+beforeAll(async () => {
+  desk = await openDesk()
+})
+
+afterAll(() => desk?.close())
+
+describe('receipts', () => {
+  interface Exported {
+    receipts: { payload: string }[]
+    head: { seq: number; sha256: string }
+  }
+  let exported: Exported
+  let keys: string
+
+  beforeAll(async () => {
+    keys = publicKeysFile(desk.scenario.world.keysFolder)
+    const run = await desk.scenario.park('change')
+    const { approval_id: id, digest } = run.approval
+    await desk.cli(['approve', id, '--digest', digest], { key: desk.scenario.lena.apiKey })
+    await desk.scenario.expectEnding(run, { state: 'completed' })
+    const output = join(desk.folder, 'receipts.json')
+    expect(await desk.cli(['receipts', 'export', '--run', run.runId, '-o', output])).toMatchObject({
+      code: 0,
+    })
+    exported = JSON.parse(readFileSync(output, 'utf8')) as Exported
+    expect((await desk.cli(['receipts', 'list', '--run', run.runId])).stdout).toMatch(
+      /1 .*decision.*\n2 .*outcome/,
+    )
+  })
+
+  const CASES: { what: string; change: (file: Exported) => unknown; code: number; text: string }[] = [
+    { what: 'as exported', change: (content) => content, code: 0, text: '2 receipts: every signature' },
+    {
+      what: 'with a changed receipt',
+      change: ({ receipts: [first, second], head }) => ({
+        receipts: [{ ...first, payload: Buffer.from('{}').toString('base64') }, second],
+        head,
+      }),
+      code: 1,
+      text: 'receipt 1 of 2: is not signed by a key that we trust, or was changed',
+    },
+    {
+      what: 'with the first one missing',
+      change: ({ receipts: [, second], head }) => ({ receipts: [second], head }),
+      code: 1,
+      text: 'one before it is missing',
+    },
+    {
+      what: 'with the last one missing',
+      change: ({ receipts: [first], head }) => ({ receipts: [first], head }),
+      code: 1,
+      text: 'the end is missing or differs',
+    },
+    { what: 'without a head', change: ({ receipts }) => ({ receipts }), code: 0, text: 'warning: ' },
+    { what: 'without receipts', change: () => ({ receipts: [] }), code: 1, text: 'nothing to verify' },
+    { what: 'that are something else', change: () => ({ a: 1 }), code: 2, text: 'is not a file of receipts' },
+  ]
+
+  it.each(CASES)('$what end with $code', async ({ change, code, text }) => {
+    const path = desk.file('check.json', change(exported))
+    const result = await runCli(['receipts', 'verify', path, '--keys', keys], { cwd: desk.folder })
+    expect(result).toMatchObject({ code })
+    expect(result.stdout + result.stderr).toContain(text)
+  })
+
+  it('are checked with the keys that `keys public` prints, with or without --json', async () => {
+    const path = desk.file('check.json', exported)
+    for (const args of [
+      ['keys', 'public'],
+      ['keys', 'public', '--json'],
+    ]) {
+      const published = desk.file('public.json', (await desk.cli(args)).stdout)
+      const result = await runCli(['receipts', 'verify', path, '--keys', published, '--json'], {
+        cwd: folder,
+      })
+      expect(JSON.parse(result.stdout)).toMatchObject({ valid: true, receipts: 2, has_head: true })
+    }
+  })
+
+  it('of another deployment are not verified', async () => {
+    const path = desk.file('check.json', exported)
+    const result = await runCli(['receipts', 'verify', path, '--keys', desk.file('none.json', [])], {
+      cwd: folder,
+    })
+    expect(result).toMatchObject({ code: 1 })
+  })
+})
+
+describe('keys', () => {
+  it('are created, shown once on standard output, and revoked', async () => {
+    const who = ['--principal', 'bea@acme.example', '--role', 'lead', '--scope', 'read', 'approve']
+    const { code, stdout, stderr } = await desk.cli(['keys', 'create', ...who])
+    expect(code).toBe(0)
+    const key = stdout.trim()
+    expect(key).toMatch(/^cs_\S+$/)
+    const [, id = ''] = /(key_[0-9a-f]{32})/.exec(stderr) ?? []
+    expect(await desk.cli(['runs', 'list'], { key })).toMatchObject({ code: 0 })
+    expect(await desk.cli(['keys', 'revoke', id])).toMatchObject({ code: 0, stdout: `${id}: revoked.\n` })
+    expect(await desk.cli(['runs', 'list'], { key })).toMatchObject({ code: 1 })
+    expect((await desk.cli(['keys', 'list'])).stdout).toMatch(
+      new RegExp(`${id} +bea@acme.example +lead .*revoked`),
+    )
+  })
+})

@@ -1,0 +1,44 @@
+/** `workers/main.ts` as a process of its own, with what it logs. */
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { eventually, type World } from './world.ts'
+
+export interface WorkerProcess {
+  /** Everything on stdout and stderr so far. */
+  output(): string
+  stop(): Promise<void>
+}
+
+/** Resolves when it is running; throws with its output if it ends before. */
+export async function startWorkerProcess(
+  world: World,
+  environment: Record<string, string> = {},
+): Promise<WorkerProcess> {
+  const script = fileURLToPath(new URL('../../workers/main.ts', import.meta.url))
+  const child = spawn(process.execPath, ['--import', 'tsx', script], {
+    env: { ...world.environment(), LOG_LEVEL: 'info', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8')
+    stream.on('data', (text: string) => {
+      output += text
+    })
+  }
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  const onExit = () => child.kill('SIGKILL')
+  process.once('exit', onExit)
+  await eventually(async () => {
+    if (child.exitCode !== null) throw new Error(`the worker has ended:\n${output}`)
+    return output.includes('worker started')
+  })
+  return {
+    output: () => output,
+    async stop() {
+      process.off('exit', onExit)
+      child.kill('SIGTERM')
+      await ended
+    },
+  }
+}
