@@ -8,6 +8,7 @@ import type { SigningKey } from '../lib/dsse.ts'
 import { fillSecrets } from '../lib/secret-references.ts'
 import { createToolCatalog, type ToolCatalog } from '../mcp/catalog.ts'
 import type { McpClientPort } from '../mcp/port.ts'
+import { CodedError } from '../schemas/errors.ts'
 import type { Call, Envelope, PerformResult, ResolvedDecision } from '../schemas/run.ts'
 import {
   closeApproval,
@@ -25,6 +26,7 @@ import { toApplicationFailure } from './failures.ts'
 import { inspectConnection, type InspectedTool } from './inspect.ts'
 import { abandonWriteback, type Abandoned } from './ledger.ts'
 import { perform } from './perform.ts'
+import { resultOf } from './results.ts'
 import type { SecretResolver } from './secrets.ts'
 import { createTargetResolver, type TargetResolver } from './targets.ts'
 
@@ -68,7 +70,9 @@ export function createActivities(deps: ActivityDeps) {
       withContext(door, null, (signal) => inspectConnection(inspection, params, signal)),
     /** The result of an execution that another one started: how a run that was reset finds its children again. */
     awaitWorkflow: ({ workflowId }: { workflowId: string }): Promise<unknown> =>
-      withContext(door, null, () => Context.current().client.workflow.getHandle(workflowId).result()),
+      withContext(door, null, (signal) =>
+        resultOf(Context.current().client.workflow.getHandle(workflowId), signal),
+      ),
   }
 }
 
@@ -102,6 +106,11 @@ async function withContext<T>(
   try {
     return await work(context.cancellationSignal)
   } catch (error) {
+    const { cancellationSignal } = context
+    // A call that was cut short is no failure of the call: Temporal ends it, or, if the worker stops, tries it again.
+    if (cancellationSignal.aborted && error instanceof CodedError && error.code === 'CANCELLED') {
+      throw cancellationSignal.reason
+    }
     throw toApplicationFailure(error, activityInfo(), timeoutMs, nowMs())
   } finally {
     clearInterval(heartbeat)

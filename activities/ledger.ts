@@ -3,6 +3,7 @@
  * outcome without a receipt, and no receipt of something that is not in the ledger.
  */
 import { inTransaction } from '../db/database.ts'
+import { withdrawApprovals } from '../db/queries/approvals.ts'
 import {
   closeWriteback,
   findWriteback,
@@ -116,7 +117,10 @@ async function close(
       ...(message ? { message } : {}),
       receipt,
     }
-    if (await closeWriteback(tx, { outcome, ...from })) return outcome
+    if (await closeWriteback(tx, { outcome, ...from })) {
+      if (from.from === 'planned') await withdrawApprovals(tx, subject)
+      return outcome
+    }
     // Rolls the receipt back: it would be about something that did not happen here.
     throw new NotOurs()
   }).catch((error: unknown) => {

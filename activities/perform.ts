@@ -36,7 +36,7 @@ export async function perform(
     return await pass(deps, { call, decisions, signal }, context)
   } catch (error) {
     // An attempt is gone, and what stands in the way of settling it will not go away: nobody knows, and we say so.
-    if (writeback?.state !== 'sending' || isRetryable(error)) throw error
+    if (writeback?.state !== 'sending' || mayPassAway(error)) throw error
     return { kind: 'done', outcome: await concludeUnknown(deps, writeback, (error as CodedError).message) }
   }
 }
@@ -62,8 +62,9 @@ async function pass(
     : apply(deps, passage, row, decisions)
 }
 
-function isRetryable(error: unknown): boolean {
-  return !(error instanceof CodedError) || ERRORS[error.code].retryable
+/** A look that was cut short, because the run is cancelled or the worker stops, says nothing about the write. */
+function mayPassAway(error: unknown): boolean {
+  return !(error instanceof CodedError) || ERRORS[error.code].retryable || error.code === 'CANCELLED'
 }
 
 /** A row in `sending` belongs to the attempt that set its deadline: until then nobody concludes anything. */

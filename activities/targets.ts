@@ -18,7 +18,7 @@ export function createTargetResolver(deps: {
   return async ({ organization, spec }) => {
     const resolve = (name: string): string => deps.resolveSecret(organization, name)
     if (spec.transport === 'stdio') {
-      const command = await resolveCommand(await loadCommandFile(deps.commandsFile), spec.command, resolve)
+      const command = resolveCommand(await loadCommandFile(deps.commandsFile), spec.command, resolve)
       return { type: 'stdio', ...command, poolKey: organization }
     }
     const headers = Object.entries(spec.headers).map(

@@ -38,7 +38,9 @@ export function printTable(headers: readonly string[], rows: readonly string[][]
     printLine(empty)
     return
   }
-  for (const line of tableLines(headers, rows)) printLine(line)
+  const [head = '', ...lines] = tableLines(headers, rows)
+  printLine(styled('dim', head))
+  for (const line of lines) printLine(line)
 }
 
 /** The first line is the head. */
@@ -52,7 +54,7 @@ export function tableLines(headers: readonly string[], rows: readonly string[][]
       .map((cell, column) => cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - lengthOf(cell))))
       .join('  ')
       .trimEnd()
-  return [styled('dim', join(headers)), ...cells.map(join)]
+  return [join(headers), ...cells.map(join)]
 }
 
 /** `label  value`, one below the other. */
@@ -68,12 +70,11 @@ export function valueText(value: unknown): string {
   return typeof value === 'string' && value !== '' ? value : (JSON.stringify(value) ?? '')
 }
 
-const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/gu
-/** Marks that turn the direction of writing: what is read would not be what is there. */
-const DIRECTION = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
+/** Control characters, line ends, and marks that cannot be seen or turn the direction of writing. */
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
 
 export function visible(text: string): string {
-  return text.replace(CONTROL, escaped).replace(DIRECTION, escaped)
+  return text.replace(INVISIBLE, escaped)
 }
 
 function escaped(character: string): string {
@@ -81,5 +82,5 @@ function escaped(character: string): string {
 }
 
 function lengthOf(text: string): number {
-  return [...text].length
+  return Array.from(text).length
 }

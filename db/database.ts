@@ -33,7 +33,8 @@ export async function inTransaction<T>(database: Database, work: (tx: Queryable)
     const result = await work(client)
     const { command } = await client.query('commit')
     // PostgreSQL's answer to COMMIT after a failed statement, also if `work` took no notice of the failure.
-    if (command === 'ROLLBACK') throw new Error('the transaction was rolled back: a statement in it had failed')
+    if (command === 'ROLLBACK')
+      throw new Error('the transaction was rolled back: a statement in it had failed')
     return result
   } catch (error) {
     await client.query('rollback').catch((rollbackError: Error) => {

@@ -50,7 +50,8 @@ function firstOpenStage(
   const seated = new Map<Vote, Stage>()
   for (const [index, stage] of stages.entries()) {
     for (let seat = 0; seat < stage.quorum; seat++) {
-      if (!fillSeat(stage, approvals, seated, new Set())) return { stage: index, missing: stage.quorum - seat }
+      if (!fillSeat(stage, approvals, seated, new Set()))
+        return { stage: index, missing: stage.quorum - seat }
     }
   }
   return null

@@ -82,7 +82,9 @@ function decisionProblem(statement: Statement, keys: readonly TrustedKey[]): str
   const opened = openEnvelope(envelope.data, { payloadType: DECISION_PAYLOAD_TYPE, purpose }, keys)
   const decision = DecisionSchema.safeParse(opened?.document)
   if (!decision.success) return 'carries a decision that no door of ours signed'
-  return saysTheSame(statement, decision.data) ? null : 'says something else than the decision that it carries'
+  return saysTheSame(statement, decision.data)
+    ? null
+    : 'says something else than the decision that it carries'
 }
 
 /** The worker signs the receipt, the API the decision: neither can put words into the other's mouth. */

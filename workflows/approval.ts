@@ -91,7 +91,8 @@ function receiveDecisions(wait: Wait): void {
     async (raw) => {
       const verdict = verdictOf(raw)
       const received = receive(verdict && decisionMessageOf(verdict, raw))
-      await condition(() => received.answer !== undefined)
+      // Also if the wait is cancelled meanwhile: whoever decided is told what became of it.
+      await CancellationScope.nonCancellable(() => condition(() => received.answer !== undefined))
       if (!received.answer)
         throw failure({ code: 'WAIT_OVER', message: 'the wait ended before the decision was looked at' })
       return received.answer
@@ -124,9 +125,11 @@ async function open(wait: Wait): Promise<void> {
 
 async function decideUntilClosed(wait: Wait): Promise<void> {
   while (wait.state.status === 'waiting') {
-    const received = wait.queue.shift()
+    const [received] = wait.queue
     if (received) {
+      // It leaves the queue with its answer, so that a cancel in between finds it there.
       await take(wait, received)
+      wait.queue.shift()
       continue
     }
     setCurrentDetails(approvalDetails(wait.state, wait.identity, wait.input.approvalId))

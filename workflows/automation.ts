@@ -3,6 +3,8 @@
  * that plan, whatever is saved later. Calls go through the door; what has to wait for people becomes a child workflow.
  */
 import {
+  CancellationScope,
+  CancelledFailure,
   isCancellation,
   setCurrentDetails,
   setHandler,
@@ -23,9 +25,15 @@ import { callSummary, runDetails } from './details.ts'
 import { failure, stepErrorOf } from './failures.ts'
 import { forwardDecisions } from './forward.ts'
 import { advance, type ReadyStep } from './interpreter/advance.ts'
-import { createRunState, withStep, type RunState, type SettledStep } from './interpreter/state.ts'
+import {
+  createRunState,
+  withStep,
+  type RunState,
+  type SettledStep,
+  type StepError,
+} from './interpreter/state.ts'
 import { getRunQuery } from './messages.ts'
-import { performCall } from './write.ts'
+import { performCall, settling } from './write.ts'
 
 interface Run {
   input: RunInput
@@ -51,7 +59,7 @@ export async function automationWorkflow(input: RunInput): Promise<JsonValue> {
       case 'completed':
         return next.output
       case 'failed':
-        throw failure(next.error)
+        throw endOf(next.error)
       case 'start':
         for (const step of next.steps) underWay.set(step.path, follow(run, step, underWay))
         break
@@ -62,6 +70,14 @@ export async function automationWorkflow(input: RunInput): Promise<JsonValue> {
         next satisfies never
     }
   }
+}
+
+/** What a cancel has taken back ends the run as cancelled; any other failure keeps its word. */
+function endOf(error: StepError): Error {
+  const wasCancelled = CancellationScope.current().consideredCancelled
+  if (wasCancelled && (error.code === 'WITHDRAWN' || error.code === 'CANCELLED'))
+    return new CancelledFailure(error.message)
+  return failure(error)
 }
 
 async function follow(run: Run, step: ReadyStep, underWay: Map<string, Promise<void>>): Promise<void> {
@@ -82,11 +98,13 @@ async function execute(run: Run, step: ReadyStep): Promise<SettledStep> {
 
 async function outcomeOf(run: Run, step: ReadyStep): Promise<ReadOutcome | WriteOutcome> {
   const call = callOf(run.input, step)
-  if (step.type === 'writeback')
-    return waitForWriteback(run, step, { call, searchAttributes: run.input.searchAttributes })
-  const result = await performCall(call, [], callSummary(call))
-  if (result.kind === 'done') return result.outcome
-  return waitForWriteback(run, step, { call, asked: result, searchAttributes: run.input.searchAttributes })
+  const { searchAttributes } = run.input
+  return settling<ReadOutcome | WriteOutcome>(call, [], async () => {
+    if (step.type === 'writeback') return waitForWriteback(run, step, { call, searchAttributes })
+    const result = await performCall(call, [], callSummary(call))
+    if (result.kind === 'done') return result.outcome
+    return waitForWriteback(run, step, { call, asked: result, searchAttributes })
+  })
 }
 
 function callOf(input: RunInput, { path, call, timeoutMs }: ReadyStep): Call {

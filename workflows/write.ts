@@ -3,22 +3,30 @@ import { CancellationScope, isCancellation } from '@temporalio/workflow'
 import type { Call, Envelope, PerformResult, WriteOutcome } from '../schemas/run.ts'
 import { outside } from './activity-options.ts'
 
-/**
- * Before it is sent, a cancelled write is withdrawn; once it is sent, its outcome is waited for. A cancelled reading,
- * and a write that was not even planned, just end.
- */
 export async function performCall(
   call: Call,
   decisions: Envelope[],
   summary: string,
 ): Promise<PerformResult> {
+  return outside(summary).perform(call, decisions)
+}
+
+/**
+ * Work on a call that leaves no open row in the ledger, however it fails: before it is sent, a write is withdrawn; once
+ * it is sent, its outcome is waited for, and counts more than the failure. A reading, and a write that was not even
+ * planned, just fail.
+ */
+export async function settling<Result>(
+  call: Call,
+  decisions: Envelope[],
+  work: () => Promise<Result>,
+): Promise<Result | WriteOutcome> {
   try {
-    return await outside(summary).perform(call, decisions)
+    return await work()
   } catch (error) {
-    if (!isCancellation(error)) throw error
     const outcome = await endWrite(call, decisions, 'withdrawn')
-    if (!outcome) throw error
-    return { kind: 'done', outcome }
+    if (outcome && (outcome.status !== 'withdrawn' || isCancellation(error))) return outcome
+    throw error
   }
 }
 

@@ -2,7 +2,7 @@
  * One write to the outside, from plan to outcome: asked for at the door, waiting for people as a child workflow if the
  * door says so, then taken to the door again with what people signed. What it returns is the ledger's word.
  */
-import { isCancellation, setCurrentDetails, setHandler } from '@temporalio/workflow'
+import { setCurrentDetails, setHandler } from '@temporalio/workflow'
 import { approvalIdOf, approvalWorkflowId, WORKFLOW_TYPES } from '../schemas/names.ts'
 import type {
   ApprovalInput,
@@ -18,7 +18,7 @@ import { callSummary, writebackDetails } from './details.ts'
 import { failure } from './failures.ts'
 import { forwardDecisions } from './forward.ts'
 import { getWritebackQuery } from './messages.ts'
-import { endWrite, performCall } from './write.ts'
+import { endWrite, performCall, settling } from './write.ts'
 
 /** A policy that asks for more each time it has been satisfied is a mistake, not a process. */
 const MAX_ASKS = 10
@@ -33,7 +33,7 @@ export async function writebackWorkflow(input: WritebackInput): Promise<WriteOut
     description: 'What this write is, and what it waits for',
   })
   const decisions: Envelope[] = []
-  try {
+  view.outcome = await settling(call, decisions, async () => {
     let result: PerformResult = input.asked ?? (await performCall(call, [], callSummary(call)))
     for (let ask = 1; result.kind === 'needs_approval'; ask++) {
       if (ask > MAX_ASKS) throw failure({ code: 'LIMIT_EXCEEDED', message: `asked ${MAX_ASKS} times` })
@@ -45,11 +45,8 @@ export async function writebackWorkflow(input: WritebackInput): Promise<WriteOut
       decisions.push(...approval.decisions)
       result = await afterApproval(call, decisions, approval)
     }
-    view.outcome = writeOutcomeOf(result)
-  } catch (error) {
-    view.outcome = await endWrite(call, decisions, 'withdrawn')
-    if (!isCancellation(error) || !view.outcome) throw error
-  }
+    return writeOutcomeOf(result)
+  })
   setCurrentDetails(`**${view.outcome.status}** ${view.outcome.message ?? ''}`)
   return view.outcome
 }

@@ -12,9 +12,12 @@ function sqlStateOf(error: unknown): string | undefined {
  * The server itself ended the transaction and says so: nothing of it remains, and another try may succeed. 25006 is a
  * standby that has not become the primary yet, 25P03 and 25P04 are time limits of the target's own.
  */
-const ROLLED_BACK_FOR_NOW = /^(25006|25P0[34]|40001|40P01|55P03|57014|57P0[1-3]|53\d{3})$/
-/** The server, or what stands before it, does not know either. */
-const NOBODY_KNOWS = /^(08...|40003)$/
+const ROLLED_BACK_FOR_NOW = /^(25006|25P0[34]|40001|40P01|55P03|57014|57P03|53\d{3})$/
+/**
+ * The server, or what stands before it, does not know either. One that crashes or is shut down at once (57P01, 57P02)
+ * says so to everybody, also to somebody whose COMMIT it has just done.
+ */
+const NOBODY_KNOWS = /^(08...|40003|57P0[12])$/
 
 export function answerOfFailure(error: unknown): Answer {
   if (error instanceof CodedError) return { kind: 'not_sent', error }
@@ -42,7 +45,8 @@ export function connectFailure(error: unknown): CodedError {
 
 /** Without its COMMIT a transaction leaves nothing behind, even if nobody answered. */
 export function uncommitted(error: unknown): unknown {
-  if (error instanceof CodedError || sqlStateOf(error) !== undefined) return error
+  const sqlState = sqlStateOf(error)
+  if (error instanceof CodedError || (sqlState !== undefined && !NOBODY_KNOWS.test(sqlState))) return error
   return new CodedError('WRITE_NOT_SENT', `before COMMIT was sent: ${messageOf(error)}`, { cause: error })
 }
 
@@ -52,7 +56,8 @@ export function uncommitted(error: unknown): unknown {
  */
 export function claimFailure(error: unknown): unknown {
   const sqlState = sqlStateOf(error)
-  if (sqlState === undefined || NOBODY_KNOWS.test(sqlState) || ROLLED_BACK_FOR_NOW.test(sqlState)) return error
+  if (sqlState === undefined || NOBODY_KNOWS.test(sqlState) || ROLLED_BACK_FOR_NOW.test(sqlState))
+    return error
   return new CodedError('TARGET_NOT_PREPARED', `${sqlState}: ${messageOf(error)}`, { cause: error })
 }
 

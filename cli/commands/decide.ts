@@ -58,7 +58,8 @@ async function decide(verdict: Verdict, approvalId: string, options: DecisionOpt
   if (options.ticket) return printTicket(client, decision, options)
   const answer = await client.decideApproval(decision)
   if (options.json) return printJson(answer)
-  printLine(`${visible(approvalId)}: ${answer.state}. ${visible(answer.message)}`)
+  const message = answer.message === answer.state ? '' : ` ${visible(answer.message)}`
+  printLine(`${visible(approvalId)}: ${answer.state}.${message}`)
 }
 
 async function printTicket(

@@ -106,21 +106,25 @@ function tell(stack: DevStack, dataDir: string, lateFee: LateFee | undefined): v
   ])
   printLine()
   printLine('Next, in another terminal:')
-  for (const line of lateFee ? lateFeeSteps(stack, lateFee) : []) printLine(`  ${line}`)
-  if (!lateFee) printLine(`  npx countersign apply${data} -f <your manifests>`)
-  printLine(`  npx countersign ${lateFee ? 'approvals' : 'manifests'} list${data}`)
+  const firstSteps = [
+    `npx countersign apply${data} -f <your manifests>`,
+    `npx countersign manifests list${data}`,
+  ]
+  for (const line of lateFee ? lateFeeSteps(stack, lateFee, data) : firstSteps) printLine(`  ${line}`)
   printLine()
   printLine('Ctrl-C stops everything; the data stays.')
 }
 
 /** The event of the example, as its billing system would send it. */
-function lateFeeSteps(stack: DevStack, { callbackToken, facts }: LateFee): string[] {
+function lateFeeSteps(stack: DevStack, { callbackToken, leadKey, facts }: LateFee, data: string): string[] {
   const { disputeId, invoiceId, ticketId } = facts.disputed
-  const data = { dispute_id: disputeId, invoice_id: invoiceId, ticket_id: ticketId }
+  const event = { dispute_id: disputeId, invoice_id: invoiceId, ticket_id: ticketId }
   return [
     `curl ${stack.apiUrl}/api/trigger-callback -H 'content-type: application/json' \\`,
     `  -H 'authorization: Bearer ${callbackToken}' \\`,
-    `  -d '${JSON.stringify({ type: 'invoice.disputed', data })}'`,
+    `  -d '${JSON.stringify({ type: 'invoice.disputed', data: event })}'`,
+    `npx countersign approvals list${data}`,
+    `npx countersign approve <approval> --url ${stack.apiUrl} --key ${leadKey}`,
   ]
 }
 

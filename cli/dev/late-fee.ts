@@ -37,6 +37,8 @@ export interface LateFee {
   facts: BillingFacts
   billingDatabaseUrl: string
   callbackToken: string
+  /** Of lena@example.org, who has the role that the policy asks for. */
+  leadKey: string
   notesFolder: string
 }
 
@@ -81,7 +83,11 @@ export function stageLateFee(options: LateFeeOptions): LateFeeStage {
         principal: { id: 'connection/billing', kind: 'service', roles: [] },
         scopes: ['trigger'],
       })
-      return { organization, facts, billingDatabaseUrl, callbackToken, notesFolder }
+      const { key: leadKey } = await client.createKey({
+        principal: { id: 'lena@example.org', kind: 'person', roles: ['billing-lead'] },
+        scopes: ['read', 'approve'],
+      })
+      return { organization, facts, billingDatabaseUrl, callbackToken, leadKey, notesFolder }
     },
   }
 }

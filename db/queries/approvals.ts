@@ -63,6 +63,14 @@ export async function updateApproval(
   )
 }
 
+/** A write that is over waits for nobody, even if its approval was ended without a chance to say so. */
+export async function withdrawApprovals(db: Queryable, writebackId: string): Promise<void> {
+  await db.query(
+    `update approvals set state = 'withdrawn', closed_at = app_now() where writeback_id = $1 and state = 'waiting'`,
+    [writebackId],
+  )
+}
+
 export async function findApproval(
   db: Queryable,
   params: { organization: string; approvalId: string },

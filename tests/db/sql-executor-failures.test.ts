@@ -3,17 +3,15 @@
  * the deadline. The database is real, and between us and it stands a proxy that holds, swallows and cuts.
  */
 import { createServer, type AddressInfo } from 'node:net'
-import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { Answer } from '../../activities/executors/executor.ts'
-import type { JsonObject } from '../../lib/json.ts'
 import { useTestDatabase } from '../support/database.ts'
 import {
   createSqlTarget,
   limits,
   makeTarget,
-  RECEIPTS_DDL,
   sqlOperation,
+  waive as waiving,
+  word,
   type SqlTarget,
 } from '../support/sql-target.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
@@ -35,7 +33,7 @@ afterEach(async () => {
 })
 afterAll(() => proxy.close())
 
-const waive = (id: number, set: JsonObject = { fee: 0 }) => sqlOperation({ key: { id }, set })
+const waive = (id: number) => sqlOperation(waiving(id))
 
 async function count(text: string, values: unknown[] = []): Promise<number> {
   const { rows } = await target.database.query<{ count: number }>(text, values)
@@ -48,9 +46,6 @@ const sessions = (condition = 'true') =>
     `select count(*)::int as count from pg_stat_activity
      where datname = current_database() and application_name = 'countersign' and ${condition}`,
   )
-
-const word = (answer: Answer): string =>
-  answer.kind === 'answered' ? answer.status : `${answer.kind}: ${answer.error.code}`
 
 async function until(condition: () => Promise<boolean>, timeoutMs = 5_000): Promise<void> {
   const endMs = Date.now() + timeoutMs
@@ -95,7 +90,12 @@ describe('the answer to COMMIT is lost', () => {
     const direct = createSqlTarget(() => target.url)
     await target.database.query(`update invoices set tenant = 'acme' where id = 13`)
     const planned = await direct.executor.plan(waive(id), limits())
-    const attempt = { key: `csk_late_${id}`, writebackId: 'w', digest: 'd', preconditions: planned.preconditions }
+    const attempt = {
+      key: `csk_late_${id}`,
+      writebackId: 'w',
+      digest: 'd',
+      preconditions: planned.preconditions,
+    }
     const before = await effectsOn(id)
     proxy.hideHangUps()
     proxy.holdFrom('commit')
@@ -112,22 +112,24 @@ describe('the answer to COMMIT is lost', () => {
 })
 
 describe('a break before COMMIT', () => {
-  it.each(['insert into countersign_receipts', 'for update', 'update "public"', 'update countersign_receipts'])(
-    'at `%s`: surely not sent, no effect, and the next attempt applies',
-    async (statement) => {
-      const apply = await sql.prepare(waive(4))
-      const before = await effectsOn(4)
-      proxy.holdFrom(statement)
-      const sending = apply()
-      await proxy.patternSeen()
-      proxy.cut()
-      expect(word(await sending)).toBe('not_sent: WRITE_NOT_SENT')
-      proxy.reset()
-      expect(await effectsOn(4)).toBe(before)
-      expect(word(await apply())).toBe('applied')
-      expect(await effectsOn(4)).toBe(before + 1)
-    },
-  )
+  it.each([
+    'insert into countersign_receipts',
+    'for update',
+    'update "public"',
+    'update countersign_receipts',
+  ])('at `%s`: surely not sent, no effect, and the next attempt applies', async (statement) => {
+    const apply = await sql.prepare(waive(4))
+    const before = await effectsOn(4)
+    proxy.holdFrom(statement)
+    const sending = apply()
+    await proxy.patternSeen()
+    proxy.cut()
+    expect(word(await sending)).toBe('not_sent: WRITE_NOT_SENT')
+    proxy.reset()
+    expect(await effectsOn(4)).toBe(before)
+    expect(word(await apply())).toBe('applied')
+    expect(await effectsOn(4)).toBe(before + 1)
+  })
 
   it('does not end the process when the server ends the session of a statement', async () => {
     const apply = await sql.prepare(waive(5))
@@ -153,7 +155,9 @@ describe('the deadline', () => {
     })
     await until(async () => (await sessions(`state <> 'idle'`)) === 0)
     expect(await effectsOn(6)).toBe(0)
-    expect(await count('select count(*)::int as count from countersign_receipts where writeback_id = $1', ['6'])).toBe(0)
+    expect(
+      await count('select count(*)::int as count from countersign_receipts where writeback_id = $1', ['6']),
+    ).toBe(0)
     expect(word(await apply())).toBe('applied')
   })
 
@@ -203,99 +207,5 @@ describe('the deadline', () => {
       await expect(cancelled).rejects.toMatchObject({ code: 'CONNECTION_NOT_READY' })
       expect(Date.now() - startMs).toBeLessThan(1_000)
     })
-  })
-})
-
-describe('a target that refuses', () => {
-  it('has no table for receipts: not prepared, nothing changed, and it goes on once there is one', async () => {
-    const apply = await sql.prepare(waive(9))
-    await target.database.query('alter table countersign_receipts rename to kept')
-    expect(word(await apply())).toBe('not_sent: TARGET_NOT_PREPARED')
-    expect(await effectsOn(9)).toBe(0)
-    await target.database.query(RECEIPTS_DDL)
-    expect(word(await apply())).toBe('applied')
-    await target.database.query('drop table countersign_receipts; alter table kept rename to countersign_receipts')
-  })
-
-  it('has taken the right to the receipts away: that says nothing about the write', async () => {
-    const role = `writer_${Date.now()}`
-    await target.database.query(
-      `create role ${role} login password 'pw'; grant select, update on invoices to ${role};
-       grant insert on effects to ${role}; grant select, insert, update on countersign_receipts to ${role}`,
-    )
-    const url = new URL(target.url)
-    Object.assign(url, { username: role, password: 'pw' })
-    const writer = createSqlTarget(() => url.toString())
-    const apply = await writer.prepare(waive(1, { fee: 1 }))
-    expect(word(await apply())).toBe('applied')
-    await target.database.query(`revoke all on countersign_receipts from ${role}`)
-    expect(word(await apply())).toBe('not_sent: TARGET_NOT_PREPARED')
-    await target.database.query(`grant select, insert, update on countersign_receipts to ${role}`)
-    expect(word(await apply())).toBe('already_applied')
-    await writer.close()
-    await target.database.query(`drop owned by ${role}; drop role ${role}`)
-  })
-
-  it('is a standby for the moment, or has time limits of its own: not sent', async () => {
-    const apply = await sql.prepare(waive(2, { fee: 2 }))
-    await target.database.query(`do $$ begin execute format(
-      'alter database %I set default_transaction_read_only = on', current_database()); end $$`)
-    await sql.close()
-    expect(word(await apply())).toBe('not_sent: WRITE_NOT_SENT')
-    await sql.close()
-    const { rows } = await target.database.query<{ name: string }>('select current_database() as name')
-    const admin = new pg.Client({ connectionString: target.url, options: '-c default_transaction_read_only=off' })
-    await admin.connect()
-    await admin.query(`alter database ${pg.escapeIdentifier(rows[0]?.name ?? '')} reset default_transaction_read_only`)
-    await admin.end()
-    expect(word(await apply())).toBe('applied')
-  })
-
-  it.each<[string, string, JsonObject]>([
-    ['a check constraint', 'alter table invoices add constraint low check (fee < 1000)', { fee: 5_000 }],
-    ['a value that does not fit', 'select 1', { fee: 'a lot' }],
-    ['a constraint that is checked at COMMIT', 'alter table invoices add unique (note) deferrable initially deferred', { note: 'twin' }],
-  ])('says so: %s', async (_what, change, set) => {
-    await target.database.query(`update invoices set note = id::text`)
-    await target.database.query(`update invoices set note = 'twin' where id = 19`)
-    await target.database.query(change)
-    const before = await effectsOn(3)
-    const apply = await sql.prepare(waive(3, set))
-    expect(await apply()).toMatchObject({ status: 'failed', code: 'WRITE_FAILED' })
-    expect(await effectsOn(3)).toBe(before)
-    expect(await count(`select count(*)::int as count from countersign_receipts where status = 'in_progress'`)).toBe(0)
-  })
-
-  it('swallows the update, or would change two rows: failed, and nothing was changed', async () => {
-    await target.database.query(`create function swallow() returns trigger language plpgsql as $$ begin return null; end $$;
-      create trigger swallow before update on invoices for each row when (old.id = 4) execute function swallow()`)
-    expect(await (await sql.prepare(waive(4)))()).toMatchObject({ status: 'failed', code: 'WRITE_FAILED' })
-    await target.database.query('alter table invoices drop constraint invoices_pkey')
-    const apply = await sql.prepare(waive(5))
-    await target.database.query(`insert into invoices (id, tenant, fee) values (5, 'acme', 1)`)
-    const before = await effectsOn(5)
-    expect(await apply()).toMatchObject({ status: 'failed', code: 'WRITE_FAILED', message: expect.stringContaining('2 rows') as string })
-    expect(await effectsOn(5)).toBe(before)
-    await target.database.query(`delete from invoices where id = 5 and fee = 1`)
-    await target.database.query('alter table invoices add primary key (id)')
-  })
-
-  it.each([
-    ['does not listen', 'postgres://nobody@127.0.0.1:1/none'],
-    ['is not to be found', 'postgres://nobody@nowhere.invalid/none'],
-  ])('%s: not sent, not even planned', async (_what, url) => {
-    const away = createSqlTarget(() => url)
-    await expect(away.executor.plan(waive(1), limits())).rejects.toMatchObject({ code: 'CONNECTION_NOT_READY' })
-    const sending = { key: 'k', writebackId: 'w', digest: 'd', preconditions: {}, ...limits() }
-    expect(word(await away.executor.apply(waive(1), sending))).toBe('not_sent: CONNECTION_NOT_READY')
-    await away.close()
-  })
-
-  it('is another one than the password is for: not sent', async () => {
-    const url = new URL(target.url)
-    url.pathname = '/nowhere'
-    const wrong = createSqlTarget(() => url.toString())
-    await expect(wrong.executor.plan(waive(1), limits())).rejects.toMatchObject({ code: 'CONNECTION_NOT_READY' })
-    await wrong.close()
   })
 })

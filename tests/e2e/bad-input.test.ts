@@ -32,7 +32,7 @@ const lookup: TestTool = {
   annotations: { readOnlyHint: true },
   run: ({ id }) => ({ ...textResult('found'), structuredContent: { id, level: 3 } }),
 }
-const doomed: TestTool = { ...lookup, name: 'doomed' }
+const doomed: TestTool = { ...lookup, name: 'doomed', annotations: { readOnlyHint: false } }
 
 beforeAll(async () => {
   server = await startTestMcpServer({ tools: [lookup, doomed] })
@@ -322,7 +322,7 @@ describe('refused at the door, with nothing stored:', () => {
 const RUNS: {
   title: string
   automation: string
-  input: Record<string, unknown>
+  input: Record<string, string | number>
   code: string
   says: string
 }[] = [

@@ -80,7 +80,7 @@ describe('receipts', () => {
     ]) {
       const published = desk.file('public.json', (await desk.cli(args)).stdout)
       const result = await runCli(['receipts', 'verify', path, '--keys', published, '--json'], {
-        cwd: folder,
+        cwd: desk.folder,
       })
       expect(JSON.parse(result.stdout)).toMatchObject({ valid: true, receipts: 2, has_head: true })
     }
@@ -89,7 +89,7 @@ describe('receipts', () => {
   it('of another deployment are not verified', async () => {
     const path = desk.file('check.json', exported)
     const result = await runCli(['receipts', 'verify', path, '--keys', desk.file('none.json', [])], {
-      cwd: folder,
+      cwd: desk.folder,
     })
     expect(result).toMatchObject({ code: 1 })
   })

@@ -148,9 +148,9 @@ describe('run', () => {
       '--idempotency-key',
       'once',
     ]
-    const first = await desk.json(args)
-    expect(await desk.json(args)).toMatchObject({ run_id: first['run_id'], duplicate: true })
-    expect(await desk.json(['runs', 'show', String(first['run_id'])])).toMatchObject({ input: { n: 2 } })
+    const { run_id: runId } = await desk.json(args)
+    expect(await desk.json(args)).toMatchObject({ run_id: runId, duplicate: true })
+    expect(await desk.json(['runs', 'show', runId as string])).toMatchObject({ input: { n: 2 } })
   })
 })
 

@@ -106,10 +106,12 @@ export async function approve(client: ApiClient, approval: ApprovalView): Promis
 }
 
 export async function finished(world: World, runId: string) {
-  return eventually(async () => {
-    const run = await world.admin.getRun({ run_id: runId })
-    return run.state === 'running' || run.state === 'waiting_for_approval' ? undefined : run
+  await eventually(async () => {
+    const { state } = await world.admin.getRun({ run_id: runId })
+    return state !== 'running' && state !== 'waiting_for_approval'
   })
+  // Once more: the rows of the answer above may have been read before the run ended.
+  return world.admin.getRun({ run_id: runId })
 }
 
 /** What Temporal lets anybody do who can write to the namespace. */

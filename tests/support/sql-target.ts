@@ -100,3 +100,9 @@ export function createSqlTarget(urlOf: () => string): SqlTarget {
 export function limits(timeoutMs = DEADLINE_MS): { deadlineAtMs: number; signal: AbortSignal } {
   return { deadlineAtMs: Date.now() + timeoutMs, signal: new AbortController().signal }
 }
+
+export const waive = (id: number, set: JsonObject = { fee: 0 }): JsonObject => ({ key: { id }, set })
+
+/** An answer in one or two words. */
+export const word = (answer: Answer): string =>
+  answer.kind === 'answered' ? answer.status : `${answer.kind}: ${answer.error.code}`

@@ -43,7 +43,11 @@ export interface World {
   admin: ApiClient
   adminKey: string
   /** A client for somebody with these roles, and the key. */
-  as(id: string, roles: string[], kind?: 'person' | 'service' | 'agent'): Promise<ApiClient & { apiKey: string }>
+  as(
+    id: string,
+    roles: string[],
+    kind?: 'person' | 'service' | 'agent',
+  ): Promise<ApiClient & { apiKey: string }>
   /** For raw signals: everything in the environment of a worker or an API process of this world. */
   environment(): Record<string, string>
   close(): Promise<void>
@@ -121,7 +125,10 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     admin,
     adminKey,
     async as(id, roles, kind = 'person') {
-      const { key } = await admin.createKey({ principal: { id, kind, roles }, scopes: ['read', 'start', 'approve'] })
+      const { key } = await admin.createKey({
+        principal: { id, kind, roles },
+        scopes: ['read', 'start', 'approve'],
+      })
       return clientFor(key)
     },
     environment: () => ({
@@ -135,7 +142,10 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       LOG_LEVEL: 'warn',
       TZ: 'UTC',
       ...Object.fromEntries(
-        Object.entries(options.secrets ?? {}).map(([secret, value]) => [`COUNTERSIGN_SECRET_${secret}`, value]),
+        Object.entries(options.secrets ?? {}).map(([secret, value]) => [
+          `COUNTERSIGN_SECRET_${secret}`,
+          value,
+        ]),
       ),
     }),
     async close() {
@@ -171,7 +181,10 @@ async function startWorker({
 }
 
 /** Waits until `look` gives something, at most 20 s; the last error is thrown on. */
-export async function eventually<T>(look: () => Promise<T | undefined | null | false>, timeoutMs = 20_000): Promise<T> {
+export async function eventually<T>(
+  look: () => Promise<T | undefined | null | false>,
+  timeoutMs = 20_000,
+): Promise<T> {
   const deadlineMs = Date.now() + timeoutMs
   let last: unknown
   while (Date.now() < deadlineMs) {

@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, sign } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -53,10 +53,15 @@ describe('a signed document', () => {
     expect(open({ signatures: [] })).toBeNull()
   })
 
-  it('may hold what is no JSON; that is for the caller to refuse', () => {
+  it('may hold what is no JSON, signed as DSSE says by somebody else’s program', () => {
     const payload = Buffer.from('no json')
-    const raw = signEnvelope(TYPE, 0, keys.decision)
-    expect(open({ ...raw, payload: payload.toString('base64') })).toBeNull()
+    const message = `DSSEv1 ${TYPE.length} ${TYPE} ${payload.length} no json`
+    const sig = sign(null, Buffer.from(message), keys.decision.privateKey).toString('base64')
+    const signatures = [{ keyid: keys.decision.keyId, sig }]
+    expect(open({ payload: payload.toString('base64'), signatures })).toEqual({
+      document: null,
+      keyId: keys.decision.keyId,
+    })
   })
 })
 

@@ -21,6 +21,8 @@ export interface Stage {
   temporalBinary: string
   billingDatabaseUrl: string
   callbackToken: string
+  /** Of lena@example.org, a billing lead. */
+  leadKey: string
   notesFolder: string
   facts: BillingFacts
   /** Where the receipts are written, and the keys that they are checked with. */
@@ -61,18 +63,16 @@ interface Play {
   narrator: Narrator
   admin: Client
   lead: Client
-  leadKey: string
   billing: pg.Client
 }
 
 export async function playStory(stage: Stage, narrator: Narrator): Promise<StoryFacts> {
   const admin = createClient({ baseUrl: stage.apiUrl, apiKey: stage.adminKey })
-  const leadKey = await keyFor(admin, 'lena@example.org', ['billing-lead'])
-  const lead = createClient({ baseUrl: stage.apiUrl, apiKey: leadKey })
+  const lead = createClient({ baseUrl: stage.apiUrl, apiKey: stage.leadKey })
   const billing = new pg.Client({ connectionString: stage.billingDatabaseUrl })
   await billing.connect()
   try {
-    const play: Play = { stage, narrator, admin, lead, leadKey, billing }
+    const play: Play = { stage, narrator, admin, lead, billing }
     const before = await lateFeeCents(play)
     const approval = await disputeArrives(play)
     const refusedCode = await wrongPersonTries(play, approval)
@@ -142,11 +142,11 @@ async function wrongPersonTries({ stage, narrator, admin }: Play, approval: Appr
 }
 
 /** The raw way, without our API in between: a signed ticket, sent as a signal with Temporal's own CLI. */
-async function leadApproves({ stage, narrator, lead, leadKey }: Play, approval: Approval): Promise<string[]> {
+async function leadApproves({ stage, narrator, lead }: Play, approval: Approval): Promise<string[]> {
   const { approval_id, digest } = approval
   narrator.chapter('A billing lead approves, by a workflow signal')
   narrator.say('lena@example.org has the role. From a terminal she would type:')
-  narrator.command(`npx countersign approve ${approval_id} --url ${stage.apiUrl} --key ${leadKey}`)
+  narrator.command(`npx countersign approve ${approval_id} --url ${stage.apiUrl} --key ${stage.leadKey}`)
   narrator.say(
     'This demo takes the raw way: she signs a ticket for exactly this write, and sends it with the Temporal CLI:',
   )

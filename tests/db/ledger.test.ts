@@ -1,0 +1,205 @@
+/** The ledger in use: an outcome and its receipt come together, and what was sent once is never called undone. */
+import { beforeAll, describe, expect, it } from 'vitest'
+import type { DoorDeps, Passage } from '../../activities/door.ts'
+import type { Answer, Executor } from '../../activities/executors/executor.ts'
+import { abandonWriteback, closePlanned, closeSending, requireWriteback } from '../../activities/ledger.ts'
+import { concludeUnknown, sendWrite } from '../../activities/sending.ts'
+import { claimSending, insertPlannedWriteback, type WritebackRow } from '../../db/queries/writebacks.ts'
+import { findChainHead, listReceipts } from '../../db/queries/receipts.ts'
+import { verifyReceipts } from '../../lib/receipts.ts'
+import { CodedError } from '../../schemas/errors.ts'
+import { useTestDatabase } from '../support/database.ts'
+import { makeKeys, newWriteback, ORGANIZATION, requirement } from '../support/fixtures.ts'
+
+const db = useTestDatabase()
+const keys = makeKeys()
+const AUTHORISED = { rule: 'money/waivers', decisions: ['dec_1'] }
+let deps: Pick<DoorDeps, 'database' | 'signingKey' | 'nowMs'> & DoorDeps
+
+beforeAll(() => {
+  const none = {} as Executor
+  deps = {
+    database: db.database,
+    executors: { mcp: none, postgres: none },
+    trust: { keys: keys.trusted, identity: 'verified' },
+    signingKey: keys.receipt,
+    nowMs: Date.now,
+  }
+})
+
+async function planned(over: Parameters<typeof newWriteback>[0] = {}): Promise<WritebackRow> {
+  const row = newWriteback(over)
+  await insertPlannedWriteback(db.database, row)
+  return now(row.origin.writebackId)
+}
+const now = (writebackId: string): Promise<WritebackRow> => requireWriteback(deps, ORGANIZATION, writebackId)
+
+/** A call on its way, to a target that answers as told. `timeoutMs` is below zero for one that is over at once. */
+function passageTo(answer: Answer, timeoutMs = 1_000): Passage {
+  return { executor: { apply: async () => answer }, operation: {}, timeoutMs } as unknown as Passage
+}
+
+const APPLIED: Answer = { kind: 'answered', status: 'applied', output: { fee: '0' } }
+const LOST: Answer = { kind: 'lost', error: new CodedError('CALL_INTERRUPTED', 'gone') }
+const NOT_SENT: Answer = { kind: 'not_sent', error: new CodedError('CONNECTION_NOT_READY', 'away') }
+/** The ledger adds 1.5 s to this, which makes a deadline that has passed. */
+const OVER = -2_000
+
+async function receiptsOf(row: WritebackRow): Promise<number> {
+  const params = { organization: ORGANIZATION, runId: row.run_id }
+  const envelopes = (await listReceipts(db.database, params)).map(({ envelope }) => envelope)
+  const head = await findChainHead(db.database, row.run_id)
+  expect(verifyReceipts(envelopes, keys.trusted, head).problems).toEqual([])
+  return envelopes.length
+}
+
+describe('sending', () => {
+  it('ends in an outcome with a receipt that says who allowed it', async () => {
+    const row = await planned()
+    const outcome = await sendWrite(deps, passageTo(APPLIED), row, AUTHORISED)
+    expect(outcome).toMatchObject({ status: 'applied', output: { fee: '0' }, receipt: { seq: 1 } })
+    expect(await now(row.writeback_id)).toMatchObject({ state: 'applied', outcome, attempt: 1 })
+    const [receipt] = await listReceipts(db.database, { organization: ORGANIZATION, runId: row.run_id })
+    const statement = JSON.parse(Buffer.from(receipt?.envelope.payload ?? '', 'base64').toString()) as object
+    expect(statement).toMatchObject({ predicate: { status: 'applied', attempt: 1, ...AUTHORISED } })
+    expect(JSON.stringify(statement)).not.toContain('"fee"')
+  })
+
+  it('is done by one of several who have seen the same row', async () => {
+    const row = await planned()
+    let sent = 0
+    const passage = {
+      executor: { apply: async () => (sent++, APPLIED) },
+      operation: {},
+      timeoutMs: 1_000,
+    } as unknown as Passage
+    const results = await Promise.allSettled(
+      Array.from({ length: 10 }, () => sendWrite(deps, passage, row, AUTHORISED)),
+    )
+    expect(sent).toBe(1)
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+    for (const result of results) {
+      if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'WRITE_IN_PROGRESS' })
+    }
+    expect(await receiptsOf(row)).toBe(1)
+  })
+
+  it('that surely did not happen leaves the write planned', async () => {
+    const row = await planned()
+    await expect(sendWrite(deps, passageTo(NOT_SENT), row, AUTHORISED)).rejects.toBe(
+      NOT_SENT.kind === 'not_sent' && NOT_SENT.error,
+    )
+    expect(await now(row.writeback_id)).toMatchObject({ state: 'planned', attempt: 1 })
+    expect(await receiptsOf(row)).toBe(0)
+  })
+
+  it('whose answer is lost leaves it in sending, and says when to look again', async () => {
+    const row = await planned()
+    await expect(sendWrite(deps, passageTo(LOST), row, AUTHORISED)).rejects.toMatchObject({
+      code: 'WRITE_IN_PROGRESS',
+      nextRetryDelayMs: expect.any(Number) as number,
+    })
+    expect(await now(row.writeback_id)).toMatchObject({ state: 'sending', attempt: 1 })
+  })
+
+  it('that fails to start after one whose answer was lost does not make the write planned again', async () => {
+    const row = await planned()
+    await sendWrite(deps, passageTo(LOST, OVER), row, AUTHORISED).catch(() => undefined)
+    const lost = await now(row.writeback_id)
+    await expect(sendWrite(deps, passageTo(NOT_SENT, OVER), lost, AUTHORISED)).rejects.toThrow('away')
+    const after = await now(row.writeback_id)
+    expect(after).toMatchObject({ state: 'sending', attempt: 2 })
+    const params = {
+      organization: ORGANIZATION,
+      writebackId: row.writeback_id,
+      because: 'withdrawn' as const,
+    }
+    expect(await abandonWriteback(deps, params)).toEqual({ kind: 'under_way' })
+    expect(await sendWrite(deps, passageTo(APPLIED), after, AUTHORISED)).toMatchObject({ status: 'applied' })
+  })
+
+  it('can end in not knowing, said by the attempt that has it', async () => {
+    const row = await planned()
+    await sendWrite(deps, passageTo(LOST, OVER), row, AUTHORISED).catch(() => undefined)
+    const outcome = await concludeUnknown(deps, await now(row.writeback_id), 'look at the target')
+    expect(outcome).toMatchObject({
+      status: 'unknown',
+      code: 'OUTCOME_UNKNOWN',
+      message: 'look at the target',
+    })
+    expect(await receiptsOf(row)).toBe(1)
+  })
+})
+
+describe('an end', () => {
+  it('is one, with one receipt, however many would say it', async () => {
+    const row = await planned()
+    const ends = await Promise.all(
+      (['refused', 'withdrawn', 'expired', 'rejected'] as const).map((status) =>
+        closePlanned(deps, row, { status }),
+      ),
+    )
+    expect(new Set(ends.map(({ status }) => status)).size).toBe(1)
+    expect(new Set(ends.map(({ receipt }) => receipt.id)).size).toBe(1)
+    expect(await receiptsOf(row)).toBe(1)
+  })
+
+  it('of an attempt that was overtaken is not recorded, and leaves no receipt', async () => {
+    const row = await planned()
+    const { writeback_id: writebackId } = row
+    await claimSending(db.database, { writebackId, seenAttempt: 0, timeoutMs: -1_000 })
+    await claimSending(db.database, { writebackId, seenAttempt: 1, timeoutMs: 60_000 })
+    await expect(closeSending(deps, row, 1, { status: 'unknown' })).rejects.toMatchObject({
+      code: 'WRITE_IN_PROGRESS',
+    })
+    await expect(closePlanned(deps, row, { status: 'withdrawn' })).rejects.toMatchObject({
+      code: 'WRITE_IN_PROGRESS',
+    })
+    expect(await receiptsOf(row)).toBe(0)
+    const outcome = await closeSending(deps, row, 2, { status: 'applied' })
+    expect(await closeSending(deps, row, 1, { status: 'unknown' })).toEqual(outcome)
+    expect(await receiptsOf(row)).toBe(1)
+  })
+})
+
+describe('giving a write up', () => {
+  const abandon = (writebackId: string, because: 'expired' | 'withdrawn', nowMs = Date.now()) =>
+    abandonWriteback({ ...deps, nowMs: () => nowMs }, { organization: ORGANIZATION, writebackId, because })
+
+  it('ends it as withdrawn', async () => {
+    const row = await planned()
+    const given = await abandon(row.writeback_id, 'withdrawn')
+    expect(given).toMatchObject({ kind: 'ended', outcome: { status: 'withdrawn', code: 'WITHDRAWN' } })
+    expect(await abandon(row.writeback_id, 'withdrawn')).toEqual(given)
+    expect(await receiptsOf(row)).toBe(1)
+  })
+
+  it('is expiry only if the time was really over', async () => {
+    const hour = requirement({ expiresAfterMs: 3_600_000 })
+    const [early, late, unasked] = [
+      await planned({ requirement: hour }),
+      await planned({ requirement: hour }),
+      await planned(),
+    ]
+    const dueAtMs = (row: WritebackRow): number => Date.parse(row.created_at) + 3_600_000
+    expect(await abandon(early.writeback_id, 'expired', dueAtMs(early) - 1)).toMatchObject({
+      outcome: { status: 'withdrawn' },
+    })
+    expect(await abandon(late.writeback_id, 'expired', dueAtMs(late) + 1)).toMatchObject({
+      outcome: { status: 'expired', code: 'EXPIRED' },
+    })
+    expect(await abandon(unasked.writeback_id, 'expired', 9e14)).toMatchObject({
+      outcome: { status: 'withdrawn' },
+    })
+  })
+
+  it('does nothing to one that is under way, is over, or was never planned', async () => {
+    const row = await planned()
+    await claimSending(db.database, { writebackId: row.writeback_id, seenAttempt: 0, timeoutMs: 1_000 })
+    expect(await abandon(row.writeback_id, 'withdrawn')).toEqual({ kind: 'under_way' })
+    const outcome = await closeSending(deps, row, 1, { status: 'applied' })
+    expect(await abandon(row.writeback_id, 'withdrawn')).toEqual({ kind: 'ended', outcome })
+    expect(await abandon('wb_none', 'withdrawn')).toEqual({ kind: 'never_planned' })
+    await expect(now('wb_none')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  })
+})

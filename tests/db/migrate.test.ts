@@ -1,0 +1,54 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { createDatabase } from '../../db/database.ts'
+import { migrate } from '../../db/migrate.ts'
+import { useTestDatabase } from '../support/database.ts'
+
+const db = useTestDatabase({ migrated: false })
+const FIRST = '0001_foundation.sql'
+
+beforeEach(() => db.database.query('drop schema public cascade; create schema public'))
+
+async function applied(): Promise<{ name: string; sha256: string }[]> {
+  const { rows } = await db.database.query<{ name: string; sha256: string }>(
+    'select name, sha256 from schema_migrations order by name',
+  )
+  return rows
+}
+
+describe('migrating', () => {
+  it('applies every file once, in order, and keeps its checksum', async () => {
+    const names = await migrate(db.database)
+    expect(names[0]).toBe(FIRST)
+    expect(names).toEqual(names.toSorted())
+    const sql = readFileSync(new URL(`../../db/migrations/${FIRST}`, import.meta.url))
+    expect((await applied())[0]).toEqual({
+      name: FIRST,
+      sha256: createHash('sha256').update(sql).digest('hex'),
+    })
+    expect(await migrate(db.database)).toEqual([])
+    expect(await applied()).toHaveLength(names.length)
+  })
+
+  it('by several processes at once applies everything once', async () => {
+    const others = Array.from({ length: 4 }, () => createDatabase(db.url))
+    const results = await Promise.all(others.map((other) => migrate(other)))
+    expect(results.filter((names) => names.length > 0)).toHaveLength(1)
+    await Promise.all(others.map((other) => other.end()))
+  })
+
+  it('stops at a file that has changed since it was applied, and changes nothing', async () => {
+    await migrate(db.database)
+    await db.database.query(`update schema_migrations set sha256 = 'before' where name = $1`, [FIRST])
+    await expect(migrate(db.database)).rejects.toThrow(`migration ${FIRST} has changed`)
+    expect((await applied())[0]?.sha256).toBe('before')
+  })
+
+  it('that fails leaves nothing behind', async () => {
+    await db.database.query('create table revisions (in_the_way integer)')
+    await expect(migrate(db.database)).rejects.toThrow('already exists')
+    const { rows } = await db.database.query(`select tablename from pg_tables where schemaname = 'public'`)
+    expect(rows).toEqual([{ tablename: 'revisions' }])
+  })
+})

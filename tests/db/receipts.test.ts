@@ -1,0 +1,144 @@
+/** Receipts in the database: numbered without gaps and chained, whoever writes at the same time. */
+import { randomUUID } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import { issueReceipt, type ReceiptContent } from '../../activities/receipts.ts'
+import { inTransaction } from '../../db/database.ts'
+import { findChainHead, findReceipt, listReceipts } from '../../db/queries/receipts.ts'
+import { receiptDigest, verifyReceipts } from '../../lib/receipts.ts'
+import type { ReceiptRef } from '../../schemas/run.ts'
+import { useTestDatabase } from '../support/database.ts'
+import { decision, DIGEST, makeKeys, NOON_MS, ORGANIZATION, signedDecision } from '../support/fixtures.ts'
+
+const db = useTestDatabase()
+const keys = makeKeys()
+const newRun = (): string => `run_${randomUUID()}`
+
+function outcomeOf(runId: string, over: Partial<ReceiptContent> = {}): ReceiptContent {
+  const subject = `wb_${randomUUID()}`
+  return {
+    organization: ORGANIZATION,
+    runId,
+    kind: 'outcome',
+    subject,
+    digest: DIGEST,
+    facts: { status: 'applied' },
+    ...over,
+  }
+}
+
+function decisionIn(runId: string): ReceiptContent {
+  const { decisionId, writebackId, principal, verdict, method, ...rest } = decision()
+  const signed = signedDecision(
+    { decisionId, writebackId, principal, verdict, method, ...rest },
+    keys.decision,
+  )
+  const facts = { writebackId, principal, verdict, method, decision: signed }
+  return outcomeOf(runId, { kind: 'decision', subject: decisionId, facts })
+}
+
+const issue = (content: ReceiptContent): Promise<ReceiptRef> =>
+  inTransaction(db.database, (tx) => issueReceipt(tx, content, keys.receipt, NOON_MS))
+
+async function verify(runId: string): Promise<{ count: number; problems: unknown[] }> {
+  const receipts = await listReceipts(db.database, { organization: ORGANIZATION, runId })
+  const head = await findChainHead(db.database, runId)
+  const envelopes = receipts.map(({ envelope }) => envelope)
+  return { count: receipts.length, problems: verifyReceipts(envelopes, keys.trusted, head).problems }
+}
+
+describe('a receipt', () => {
+  it('is the first of its run, and the next one follows from it', async () => {
+    const runId = newRun()
+    expect(await findChainHead(db.database, runId)).toBeUndefined()
+    const [first, second] = [await issue(decisionIn(runId)), await issue(outcomeOf(runId))]
+    expect([first.seq, second.seq]).toEqual([1, 2])
+    expect(first.id).toMatch(/^rcp_[0-9a-f]{32}$/)
+    expect(await findChainHead(db.database, runId)).toEqual({ seq: 2, sha256: second.sha256 })
+    const listed = await listReceipts(db.database, { organization: ORGANIZATION, runId })
+    expect(listed.map(({ envelope: _kept, ...ref }) => ref)).toEqual([first, second])
+    expect(listed.map(({ envelope }) => receiptDigest(envelope))).toEqual([first.sha256, second.sha256])
+    expect(await verify(runId)).toEqual({ count: 2, problems: [] })
+    expect(await listReceipts(db.database, { organization: 'rival', runId })).toEqual([])
+  })
+
+  it('about the same thing is the same receipt', async () => {
+    const content = outcomeOf(newRun())
+    const first = await issue(content)
+    expect(await issue({ ...content, facts: { status: 'failed' } })).toEqual(first)
+    const refs = await Promise.all(Array.from({ length: 8 }, () => issue(content)))
+    expect(new Set(refs.map(({ id }) => id))).toEqual(new Set([first.id]))
+    expect(await findReceipt(db.database, { subject: content.subject, kind: 'outcome' })).toEqual(first)
+    expect(await findReceipt(db.database, { subject: content.subject, kind: 'decision' })).toBeUndefined()
+  })
+
+  it('of what was rolled back is none, and leaves no gap', async () => {
+    const runId = newRun()
+    await issue(outcomeOf(runId))
+    const failing = inTransaction(db.database, async (tx) => {
+      await issueReceipt(tx, outcomeOf(runId), keys.receipt, NOON_MS)
+      throw new Error('on purpose')
+    })
+    await expect(failing).rejects.toThrow('on purpose')
+    expect(await issue(outcomeOf(runId))).toMatchObject({ seq: 2 })
+    expect(await verify(runId)).toEqual({ count: 2, problems: [] })
+  })
+
+  it('that is the first to fail leaves a chain without a head', async () => {
+    const runId = newRun()
+    const failing = inTransaction(db.database, async (tx) => {
+      await issueReceipt(tx, outcomeOf(runId), keys.receipt, NOON_MS)
+      throw new Error('on purpose')
+    })
+    await expect(failing).rejects.toThrow('on purpose')
+    expect(await findChainHead(db.database, runId)).toBeUndefined()
+  })
+})
+
+describe('twenty writers at once', () => {
+  it('leave a chain without gaps that verifies, some of them failing', async () => {
+    const runId = newRun()
+    const results = await Promise.allSettled(
+      Array.from({ length: 20 }, (_, i) =>
+        inTransaction(db.database, async (tx) => {
+          const content = i % 2 === 0 ? outcomeOf(runId) : decisionIn(runId)
+          const receipt = await issueReceipt(tx, content, keys.receipt, NOON_MS + i)
+          if (i % 5 === 0) throw new Error('on purpose')
+          return receipt.seq
+        }),
+      ),
+    )
+    const numbers = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+    expect(numbers.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 16 }, (_, i) => i + 1))
+    expect(await verify(runId)).toEqual({ count: 16, problems: [] })
+  })
+
+  it('in different runs do not wait for each other', async () => {
+    const [slow, fast] = [newRun(), newRun()]
+    await inTransaction(db.database, async (tx) => {
+      await issueReceipt(tx, outcomeOf(slow), keys.receipt, NOON_MS)
+      expect(await issue(outcomeOf(fast))).toMatchObject({ seq: 1 })
+    })
+    expect(await verify(slow)).toEqual({ count: 1, problems: [] })
+  })
+})
+
+describe('a chain that somebody with the database has changed', () => {
+  it.each([
+    ['deletes the last', `delete from receipts where run_id = $1 and seq = 3`],
+    ['deletes one in the middle', `delete from receipts where run_id = $1 and seq = 2`],
+    ['changes a number', `update receipts set seq = 9 where run_id = $1 and seq = 2`],
+    [
+      'changes a payload',
+      `update receipts set envelope = jsonb_set(envelope, '{payload}', '"e30="') where run_id = $1 and seq = 1`,
+    ],
+    [
+      'moves one to another run',
+      `update receipts set run_id = 'run_elsewhere' where run_id = $1 and seq = 3`,
+    ],
+  ])('is found out: %s', async (_what, statement) => {
+    const runId = newRun()
+    for (let i = 0; i < 3; i++) await issue(outcomeOf(runId))
+    await db.database.query(statement, [runId])
+    expect((await verify(runId)).problems).not.toEqual([])
+  })
+})

@@ -1,0 +1,93 @@
+/** Workers that a test starts and stops itself: in this process, or as a process of their own that can be killed. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { NativeConnection, Worker } from '@temporalio/worker'
+import type pg from 'pg'
+import { inject } from 'vitest'
+import { createSecretResolver } from '../../activities/secrets.ts'
+import type { Database } from '../../db/database.ts'
+import { loadSigningKey, loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
+import { bundleWorkflows } from '../../workers/bundle.ts'
+import { countersign } from '../../workers/plugin.ts'
+import type { World } from './world.ts'
+
+let bundle: ReturnType<typeof bundleWorkflows> | undefined
+
+/** In this process; gives the function that stops it. A call under way has half a second to end. */
+export async function startWorkerHere(
+  world: World,
+  options: { database: Database; secrets: Record<string, string> },
+): Promise<() => Promise<void>> {
+  bundle ??= bundleWorkflows()
+  const connection = await NativeConnection.connect({ address: inject('temporalAddress') })
+  const plugin = countersign({
+    database: options.database,
+    signingKey: loadSigningKey(world.keysFolder, 'receipt'),
+    trust: { keys: loadTrustedKeys(publicKeysFile(world.keysFolder)), identity: 'verified' },
+    resolveSecret: createSecretResolver({ environment: options.secrets }),
+    commandsFile: `${world.folder}/commands.json`,
+  })
+  const worker = await Worker.create({
+    connection,
+    taskQueue: world.taskQueue,
+    workflowBundle: await bundle,
+    shutdownGraceTime: '500ms',
+    plugins: [plugin],
+  })
+  const running = worker.run()
+  return async () => {
+    worker.shutdown()
+    await running
+    await connection.close()
+  }
+}
+
+/** The first words of every statement that goes through this pool from now on, in their order. */
+export function watchStatements(pool: pg.Pool): string[] {
+  const seen: string[] = []
+  pool.on('connect', (client) => {
+    const query = client.query.bind(client) as (...args: unknown[]) => unknown
+    client.query = ((...args: unknown[]) => {
+      if (typeof args[0] === 'string') seen.push(args[0].replace(/\s+/g, ' ').trim().slice(0, 60))
+      return query(...args)
+    }) as typeof client.query
+  })
+  return seen
+}
+
+export interface WorkerProcess {
+  /** SIGKILL: nothing is tidied up. */
+  kill(): Promise<void>
+}
+
+/** As an operator starts it; resolves when it takes tasks. */
+export async function startWorkerProcess(world: World): Promise<WorkerProcess> {
+  const root = new URL('../../', import.meta.url)
+  // `npx tsx` would put processes in front that survive the kill of what we know.
+  const child = spawn(process.execPath, ['--import', 'tsx', 'workers/main.ts'], {
+    cwd: root,
+    env: { ...world.environment(), LOG_LEVEL: 'info' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  await untilStarted(child)
+  return {
+    kill: async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    },
+  }
+}
+
+async function untilStarted(child: ChildProcess): Promise<void> {
+  let output = ''
+  await new Promise<void>((resolve, reject) => {
+    const take = (chunk: Buffer): void => {
+      output = (output + chunk.toString()).slice(-20_000)
+      if (output.includes('worker started')) resolve()
+    }
+    child.stdout?.on('data', take)
+    child.stderr?.on('data', take)
+    child.once('exit', () => reject(new Error(`the worker has ended before it started:\n${output}`)))
+  })
+}
