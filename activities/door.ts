@@ -16,21 +16,30 @@ export interface DoorDeps {
   nowMs: () => number
 }
 
+/** Of the step that a call belongs to, all its attempts together. */
+export interface StepLimits {
+  signal: AbortSignal
+  /** From here on nothing is tried again: what is not known by then is not known. */
+  giveUpAtMs: number
+}
+
 /** One call on its way through the door, with everything that was looked up for it. */
-export interface Passage {
+export interface Passage extends StepLimits {
   call: Call
   operation: Operation
   executor: Executor
   resolved: Resolved
   origin: VerifiedOrigin
   ruling: Ruling
+  /** For one call of the target. */
   timeoutMs: number
-  signal: AbortSignal
+  /** Why no write may be sent now; null if one may. */
+  frozenReason: string | null
 }
 
 /** Everything that people see and approve, in one number. */
 export function digestOfWrite(
-  passage: Omit<Passage, 'ruling'>,
+  passage: Pick<Passage, 'call' | 'executor' | 'resolved' | 'origin'>,
   planned: { preconditions: unknown; preview: Preview },
 ): string {
   const { call, executor, resolved, origin } = passage

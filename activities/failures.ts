@@ -2,6 +2,9 @@
 import { ApplicationFailure, type Info } from '@temporalio/activity'
 import { CodedError, ERRORS } from '../schemas/errors.ts'
 
+/** The door itself gives up on the first, when the time of its step is over; the second waits for a person. */
+const NEVER_OVERDUE: readonly string[] = ['WRITE_IN_PROGRESS', 'CONNECTION_FROZEN']
+
 /**
  * `timeoutMs` bounds all attempts of a step together. A write that may be under way is waited for in any case: giving
  * up would leave it without an outcome.
@@ -15,7 +18,7 @@ export function toApplicationFailure(
   if (!(error instanceof CodedError)) return error
   const { retryable, title, hint } = ERRORS[error.code]
   const overdue =
-    timeoutMs !== null && nowMs - info.scheduledTimestampMs > timeoutMs && error.code !== 'WRITE_IN_PROGRESS'
+    timeoutMs !== null && nowMs - info.scheduledTimestampMs > timeoutMs && !NEVER_OVERDUE.includes(error.code)
   return ApplicationFailure.create({
     type: error.code,
     message: `${title} ${error.message}. ${hint}`,

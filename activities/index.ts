@@ -9,7 +9,14 @@ import { fillSecrets } from '../lib/secret-references.ts'
 import { createToolCatalog, type ToolCatalog } from '../mcp/catalog.ts'
 import type { McpClientPort } from '../mcp/port.ts'
 import { CodedError } from '../schemas/errors.ts'
-import type { Call, Envelope, PerformResult, ResolvedDecision } from '../schemas/run.ts'
+import type {
+  Call,
+  Envelope,
+  PerformResult,
+  ResolutionAnswer,
+  ResolutionInput,
+  ResolvedDecision,
+} from '../schemas/run.ts'
 import {
   closeApproval,
   openApproval,
@@ -26,6 +33,7 @@ import { toApplicationFailure } from './failures.ts'
 import { inspectConnection, type InspectedTool } from './inspect.ts'
 import { abandonWriteback, type Abandoned } from './ledger.ts'
 import { perform } from './perform.ts'
+import { recordResolution } from './resolutions.ts'
 import { resultOf } from './results.ts'
 import type { SecretResolver } from './secrets.ts'
 import { createTargetResolver, type TargetResolver } from './targets.ts'
@@ -53,7 +61,14 @@ export function createActivities(deps: ActivityDeps) {
 
   return {
     perform: (call: Call, decisions: Envelope[] = []): Promise<PerformResult> =>
-      withContext(door, call.timeoutMs, (signal) => perform(door, call, decisions, signal)),
+      withContext(door, call.timeoutMs, (signal) =>
+        perform(door, call, decisions, {
+          signal,
+          giveUpAtMs: activityInfo().scheduledTimestampMs + call.timeoutMs,
+        }),
+      ),
+    recordResolution: (params: ResolutionInput): Promise<ResolutionAnswer> =>
+      withContext(door, null, () => recordResolution(door, params)),
     abandonWriteback: (params: Parameters<typeof abandonWriteback>[1]): Promise<Abandoned> =>
       withContext(door, null, () => abandonWriteback(door, params)),
     openApproval: (params: Parameters<typeof openApproval>[1]): Promise<OpenedApproval> =>

@@ -8,6 +8,7 @@ import {
   closeWriteback,
   findWriteback,
   insertPlannedWriteback,
+  type ClosedFrom,
   type WritebackRow,
 } from '../db/queries/writebacks.ts'
 import type { JsonValue } from '../lib/json.ts'
@@ -15,7 +16,7 @@ import { sha256Hex } from '../lib/canonical-json.ts'
 import { CodedError, type ErrorCode } from '../schemas/errors.ts'
 import type { Preview, WriteOutcome, WriteStatus } from '../schemas/run.ts'
 import { digestOfWrite, type DoorDeps, type Passage } from './door.ts'
-import { issueReceipt } from './receipts.ts'
+import { issueReceipt, type ReceiptContent } from './receipts.ts'
 
 /** Looks at the target and keeps what is planned. If somebody planned it first, theirs stands. */
 export async function planWriteback(deps: DoorDeps, passage: Passage): Promise<WritebackRow> {
@@ -69,6 +70,8 @@ export interface Conclusion {
   code?: ErrorCode
   message?: string
   output?: JsonValue
+  /** That no answer of the target, but a look at it told what became of the write. */
+  settledBy?: 'reading'
   /** What allowed it: the rule, and the decisions that counted. */
   rule?: string
   decisions?: string[]
@@ -97,40 +100,49 @@ async function close(
   deps: DoorDeps,
   row: WritebackRow,
   conclusion: Conclusion,
-  from: { from: 'planned' } | { from: 'sending'; attempt: number },
+  from: ClosedFrom,
 ): Promise<WriteOutcome> {
-  const { organization, run_id: runId, writeback_id: subject, digest } = row
-  const closed = await inTransaction(deps.database, async (tx) => {
-    const receipt = await issueReceipt(
-      tx,
-      { organization, runId, kind: 'outcome', subject, digest, facts: outcomeFacts(row, conclusion, from) },
-      deps.signingKey,
-      deps.nowMs(),
-    )
-    const { status, code, message, output } = conclusion
+  const content = {
+    organization: row.organization,
+    runId: row.run_id,
+    kind: 'outcome' as const,
+    subject: row.writeback_id,
+    digest: row.digest,
+    facts: outcomeFacts(row, conclusion, from),
+  }
+  const closed = await closeWithReceipt(deps, { row, conclusion, from, content })
+  if (closed) return closed
+  const current = await requireWriteback(deps, row.organization, row.writeback_id)
+  if (current.outcome) return current.outcome
+  throw new CodedError('WRITE_IN_PROGRESS', `${row.writeback_id} is ${current.state} in another attempt`)
+}
+
+/** Outcome and receipt in one transaction. Null: the row was no longer in the state expected, and nothing was written. */
+export async function closeWithReceipt(
+  deps: DoorDeps,
+  closing: { row: WritebackRow; conclusion: Conclusion; from: ClosedFrom; content: ReceiptContent },
+): Promise<WriteOutcome | null> {
+  const { row, conclusion, from, content } = closing
+  const { status, code, message, output } = conclusion
+  return inTransaction(deps.database, async (tx) => {
+    const receipt = await issueReceipt(tx, content, deps.signingKey, deps.nowMs())
     const outcome: WriteOutcome = {
       kind: 'write',
       status,
-      writebackId: subject,
+      writebackId: row.writeback_id,
       output: output ?? null,
       ...(code ? { code } : {}),
       ...(message ? { message } : {}),
       receipt,
     }
-    if (await closeWriteback(tx, { outcome, ...from })) {
-      if (from.from === 'planned') await withdrawApprovals(tx, subject)
-      return outcome
-    }
     // Rolls the receipt back: it would be about something that did not happen here.
-    throw new NotOurs()
+    if (!(await closeWriteback(tx, { outcome, ...from }))) throw new NotOurs()
+    if (from.from === 'planned') await withdrawApprovals(tx, row.writeback_id)
+    return outcome
   }).catch((error: unknown) => {
     if (error instanceof NotOurs) return null
     throw error
   })
-  if (closed) return closed
-  const current = await requireWriteback(deps, organization, subject)
-  if (current.outcome) return current.outcome
-  throw new CodedError('WRITE_IN_PROGRESS', `${subject} is ${current.state} in another attempt`)
 }
 
 /** Ends the transaction of an attempt that is no longer the one that counts. */

@@ -10,61 +10,59 @@
 import { loadOrigin } from '../db/queries/deliveries.ts'
 import { loadCallContext, type CallContextRow, type WritebackRow } from '../db/queries/writebacks.ts'
 import { canonicalJson } from '../lib/canonical-json.ts'
-import { CodedError, ERRORS } from '../schemas/errors.ts'
+import { CodedError } from '../schemas/errors.ts'
 import { durationMs } from '../schemas/common.ts'
 import type { Call, Envelope, PerformResult } from '../schemas/run.ts'
 import { askForApproval, judgeWrite, refuseRejected } from './authorise.ts'
-import { digestOfWrite, type DoorDeps, type Passage } from './door.ts'
+import { digestOfWrite, type DoorDeps, type Passage, type StepLimits } from './door.ts'
 import type { Executor, Operation } from './executors/executor.ts'
 import { closePlanned, idempotencyKeyOf, planWriteback } from './ledger.ts'
 import { verifyOrigin, type VerifiedOrigin } from './origin.ts'
 import { ruleOn, type Ruling } from './policy.ts'
 import { concludeUnknown, sendWrite } from './sending.ts'
+import { mayPassAway, settle } from './settle.ts'
 
 /** Throws a `CodedError`; for a write that means that nothing was sent, or that the ledger knows what was. */
 export async function perform(
   deps: DoorDeps,
   call: Call,
   decisions: readonly Envelope[],
-  signal: AbortSignal,
+  limits: StepLimits,
 ): Promise<PerformResult> {
   const context = await loadCallContext(deps.database, { ...call, writebackId: call.origin.writebackId })
   const { writeback } = context
   if (writeback?.outcome) return { kind: 'done', outcome: writeback.outcome }
   assertNotUnderWay(writeback, deps.nowMs())
   try {
-    return await pass(deps, { call, decisions, signal }, context)
+    return await pass(deps, { call, decisions, limits }, context)
   } catch (error) {
     // An attempt is gone, and what stands in the way of settling it will not go away: nobody knows, and we say so.
-    if (writeback?.state !== 'sending' || mayPassAway(error)) throw error
+    const { giveUpAtMs } = limits
+    if (writeback?.state !== 'sending' || mayPassAway(error, { nowMs: deps.nowMs(), giveUpAtMs })) throw error
     return { kind: 'done', outcome: await concludeUnknown(deps, writeback, (error as CodedError).message) }
   }
 }
 
 async function pass(
   deps: DoorDeps,
-  { call, decisions, signal }: { call: Call; decisions: readonly Envelope[]; signal: AbortSignal },
+  { call, decisions, limits: step }: { call: Call; decisions: readonly Envelope[]; limits: StepLimits },
   context: CallContextRow,
 ): Promise<PerformResult> {
   const { operation, executor, timeoutMs } = operationOf(deps, call, context)
-  const limits = { deadlineAtMs: deps.nowMs() + timeoutMs, signal }
+  const limits = { deadlineAtMs: deps.nowMs() + timeoutMs, signal: step.signal }
   const resolved = await executor.resolve(operation, limits)
   const isWrite = resolved.class === 'write' || call.raisedToWrite
   if (!isWrite) return read({ call, operation, executor, resolved }, context, limits)
   const origin = verifyOrigin(call, await loadOrigin(deps.database, { ...call, ...call.origin }))
   const ruling = ruleOf({ call, executor, resolved }, context, origin)
-  const passage = { call, operation, executor, resolved, origin, ruling, timeoutMs, signal }
+  const frozenReason = context.connection?.frozen_reason ?? null
+  const passage = { call, operation, executor, resolved, origin, ruling, timeoutMs, frozenReason, ...step }
   assertDefinitionUnchanged(passage)
   const row = context.writeback ?? (await planWriteback(deps, passage))
   assertDigest(passage, row)
-  return row.state === 'sending'
-    ? settle(deps, passage, row, decisions)
-    : apply(deps, passage, row, decisions)
-}
-
-/** A look that was cut short, because the run is cancelled or the worker stops, says nothing about the write. */
-function mayPassAway(error: unknown): boolean {
-  return !(error instanceof CodedError) || ERRORS[error.code].retryable || error.code === 'CANCELLED'
+  if (row.state !== 'sending') return apply(deps, passage, row, decisions)
+  const settled = await settle(deps, passage, row, decisions)
+  return settled ?? apply(deps, passage, { ...row, state: 'planned', deadline_at: null }, decisions)
 }
 
 /** A row in `sending` belongs to the attempt that set its deadline: until then nobody concludes anything. */
@@ -167,33 +165,6 @@ async function apply(
     default:
       return ruling satisfies never
   }
-}
-
-/**
- * The row says `sending`, and its deadline has passed: the attempt is gone and its answer lost. Sent again only if that
- * is harmless and the write is still authorised: a row that says `sending` proves nothing. Else nobody knows.
- */
-async function settle(
-  deps: DoorDeps,
-  passage: Passage,
-  row: WritebackRow,
-  decisions: readonly Envelope[],
-): Promise<PerformResult> {
-  const { ruling, executor, operation } = passage
-  const lost = `the answer to attempt ${row.attempt} is lost; look at ${row.plan.target}`
-  if (ruling.effect === 'deny' || executor.resend(operation) !== 'safe') {
-    return { kind: 'done', outcome: await concludeUnknown(deps, row, lost) }
-  }
-  if (ruling.effect === 'allow') {
-    return {
-      kind: 'done',
-      outcome: await sendWrite(deps, passage, row, { rule: ruling.rule, decisions: [] }),
-    }
-  }
-  const judged = await judgeWrite(deps, row, ruling.requirement, decisions)
-  if (judged.judgement.state !== 'approved')
-    return { kind: 'done', outcome: await concludeUnknown(deps, row, lost) }
-  return { kind: 'done', outcome: await sendWrite(deps, passage, row, judged.facts) }
 }
 
 /**

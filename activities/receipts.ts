@@ -3,7 +3,7 @@
  * subject again gives the first one back, so a retry leaves no second.
  */
 import { randomUUID } from 'node:crypto'
-import { appendReceipt, findReceipt, lockChain } from '../db/queries/receipts.ts'
+import { appendReceipt, findReceipt, lockChain, type ReceiptKind } from '../db/queries/receipts.ts'
 import type { Queryable } from '../db/database.ts'
 import { signEnvelope, type SigningKey } from '../lib/dsse.ts'
 import { receiptDigest } from '../lib/receipts.ts'
@@ -11,6 +11,7 @@ import {
   DECISION_PREDICATE,
   OUTCOME_PREDICATE,
   RECEIPT_PAYLOAD_TYPE,
+  RESOLUTION_PREDICATE,
   STATEMENT_TYPE,
 } from '../schemas/receipt.ts'
 import type { ReceiptRef } from '../schemas/run.ts'
@@ -18,8 +19,8 @@ import type { ReceiptRef } from '../schemas/run.ts'
 export interface ReceiptContent {
   organization: string
   runId: string
-  kind: 'decision' | 'outcome'
-  /** Id of the decision or of the writeback. */
+  kind: ReceiptKind
+  /** Id of the decision, or of the writeback. */
   subject: string
   /** Digest of the write that it is about. */
   digest: string
@@ -45,6 +46,12 @@ export async function issueReceipt(
   return receipt
 }
 
+const PREDICATES = {
+  decision: DECISION_PREDICATE,
+  outcome: OUTCOME_PREDICATE,
+  resolution: RESOLUTION_PREDICATE,
+} as const
+
 function statementOf(
   content: ReceiptContent,
   link: { seq: number; previous: string | null; at: string },
@@ -53,7 +60,7 @@ function statementOf(
   return {
     _type: STATEMENT_TYPE,
     subject: [{ name: `countersign:${kind}/${organization}/${subject}`, digest: { sha256: digest } }],
-    predicateType: kind === 'decision' ? DECISION_PREDICATE : OUTCOME_PREDICATE,
+    predicateType: PREDICATES[kind],
     predicate: { organization, runId, ...link, ...facts },
   }
 }

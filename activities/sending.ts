@@ -19,6 +19,9 @@ import type { DoorDeps, Passage } from './door.ts'
  */
 const DEADLINE_MARGIN_MS = 1_500
 
+/** How soon a held write notices that its connection was thawed. */
+const FROZEN_RETRY_MS = 1_000
+
 export async function sendWrite(
   deps: DoorDeps,
   passage: Passage,
@@ -26,6 +29,7 @@ export async function sendWrite(
   authorisation: AuthorisationFacts,
 ): Promise<WriteOutcome> {
   const { executor, operation, timeoutMs } = passage
+  assertNotFrozen(passage)
   // Taken before the claim: however long the claim takes, our deadline comes before the ledger's.
   const deadlineAtMs = deps.nowMs() + timeoutMs
   const claim = await claimSending(deps.database, {
@@ -33,7 +37,10 @@ export async function sendWrite(
     seenAttempt: row.attempt,
     timeoutMs: timeoutMs + DEADLINE_MARGIN_MS,
   })
-  if (!claim) throw new CodedError('WRITE_IN_PROGRESS', `${row.writeback_id}: another attempt was first`)
+  if (!claim) {
+    const detail = `${row.writeback_id}: another attempt was first, or the connection was frozen this moment`
+    throw new CodedError('WRITE_IN_PROGRESS', detail)
+  }
   const answer = await executor.apply(operation, {
     key: row.idempotency_key,
     writebackId: row.writeback_id,
@@ -49,6 +56,13 @@ export async function sendWrite(
     { attempt: claim.attempt, deadlineAtMs: claim.deadline_at.getTime(), authorisation },
     answer,
   )
+}
+
+/** Planning, asking people and readings go on; here is where a frozen connection holds a write. */
+function assertNotFrozen({ call, frozenReason }: Passage): void {
+  if (frozenReason === null) return
+  const detail = `${call.connection} holds this write${frozenReason && `: ${frozenReason}`}`
+  throw new CodedError('CONNECTION_FROZEN', detail, { nextRetryDelayMs: FROZEN_RETRY_MS })
 }
 
 async function record(

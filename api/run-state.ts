@@ -3,6 +3,8 @@ import { WorkflowFailedError, WorkflowNotFoundError, type WorkflowHandle } from 
 import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common'
 import type { JsonValue } from '../lib/json.ts'
 import { isErrorCode } from '../schemas/errors.ts'
+import type { ReceiptsHead } from '../schemas/run.ts'
+import { receiptsHeadOf } from './receipts-head.ts'
 import { withPatience, type TemporalAccess } from './temporal.ts'
 
 export interface RunDescription {
@@ -20,6 +22,7 @@ export interface RunDescription {
   temporal_run_id: string | null
   started_at: string | null
   closed_at: string | null
+  receipts_head: ReceiptsHead | null
 }
 
 const STATES: Record<string, RunDescription['state']> = {
@@ -43,7 +46,8 @@ export async function describeRun(
   } catch (error) {
     if (!(error instanceof WorkflowNotFoundError)) throw error
     const state = deliveryState === 'pending' ? 'pending' : 'no_longer_kept'
-    return { state, result: null, failure: null, temporal_run_id: null, started_at: null, closed_at: null }
+    const times = { temporal_run_id: null, started_at: null, closed_at: null }
+    return { state, result: null, failure: null, receipts_head: null, ...times }
   }
 }
 
@@ -56,9 +60,14 @@ async function describe(temporal: TemporalAccess, workflowId: string): Promise<R
     started_at: description.startTime.toISOString(),
     closed_at: description.closeTime?.toISOString() ?? null,
   }
-  if (state === 'running') return { ...common, result: null, failure: null }
+  if (state === 'running') return { ...common, result: null, failure: null, receipts_head: null }
   // Of this execution: a reset that happens meanwhile must not make us wait for the next one.
-  return { ...common, ...(await endOf(temporal.client.workflow.getHandle(workflowId, description.runId))) }
+  const execution = { workflowId, runId: description.runId }
+  const [end, receipts_head] = await Promise.all([
+    endOf(temporal.client.workflow.getHandle(workflowId, description.runId)),
+    receiptsHeadOf(temporal, execution),
+  ])
+  return { ...common, ...end, receipts_head }
 }
 
 async function endOf(handle: WorkflowHandle): Promise<Pick<RunDescription, 'result' | 'failure'>> {

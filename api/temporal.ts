@@ -11,6 +11,7 @@ import {
 } from '@temporalio/client'
 import { CodedError } from '../schemas/errors.ts'
 import { SEARCH_ATTRIBUTES } from '../schemas/names.ts'
+import type { Envelope } from '../schemas/run.ts'
 
 export interface Log {
   info(fields: object, message: string): void
@@ -60,6 +61,21 @@ export function withPatience<T>(
 export function workflowUrl(temporal: TemporalAccess, workflowId: string): string {
   const base = temporal.uiUrl.replace(/\/+$/, '')
   return `${base}/namespaces/${encodeURIComponent(temporal.namespace)}/workflows/${encodeURIComponent(workflowId)}`
+}
+
+/** For people who have the Temporal CLI and a ticket. */
+export function signalCommand(
+  temporal: TemporalAccess,
+  { workflowId, signal, input }: { workflowId: string; signal: string; input: { ticket: Envelope } },
+): string {
+  return [
+    'temporal workflow signal',
+    `--namespace '${temporal.namespace}'`,
+    `--workflow-id '${workflowId}'`,
+    `--name ${signal}`,
+    // Envelopes are base64, hex and names of ours: there is no quote in them.
+    `--input '${JSON.stringify(input)}'`,
+  ].join(' ')
 }
 
 /** Errors of Temporal as ours; undefined for anything else. The only place that knows their classes. */

@@ -4,6 +4,7 @@ import { Command } from 'commander'
 import { nearestName } from '../lib/nearest-name.ts'
 import { registerApply } from './commands/apply.ts'
 import { registerApprovals } from './commands/approvals.ts'
+import { registerConnections } from './commands/connections.ts'
 import { registerDecisions } from './commands/decide.ts'
 import { registerDev } from './commands/dev.ts'
 import { registerKeys } from './commands/keys.ts'
@@ -44,6 +45,7 @@ async function buildProgram(): Promise<Command> {
   registerDecisions(program)
   registerReceipts(program)
   registerWritebacks(program)
+  registerConnections(program)
   registerManifests(program)
   registerKeys(program)
   suggestNames(program)

@@ -13,14 +13,22 @@ export interface ReceiptsCheck extends Verification {
   count: number
   /** Without one, a tail that was cut off cannot be seen. */
   hasHead: boolean
+  /** That head is also what the run's own result in Temporal says, which the database cannot change. */
+  hasRunHead: boolean
 }
+
+const RunHeadSchema = z.object({ count: z.int().min(1), sha256: z.string().regex(SHA256_HEX) })
 
 const HeadSchema = z.object({ seq: z.int().min(0), sha256: z.string().regex(SHA256_HEX).nullable() })
 
 /** As `receipts export` writes it, as the API answers it, or a bare list of envelopes. */
 const FileSchema = z.union([
-  z.object({ receipts: z.array(z.unknown()), head: HeadSchema.nullish() }),
-  z.array(z.unknown()).transform((receipts) => ({ receipts, head: undefined })),
+  z.object({
+    receipts: z.array(z.unknown()),
+    head: HeadSchema.nullish(),
+    run: RunHeadSchema.nullish(),
+  }),
+  z.array(z.unknown()).transform((receipts) => ({ receipts, head: undefined, run: undefined })),
 ])
 
 const PurposeSchema = z.enum(['decision', 'receipt'])
@@ -39,9 +47,9 @@ export function checkReceipts(file: string, keysFile: string): ReceiptsCheck {
     throw new UsageError(`${file} is not a file of receipts.`, 'Make one with `countersign receipts export`.')
   }
   const keys = readKeys(keysFile)
-  const { receipts, head } = content.data
+  const { receipts, head, run } = content.data
   const envelopes = receipts.map(envelopeOf)
-  const verification = verifyReceipts(envelopes, keys, head ?? undefined)
+  const verification = verifyReceipts(envelopes, keys, head ?? undefined, run ?? undefined)
   // Where nothing was checked, nothing is proven.
   const problems =
     envelopes.length === 0 && verification.problems.length === 0
@@ -52,7 +60,8 @@ export function checkReceipts(file: string, keysFile: string): ReceiptsCheck {
     problems,
     valid: problems.length === 0,
     count: envelopes.length,
-    hasHead: head !== undefined && head !== null,
+    hasHead: Boolean(head ?? run),
+    hasRunHead: Boolean(run),
   }
 }
 

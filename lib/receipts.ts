@@ -3,10 +3,12 @@ import { DECISION_PAYLOAD_TYPE, DecisionSchema, EnvelopeSchema, type Decision } 
 import {
   DECISION_PREDICATE,
   RECEIPT_PAYLOAD_TYPE,
+  RESOLUTION_PREDICATE,
   StatementSchema,
   type Statement,
 } from '../schemas/receipt.ts'
-import type { Envelope } from '../schemas/run.ts'
+import { RESOLUTION_PAYLOAD_TYPE, ResolutionSchema, type Resolution } from '../schemas/resolution.ts'
+import type { Envelope, ReceiptsHead } from '../schemas/run.ts'
 import { sha256Hex } from './canonical-json.ts'
 import { openEnvelope, type TrustedKey } from './dsse.ts'
 
@@ -26,30 +28,41 @@ export function receiptDigest(envelope: Envelope): string {
   return sha256Hex(Buffer.from(envelope.payload, 'base64'))
 }
 
+export interface ChainHead {
+  seq: number
+  sha256: string | null
+}
+
 /**
- * `head` is what the run itself says about its chain (count and last digest); without it a tail that was cut off
- * cannot be seen, and the caller should say so.
+ * `head` is what the database says about the chain (number and digest of its last receipt); without it a tail that was
+ * cut off cannot be seen, and the caller should say so. `run` is what the run's result says, which somebody with the
+ * database cannot change: the chain has at least that receipt at that place. More may follow, for a person may say
+ * what became of a write after its run has ended.
  */
 export function verifyReceipts(
   envelopes: readonly unknown[],
   keys: readonly TrustedKey[],
-  head?: { seq: number; sha256: string | null },
+  head?: ChainHead,
+  run?: ReceiptsHead,
 ): Verification {
   const result: Verification = { statements: [], problems: [] }
   let previous: string | null = null
+  let digestAtRunHead: string | null = null
   for (const [index, candidate] of envelopes.entries()) {
     const position = index + 1
     const envelope = EnvelopeSchema.safeParse(candidate)
     const statement = envelope.success ? openStatement(envelope.data, keys) : null
     if (!envelope.success || statement === null) {
-      result.problems.push({ position, problem: 'is not signed by a key that we trust, or was changed' })
+      const problem = envelope.success ? notSigned(envelope.data, 'receipt', keys) : NOT_SIGNED
+      result.problems.push({ position, problem })
       previous = envelope.success ? receiptDigest(envelope.data) : null
-      continue
+    } else {
+      const problem = linkProblem(statement, position, previous) ?? carriedProblem(statement, keys)
+      if (problem) result.problems.push({ position, problem })
+      result.statements.push(statement)
+      previous = receiptDigest(envelope.data)
     }
-    const problem = linkProblem(statement, position, previous) ?? decisionProblem(statement, keys)
-    if (problem) result.problems.push({ position, problem })
-    result.statements.push(statement)
-    previous = receiptDigest(envelope.data)
+    if (position === run?.count) digestAtRunHead = previous
   }
   if (head && (head.seq !== envelopes.length || head.sha256 !== previous)) {
     result.problems.push({
@@ -57,7 +70,22 @@ export function verifyReceipts(
       problem: `the run has ${head.seq} receipts: the end is missing or differs`,
     })
   }
+  if (run && run.sha256 !== digestAtRunHead) {
+    result.problems.push({
+      position: envelopes.length,
+      problem: `the run’s result says that receipt ${run.count} is ${run.sha256.slice(0, 12)}…: it is missing or differs`,
+    })
+  }
   return result
+}
+
+const NOT_SIGNED = 'is not signed by a key that we trust, or was changed'
+
+/** Keys change: whoever checks old receipts with new keys only is told which one to look for. */
+function notSigned(envelope: Envelope, purpose: TrustedKey['purpose'], keys: readonly TrustedKey[]): string {
+  const named = envelope.signatures.map(({ keyid }) => keyid)
+  const isKnown = keys.some((key) => key.purpose === purpose && named.includes(key.keyId))
+  return isKnown ? NOT_SIGNED : `${NOT_SIGNED}: key ${named.join(', ')} is not among those given`
 }
 
 function openStatement(envelope: Envelope, keys: readonly TrustedKey[]): Statement | null {
@@ -73,27 +101,54 @@ function linkProblem(statement: Statement, position: number, previous: string | 
   return null
 }
 
+/** What a door has signed and the receipt is about goes along in it, so that both can be checked. */
+function carriedProblem(statement: Statement, keys: readonly TrustedKey[]): string | null {
+  if (statement.predicateType === DECISION_PREDICATE) return decisionProblem(statement, keys)
+  return statement.predicateType === RESOLUTION_PREDICATE ? resolutionProblem(statement, keys) : null
+}
+
 /** A receipt of a decision carries the decision as its door signed it, and says nothing else than that one does. */
 function decisionProblem(statement: Statement, keys: readonly TrustedKey[]): string | null {
-  if (statement.predicateType !== DECISION_PREDICATE) return null
   const envelope = EnvelopeSchema.safeParse(statement.predicate['decision'])
   if (!envelope.success) return 'carries no decision'
   const purpose = statement.predicate['method'] === 'asserted' ? 'receipt' : 'decision'
   const opened = openEnvelope(envelope.data, { payloadType: DECISION_PAYLOAD_TYPE, purpose }, keys)
   const decision = DecisionSchema.safeParse(opened?.document)
-  if (!decision.success) return 'carries a decision that no door of ours signed'
-  return saysTheSame(statement, decision.data)
+  if (!decision.success)
+    return `carries a decision that no door of ours signed: it ${notSigned(envelope.data, purpose, keys)}`
+  const fields = ['organization', 'writebackId', 'principal', 'verdict', 'method'] as const
+  return saysTheSame(statement, decision.data, { fields, subject: decision.data.decisionId })
     ? null
     : 'says something else than the decision that it carries'
 }
 
-/** The worker signs the receipt, the API the decision: neither can put words into the other's mouth. */
-function saysTheSame({ subject, predicate }: Statement, decision: Decision): boolean {
-  const fields = ['organization', 'writebackId', 'principal', 'verdict', 'method'] as const
-  const [about] = subject
+/** The same for a person's word on a write of unknown outcome. */
+function resolutionProblem(statement: Statement, keys: readonly TrustedKey[]): string | null {
+  const envelope = EnvelopeSchema.safeParse(statement.predicate['ticket'])
+  if (!envelope.success) return 'carries no resolution'
+  const expected = { payloadType: RESOLUTION_PAYLOAD_TYPE, purpose: 'decision' } as const
+  const opened = openEnvelope(envelope.data, expected, keys)
+  const resolution = ResolutionSchema.safeParse(opened?.document)
+  if (!resolution.success)
+    return `carries a resolution that no door of ours signed: it ${notSigned(envelope.data, 'decision', keys)}`
+  const fields = ['organization', 'writebackId', 'principal', 'resolution', 'method'] as const
+  const status = resolution.data.resolution === 'applied' ? 'applied' : 'failed'
+  return statement.predicate['status'] === status &&
+    saysTheSame(statement, resolution.data, { fields, subject: resolution.data.writebackId })
+    ? null
+    : 'says something else than the resolution that it carries'
+}
+
+/** The worker signs the receipt, the API what it carries: neither can put words into the other's mouth. */
+function saysTheSame<Carried extends Decision | Resolution>(
+  { subject, predicate }: Statement,
+  carried: Carried,
+  about: { fields: readonly (keyof Carried & string)[]; subject: string },
+): boolean {
+  const [named] = subject
   return (
-    fields.every((field) => predicate[field] === decision[field]) &&
-    about?.digest.sha256 === decision.digest &&
-    about.name.endsWith(`/${decision.decisionId}`)
+    about.fields.every((field) => predicate[field] === carried[field]) &&
+    named?.digest.sha256 === carried.digest &&
+    named.name.endsWith(`/${about.subject}`)
   )
 }

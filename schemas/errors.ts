@@ -208,6 +208,18 @@ export const ERRORS = {
     'Nobody can tell whether the write was done.',
     'Look at the target, then resolve the writeback.',
   ),
+  NOT_APPLIED: entry(502, 'The write was not done.', 'Start a new run if it is still wanted.'),
+  NOT_UNKNOWN: entry(
+    409,
+    'There is nothing to resolve: what became of this write is not in doubt.',
+    'Look at the writeback for its state.',
+  ),
+  CONNECTION_FROZEN: entry(
+    503,
+    'The connection is frozen: no write goes through it.',
+    'Thaw it with `countersign connections thaw`; the write goes on by itself.',
+    true,
+  ),
   TARGET_NOT_PREPARED: entry(
     503,
     'The target database has no table for receipts.',

@@ -12,14 +12,32 @@ import {
 const SEMVER = /^\d+\.\d+\.\d+$/
 const ExpressionSchema = z.string().min(1).max(4_000)
 
-const ToolSettingsSchema = z.strictObject({
-  /** The operator's word on what the tool does; it beats the server's annotations. */
-  class: z.enum(['read', 'write']).optional(),
-  /** Whether a second sending with the same key is harmless: what happens when nobody knows if a write arrived. */
-  resend: z.enum(['safe', 'never']).optional(),
-  /** The argument into which the write's key goes, for a tool that recognises a repeated call by it. */
-  key_argument: z.string().min(1).max(128).optional(),
+/** A reading tool of the same server that tells whether a write was done. */
+const ToolCheckSchema = z.strictObject({
+  tool: z.string().min(1).max(128),
+  /** Texts may hold `${{ … }}` over `arguments` (of the write) and `key` (the one that went along with it). */
+  arguments: JsonObjectSchema.default({}),
+  /** CEL over `result` (of the reading), `arguments` and `key`: true if the write was done. */
+  applied_if: ExpressionSchema,
 })
+
+const ToolSettingsSchema = z
+  .strictObject({
+    /** The operator's word on what the tool does; it beats the server's annotations. */
+    class: z.enum(['read', 'write']).optional(),
+    /**
+     * What may be done when nobody knows if a write arrived. `safe`: a second sending with the same key is harmless.
+     * `check`: sent again only if `check` shows, twice, that it was not done. `never`: a person says what became of it.
+     */
+    resend: z.enum(['safe', 'check', 'never']).optional(),
+    check: ToolCheckSchema.optional(),
+    /** The argument into which the write's key goes, for a tool that recognises a repeated call by it. */
+    key_argument: z.string().min(1).max(128).optional(),
+  })
+  .refine((tool) => tool.resend !== 'check' || tool.check !== undefined, {
+    path: ['check'],
+    message: 'must say how to check',
+  })
 
 const McpHttpConnectionSchema = z.strictObject({
   type: z.literal('mcp'),
@@ -184,6 +202,7 @@ export const ManifestSchema = z.discriminatedUnion('kind', [
 export type Manifest = z.infer<typeof ManifestSchema>
 export type ManifestKind = Manifest['kind']
 export type ConnectionSpec = z.infer<typeof ConnectionSpecSchema>
+export type ToolSettings = z.infer<typeof ToolSettingsSchema>
 export type McpConnectionSpec = Extract<ConnectionSpec, { type: 'mcp' }>
 export type PostgresConnectionSpec = Extract<ConnectionSpec, { type: 'postgres' }>
 export type TableSpec = PostgresConnectionSpec['tables'][string]

@@ -11,6 +11,7 @@ export const WORKFLOW_TYPES = {
   writeback: 'writebackWorkflow',
   approval: 'approvalWorkflow',
   inspectConnection: 'inspectConnectionWorkflow',
+  resolution: 'resolutionWorkflow',
 } as const
 
 /** Wire names of signals, queries and updates. */
@@ -18,6 +19,8 @@ export const MESSAGES = {
   approveSignal: 'approve',
   rejectSignal: 'reject',
   decideUpdate: 'decide',
+  resolveSignal: 'resolve',
+  resolveUpdate: 'resolveNow',
   getRunQuery: 'getRun',
   getWritebackQuery: 'getWriteback',
   getApprovalQuery: 'getApproval',
@@ -33,7 +36,14 @@ export const SEARCH_ATTRIBUTES = {
 
 /** Values of `CountersignState`. A run that never waits never sets it, which saves an event. */
 export const WAITING_FOR_APPROVAL = 'waiting_for_approval'
+export const WAITING_FOR_RESOLUTION = 'waiting_for_resolution'
 export const NOT_WAITING = 'active'
+
+/** Who has it may say what became of a write of unknown outcome, besides those who may approve it. */
+export const OPERATOR_ROLE = 'operator'
+
+/** Metadata of the payload of a run's result: JSON of `ReceiptsHead`. */
+export const RECEIPTS_METADATA_KEY = 'countersign-receipts'
 
 const ID_PART_MAX_LENGTH = 80
 
@@ -47,6 +57,11 @@ export function runWorkflowId(params: {
 
 export function writebackWorkflowId(params: { organization: string; writebackId: string }): string {
   return `writeback/${idPart(params.organization)}/${params.writebackId}`
+}
+
+/** For a resolution that found its writeback's own workflow closed. */
+export function resolutionWorkflowId(params: { organization: string; resolutionId: string }): string {
+  return `resolution/${idPart(params.organization)}/${params.resolutionId}`
 }
 
 /** The public id of an approval. `ask` counts how often the same write was put before people, from 1. */

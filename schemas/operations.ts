@@ -1,5 +1,6 @@
 /** The one table of operations: routes, OpenAPI, the client and the CLI are renderings of it. */
 import * as approvals from './operations/approvals.ts'
+import * as connections from './operations/connections.ts'
 import * as keys from './operations/keys.ts'
 import * as manifests from './operations/manifests.ts'
 import * as runs from './operations/runs.ts'
@@ -19,8 +20,13 @@ export const OPERATIONS = {
   createTicket: approvals.createTicket,
   listWritebacks: writebacks.listWritebacks,
   getWriteback: writebacks.getWriteback,
+  resolveWriteback: writebacks.resolveWriteback,
+  createResolutionTicket: writebacks.createResolutionTicket,
   listReceipts: writebacks.listReceipts,
   getKeys: writebacks.getKeys,
+  getConnectionState: connections.getConnectionState,
+  freezeConnection: connections.freezeConnection,
+  thawConnection: connections.thawConnection,
   createKey: keys.createKey,
   listKeys: keys.listKeys,
   revokeKey: keys.revokeKey,

@@ -6,6 +6,8 @@ export const RECEIPT_PAYLOAD_TYPE = 'application/vnd.in-toto+json'
 export const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1'
 export const DECISION_PREDICATE = 'urn:countersign:receipt:decision:v1'
 export const OUTCOME_PREDICATE = 'urn:countersign:receipt:outcome:v1'
+/** A person's word on a write whose outcome receipt says `unknown`. */
+export const RESOLUTION_PREDICATE = 'urn:countersign:receipt:resolution:v1'
 
 /** Every receipt's predicate has these; the rest says what was decided or done. */
 const PredicateSchema = z.looseObject({
@@ -20,7 +22,7 @@ const PredicateSchema = z.looseObject({
 export const StatementSchema = z.object({
   _type: z.literal(STATEMENT_TYPE),
   subject: z.array(z.object({ name: z.string(), digest: z.object({ sha256: z.string() }) })).length(1),
-  predicateType: z.enum([DECISION_PREDICATE, OUTCOME_PREDICATE]),
+  predicateType: z.enum([DECISION_PREDICATE, OUTCOME_PREDICATE, RESOLUTION_PREDICATE]),
   predicate: PredicateSchema,
 })
 

@@ -100,6 +100,13 @@ export interface Preview {
   guard: 'atomic' | 'checked' | 'none'
 }
 
+/** What a run itself says about the chain of its receipts, so that a tail that is cut off shows. */
+export interface ReceiptsHead {
+  count: number
+  /** Of the last receipt. */
+  sha256: string
+}
+
 export interface ReceiptRef {
   id: string
   seq: number
@@ -210,4 +217,18 @@ export interface DecisionAnswer {
   state: 'waiting' | 'approved' | 'rejected' | 'expired' | 'withdrawn'
   code?: ErrorCode
   message: string
+}
+
+/** What came of a person's word on a write of unknown outcome. `outcome`: what the ledger says, once it is known. */
+export interface ResolutionAnswer {
+  accepted: boolean
+  outcome: WriteOutcome | null
+  code?: ErrorCode
+  message: string
+}
+
+export interface ResolutionInput {
+  organization: string
+  writebackId: string
+  ticket: Envelope
 }

@@ -15,15 +15,23 @@ import type { JsonValue } from '../lib/json.ts'
 import {
   NOT_WAITING,
   WAITING_FOR_APPROVAL,
+  WAITING_FOR_RESOLUTION,
   WORKFLOW_TYPES,
   writebackIdOf,
   writebackWorkflowId,
 } from '../schemas/names.ts'
-import type { Call, ReadOutcome, RunInput, WritebackInput, WriteOutcome } from '../schemas/run.ts'
+import type {
+  Call,
+  ReadOutcome,
+  ReceiptsHead,
+  RunInput,
+  WritebackInput,
+  WriteOutcome,
+} from '../schemas/run.ts'
 import { executeOrAttach, keyword } from './children.ts'
 import { callSummary, runDetails } from './details.ts'
 import { failure, stepErrorOf } from './failures.ts'
-import { forwardDecisions } from './forward.ts'
+import { forwardDecisions, forwardResolutions } from './forward.ts'
 import { advance, type ReadyStep } from './interpreter/advance.ts'
 import {
   createRunState,
@@ -33,21 +41,26 @@ import {
   type StepError,
 } from './interpreter/state.ts'
 import { getRunQuery } from './messages.ts'
+import { laterHead, withHead } from './receipts-head.ts'
+import { inRounds } from './rounds.ts'
 import { performCall, settling } from './write.ts'
 
 interface Run {
   input: RunInput
   state: RunState
-  /** Writebacks that are under way, by step path. */
-  waiting: Map<string, string>
+  /** Writebacks that are under way, by step path, and whom they wait for as far as the run knows. */
+  waiting: Map<string, { workflowId: string; state: string }>
+  /** What the run's outcomes say about the chain of its receipts; null before the first. */
+  receipts: ReceiptsHead | null
 }
 
 export async function automationWorkflow(input: RunInput): Promise<JsonValue> {
   const { plan, runId, organization } = input
   const about = { id: runId, organization, automation: plan.automation, revision: plan.revision }
-  const run: Run = { input, state: createRunState(input.input, about), waiting: new Map() }
-  forwardDecisions(() => [...run.waiting.values()])
-  setHandler(getRunQuery, () => ({ ...about, steps: run.state.steps }), {
+  const run: Run = { input, state: createRunState(input.input, about), waiting: new Map(), receipts: null }
+  forwardDecisions(() => waitingIds(run))
+  forwardResolutions(() => waitingIds(run))
+  setHandler(getRunQuery, () => ({ ...about, steps: run.state.steps, receipts: run.receipts }), {
     description: 'Every step, and what became of it',
   })
   const underWay = new Map<string, Promise<void>>()
@@ -57,9 +70,9 @@ export async function automationWorkflow(input: RunInput): Promise<JsonValue> {
     showDetails(run)
     switch (next.kind) {
       case 'completed':
-        return next.output
+        return withHead(next.output, run.receipts)
       case 'failed':
-        throw endOf(next.error)
+        throw endOf(next.error, run.receipts)
       case 'start':
         for (const step of next.steps) underWay.set(step.path, follow(run, step, underWay))
         break
@@ -73,11 +86,11 @@ export async function automationWorkflow(input: RunInput): Promise<JsonValue> {
 }
 
 /** What a cancel has taken back ends the run as cancelled; any other failure keeps its word. */
-function endOf(error: StepError): Error {
+function endOf(error: StepError, receipts: ReceiptsHead | null): Error {
   const wasCancelled = CancellationScope.current().consideredCancelled
   if (wasCancelled && (error.code === 'WITHDRAWN' || error.code === 'CANCELLED'))
     return new CancelledFailure(error.message)
-  return failure(error)
+  return failure(error, receipts ? [{ receipts }] : [])
 }
 
 async function follow(run: Run, step: ReadyStep, underWay: Map<string, Promise<void>>): Promise<void> {
@@ -97,20 +110,38 @@ async function execute(run: Run, step: ReadyStep): Promise<SettledStep> {
 }
 
 async function outcomeOf(run: Run, step: ReadyStep): Promise<ReadOutcome | WriteOutcome> {
-  const call = callOf(run.input, step)
-  const { searchAttributes } = run.input
-  return settling<ReadOutcome | WriteOutcome>(call, [], async () => {
-    if (step.type === 'writeback') return waitForWriteback(run, step, { call, searchAttributes })
-    const result = await performCall(call, [], callSummary(call))
-    if (result.kind === 'done') return result.outcome
-    return waitForWriteback(run, step, { call, asked: result, searchAttributes })
+  return inRounds(async (round) => {
+    const outcome = await roundOf(run, step, round)
+    noteReceipt(run, outcome)
+    return outcome
   })
 }
 
-function callOf(input: RunInput, { path, call, timeoutMs }: ReadyStep): Call {
+async function roundOf(run: Run, step: ReadyStep, round: number): Promise<ReadOutcome | WriteOutcome> {
+  const call = callOf(run.input, step, round)
+  const { searchAttributes } = run.input
+  const work = async (): Promise<ReadOutcome | WriteOutcome> => {
+    if (step.type === 'writeback')
+      return waitForWriteback(run, step, { call, searchAttributes }, WAITING_FOR_APPROVAL)
+    const result = await performCall(call, [], callSummary(call))
+    if (result.kind === 'needs_approval')
+      return waitForWriteback(run, step, { call, asked: result, searchAttributes }, WAITING_FOR_APPROVAL)
+    const { outcome } = result
+    return outcome.kind === 'write' && outcome.status === 'unknown'
+      ? waitForWriteback(run, step, { call, searchAttributes }, WAITING_FOR_RESOLUTION)
+      : outcome
+  }
+  return settling<ReadOutcome | WriteOutcome>(call, [], work, (outcome) => noteReceipt(run, outcome))
+}
+
+function noteReceipt(run: Run, outcome: ReadOutcome | WriteOutcome): void {
+  run.receipts = laterHead(run.receipts, outcome)
+}
+
+function callOf(input: RunInput, { path, call, timeoutMs }: ReadyStep, round: number): Call {
   const { organization, deliveryId, runId, plan } = input
   const { firstExecutionRunId } = workflowInfo()
-  const writebackId = writebackIdOf({ firstExecutionRunId, path, round: 1 })
+  const writebackId = writebackIdOf({ firstExecutionRunId, path, round })
   const origin = {
     deliveryId,
     runId,
@@ -122,11 +153,16 @@ function callOf(input: RunInput, { path, call, timeoutMs }: ReadyStep): Call {
   return { organization, ...call, timeoutMs, origin }
 }
 
-async function waitForWriteback(run: Run, step: ReadyStep, input: WritebackInput): Promise<WriteOutcome> {
+async function waitForWriteback(
+  run: Run,
+  step: ReadyStep,
+  input: WritebackInput,
+  state: string,
+): Promise<WriteOutcome> {
   const { call } = input
   const { organization, connection, origin } = call
   const workflowId = writebackWorkflowId({ organization, writebackId: origin.writebackId })
-  run.waiting.set(step.path, workflowId)
+  run.waiting.set(step.path, { workflowId, state })
   showWaiting(run)
   showDetails(run)
   try {
@@ -163,9 +199,17 @@ function settledStep(outcome: ReadOutcome | WriteOutcome): SettledStep {
 /** One event each time a run starts or stops waiting, so that waiting runs can be listed. */
 function showWaiting(run: Run): void {
   if (!run.input.searchAttributes) return
-  upsertSearchAttributes([keyword('state', run.waiting.size > 0 ? WAITING_FOR_APPROVAL : NOT_WAITING)])
+  const states = [...run.waiting.values()].map(({ state }) => state)
+  const [first = NOT_WAITING] = states
+  upsertSearchAttributes([
+    keyword('state', states.includes(WAITING_FOR_APPROVAL) ? WAITING_FOR_APPROVAL : first),
+  ])
 }
 
 function showDetails(run: Run): void {
-  setCurrentDetails(runDetails(run.input.plan, run.state, [...run.waiting.values()]))
+  setCurrentDetails(runDetails(run.input.plan, run.state, waitingIds(run), run.receipts))
+}
+
+function waitingIds(run: Run): string[] {
+  return [...run.waiting.values()].map(({ workflowId }) => workflowId)
 }

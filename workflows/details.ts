@@ -1,7 +1,8 @@
 /** What the Temporal UI shows of us, in markdown: what a run does, what it waits for, and how a person goes on. Pure. */
 import { judge } from '../lib/quorum.ts'
 import type { JsonValue } from '../lib/json.ts'
-import type { Call, PendingWrite, Plan } from '../schemas/run.ts'
+import { OPERATOR_ROLE } from '../schemas/names.ts'
+import type { Call, PendingWrite, Plan, ReceiptsHead, WriteOutcome } from '../schemas/run.ts'
 import type { ApprovalState } from './decide.ts'
 import type { RunState } from './interpreter/state.ts'
 
@@ -13,7 +14,12 @@ export function callSummary(call: Pick<Call, 'connection' | 'operation'>): strin
   return `${call.connection}.${call.operation}`
 }
 
-export function runDetails(plan: Plan, state: RunState, waitingIds: readonly string[]): string {
+export function runDetails(
+  plan: Plan,
+  state: RunState,
+  waitingIds: readonly string[],
+  receipts: ReceiptsHead | null = null,
+): string {
   const rows = plan.steps.map((step) => {
     const known = state.steps[step.name]
     const what = step.type === 'return' ? 'return' : callSummary(step.call)
@@ -21,11 +27,36 @@ export function runDetails(plan: Plan, state: RunState, waitingIds: readonly str
     return `| ${cell(step.name)} | ${cell(what)} | ${known?.status ?? 'not reached'} | ${cell(note)} |`
   })
   const waits = waitingIds.map((id) => `Waits for \`${id}\`.`)
-  return ['| step | does | state | |', '|---|---|---|---|', ...rows, '', ...waits].join('\n')
+  const evidence = receipts ? [`Receipts: ${receipts.count}, the last is \`${receipts.sha256}\`.`] : []
+  return ['| step | does | state | |', '|---|---|---|---|', ...rows, '', ...waits, ...evidence].join('\n')
 }
 
 export function writebackDetails(pending: PendingWrite, waitingFor: string): string {
   return [`Waits for \`${waitingFor}\`.`, '', ...changesTable(pending)].join('\n')
+}
+
+/** What somebody needs who has to find out what became of a write. */
+export function resolutionDetails(
+  call: Call,
+  unknown: WriteOutcome,
+  refusals: readonly { code: string; message: string }[],
+): string {
+  const id = call.origin.writebackId
+  const refused = refusals.slice(-5).map(({ code: why, message }) => `- \`${why}\` ${cell(message)}`)
+  return [
+    `**Nobody knows whether this write was done.** ${cell(unknown.message ?? '')}`,
+    '',
+    `Look at the target of ${code(callSummary(call))}, called with ${code(JSON.stringify(call.arguments))}.`,
+    `Then a person who may approve this write, or has the role \`${OPERATOR_ROLE}\`, says what became of it:`,
+    '',
+    '```',
+    `countersign writebacks resolve ${id} --as applied`,
+    `countersign writebacks resolve ${id} --as not-applied`,
+    '```',
+    '',
+    'With `--ticket` it prints the input for the signal `resolve` instead. Nothing is sent again in any case.',
+    ...(refused.length > 0 ? ['', 'Refused messages:', ...refused] : []),
+  ].join('\n')
 }
 
 export function approvalDetails(state: ApprovalState, identity: Identity, approvalId: string): string {

@@ -7,8 +7,8 @@ import {
 } from '@temporalio/workflow'
 import type { StepError } from './interpreter/state.ts'
 
-export function failure(error: StepError): ApplicationFailure {
-  return ApplicationFailure.create({ type: error.code, message: error.message, nonRetryable: true })
+export function failure(error: StepError, details: unknown[] = []): ApplicationFailure {
+  return ApplicationFailure.create({ type: error.code, message: error.message, nonRetryable: true, details })
 }
 
 /** What an activity or a child has failed with, looked up below Temporal's own wrapping. */

@@ -1,11 +1,13 @@
 /** Messages of the workflows, and the hand-written guards for what comes in: anybody with the Temporal CLI can send one. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow'
 import { MESSAGES } from '../schemas/names.ts'
-import type { DecisionAnswer, DecisionMessage, Envelope, Verdict } from '../schemas/run.ts'
+import type { DecisionAnswer, DecisionMessage, Envelope, ResolutionAnswer, Verdict } from '../schemas/run.ts'
 
 export const approveSignal = defineSignal<[unknown]>(MESSAGES.approveSignal)
 export const rejectSignal = defineSignal<[unknown]>(MESSAGES.rejectSignal)
 export const decideUpdate = defineUpdate<DecisionAnswer, [unknown]>(MESSAGES.decideUpdate)
+export const resolveSignal = defineSignal<[unknown]>(MESSAGES.resolveSignal)
+export const resolveUpdate = defineUpdate<ResolutionAnswer, [unknown]>(MESSAGES.resolveUpdate)
 export const getRunQuery = defineQuery<unknown>(MESSAGES.getRunQuery)
 export const getWritebackQuery = defineQuery<unknown>(MESSAGES.getWritebackQuery)
 export const getApprovalQuery = defineQuery<unknown>(MESSAGES.getApprovalQuery)
@@ -29,6 +31,12 @@ export function decisionMessageOf(verdict: Verdict, raw: unknown): DecisionMessa
     verdict,
     asserted: { by, ...(digest === undefined ? {} : { digest }), ...(isText(comment) ? { comment } : {}) },
   }
+}
+
+/** Null if the message carries none. */
+export function ticketOf(raw: unknown): Envelope | null {
+  const ticket = isRecord(raw) ? raw['ticket'] : undefined
+  return isEnvelope(ticket) ? ticket : null
 }
 
 /** Of an update, which says the verdict itself. */

@@ -14,17 +14,19 @@ export async function performCall(
 /**
  * Work on a call that leaves no open row in the ledger, however it fails: before it is sent, a write is withdrawn; once
  * it is sent, its outcome is waited for, and counts more than the failure. A reading, and a write that was not even
- * planned, just fail.
+ * planned, just fail. `onEnded` is told what became of the write also where the failure counts.
  */
 export async function settling<Result>(
   call: Call,
   decisions: Envelope[],
   work: () => Promise<Result>,
+  onEnded: (outcome: WriteOutcome) => void = () => undefined,
 ): Promise<Result | WriteOutcome> {
   try {
     return await work()
   } catch (error) {
     const outcome = await endWrite(call, decisions, 'withdrawn')
+    if (outcome) onEnded(outcome)
     if (outcome && (outcome.status !== 'withdrawn' || isCancellation(error))) return outcome
     throw error
   }

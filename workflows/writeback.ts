@@ -2,8 +2,19 @@
  * One write to the outside, from plan to outcome: asked for at the door, waiting for people as a child workflow if the
  * door says so, then taken to the door again with what people signed. What it returns is the ledger's word.
  */
-import { setCurrentDetails, setHandler } from '@temporalio/workflow'
-import { approvalIdOf, approvalWorkflowId, WORKFLOW_TYPES } from '../schemas/names.ts'
+import {
+  CancellationScope,
+  setCurrentDetails,
+  setHandler,
+  upsertSearchAttributes,
+} from '@temporalio/workflow'
+import {
+  approvalIdOf,
+  approvalWorkflowId,
+  NOT_WAITING,
+  WAITING_FOR_RESOLUTION,
+  WORKFLOW_TYPES,
+} from '../schemas/names.ts'
 import type {
   ApprovalInput,
   ApprovalResult,
@@ -14,10 +25,11 @@ import type {
   WriteOutcome,
 } from '../schemas/run.ts'
 import { executeOrAttach, keyword } from './children.ts'
-import { callSummary, writebackDetails } from './details.ts'
+import { callSummary, resolutionDetails, writebackDetails } from './details.ts'
 import { failure } from './failures.ts'
 import { forwardDecisions } from './forward.ts'
 import { getWritebackQuery } from './messages.ts'
+import { receiveResolutions, untilAllAnswered, untilResolved, type Resolutions } from './resolve.ts'
 import { endWrite, performCall, settling } from './write.ts'
 
 /** A policy that asks for more each time it has been satisfied is a mistake, not a process. */
@@ -32,8 +44,37 @@ export async function writebackWorkflow(input: WritebackInput): Promise<WriteOut
   setHandler(getWritebackQuery, () => ({ call, ...view }), {
     description: 'What this write is, and what it waits for',
   })
+  const resolutions = receiveResolutions(call, () => {
+    if (view.outcome) setCurrentDetails(resolutionDetails(call, view.outcome, resolutions.refusals))
+  })
+  view.outcome = await appliedOrNot(input, view)
+  const isCancelled = CancellationScope.current().consideredCancelled
+  if (view.outcome.status === 'unknown' && !isCancelled)
+    view.outcome = await resolved(input, view.outcome, resolutions)
+  await untilAllAnswered()
+  setCurrentDetails(`**${view.outcome.status}** ${view.outcome.message ?? ''}`)
+  return view.outcome
+}
+
+/** One event each when the wait begins and ends, so that what waits can be listed. */
+async function resolved(
+  { call, searchAttributes }: WritebackInput,
+  unknown: WriteOutcome,
+  resolutions: Resolutions,
+): Promise<WriteOutcome> {
+  if (searchAttributes) upsertSearchAttributes([keyword('state', WAITING_FOR_RESOLUTION)])
+  const outcome = await untilResolved(call, unknown, resolutions)
+  if (searchAttributes) upsertSearchAttributes([keyword('state', NOT_WAITING)])
+  return outcome
+}
+
+async function appliedOrNot(
+  input: WritebackInput,
+  view: { waitingFor: string | null },
+): Promise<WriteOutcome> {
+  const { call } = input
   const decisions: Envelope[] = []
-  view.outcome = await settling(call, decisions, async () => {
+  return settling(call, decisions, async () => {
     let result: PerformResult = input.asked ?? (await performCall(call, [], callSummary(call)))
     for (let ask = 1; result.kind === 'needs_approval'; ask++) {
       if (ask > MAX_ASKS) throw failure({ code: 'LIMIT_EXCEEDED', message: `asked ${MAX_ASKS} times` })
@@ -47,8 +88,6 @@ export async function writebackWorkflow(input: WritebackInput): Promise<WriteOut
     }
     return writeOutcomeOf(result)
   })
-  setCurrentDetails(`**${view.outcome.status}** ${view.outcome.message ?? ''}`)
-  return view.outcome
 }
 
 async function askPeople(

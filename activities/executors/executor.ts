@@ -60,6 +60,15 @@ export type Answer =
   | { kind: 'not_sent'; error: CodedError }
   | { kind: 'lost'; error: CodedError }
 
+/** What a look at the target says about an attempt whose answer was lost. */
+export type CheckAnswer =
+  | { kind: 'applied'; output: JsonValue }
+  | { kind: 'conflict'; message: string }
+  /** `isFinal`: nothing of that attempt can take effect any more; else it may only be late. */
+  | { kind: 'not_applied'; isFinal: boolean }
+  /** The look itself tells nothing, and another one would not either. */
+  | { kind: 'unclear'; message: string }
+
 export interface Executor {
   readonly name: string
   /** Throws INVALID_ARGUMENTS, TOOL_NOT_FOUND, or what keeps it from looking. */
@@ -70,6 +79,14 @@ export interface Executor {
   plan(operation: Operation, limits: Limits): Promise<PlannedWrite>
   /** Sends once. Never throws for what the target does; never runs past the deadline. */
   apply(operation: Operation, sending: Sending): Promise<Answer>
-  /** What may be done after an attempt whose fate is not known. */
-  resend(operation: Operation): 'safe' | 'never'
+  /**
+   * What may be done after an attempt whose fate is not known. `safe`: send again, the target's answer is the truth.
+   * `check`: look first. `never`: nothing; a person has to say.
+   */
+  resend(operation: Operation): 'safe' | 'check' | 'never'
+  /**
+   * Looks whether the write with this key was done, changing nothing. Null where nobody has said how to look. Throws
+   * what keeps it from looking now.
+   */
+  check(operation: Operation, looking: Limits & { key: string }): Promise<CheckAnswer | null>
 }

@@ -2,15 +2,26 @@
  * Tools of MCP servers. The protocol has no key for repeated calls and its annotations are only a server's word, so a
  * write is sent at most once unless the operator says that sending it again is harmless.
  */
+import { evaluateExpression, type Scope } from '../../lib/cel.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import { resolveTemplates } from '../../lib/templates.ts'
 import type { CatalogTool, ToolCatalog } from '../../mcp/catalog.ts'
 import { McpCallError } from '../../mcp/errors.ts'
 import type { McpClientPort, ToolDefinition, ToolResult } from '../../mcp/port.ts'
 import { validateArguments } from '../../mcp/tool-schemas.ts'
 import { CodedError, ERRORS } from '../../schemas/errors.ts'
-import type { McpConnectionSpec } from '../../schemas/manifests.ts'
+import type { McpConnectionSpec, ToolSettings } from '../../schemas/manifests.ts'
 import type { TargetResolver } from '../targets.ts'
-import type { Answer, Executor, Limits, Operation, PlannedWrite, Resolved, Sending } from './executor.ts'
+import type {
+  Answer,
+  CheckAnswer,
+  Executor,
+  Limits,
+  Operation,
+  PlannedWrite,
+  Resolved,
+  Sending,
+} from './executor.ts'
 
 /** Under the 2 MiB that Temporal takes for one payload, with room for the rest of the activity's result. */
 const MAX_RESULT_BYTES = 1_500_000
@@ -33,7 +44,8 @@ export function createMcpToolExecutor(deps: McpToolDeps): Executor {
       outputOf(operation.operation, await call(deps, ofMcp(operation), limits)),
     plan: async (operation) => planTool(operation),
     apply: (operation, sending) => apply(deps, ofMcp(operation), sending),
-    resend: (operation) => ofMcp(operation).spec.tools[operation.operation]?.resend ?? 'never',
+    resend: (operation) => resendOf(settingsOf(ofMcp(operation))),
+    check: (operation, looking) => check(deps, ofMcp(operation), looking),
   }
 }
 
@@ -92,7 +104,7 @@ async function apply(
   operation: Operation<McpConnectionSpec>,
   sending: Sending,
 ): Promise<Answer> {
-  const keyArgument = operation.spec.tools[operation.operation]?.key_argument
+  const keyArgument = settingsOf(operation).key_argument
   const keyed = keyArgument ? { ...operation.arguments, [keyArgument]: sending.key } : operation.arguments
   try {
     const result = await call(deps, { ...operation, arguments: keyed }, sending, {
@@ -107,12 +119,14 @@ async function apply(
       output: jsonOf(result),
     }
   } catch (error) {
-    return answerOf(error)
+    return answerOf(error, settingsOf(operation).check !== undefined)
   }
 }
 
-function answerOf(error: unknown): Answer {
+/** An answer that cannot be read is as good as lost where a look can tell what it would have said. */
+function answerOf(error: unknown, canCheck: boolean): Answer {
   if (error instanceof McpCallError && error.sent === 'yes') {
+    if (canCheck) return { kind: 'lost', error }
     return { kind: 'answered', status: 'unknown', code: error.code, message: error.message, output: null }
   }
   if (error instanceof McpCallError && error.sent === 'unknown') return { kind: 'lost', error }
@@ -161,6 +175,40 @@ function textOf(result: ToolResult): string {
     return type === 'text' && typeof text === 'string' ? [text] : []
   })
   return texts.join('\n')
+}
+
+function settingsOf({ spec, operation }: Operation<McpConnectionSpec>): ToolSettings {
+  return (Object.hasOwn(spec.tools, operation) ? spec.tools[operation] : undefined) ?? {}
+}
+
+function resendOf({ resend, check }: ToolSettings): 'safe' | 'check' | 'never' {
+  return resend ?? (check ? 'check' : 'never')
+}
+
+/** By the reading that the operator has named, with what he says about its result. */
+async function check(
+  deps: McpToolDeps,
+  operation: Operation<McpConnectionSpec>,
+  looking: Limits & { key: string },
+): Promise<CheckAnswer | null> {
+  const declared = settingsOf(operation).check
+  if (!declared) return null
+  const scope: Scope = { arguments: operation.arguments, key: looking.key }
+  try {
+    const args = resolveTemplates(declared.arguments as JsonObject, scope) as JsonObject
+    const reading = { ...operation, operation: declared.tool, arguments: args }
+    const tool = await currentTool(deps, reading, looking)
+    if (classOf(operation.spec, tool.definition) !== 'read')
+      return { kind: 'unclear', message: `${declared.tool}, which should tell, is not a reading tool` }
+    const result = outputOf(declared.tool, await call(deps, reading, looking))
+    const verdict = evaluateExpression(declared.applied_if, { ...scope, result })
+    if (typeof verdict !== 'boolean')
+      return { kind: 'unclear', message: `applied_if of ${operation.operation} gives no yes or no` }
+    return verdict ? { kind: 'applied', output: result } : { kind: 'not_applied', isFinal: false }
+  } catch (error) {
+    if (!(error instanceof CodedError) || ERRORS[error.code].retryable) throw error
+    return { kind: 'unclear', message: `${declared.tool} could not tell: ${error.message}` }
+  }
 }
 
 function ofMcp(operation: Operation): Operation<McpConnectionSpec> {

@@ -95,10 +95,32 @@ async function updateUncommitted(client: pg.PoolClient, params: UpdateParams): P
   return { status: 'applied', row }
 }
 
+type EarlierUpdate = Extract<RowUpdate, { status: 'already_applied' | 'conflict' | 'applied' }>
+
+/**
+ * What became of the write with this key; null if nothing did. Claiming the key waits for a transaction that holds it,
+ * so that none can be under way when this says null. The claim is rolled back: nothing is changed.
+ */
+export async function findReceipt(
+  pool: pg.Pool,
+  params: { key: string } & Deadline,
+): Promise<EarlierUpdate | null> {
+  return withConnection(pool, params, async (client) => {
+    await client.query('begin')
+    const earlier = await claimReceipt(client, { key: params.key, writebackId: '', digest: '' }).catch(
+      (error: unknown) => {
+        throw claimFailure(error)
+      },
+    )
+    await client.query('rollback')
+    return earlier
+  })
+}
+
 async function claimReceipt(
   client: pg.PoolClient,
   params: { key: string; writebackId: string; digest: string },
-): Promise<RowUpdate | null> {
+): Promise<EarlierUpdate | null> {
   const { rowCount } = await client.query(
     `insert into countersign_receipts (idempotency_key, writeback_id, digest, status)
      values ($1, $2, $3, 'in_progress') on conflict (idempotency_key) do nothing`,

@@ -11,9 +11,18 @@ import {
 } from '../../schemas/manifests.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import type { FieldChange } from '../../schemas/run.ts'
-import type { Answer, Executor, Limits, Operation, PlannedWrite, Resolved, Sending } from './executor.ts'
+import type {
+  Answer,
+  CheckAnswer,
+  Executor,
+  Limits,
+  Operation,
+  PlannedWrite,
+  Resolved,
+  Sending,
+} from './executor.ts'
 import { answerOfFailure, plannedFailure } from './sql-errors.ts'
-import { readRow, updateRowOnce, type RowAddress } from './sql-statements.ts'
+import { findReceipt, readRow, updateRowOnce, type RowAddress } from './sql-statements.ts'
 import type { TargetDatabases } from './sql-targets.ts'
 
 const REDACTED = '[redacted]'
@@ -32,6 +41,7 @@ export function createSqlExecutor(deps: {
     plan: async (operation, limits) => plan(deps, statementOf(operation), limits),
     apply: async (operation, sending) => apply(deps, statementOf(operation), sending),
     resend: () => 'safe',
+    check: async (operation, looking) => check(deps, statementOf(operation), looking),
   }
 }
 
@@ -166,6 +176,22 @@ async function apply(
   } catch (error) {
     return answerOfFailure(error)
   }
+}
+
+/** By the receipt that the target keeps, or does not. */
+async function check(
+  deps: Parameters<typeof createSqlExecutor>[0],
+  { operation, update, table }: Statement,
+  looking: Limits & { key: string },
+): Promise<CheckAnswer> {
+  const pool = deps.targets.poolFor(deps.urlOf(operation))
+  const found = await findReceipt(pool, looking).catch((error: unknown) =>
+    Promise.reject(plannedFailure(error)),
+  )
+  if (!found) return { kind: 'not_applied', isFinal: true }
+  if (found.status === 'already_applied') return { kind: 'applied', output: redactRow(found.row, table) }
+  const message = `${targetOf(operation.connection, update)}: the row had changed since the write was planned, or was gone`
+  return { kind: 'conflict', message }
 }
 
 function redactRow(row: Record<string, string | null>, table: TableSpec): JsonObject {

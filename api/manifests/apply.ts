@@ -13,6 +13,7 @@ import type { ApiDeps } from '../deps.ts'
 import { PlacedError } from '../errors.ts'
 import { automationPlaces, type Connections } from './automations.ts'
 import { ofKind, parseDocuments, place, type Document } from './document.ts'
+import { connectionPlaces } from './connections.ts'
 import { expressionPlaces, POLICY_SCOPE } from './expressions.ts'
 import { saveManifests, type Savable, type SaveContext, type SavedManifest } from './save.ts'
 import { calledConnections, inspectAutomation, type ToolsByConnection } from './tools.ts'
@@ -34,6 +35,7 @@ export async function applyManifests(
     ...places,
     ...ofKind(documents, 'Automation').flatMap((document) => automationPlaces(document, connections)),
     ...ofKind(documents, 'Policy').flatMap(policyPlaces),
+    ...ofKind(documents, 'Connection').flatMap(connectionPlaces),
   ])
   const saved = await saveAll(deps, context, documents)
   const order = documents.map(({ manifest }) => `${manifest.kind}/${manifest.name}`)

@@ -22,6 +22,17 @@ export const POLICY_SCOPE: ExpressionScope = {
   allSteps: [],
 }
 
+/** Of `check` of a tool: for the arguments of the reading, and for what its result says. */
+export const CHECK_SCOPE: ExpressionScope = {
+  variables: ['arguments', 'key'],
+  earlierSteps: [],
+  allSteps: [],
+}
+export const CHECK_RESULT_SCOPE: ExpressionScope = {
+  ...CHECK_SCOPE,
+  variables: [...CHECK_SCOPE.variables, 'result'],
+}
+
 const STEP_FIELDS = ['output', 'status', 'error']
 
 export function expressionPlaces(path: string, source: string, scope: ExpressionScope): ProblemPlace[] {

@@ -6,6 +6,7 @@ import { CodedError } from '../../schemas/errors.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
 import { sendDecision, signDecision, signalOf } from '../decisions.ts'
 import { readCursor, toPage } from '../pages.ts'
+import { signalCommand } from '../temporal.ts'
 import { approvalView } from '../views.ts'
 import { implement } from './implement.ts'
 
@@ -55,14 +56,7 @@ const ticket = implement(OPERATIONS.createTicket, async (deps, request) => {
   const { approval, message } = await signDecision(deps, { ...body, principal, idempotencyKey, approvalId })
   const signal = signalOf(body.verdict)
   const input = { ticket: message.ticket }
-  const command = [
-    'temporal workflow signal',
-    `--namespace '${deps.temporal.namespace}'`,
-    `--workflow-id '${approval.workflow_id}'`,
-    `--name ${signal}`,
-    // Envelopes are base64, hex and names of ours: there is no quote in them.
-    `--input '${JSON.stringify(input)}'`,
-  ].join(' ')
+  const command = signalCommand(deps.temporal, { workflowId: approval.workflow_id, signal, input })
   return { workflow_id: approval.workflow_id, signal, input, command }
 })
 

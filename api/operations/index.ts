@@ -1,5 +1,6 @@
 /** All handlers. A test compares them with the table of operations. */
 import { approvalOperations } from './approvals.ts'
+import { connectionOperations } from './connections.ts'
 import { keyOperations } from './keys.ts'
 import { manifestOperations } from './manifests.ts'
 import { runOperations } from './runs.ts'
@@ -10,5 +11,6 @@ export const IMPLEMENTATIONS = [
   ...runOperations,
   ...approvalOperations,
   ...writebackOperations,
+  ...connectionOperations,
   ...keyOperations,
 ]

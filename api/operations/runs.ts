@@ -1,9 +1,9 @@
 /** Handlers: runs. */
 import { z } from 'zod'
-import { listApprovals } from '../../db/queries/approvals.ts'
+import { listApprovals, type ApprovalRow } from '../../db/queries/approvals.ts'
 import { findDeliveryOfRun, listRuns } from '../../db/queries/deliveries.ts'
 import { listReceipts } from '../../db/queries/receipts.ts'
-import { listWritebacks } from '../../db/queries/writebacks.ts'
+import { listWritebacks, type WritebackRow } from '../../db/queries/writebacks.ts'
 import type { JsonValue } from '../../lib/json.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
@@ -72,10 +72,9 @@ const get = implement(OPERATIONS.getRun, async (deps, { params, principal }) => 
     listReceipts(database, about),
   ])
   const described = await describeRun(temporal, run.workflowId, delivery.state)
-  const isWaiting = described.state === 'running' && approvals.some(({ state }) => state === 'waiting')
   return {
     ...described,
-    state: isWaiting ? ('waiting_for_approval' as const) : described.state,
+    state: waitingState({ writebacks, approvals }, described.state),
     run_id: run.runId,
     automation: run.automation,
     revision: run.revision,
@@ -99,6 +98,16 @@ const cancel = implement(OPERATIONS.cancelRun, async (deps, { params, principal 
   await withPatience(deps.temporal, () => handle.cancel())
   return { run_id: run.runId, state: 'cancel_requested' as const }
 })
+
+/** What a run waits for is in the ledger and the inbox; Temporal only says that it runs. */
+function waitingState<State>(
+  open: { writebacks: WritebackRow[]; approvals: ApprovalRow[] },
+  state: State | 'running',
+): State | 'running' | 'waiting_for_approval' | 'waiting_for_resolution' {
+  if (state !== 'running') return state
+  if (open.approvals.some((approval) => approval.state === 'waiting')) return 'waiting_for_approval'
+  return open.writebacks.some((write) => write.state === 'unknown') ? 'waiting_for_resolution' : state
+}
 
 async function requireRun({ database }: ApiDeps, about: { organization: string; runId: string }) {
   const delivery = await findDeliveryOfRun(database, about)

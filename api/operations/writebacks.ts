@@ -4,8 +4,11 @@ import { findDeliveryOfRun } from '../../db/queries/deliveries.ts'
 import { findChainHead, listReceipts } from '../../db/queries/receipts.ts'
 import { findWriteback, listWritebacks } from '../../db/queries/writebacks.ts'
 import { CodedError } from '../../schemas/errors.ts'
+import { MESSAGES } from '../../schemas/names.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
+import { sendResolution, signResolution } from '../resolutions.ts'
 import { readCursor, toPage } from '../pages.ts'
+import { signalCommand } from '../temporal.ts'
 import { writebackView } from '../views.ts'
 import { implement } from './implement.ts'
 
@@ -31,6 +34,35 @@ const get = implement(OPERATIONS.getWriteback, async ({ database }, { params, pr
   return writebackView(row)
 })
 
+const resolution = implement(OPERATIONS.resolveWriteback, async (deps, request) => {
+  const { principal, idempotencyKey, params, body } = request
+  const writebackId = params.writeback_id
+  const signed = await signResolution(deps, { ...body, principal, idempotencyKey, writebackId })
+  const answer = await sendResolution(deps, signed)
+  const resolution_id = signed.resolutionId
+  if (answer === null) {
+    request.useAlternative()
+    const message = 'Your word is recorded. It counts as soon as a worker looks at it.'
+    return { resolution_id, state: 'recorded' as const, message }
+  }
+  const { accepted, outcome, code, message } = answer
+  if (!accepted || !outcome) throw new CodedError(code ?? 'NOT_UNKNOWN', message)
+  return { resolution_id, state: outcome.status, message }
+})
+
+const ticket = implement(OPERATIONS.createResolutionTicket, async (deps, request) => {
+  const { principal, idempotencyKey, params, body } = request
+  const writebackId = params.writeback_id
+  const signed = await signResolution(deps, { ...body, principal, idempotencyKey, writebackId })
+  const input = { ticket: signed.input.ticket }
+  const command = signalCommand(deps.temporal, {
+    workflowId: signed.workflowId,
+    signal: MESSAGES.resolveSignal,
+    input,
+  })
+  return { workflow_id: signed.workflowId, signal: MESSAGES.resolveSignal, input, command }
+})
+
 const receipts = implement(OPERATIONS.listReceipts, async ({ database }, { query, principal }) => {
   const { organization } = principal
   const runId = query.run_id
@@ -50,4 +82,4 @@ const keys = implement(OPERATIONS.getKeys, async ({ trustedKeys }) => ({
   })),
 }))
 
-export const writebackOperations = [list, get, receipts, keys]
+export const writebackOperations = [list, get, resolution, ticket, receipts, keys]

@@ -18,6 +18,7 @@ interface VerifyOptions {
   json?: boolean
 }
 
+const KINDS = ['decision', 'outcome', 'resolution']
 const DDL_FILE = new URL('../../sdk/target/countersign_receipts.sql', import.meta.url)
 
 export function registerReceipts(program: Command): void {
@@ -35,7 +36,7 @@ export function registerReceipts(program: Command): void {
     .action(list)
   apiCommand(receipts, {
     usage: 'export',
-    summary: 'write the receipts of a run to a file that anybody can check: {receipts, head}',
+    summary: 'write the receipts of a run to a file that anybody can check: {receipts, head, run}',
     examples: ['receipts export --run run_0f3c… -o receipts.json'],
   })
     .requiredOption('--run <run>', 'the run')
@@ -72,8 +73,11 @@ async function list(options: RunOptions): Promise<void> {
 }
 
 async function exportReceipts(options: RunOptions & { output?: string }): Promise<void> {
-  const { receipts, head } = await openApi(options).listReceipts({ run_id: options.run })
-  const content = { receipts: receipts.map(({ envelope }) => envelope), head }
+  const client = openApi(options)
+  // The run first: what is added in between then shows as more, never as missing.
+  const { receipts_head: run } = await client.getRun({ run_id: options.run })
+  const { receipts, head } = await client.listReceipts({ run_id: options.run })
+  const content = { receipts: receipts.map(({ envelope }) => envelope), head, run }
   if (options.output === undefined) return printJson(content)
   try {
     writeFileSync(options.output, `${JSON.stringify(content, null, 2)}\n`)
@@ -90,15 +94,22 @@ function verify(file: string, options: VerifyOptions): void {
   const keysFile = options.keys ?? join(options.data, 'keys', 'public.json')
   const check = checkReceipts(file, keysFile)
   if (options.json) {
-    const { valid, count, hasHead, problems, statements } = check
-    printJson({ valid, receipts: count, has_head: hasHead, problems, statements })
+    const { valid, count, hasHead, hasRunHead, problems, statements } = check
+    printJson({
+      valid,
+      receipts: count,
+      has_head: hasHead,
+      has_run_head: hasRunHead,
+      problems,
+      statements,
+    })
   } else {
     tell(check)
   }
   if (!check.valid) process.exitCode = EXIT_CODES.failed
 }
 
-function tell({ valid, count, hasHead, problems, statements }: ReceiptsCheck): void {
+function tell({ valid, count, hasHead, hasRunHead, problems, statements }: ReceiptsCheck): void {
   const rows = statements.map((statement) => [String(statement.predicate.seq), ...describe(statement)])
   if (rows.length > 0) printTable(['NO', 'KIND', 'WHAT', 'AT'], rows, '')
   for (const { position, problem } of problems) {
@@ -110,13 +121,16 @@ function tell({ valid, count, hasHead, problems, statements }: ReceiptsCheck): v
         'Use a file made with `countersign receipts export`.',
     )
   }
+  if (hasHead && !hasRunHead) {
+    note('The end is as the database says; the run’s own result, which could confirm it, is not in the file.')
+  }
   if (valid) printLine(styled('green', `${count} receipts: every signature and every link is right.`))
   else printLine(styled('red', 'Not verified.'))
 }
 
 /** Kind, what it is about, when. */
 function describe({ predicate, predicateType, subject }: Statement): string[] {
-  const kind = predicateType.includes(':decision:') ? 'decision' : 'outcome'
+  const kind = KINDS.find((name) => predicateType.includes(`:${name}:`)) ?? '?'
   return [kind, subject.map(({ name }) => name).join(', '), predicate.at]
 }
 

@@ -1,8 +1,9 @@
 /** `countersign writebacks`: writes to the outside, and what became of them. */
 import type { Command } from 'commander'
 import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
-import { printFields, printJson, printLine, printTable, tableLines, valueText } from '../output.ts'
+import { printFields, printJson, printLine, printTable, tableLines, valueText, note } from '../output.ts'
 import { addPageOptions, pageInput, tellNextPage, type PageOptions } from '../pages.ts'
+import { registerResolve } from './resolve.ts'
 
 interface ListOptions extends ApiOptions, PageOptions {
   run?: string
@@ -11,7 +12,7 @@ interface ListOptions extends ApiOptions, PageOptions {
 export function registerWritebacks(program: Command): void {
   const writebacks = describedCommand(program, {
     usage: 'writebacks',
-    summary: 'look at writes and their outcomes',
+    summary: 'look at writes and their outcomes, resolve one of unknown outcome',
     examples: ['writebacks list'],
   })
   addPageOptions(
@@ -26,6 +27,7 @@ export function registerWritebacks(program: Command): void {
     summary: 'show a writeback and its outcome',
     examples: ['writebacks show wb_5d1f….waive.1'],
   }).action(show)
+  registerResolve(writebacks)
 }
 
 async function list(options: ListOptions): Promise<void> {
@@ -62,6 +64,9 @@ async function show(writebackId: string, options: ApiOptions): Promise<void> {
       ? []
       : [['Receipt', `${outcome.receipt.id} (number ${outcome.receipt.seq})`] as const]),
   ])
+  if (writeback.state === 'unknown') {
+    note('Look at the target, then: countersign writebacks resolve … --as applied|not-applied')
+  }
   if (preview.changes.length === 0) return
   printLine()
   const rows = preview.changes.map(({ field, before, after }) => [field, valueText(before), valueText(after)])

@@ -2,6 +2,9 @@
 import type { Envelope, ReceiptRef } from '../../schemas/run.ts'
 import { requireRow, type Queryable } from '../database.ts'
 
+/** What a receipt is about: one of each kind for each subject. */
+export type ReceiptKind = 'decision' | 'outcome' | 'resolution'
+
 /** Locks the chain of the run until the transaction ends. `sha256` is that of the last receipt, null before the first. */
 export async function lockChain(
   tx: Queryable,
@@ -22,7 +25,7 @@ export async function appendReceipt(
     organization: string
     runId: string
     subject: string
-    kind: 'decision' | 'outcome'
+    kind: ReceiptKind
     envelope: Envelope
   } & ReceiptRef,
 ): Promise<void> {
@@ -45,7 +48,7 @@ export async function appendReceipt(
 
 export async function findReceipt(
   db: Queryable,
-  params: { subject: string; kind: 'decision' | 'outcome' },
+  params: { subject: string; kind: ReceiptKind },
 ): Promise<ReceiptRef | undefined> {
   const { rows } = await db.query<ReceiptRef>(
     `select receipt_id as id, seq, sha256 from receipts where subject = $1 and kind = $2`,
@@ -75,4 +78,15 @@ export async function findChainHead(
     [runId],
   )
   return rows[0]
+}
+
+export async function findReceiptEnvelope(
+  db: Queryable,
+  params: { organization: string; subject: string; kind: ReceiptKind },
+): Promise<Envelope | undefined> {
+  const { rows } = await db.query<{ envelope: Envelope }>(
+    `select envelope from receipts where organization = $1 and subject = $2 and kind = $3`,
+    [params.organization, params.subject, params.kind],
+  )
+  return rows[0]?.envelope
 }

@@ -44,7 +44,12 @@ export interface WritebackRow {
 }
 
 export interface CallContextRow {
-  connection: { number: number; body: Extract<Manifest, { kind: 'Connection' }> } | null
+  connection: {
+    number: number
+    body: Extract<Manifest, { kind: 'Connection' }>
+    /** Why no write may go through it now. */
+    frozen_reason: string | null
+  } | null
   policies: { number: number; body: Extract<Manifest, { kind: 'Policy' }> }[]
   writeback: WritebackRow | null
 }
@@ -56,7 +61,7 @@ export async function loadCallContext(
 ): Promise<CallContextRow> {
   const { rows } = await db.query<CallContextRow>(
     `select
-       (select jsonb_build_object('number', r.number, 'body', r.body) from manifests m
+       (select jsonb_build_object('number', r.number, 'body', r.body, 'frozen_reason', m.frozen_reason) from manifests m
           join revisions r using (organization, kind, name)
           where m.organization = $1 and m.kind = 'Connection' and m.name = $2 and r.number = m.head) as connection,
        (select coalesce(jsonb_agg(jsonb_build_object('number', r.number, 'body', r.body) order by m.name), '[]')
@@ -127,40 +132,51 @@ export async function updateRequirement(
 }
 
 /**
- * Claims the right to send: the number of this attempt, or null if another attempt has it. `seenAttempt` is the one
- * this caller has read; past its deadline it may be taken over.
+ * Claims the right to send: the number of this attempt, or null if another attempt has it, or if the connection is
+ * frozen. `seenAttempt` is the one this caller has read; past its deadline it may be taken over.
+ *
+ * The connection's row is locked against a freeze until the claim is through: a freeze waits for claims that came
+ * before it, and a claim that waits for a freeze sees it. So what is not claimed when a freeze returns is not sent.
  */
 export async function claimSending(
   db: Queryable,
   params: { writebackId: string; seenAttempt: number; timeoutMs: number },
 ): Promise<{ attempt: number; deadline_at: Date } | null> {
   const { rows } = await db.query<{ attempt: number; deadline_at: Date }>(
-    `update writebacks set state = 'sending', attempt = attempt + 1, updated_at = app_now(),
+    `with door as (
+       select m.frozen_at from writebacks w
+         join manifests m on m.organization = w.organization and m.kind = 'Connection' and m.name = w.connection
+         where w.writeback_id = $1 for share of m)
+     update writebacks set state = 'sending', attempt = attempt + 1, updated_at = app_now(),
        deadline_at = app_now() + $3::bigint * interval '1 millisecond'
      where writeback_id = $1 and attempt = $2 and (state = 'planned' or (state = 'sending' and deadline_at < app_now()))
+       and not exists (select from door where frozen_at is not null)
      returning attempt, deadline_at`,
     [params.writebackId, params.seenAttempt, params.timeoutMs],
   )
   return rows[0] ?? null
 }
 
-/** Only for an attempt that surely did not reach the target. */
+/** Only for an attempt that surely did not reach the target. False: it is another attempt's by now. */
 export async function releaseSending(
   db: Queryable,
   params: { writebackId: string; attempt: number },
-): Promise<void> {
-  await db.query(
+): Promise<boolean> {
+  const { rowCount } = await db.query(
     `update writebacks set state = 'planned', deadline_at = null, updated_at = app_now()
      where writeback_id = $1 and state = 'sending' and attempt = $2`,
     [params.writebackId, params.attempt],
   )
+  return rowCount === 1
 }
+
+/** The state that a row is closed from: where a person says what became of an `unknown` write, it is closed again. */
+export type ClosedFrom = { from: 'planned' | 'unknown' } | { from: 'sending'; attempt: number }
 
 /** Closes the row with its outcome. False: it was not in the state expected, and nothing was written. */
 export async function closeWriteback(
   tx: Queryable,
-  params:
-    { outcome: WriteOutcome; from: 'planned' } | { outcome: WriteOutcome; from: 'sending'; attempt: number },
+  params: { outcome: WriteOutcome } & ClosedFrom,
 ): Promise<boolean> {
   const { rowCount } = await tx.query(
     `update writebacks set state = $2, outcome = $3::jsonb, deadline_at = null, updated_at = app_now()

@@ -2,7 +2,13 @@
 import { z } from 'zod'
 import { NameSchema, PrincipalIdSchema } from '../common.ts'
 import { defineOperation, PageQuerySchema, pageOf, TimestampSchema } from './operation.ts'
-import { ApprovalViewSchema, ReceiptViewSchema, RequesterViewSchema, WritebackViewSchema } from './views.ts'
+import {
+  ApprovalViewSchema,
+  ReceiptsHeadSchema,
+  ReceiptViewSchema,
+  RequesterViewSchema,
+  WritebackViewSchema,
+} from './views.ts'
 
 const RunIdSchema = z.string().regex(/^run_[0-9a-f]{32}$/, 'must be a run id: run_ and 32 hex digits')
 
@@ -11,6 +17,8 @@ export const RunStateSchema = z.enum([
   'pending',
   'running',
   'waiting_for_approval',
+  /** Nobody knows whether a write was done, and a person has to say. */
+  'waiting_for_resolution',
   'completed',
   'failed',
   'cancelled',
@@ -88,6 +96,11 @@ export const getRun = defineOperation({
     writebacks: z.array(WritebackViewSchema),
     approvals: z.array(ApprovalViewSchema),
     receipts: z.array(ReceiptViewSchema),
+    /**
+     * What the run's own result in Temporal says about its receipts: how many, and the digest of the last. Null while
+     * it runs, and for what was cancelled or terminated, or is no longer kept.
+     */
+    receipts_head: ReceiptsHeadSchema.nullable(),
   }),
   hints: { readOnly: true, idempotent: true },
 })

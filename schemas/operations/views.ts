@@ -116,6 +116,8 @@ export const ReceiptViewSchema = z.object({
   envelope: EnvelopeViewSchema,
 })
 
+export const ReceiptsHeadSchema = z.object({ count: z.number().int(), sha256: z.string() })
+
 export type ApprovalView = z.infer<typeof ApprovalViewSchema>
 export type WritebackView = z.infer<typeof WritebackViewSchema>
 export type RequesterView = z.infer<typeof RequesterViewSchema>

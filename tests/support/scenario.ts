@@ -198,9 +198,10 @@ async function verified({ world }: Parts, { runId }: StartedRun): Promise<Statem
 }
 
 function receiptText({ predicateType, predicate }: Statement): string {
-  return predicateType.includes('decision')
-    ? `${String(predicate['verdict'])} by ${String(predicate['principal'])}`
-    : `outcome ${String(predicate['status'])}`
+  const by = `by ${String(predicate['principal'])}`
+  if (predicateType.includes(':decision:')) return `${String(predicate['verdict'])} ${by}`
+  if (predicateType.includes(':resolution:')) return `resolved ${String(predicate['status'])} ${by}`
+  return `outcome ${String(predicate['status'])}`
 }
 
 function notesOf({ server }: Parts, { account }: StartedRun): TestCall[] {

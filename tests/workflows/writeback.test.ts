@@ -83,22 +83,6 @@ test('somebody who has lost the role after voting does not count any more', asyn
   await s.expectEnding(run, { state: 'completed', changes: 1 })
 })
 
-test('a row that has changed meanwhile is not written: conflict', async () => {
-  await s.define('raced', [CHANGE], ONE_LEAD)
-  const run = await s.park('raced')
-  await s.shop.query('update accounts set balance = 55 where id = $1', [run.account])
-  await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
-  await s.expectEnding(run, {
-    state: 'failed',
-    code: 'WRITE_CONFLICT',
-    writebacks: ['conflict'],
-    approvals: ['approved'],
-    receipts: ['approve by lena@acme.example', 'outcome conflict'],
-    balance: 55,
-    changes: 1,
-  })
-})
-
 test('a row that is gone meanwhile is not written either', async () => {
   await s.define('gone', [CHANGE], ONE_LEAD)
   const run = await s.park('gone')

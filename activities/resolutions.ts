@@ -1,0 +1,158 @@
+/**
+ * A person's word on a write whose outcome nobody knew. It is signed by the door that authenticated the person, and
+ * verified here, where it is recorded: the signature, that it is about exactly this write, and who the person is today.
+ * The row goes from `unknown` to `applied` or `failed` in no other way.
+ */
+import { findReceiptEnvelope } from '../db/queries/receipts.ts'
+import { findWriteback, type WritebackRow } from '../db/queries/writebacks.ts'
+import { loadPrincipals } from '../db/queries/principals.ts'
+import { openEnvelope } from '../lib/dsse.ts'
+import { ineligibility } from '../lib/quorum.ts'
+import { EnvelopeSchema } from '../schemas/decision.ts'
+import type { ErrorCode } from '../schemas/errors.ts'
+import { OPERATOR_ROLE } from '../schemas/names.ts'
+import { StatementSchema } from '../schemas/receipt.ts'
+import { RESOLUTION_PAYLOAD_TYPE, ResolutionSchema, type Resolution } from '../schemas/resolution.ts'
+import type {
+  Envelope,
+  Requirement,
+  ResolutionAnswer,
+  ResolutionInput,
+  WriteOutcome,
+} from '../schemas/run.ts'
+import type { Trust } from './decisions.ts'
+import type { DoorDeps } from './door.ts'
+import { closeWithReceipt, type Conclusion } from './ledger.ts'
+import type { ReceiptContent } from './receipts.ts'
+
+/** May be repeated: the same resolution is recorded once and answered alike. */
+export async function recordResolution(deps: DoorDeps, input: ResolutionInput): Promise<ResolutionAnswer> {
+  const { organization, writebackId } = input
+  const row = await findWriteback(deps.database, { organization, writebackId })
+  if (!row) return refused('NOT_FOUND', `there is no writeback ${writebackId}`, null)
+  const envelope = EnvelopeSchema.safeParse(input.ticket)
+  const resolution = envelope.success ? openResolution(envelope.data, deps.trust) : null
+  if (!envelope.success || !resolution)
+    return refused('UNVERIFIED', 'no door of this deployment signed this ticket', null)
+  if (resolution.organization !== organization || resolution.writebackId !== writebackId)
+    return refused('STALE_DIGEST', `the ticket is about ${resolution.writebackId}`, null)
+  if (resolution.digest !== row.digest)
+    return refused('STALE_DIGEST', `the ticket is about ${resolution.digest.slice(0, 12)}`, null)
+  if (row.state !== 'unknown') return tooLate(deps, row, resolution)
+  const objection = await objectionTo(deps, row, resolution)
+  if (objection) return refused(objection.code, objection.message, null)
+  const outcome = await close(deps, row, { resolution, ticket: envelope.data })
+  if (outcome) return accepted(outcome)
+  const current = await findWriteback(deps.database, { organization, writebackId })
+  return tooLate(deps, current ?? row, resolution)
+}
+
+/** Null for what no door of ours signed. */
+function openResolution(envelope: Envelope, trust: Trust): Resolution | null {
+  const expected = { payloadType: RESOLUTION_PAYLOAD_TYPE, purpose: 'decision' } as const
+  const parsed = ResolutionSchema.safeParse(openEnvelope(envelope, expected, trust.keys)?.document)
+  return parsed.success ? parsed.data : null
+}
+
+/** Whoever may approve the write, or is an operator; one person is enough, whatever the quorum. */
+async function objectionTo(
+  deps: DoorDeps,
+  row: WritebackRow,
+  { organization, principal, method }: Resolution,
+): Promise<{ code: ErrorCode; message: string } | null> {
+  const [person] = await loadPrincipals(deps.database, { organization, ids: [principal] })
+  if (!person) return { code: 'NOT_ELIGIBLE', message: `${principal} is not known here` }
+  const voter = { principal: person.id, kind: person.kind, roles: person.roles, method }
+  const requirement = resolversOf(row.requirement)
+  const code = ineligibility(requirement, row.requester, voter)
+  if (code === null) return null
+  if (code === 'SELF_APPROVAL') return { code, message: `${principal} asked for this write` }
+  const wanted = requirement.stages.flatMap(({ roles, people }) => [...roles, ...people])
+  return { code, message: `needed: a person who is ${[...new Set(wanted)].join(' or ')}` }
+}
+
+/** What nobody had to approve, its own requester may resolve too, as an operator. */
+function resolversOf(requirement: Requirement | null): Requirement {
+  const operators = { roles: [OPERATOR_ROLE], people: [], quorum: 1 }
+  if (requirement) return { ...requirement, stages: [...requirement.stages, operators] }
+  return {
+    policy: '(built in)',
+    rule: 'operators-resolve',
+    stages: [operators],
+    anyRejectEnds: true,
+    selfApproval: true,
+    identity: 'verified',
+    expiresAfterMs: 0,
+    validForMs: 0,
+  }
+}
+
+function close(
+  deps: DoorDeps,
+  row: WritebackRow,
+  { resolution, ticket }: { resolution: Resolution; ticket: Envelope },
+): Promise<WriteOutcome | null> {
+  const conclusion = conclusionOf(resolution)
+  const { principal, resolution: word, method, channel, comment } = resolution
+  const { status } = conclusion
+  const content: ReceiptContent = {
+    organization: row.organization,
+    runId: row.run_id,
+    kind: 'resolution',
+    subject: row.writeback_id,
+    digest: row.digest,
+    facts: {
+      writebackId: row.writeback_id,
+      principal,
+      resolution: word,
+      status,
+      method,
+      channel,
+      comment,
+      ticket,
+    },
+  }
+  return closeWithReceipt(deps, { row, conclusion, from: { from: 'unknown' }, content })
+}
+
+function conclusionOf({ principal, resolution, comment }: Resolution): Conclusion {
+  const because = comment ? `: ${comment}` : ''
+  if (resolution === 'applied')
+    return { status: 'applied', message: `${principal} found it applied${because}` }
+  return { status: 'failed', code: 'NOT_APPLIED', message: `${principal} found it not applied${because}` }
+}
+
+/** The ledger knows already. If it does from this very resolution, an earlier attempt has recorded it. */
+async function tooLate(
+  deps: DoorDeps,
+  row: WritebackRow,
+  { resolutionId }: Resolution,
+): Promise<ResolutionAnswer> {
+  const { organization, writeback_id: subject, outcome } = row
+  const receipt = await findReceiptEnvelope(deps.database, { organization, subject, kind: 'resolution' })
+  if (receipt && outcome && resolutionIdIn(receipt) === resolutionId) return accepted(outcome)
+  const known = outcome
+    ? `it is ${row.state}${outcome.message ? ` (${outcome.message})` : ''}`
+    : `it is ${row.state}`
+  return refused('NOT_UNKNOWN', known, outcome)
+}
+
+/** Of a receipt of our own. */
+function resolutionIdIn(receipt: Envelope): string | null {
+  const statement = StatementSchema.safeParse(documentIn(receipt))
+  const ticket = EnvelopeSchema.safeParse(statement.data?.predicate['ticket'])
+  const resolution = ResolutionSchema.safeParse(ticket.success ? documentIn(ticket.data) : null)
+  return resolution.data?.resolutionId ?? null
+}
+
+function documentIn({ payload }: Envelope): unknown {
+  return JSON.parse(Buffer.from(payload, 'base64').toString('utf8'))
+}
+
+function accepted(outcome: WriteOutcome): ResolutionAnswer {
+  return { accepted: true, outcome, message: outcome.message ?? outcome.status }
+}
+
+function refused(code: ErrorCode, message: string, outcome: WriteOutcome | null): ResolutionAnswer {
+  return { accepted: false, outcome, code, message }
+}

@@ -1,0 +1,116 @@
+/**
+ * What to do with a row that says `sending` when its deadline has passed: the attempt is gone, and its answer lost.
+ *
+ * It is sent again only where the target makes that harmless, and only if it is authorised today: a row that says
+ * `sending` proves nothing. Else the target is looked at, where somebody has said how. Where even that does not tell,
+ * nobody knows, and we say so: then a person has to find out.
+ */
+import { releaseSending, type WritebackRow } from '../db/queries/writebacks.ts'
+import { CodedError, ERRORS } from '../schemas/errors.ts'
+import type { Envelope, PerformResult } from '../schemas/run.ts'
+import { judgeWrite, type AuthorisationFacts } from './authorise.ts'
+import type { DoorDeps, Passage } from './door.ts'
+import type { CheckAnswer } from './executors/executor.ts'
+import { closeSending } from './ledger.ts'
+import { concludeUnknown, sendWrite } from './sending.ts'
+
+/** Null: it was surely not done, the row is planned again, and goes the way of every planned write. */
+export async function settle(
+  deps: DoorDeps,
+  passage: Passage,
+  row: WritebackRow,
+  decisions: readonly Envelope[],
+): Promise<PerformResult | null> {
+  const { executor, operation, giveUpAtMs } = passage
+  if (executor.resend(operation) === 'safe' && deps.nowMs() < giveUpAtMs) {
+    const authorisation = await authorisationOf(deps, passage, row, decisions)
+    if (authorisation) return { kind: 'done', outcome: await sendWrite(deps, passage, row, authorisation) }
+  }
+  return settleByLooking(deps, passage, row)
+}
+
+/** Null if today nothing allows it. */
+async function authorisationOf(
+  deps: DoorDeps,
+  { ruling }: Passage,
+  row: WritebackRow,
+  decisions: readonly Envelope[],
+): Promise<AuthorisationFacts | null> {
+  if (ruling.effect === 'deny') return null
+  if (ruling.effect === 'allow') return { rule: ruling.rule, decisions: [] }
+  const judged = await judgeWrite(deps, row, ruling.requirement, decisions)
+  return judged.judgement.state === 'approved' ? judged.facts : null
+}
+
+async function settleByLooking(
+  deps: DoorDeps,
+  passage: Passage,
+  row: WritebackRow,
+): Promise<PerformResult | null> {
+  const { executor, operation, timeoutMs, signal } = passage
+  const limits = { deadlineAtMs: deps.nowMs() + timeoutMs, signal }
+  // A reading counts as of its beginning.
+  const lookedAtMs = deps.nowMs()
+  const seen = await executor.check(operation, { key: row.idempotency_key, ...limits })
+  const lost = `the answer to attempt ${row.attempt} is lost; look at ${row.plan.target}`
+  switch (seen?.kind) {
+    case undefined:
+      return { kind: 'done', outcome: await concludeUnknown(deps, row, lost) }
+    case 'unclear':
+      return { kind: 'done', outcome: await concludeUnknown(deps, row, `${lost}; ${seen.message}`) }
+    case 'applied':
+      return conclude(deps, row, { status: 'applied', output: seen.output })
+    case 'conflict':
+      return conclude(deps, row, { status: 'conflict', code: 'WRITE_CONFLICT', message: seen.message })
+    case 'not_applied':
+      return settleNotApplied(deps, passage, row, { seen, lookedAtMs })
+    default:
+      return seen satisfies never
+  }
+}
+
+async function conclude(
+  deps: DoorDeps,
+  row: WritebackRow,
+  conclusion: Parameters<typeof closeSending>[3],
+): Promise<PerformResult> {
+  const outcome = await closeSending(deps, row, row.attempt, { ...conclusion, settledBy: 'reading' })
+  return { kind: 'done', outcome }
+}
+
+/**
+ * A target that does not keep our key may be late: it is looked at once more, after as long again as a call may take.
+ * That bounds the looks to two.
+ */
+async function settleNotApplied(
+  deps: DoorDeps,
+  { timeoutMs, giveUpAtMs }: Passage,
+  row: WritebackRow,
+  { seen, lookedAtMs }: { seen: Extract<CheckAnswer, { kind: 'not_applied' }>; lookedAtMs: number },
+): Promise<PerformResult | null> {
+  const certainAtMs = Date.parse(row.deadline_at ?? '') + timeoutMs
+  if (!seen.isFinal && lookedAtMs < certainAtMs) {
+    const detail = `${row.writeback_id}: a reading shows no effect of attempt ${row.attempt} yet`
+    throw new CodedError('WRITE_IN_PROGRESS', detail, { nextRetryDelayMs: certainAtMs - lookedAtMs + 50 })
+  }
+  if (deps.nowMs() >= giveUpAtMs) {
+    const message = `the answer to attempt ${row.attempt} was lost, and ${row.plan.target} shows no effect of it`
+    return conclude(deps, row, { status: 'failed', code: 'NOT_APPLIED', message })
+  }
+  if (await releaseSending(deps.database, { writebackId: row.writeback_id, attempt: row.attempt }))
+    return null
+  throw new CodedError('WRITE_IN_PROGRESS', `${row.writeback_id}: another attempt was first`)
+}
+
+/**
+ * Whether what keeps us from settling may go away by itself before the step's time is over. If not, nobody knows.
+ * A look that was cut short, because the run is cancelled or the worker stops, says nothing about the write.
+ */
+export function mayPassAway(
+  error: unknown,
+  { nowMs, giveUpAtMs }: { nowMs: number; giveUpAtMs: number },
+): boolean {
+  if (!(error instanceof CodedError) || error.code === 'CANCELLED') return true
+  if (error.code === 'WRITE_IN_PROGRESS' || error.code === 'CONNECTION_FROZEN') return true
+  return ERRORS[error.code].retryable && nowMs < giveUpAtMs
+}

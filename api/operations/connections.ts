@@ -1,0 +1,77 @@
+/** Handlers: freezing connections. That nothing slips through is the ledger's doing, in the claim of each sending. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Database } from '../../db/database.ts'
+import {
+  countUnderWay,
+  findFreeze,
+  freezeConnection,
+  listOpenWritebacks,
+  thawConnection,
+  type FreezeRow,
+} from '../../db/queries/freezes.ts'
+import { CodedError } from '../../schemas/errors.ts'
+import { OPERATIONS } from '../../schemas/operations.ts'
+import { isoTime, writebackView } from '../views.ts'
+import { implement } from './implement.ts'
+
+const MAX_SHOWN = 100
+/** Most answers are there within milliseconds; those that are not are named in the answer. */
+const UNDER_WAY_PATIENCE_MS = 500
+const LOOK_INTERVAL_MS = 25
+
+interface Named {
+  organization: string
+  connection: string
+}
+
+const get = implement(OPERATIONS.getConnectionState, async ({ database }, { params, principal }) => {
+  const named = { organization: principal.organization, connection: params.name }
+  const row = await findFreeze(database, named)
+  if (!row) throw noConnection(named)
+  return stateOf(database, named, row)
+})
+
+const freeze = implement(OPERATIONS.freezeConnection, async ({ database }, { params, body, principal }) => {
+  const named = { organization: principal.organization, connection: params.name }
+  const row = await freezeConnection(database, { ...named, by: principal.id, reason: body.reason })
+  if (!row) throw noConnection(named)
+  await untilAnswered(database, named)
+  return stateOf(database, named, row)
+})
+
+const thaw = implement(OPERATIONS.thawConnection, async ({ database }, { params, principal }) => {
+  const named = { organization: principal.organization, connection: params.name }
+  if (!(await thawConnection(database, named))) throw noConnection(named)
+  return { name: params.name, frozen: null }
+})
+
+/** What was claimed before the freeze is on its way: the answer waits a little for it. */
+async function untilAnswered(database: Database, named: Named): Promise<void> {
+  const untilMs = Date.now() + UNDER_WAY_PATIENCE_MS
+  while ((await countUnderWay(database, named)) > 0 && Date.now() < untilMs) await sleep(LOOK_INTERVAL_MS)
+}
+
+async function stateOf(database: Database, named: Named, row: FreezeRow) {
+  const open = await listOpenWritebacks(database, { ...named, limit: 2 * MAX_SHOWN })
+  const isFrozen = row.frozen_at !== null
+  const held = open.filter(
+    ({ state, waits_for_people }) => isFrozen && state === 'planned' && !waits_for_people,
+  )
+  const underWay = open.filter(({ state }) => state === 'sending')
+  return {
+    name: named.connection,
+    frozen: row.frozen_at && {
+      at: isoTime(row.frozen_at),
+      by: row.frozen_by ?? '',
+      reason: row.frozen_reason ?? '',
+    },
+    held: held.slice(0, MAX_SHOWN).map(writebackView),
+    under_way: underWay.slice(0, MAX_SHOWN).map(writebackView),
+  }
+}
+
+function noConnection({ connection }: Named): CodedError {
+  return new CodedError('NOT_FOUND', `There is no connection ${connection}.`)
+}
+
+export const connectionOperations = [get, freeze, thaw]

@@ -1,0 +1,141 @@
+/**
+ * What a person has found out about a write of unknown outcome, on its way to the ledger. Here it is signed, for here
+ * the person was authenticated; whether it counts is said where it is recorded.
+ */
+import {
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+  WorkflowUpdateFailedError,
+} from '@temporalio/client'
+import { ApplicationFailure } from '@temporalio/common'
+import { findWriteback } from '../db/queries/writebacks.ts'
+import { digestOf } from '../lib/canonical-json.ts'
+import { signEnvelope } from '../lib/dsse.ts'
+import { CodedError, isErrorCode } from '../schemas/errors.ts'
+import { MESSAGES, resolutionWorkflowId, WORKFLOW_TYPES, writebackWorkflowId } from '../schemas/names.ts'
+import { RESOLUTION_PAYLOAD_TYPE, type Resolution } from '../schemas/resolution.ts'
+import type { ResolutionAnswer, ResolutionInput } from '../schemas/run.ts'
+import type { ApiDeps } from './deps.ts'
+import { newId } from './ids.ts'
+import type { Principal } from './plugins/authentication.ts'
+import { isTemporalAway, withPatience } from './temporal.ts'
+
+export interface ResolutionRequest {
+  principal: Principal
+  writebackId: string
+  resolution: Resolution['resolution']
+  comment: string
+  channel: Resolution['channel']
+  idempotencyKey: string | undefined
+}
+
+export interface SignedResolution {
+  resolutionId: string
+  /** Where it is to be sent as a signal. */
+  workflowId: string
+  input: ResolutionInput
+}
+
+/** How long somebody waits for a worker before the word is left for later. */
+const PATIENCE_MS = 3_000
+
+/** Throws NOT_FOUND. */
+export async function signResolution(deps: ApiDeps, request: ResolutionRequest): Promise<SignedResolution> {
+  const { principal, writebackId, resolution, comment, channel } = request
+  const { organization } = principal
+  const row = await findWriteback(deps.database, { organization, writebackId })
+  if (!row) throw new CodedError('NOT_FOUND', `There is no writeback ${writebackId}.`)
+  const resolutionId = resolutionIdOf(request)
+  const document: Resolution = {
+    resolutionId,
+    organization,
+    writebackId,
+    digest: row.digest,
+    resolution,
+    principal: principal.id,
+    roles: principal.roles,
+    method: 'api_key',
+    channel,
+    at: new Date().toISOString(),
+    comment,
+  }
+  const ticket = signEnvelope(RESOLUTION_PAYLOAD_TYPE, document, deps.signingKey)
+  const workflowId = writebackWorkflowId({ organization, writebackId })
+  return { resolutionId, workflowId, input: { organization, writebackId, ticket } }
+}
+
+/**
+ * To the workflow that waits, as an update, which answers; as a signal if no worker takes it in time. If that workflow
+ * is closed, for its run was cancelled or terminated, a workflow of its own records it. Null: it is recorded for later.
+ */
+export async function sendResolution(
+  deps: ApiDeps,
+  signed: SignedResolution,
+): Promise<ResolutionAnswer | null> {
+  const handle = deps.temporal.client.workflow.getHandle(signed.workflowId)
+  const message = { ticket: signed.input.ticket }
+  try {
+    return await withPatience(
+      deps.temporal,
+      () =>
+        handle.executeUpdate<ResolutionAnswer, [typeof message]>(MESSAGES.resolveUpdate, {
+          args: [message],
+          updateId: signed.resolutionId,
+        }),
+      PATIENCE_MS,
+    )
+  } catch (error) {
+    if (isClosed(error)) return recordApart(deps, signed)
+    if (!isTemporalAway(error)) throw coded(error)
+  }
+  try {
+    await withPatience(deps.temporal, () => handle.signal(MESSAGES.resolveSignal, message))
+    return null
+  } catch (error) {
+    if (isClosed(error)) return recordApart(deps, signed)
+    throw error
+  }
+}
+
+async function recordApart(
+  { temporal }: ApiDeps,
+  { resolutionId, input }: SignedResolution,
+): Promise<ResolutionAnswer | null> {
+  const workflowId = resolutionWorkflowId({ ...input, resolutionId })
+  const { workflow } = temporal.client
+  await withPatience(temporal, () =>
+    workflow.start(WORKFLOW_TYPES.resolution, { workflowId, taskQueue: temporal.taskQueue, args: [input] }),
+  ).catch((error: unknown) => {
+    // The same request came before: its answer is this one's.
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error
+  })
+  try {
+    const result = () => workflow.getHandle(workflowId).result() as Promise<ResolutionAnswer>
+    return await withPatience(temporal, result, PATIENCE_MS)
+  } catch (error) {
+    if (isTemporalAway(error)) return null
+    throw error
+  }
+}
+
+/** Also of a workflow that was closing while the update came. */
+function isClosed(error: unknown): boolean {
+  if (error instanceof WorkflowNotFoundError) return true
+  if (!(error instanceof WorkflowUpdateFailedError)) return false
+  const { cause } = error
+  return cause instanceof ApplicationFailure && cause.type === 'AcceptedUpdateCompletedWorkflow'
+}
+
+function coded(error: unknown): unknown {
+  if (!(error instanceof WorkflowUpdateFailedError)) return error
+  const { cause } = error
+  if (!(cause instanceof ApplicationFailure) || !isErrorCode(cause.type)) return error
+  return new CodedError(cause.type, cause.message, { cause: error })
+}
+
+/** From the caller's key, so that a request that is sent again is the same word; else by chance. */
+function resolutionIdOf({ principal, writebackId, resolution, idempotencyKey }: ResolutionRequest): string {
+  if (idempotencyKey === undefined) return newId('res')
+  const identity = [principal.organization, principal.id, idempotencyKey, writebackId, resolution]
+  return `res_${digestOf(identity).slice(0, 32)}`
+}

@@ -1,0 +1,81 @@
+/** Freezing a connection, and what that holds. */
+import type { Queryable } from '../database.ts'
+import type { WritebackRow } from './writebacks.ts'
+
+export interface FreezeRow {
+  frozen_at: Date | null
+  frozen_by: string | null
+  frozen_reason: string | null
+}
+
+const COLUMNS = 'frozen_at, frozen_by, frozen_reason'
+
+/**
+ * Waits for claims under way (one statement each). A connection that is frozen already stays as it was frozen first.
+ * Undefined if there is no such connection.
+ */
+export async function freezeConnection(
+  db: Queryable,
+  params: { organization: string; connection: string; by: string; reason: string },
+): Promise<FreezeRow | undefined> {
+  const { rows } = await db.query<FreezeRow>(
+    `update manifests set frozen_at = coalesce(frozen_at, app_now()), frozen_by = coalesce(frozen_by, $3),
+       frozen_reason = coalesce(frozen_reason, $4)
+     where organization = $1 and kind = 'Connection' and name = $2 returning ${COLUMNS}`,
+    [params.organization, params.connection, params.by, params.reason],
+  )
+  return rows[0]
+}
+
+/** False if there is no such connection. */
+export async function thawConnection(
+  db: Queryable,
+  params: { organization: string; connection: string },
+): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `update manifests set frozen_at = null, frozen_by = null, frozen_reason = null
+     where organization = $1 and kind = 'Connection' and name = $2`,
+    [params.organization, params.connection],
+  )
+  return rowCount === 1
+}
+
+export async function findFreeze(
+  db: Queryable,
+  params: { organization: string; connection: string },
+): Promise<FreezeRow | undefined> {
+  const { rows } = await db.query<FreezeRow>(
+    `select ${COLUMNS} from manifests where organization = $1 and kind = 'Connection' and name = $2`,
+    [params.organization, params.connection],
+  )
+  return rows[0]
+}
+
+/** Writes of a connection that are not over, oldest first. `waits_for_people`: an approval of it is in the inbox. */
+export async function listOpenWritebacks(
+  db: Queryable,
+  params: { organization: string; connection: string; limit: number },
+): Promise<(WritebackRow & { waits_for_people: boolean })[]> {
+  const { rows } = await db.query<{ row: WritebackRow; waits_for_people: boolean }>(
+    `select to_jsonb(w) as row, exists (
+         select from approvals a where a.writeback_id = w.writeback_id and a.state = 'waiting') as waits_for_people
+     from writebacks w
+     where organization = $1 and connection = $2 and state in ('planned', 'sending')
+     order by created_at, writeback_id limit $3`,
+    [params.organization, params.connection, params.limit],
+  )
+  return rows.map(({ row, waits_for_people }) => ({ ...row, waits_for_people }))
+}
+
+/** Of those, the ones that may reach the target now: claimed, and not past their deadline. */
+export async function countUnderWay(
+  db: Queryable,
+  params: { organization: string; connection: string },
+): Promise<number> {
+  const { rows } = await db.query<{ count: number }>(
+    `select count(*)::integer as count from writebacks
+     where organization = $1 and connection = $2 and state = 'sending' and deadline_at >= app_now()`,
+    [params.organization, params.connection],
+  )
+  return rows[0]?.count ?? 0
+}

@@ -1,0 +1,52 @@
+/** Operations on connections: the emergency brake. What a connection is, its manifest says. */
+import { z } from 'zod'
+import { NameSchema } from '../common.ts'
+import { defineOperation, TimestampSchema } from './operation.ts'
+import { WritebackViewSchema } from './views.ts'
+
+const params = z.object({ name: NameSchema })
+
+const ConnectionStateSchema = z.object({
+  name: z.string(),
+  frozen: z.object({ at: TimestampSchema, by: z.string(), reason: z.string() }).nullable(),
+  /** Writes that wait for the connection to be thawed, and for nothing else. The first 100. */
+  held: z.array(WritebackViewSchema),
+  /** Writes that were sent before the freeze, and whose answer is not there yet. The first 100. */
+  under_way: z.array(WritebackViewSchema),
+})
+
+export const getConnectionState = defineOperation({
+  name: 'getConnectionState',
+  method: 'GET',
+  path: '/v1/connections/:name',
+  scope: 'read',
+  summary: 'Show whether a connection is frozen, which writes that holds, and which are under way.',
+  params,
+  output: ConnectionStateSchema,
+  hints: { readOnly: true, idempotent: true },
+})
+
+export const freezeConnection = defineOperation({
+  name: 'freezeConnection',
+  method: 'POST',
+  path: '/v1/connections/:name/freeze',
+  scope: 'admin',
+  summary:
+    'Stop every write through a connection. With the answer no further write is sent; readings go on. ' +
+    'Freezing twice keeps the first reason.',
+  params,
+  body: z.strictObject({ reason: z.string().max(500).default('') }),
+  output: ConnectionStateSchema,
+  hints: { readOnly: false, idempotent: true },
+})
+
+export const thawConnection = defineOperation({
+  name: 'thawConnection',
+  method: 'POST',
+  path: '/v1/connections/:name/thaw',
+  scope: 'admin',
+  summary: 'Let writes through a connection again. Those that were held go on by themselves.',
+  params,
+  output: z.object({ name: z.string(), frozen: z.null() }),
+  hints: { readOnly: false, idempotent: true },
+})

@@ -1,0 +1,89 @@
+/**
+ * Waiting for a person to say what became of a write, when nobody knows. A message is verified and recorded by an
+ * activity, whenever it comes; the ledger's word then ends the wait. A cancel ends it too, and leaves the write unknown.
+ */
+import {
+  allHandlersFinished,
+  CancellationScope,
+  condition,
+  isCancellation,
+  log,
+  setCurrentDetails,
+  setHandler,
+} from '@temporalio/workflow'
+import type { Call, ResolutionAnswer, ResolutionInput, WriteOutcome } from '../schemas/run.ts'
+import { nearby } from './activity-options.ts'
+import { resolutionDetails } from './details.ts'
+import { resolveSignal, resolveUpdate, ticketOf } from './messages.ts'
+
+/** Looking at a message costs a look-up: after this many refused ones no further one is looked at. */
+const MAX_REFUSALS = 50
+
+export interface Resolutions {
+  /** What the write has become, once somebody's word was recorded. */
+  outcome: WriteOutcome | null
+  refusals: { code: string; message: string }[]
+}
+
+/** From the start of the workflow on: what comes too early is told so by the ledger. */
+export function receiveResolutions(call: Call, onChange: () => void): Resolutions {
+  const received: Resolutions = { outcome: null, refusals: [] }
+  const receive = async (raw: unknown): Promise<ResolutionAnswer> => {
+    const answer = await CancellationScope.nonCancellable(() => record(call, raw, received.refusals.length))
+    if (answer.outcome) received.outcome = answer.outcome
+    if (!answer.accepted) received.refusals.push({ code: answer.code ?? '', message: answer.message })
+    onChange()
+    return answer
+  }
+  setHandler(
+    resolveSignal,
+    async (raw) => {
+      const { accepted, code } = await receive(raw)
+      if (!accepted) log.warn('a resolution was refused', { code })
+    },
+    {
+      description:
+        'Say what became of a write of unknown outcome. Input: {"ticket": …} as printed by `countersign writebacks resolve ID --ticket`.',
+    },
+  )
+  setHandler(resolveUpdate, receive, {
+    description: 'Say what became of the write, and learn whether it counts',
+  })
+  return received
+}
+
+async function record(call: Call, raw: unknown, refusals: number): Promise<ResolutionAnswer> {
+  if (refusals >= MAX_REFUSALS) return refused('TOO_MANY_REFUSED', `${MAX_REFUSALS} were refused before`)
+  const ticket = ticketOf(raw)
+  if (!ticket) return refused('UNVERIFIED', 'the message is no ticket')
+  const input: ResolutionInput = {
+    organization: call.organization,
+    writebackId: call.origin.writebackId,
+    ticket,
+  }
+  return nearby().recordResolution(input)
+}
+
+/** The outcome as it was, if the wait is cancelled. */
+export async function untilResolved(
+  call: Call,
+  unknown: WriteOutcome,
+  received: Resolutions,
+): Promise<WriteOutcome> {
+  setCurrentDetails(resolutionDetails(call, unknown, received.refusals))
+  try {
+    await condition(() => received.outcome !== null)
+  } catch (error) {
+    if (!isCancellation(error)) throw error
+  }
+  return received.outcome ?? unknown
+}
+
+/** Whoever has sent a message is told what came of it. */
+export async function untilAllAnswered(): Promise<void> {
+  await CancellationScope.nonCancellable(() => condition(allHandlersFinished))
+}
+
+function refused(code: 'TOO_MANY_REFUSED' | 'UNVERIFIED', message: string): ResolutionAnswer {
+  return { accepted: false, outcome: null, code, message }
+}
