@@ -3,6 +3,7 @@ import { checkExpression } from '../../lib/cel.ts'
 import type { JsonValue } from '../../lib/json.ts'
 import { templateExpressions } from '../../lib/templates.ts'
 import { CodedError } from '../../schemas/errors.ts'
+import { POLICY_VARIABLES } from '../../schemas/manifests.ts'
 import type { ProblemPlace } from '../../schemas/problem.ts'
 import { place, unknownName } from './document.ts'
 
@@ -17,12 +18,12 @@ export interface ExpressionScope {
 export const STEP_VARIABLES = ['input', 'steps', 'run'] as const
 export const TRIGGER_SCOPE: ExpressionScope = { variables: ['event'], earlierSteps: [], allSteps: [] }
 export const POLICY_SCOPE: ExpressionScope = {
-  variables: ['arguments', 'patch', 'target', 'requester'],
+  variables: POLICY_VARIABLES,
   earlierSteps: [],
   allSteps: [],
 }
 
-const STEP_FIELDS = ['output', 'status', 'error']
+const STEP_FIELDS = ['output', 'status', 'error', 'writeback']
 
 export function expressionPlaces(path: string, source: string, scope: ExpressionScope): ProblemPlace[] {
   const checked = checkExpression(source, scope.variables)
