@@ -22,7 +22,7 @@ import type { DoorDeps } from './door.ts'
 import { createMcpToolExecutor } from './executors/mcp-tool.ts'
 import { createSqlExecutor } from './executors/sql.ts'
 import type { TargetDatabases } from './executors/sql-targets.ts'
-import { toApplicationFailure } from './failures.ts'
+import { markingUnplanned, toApplicationFailure } from './failures.ts'
 import { inspectConnection, type InspectedTool } from './inspect.ts'
 import { abandonWriteback, type Abandoned } from './ledger.ts'
 import { perform } from './perform.ts'
@@ -53,7 +53,9 @@ export function createActivities(deps: ActivityDeps) {
 
   return {
     perform: (call: Call, decisions: Envelope[] = []): Promise<PerformResult> =>
-      withContext(door, call.timeoutMs, (signal) => perform(door, call, decisions, signal)),
+      markingUnplanned(door, call, () =>
+        withContext(door, call.timeoutMs, (signal) => perform(door, call, decisions, signal)),
+      ),
     abandonWriteback: (params: Parameters<typeof abandonWriteback>[1]): Promise<Abandoned> =>
       withContext(door, null, () => abandonWriteback(door, params)),
     openApproval: (params: Parameters<typeof openApproval>[1]): Promise<OpenedApproval> =>
