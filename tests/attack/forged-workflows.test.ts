@@ -318,7 +318,8 @@ describe('a workflow that the attacker starts', () => {
     expect((await finished(attack.world, parked.runId)).state).toBe('failed')
     expect(await attack.amountOf(parked)).toBe(100)
     const run = await attack.world.admin.getRun({ run_id: parked.runId })
-    expect(run.receipts).toEqual([])
+    expect(run.writebacks.map(({ state }) => state)).toEqual(['withdrawn'])
+    expect(run.receipts).toHaveLength(1)
   })
 })
 
