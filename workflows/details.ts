@@ -1,7 +1,7 @@
 /** What the Temporal UI shows of us, in markdown: what a run does, what it waits for, and how a person goes on. Pure. */
 import { judge } from '../lib/quorum.ts'
 import type { JsonValue } from '../lib/json.ts'
-import type { Call, PendingWrite, Plan } from '../schemas/run.ts'
+import type { AskedWrite, Call, PendingWrite, Plan } from '../schemas/run.ts'
 import type { ApprovalState } from './decide.ts'
 import type { RunState } from './interpreter/state.ts'
 
@@ -24,8 +24,8 @@ export function runDetails(plan: Plan, state: RunState, waitingIds: readonly str
   return ['| step | does | state | |', '|---|---|---|---|', ...rows, '', ...waits].join('\n')
 }
 
-export function writebackDetails(pending: PendingWrite, waitingFor: string): string {
-  return [`Waits for \`${waitingFor}\`.`, '', ...changesTable(pending)].join('\n')
+export function writebackDetails(asked: AskedWrite, waitingFor: string): string {
+  return `Waits for \`${waitingFor}\`, under rule \`${asked.rule}\`.`
 }
 
 export function approvalDetails(state: ApprovalState, identity: Identity, approvalId: string): string {
