@@ -4,10 +4,10 @@
  */
 import { inTransaction } from '../db/database.ts'
 import { insertApproval, insertDecision, updateApproval, type ApprovalRow } from '../db/queries/approvals.ts'
-import { listCandidates, loadPrincipals } from '../db/queries/principals.ts'
+import { listCandidates, loadPrincipals, type PrincipalRow } from '../db/queries/principals.ts'
 import { sha256Hex } from '../lib/canonical-json.ts'
 import { signEnvelope } from '../lib/dsse.ts'
-import { ineligibility } from '../lib/quorum.ts'
+import { judge } from '../lib/quorum.ts'
 import { DECISION_PAYLOAD_TYPE, EnvelopeSchema, type Decision } from '../schemas/decision.ts'
 import { CodedError, type ErrorCode } from '../schemas/errors.ts'
 import type {
@@ -68,31 +68,36 @@ export async function openApproval(
   return { pending: { writebackId, digest, requirement, requester, preview }, identity: deps.trust.identity }
 }
 
+/** If everybody who may decide approved: would that be enough? One person fills one seat, also here. */
 async function assertSomebodyCanApprove(
   deps: DoorDeps,
   organization: string,
   requirement: Requirement,
   requester: Requester,
 ): Promise<void> {
-  const method = deps.trust.identity === 'asserted' ? 'asserted' : 'api_key'
-  for (const stage of requirement.stages) {
-    const candidates = await listCandidates(deps.database, {
-      organization,
-      roles: stage.roles,
-      people: stage.people,
-    })
-    const alone = { ...requirement, stages: [stage], identity: 'any' as const }
-    const able = candidates.filter(
-      (person) => ineligibility(alone, requester, { ...person, principal: person.id, method }) === null,
-    )
-    if (able.length < stage.quorum) {
-      const wanted = [...stage.roles, ...stage.people].join(', ')
-      throw new CodedError(
-        'NO_ELIGIBLE_APPROVER',
-        `${stage.quorum} needed of ${wanted}, besides the requester; there are ${able.length}`,
-      )
-    }
+  const roles = requirement.stages.flatMap((stage) => stage.roles)
+  const people = requirement.stages.flatMap((stage) => stage.people)
+  const candidates = await listCandidates(deps.database, { organization, roles, people })
+  const best = judge(requirement, requester, candidates.map(asApproval))
+  if (best.state !== 'waiting') return
+  const stage = requirement.stages[best.stage]
+  const wanted = [...(stage?.roles ?? []), ...(stage?.people ?? [])].join(', ')
+  throw new CodedError(
+    'NO_ELIGIBLE_APPROVER',
+    `${best.missing} more needed of: ${wanted} (besides the requester)`,
+  )
+}
+
+function asApproval({ id, kind, roles }: PrincipalRow): Vote {
+  const word = {
+    digest: '',
+    verdict: 'approve' as const,
+    method: 'api_key',
+    channel: 'api',
+    at: '',
+    comment: '',
   }
+  return { ...word, decisionId: id, principal: id, kind, roles }
 }
 
 /** `position`: which message of its workflow this is, so that a repeated look gives the same decision its same id. */

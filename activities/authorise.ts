@@ -65,7 +65,11 @@ export async function askForApproval(
   if (!row.requirement || canonicalJson(row.requirement) !== canonicalJson(requirement)) {
     await updateRequirement(deps.database, { writebackId: row.writeback_id, requirement })
   }
-  const { writeback_id: writebackId, digest, requester, preview } = row
   const kept = judged.counted.map(({ vote, envelope }) => ({ verdict: vote.verdict, ticket: envelope }))
-  return { kind: 'needs_approval', pending: { writebackId, digest, requirement, requester, preview }, kept }
+  const { expiresAfterMs } = requirement
+  return {
+    kind: 'needs_approval',
+    asked: { digest: row.digest, rule: judged.facts.rule, expiresAfterMs },
+    kept,
+  }
 }

@@ -47,6 +47,7 @@ export function digestOfWrite(
     organization: call.organization,
     writebackId: call.origin.writebackId,
     executor: executor.name,
+    endpoint: resolved.endpoint,
     target: resolved.target,
     connection: call.connection,
     operation: call.operation,

@@ -1,6 +1,10 @@
 /** Our errors as Temporal's: the code becomes the failure's type, and the table says whether trying again can help. */
 import { ApplicationFailure, type Info } from '@temporalio/activity'
+import { findWriteback } from '../db/queries/writebacks.ts'
 import { CodedError, ERRORS } from '../schemas/errors.ts'
+import { NOTHING_PLANNED } from '../schemas/names.ts'
+import type { Call } from '../schemas/run.ts'
+import type { DoorDeps } from './door.ts'
 
 /** The door itself gives up on the first, when the time of its step is over; the second waits for a person. */
 const NEVER_OVERDUE: readonly string[] = ['WRITE_IN_PROGRESS', 'CONNECTION_FROZEN']
@@ -25,4 +29,25 @@ export function toApplicationFailure(
     nonRetryable: !retryable || overdue,
     ...(error.nextRetryDelayMs === undefined ? {} : { nextRetryDelay: error.nextRetryDelayMs }),
   })
+}
+
+/** A final failure of a call that has no row in the ledger says so: then there is nothing that a workflow has to end. */
+export async function markingUnplanned<T>(
+  { database }: Pick<DoorDeps, 'database'>,
+  { organization, origin: { writebackId } }: Call,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof ApplicationFailure) || error.nonRetryable !== true) throw error
+    if (await findWriteback(database, { organization, writebackId })) throw error
+    const { type, message } = error
+    throw ApplicationFailure.create({
+      type: type ?? 'STEP_FAILED',
+      message,
+      nonRetryable: true,
+      details: [NOTHING_PLANNED],
+    })
+  }
 }

@@ -29,7 +29,7 @@ import type { DoorDeps } from './door.ts'
 import { createMcpToolExecutor } from './executors/mcp-tool.ts'
 import { createSqlExecutor } from './executors/sql.ts'
 import type { TargetDatabases } from './executors/sql-targets.ts'
-import { toApplicationFailure } from './failures.ts'
+import { markingUnplanned, toApplicationFailure } from './failures.ts'
 import { inspectConnection, type InspectedTool } from './inspect.ts'
 import { abandonWriteback, type Abandoned } from './ledger.ts'
 import { perform } from './perform.ts'
@@ -61,11 +61,13 @@ export function createActivities(deps: ActivityDeps) {
 
   return {
     perform: (call: Call, decisions: Envelope[] = []): Promise<PerformResult> =>
-      withContext(door, call.timeoutMs, (signal) =>
-        perform(door, call, decisions, {
-          signal,
-          giveUpAtMs: activityInfo().scheduledTimestampMs + call.timeoutMs,
-        }),
+      markingUnplanned(door, call, () =>
+        withContext(door, call.timeoutMs, (signal) =>
+          perform(door, call, decisions, {
+            signal,
+            giveUpAtMs: activityInfo().scheduledTimestampMs + call.timeoutMs,
+          }),
+        ),
       ),
     recordResolution: (params: ResolutionInput): Promise<ResolutionAnswer> =>
       withContext(door, null, () => recordResolution(door, params)),

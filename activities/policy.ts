@@ -26,9 +26,6 @@ export type Ruling =
   | { effect: 'deny'; rule: string }
   | { effect: 'require'; requirement: Requirement }
 
-/** Variables of `when`. */
-export const POLICY_VARIABLES = ['arguments', 'patch', 'target', 'requester'] as const
-
 const HOUR_MS = 3_600_000
 
 /** Without a rule, a write needs one approver: silence never means yes. */

@@ -14,7 +14,7 @@ import type { DecisionAnswer, DecisionMessage, Verdict } from '../schemas/run.ts
 import type { ApiDeps } from './deps.ts'
 import { newId } from './ids.ts'
 import type { Principal } from './plugins/authentication.ts'
-import { isTemporalAway, withPatience } from './temporal.ts'
+import { isTemporalAway, isUpdateDropped, withPatience } from './temporal.ts'
 
 export interface DecisionRequest {
   principal: Principal
@@ -66,8 +66,8 @@ export async function signDecision(deps: ApiDeps, request: DecisionRequest): Pro
 }
 
 /**
- * An update first, because it answers. If no worker takes it in time, the same decision goes as a signal, which needs
- * none: a click is never lost. Both arriving is harmless, for they carry one decision id.
+ * An update first, because it answers. If no worker takes it in time, or Temporal drops it, the same decision goes as a
+ * signal, which needs none: a click is never lost. Both arriving is harmless, for they carry one decision id.
  */
 export async function sendDecision(deps: ApiDeps, signed: SignedDecision): Promise<DecisionResult> {
   const { approval, decisionId, message } = signed
@@ -84,7 +84,7 @@ export async function sendDecision(deps: ApiDeps, signed: SignedDecision): Promi
     )
     return { kind: 'answered', answer }
   } catch (error) {
-    if (!isTemporalAway(error)) throw refusedUpdate(error, approval)
+    if (!isTemporalAway(error) && !isUpdateDropped(error)) throw refusedUpdate(error, approval)
   }
   await leaveAsSignal(deps, handle, signed)
   return { kind: 'recorded' }

@@ -18,7 +18,7 @@ import type { ResolutionAnswer, ResolutionInput } from '../schemas/run.ts'
 import type { ApiDeps } from './deps.ts'
 import { newId } from './ids.ts'
 import type { Principal } from './plugins/authentication.ts'
-import { isTemporalAway, withPatience } from './temporal.ts'
+import { isTemporalAway, isUpdateDropped, withPatience } from './temporal.ts'
 
 export interface ResolutionRequest {
   principal: Principal
@@ -86,7 +86,7 @@ export async function sendResolution(
     )
   } catch (error) {
     if (isClosed(error)) return recordApart(deps, signed)
-    if (!isTemporalAway(error)) throw coded(error)
+    if (!isTemporalAway(error) && !isUpdateDropped(error)) throw coded(error)
   }
   try {
     await withPatience(deps.temporal, () => handle.signal(MESSAGES.resolveSignal, message))

@@ -35,6 +35,7 @@ const CALL_PATIENCE_MS = 3_000
 /** gRPC status codes: DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE. */
 const AWAY_CODES = new Set([4, 8, 14])
 const CANCELLED_CODE = 1
+const FAILED_PRECONDITION_CODE = 9
 
 export function createTemporalAccess(
   deps: Pick<TemporalAccess, 'client' | 'connection' | 'namespace' | 'taskQueue' | 'uiUrl'> & { logger: Log },
@@ -96,6 +97,14 @@ export function isTemporalAway(error: unknown): boolean {
   if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return true
   for (let current = error; current instanceof Error; current = current.cause) {
     if (isGrpcServiceError(current)) return AWAY_CODES.has(current.code) || current.code === CANCELLED_CODE
+  }
+  return false
+}
+
+/** Temporal forgets an update if something else, such as a cancel, arrives while its workflow task is completed. */
+export function isUpdateDropped(error: unknown): boolean {
+  for (let current = error; current instanceof Error; current = current.cause) {
+    if (isGrpcServiceError(current)) return current.code === FAILED_PRECONDITION_CODE
   }
   return false
 }

@@ -1,11 +1,11 @@
 /** The command line, put together. Commands load what only they need when they run: `--help` stays quick. */
-import { existsSync } from 'node:fs'
 import { Command } from 'commander'
 import { nearestName } from '../lib/nearest-name.ts'
 import { registerApply } from './commands/apply.ts'
 import { registerApprovals } from './commands/approvals.ts'
 import { registerConnections } from './commands/connections.ts'
 import { registerDecisions } from './commands/decide.ts'
+import { registerDemo } from './commands/demo.ts'
 import { registerDev } from './commands/dev.ts'
 import { registerKeys } from './commands/keys.ts'
 import { registerManifests } from './commands/manifests.ts'
@@ -19,7 +19,7 @@ import { EXIT_CODES, EXIT_CODES_HELP, report, UsageError } from './errors.ts'
 export async function main(argv: readonly string[]): Promise<number> {
   endQuietlyWhenNobodyReads()
   try {
-    const program = await buildProgram()
+    const program = buildProgram()
     await program.parseAsync(argv)
     return typeof process.exitCode === 'number' ? process.exitCode : EXIT_CODES.ok
   } catch (error) {
@@ -27,7 +27,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-async function buildProgram(): Promise<Command> {
+function buildProgram(): Command {
   const program = new Command('countersign')
     .description('Durable automations over MCP tools, with approvals that hold and writes that happen once.')
     .version('0.1.0')
@@ -37,7 +37,7 @@ async function buildProgram(): Promise<Command> {
     // Inherited by the commands registered below.
     .exitOverride()
   registerDev(program)
-  await registerDemoIfThere(program)
+  registerDemo(program)
   registerApply(program)
   registerRun(program)
   registerRuns(program)
@@ -50,14 +50,6 @@ async function buildProgram(): Promise<Command> {
   registerKeys(program)
   suggestNames(program)
   return program
-}
-
-async function registerDemoIfThere(program: Command): Promise<void> {
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-  const file = new URL(`./commands/demo.${extension}`, import.meta.url)
-  if (!existsSync(file)) return
-  const { registerDemo } = (await import(file.href)) as { registerDemo: (program: Command) => void }
-  registerDemo(program)
 }
 
 /** An unknown name is answered with the nearest one, here and in each group of commands. */

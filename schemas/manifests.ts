@@ -186,6 +186,9 @@ export const RuleSchema = z
     },
   )
 
+/** What a rule's `when` can name. */
+export const POLICY_VARIABLES = ['arguments', 'patch', 'target', 'requester'] as const
+
 export const PolicySpecSchema = z.strictObject({ rules: z.array(RuleSchema).min(1).max(200) })
 
 const head = {

@@ -34,6 +34,9 @@ export const SEARCH_ATTRIBUTES = {
   state: 'CountersignState',
 } as const
 
+/** In the details of a failed call: the ledger has no row of it. */
+export const NOTHING_PLANNED = 'nothing_planned'
+
 /** Values of `CountersignState`. A run that never waits never sets it, which saves an event. */
 export const WAITING_FOR_APPROVAL = 'waiting_for_approval'
 export const WAITING_FOR_RESOLUTION = 'waiting_for_resolution'

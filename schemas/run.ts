@@ -139,6 +139,7 @@ export interface ReadOutcome {
   output: JsonValue
 }
 
+/** A write that waits, as the ledger has it: what people see and sign. */
 export interface PendingWrite {
   writebackId: string
   digest: string
@@ -147,10 +148,18 @@ export interface PendingWrite {
   preview: Preview
 }
 
+/** What a workflow is told of a write that waits: enough to ask for it, and nothing that could be believed instead. */
+export interface AskedWrite {
+  digest: string
+  /** `policy/rule`, for people. */
+  rule: string
+  expiresAfterMs: number
+}
+
 export type PerformResult =
   | { kind: 'done'; outcome: ReadOutcome | WriteOutcome }
   /** `kept`: decisions that count already, when a policy asks for more than people were asked for before. */
-  | { kind: 'needs_approval'; pending: PendingWrite; kept: DecisionMessage[] }
+  | { kind: 'needs_approval'; asked: AskedWrite; kept: DecisionMessage[] }
 
 export interface WritebackInput {
   call: Call
@@ -162,13 +171,10 @@ export interface WritebackInput {
 export interface ApprovalInput {
   organization: string
   approvalId: string
-  /** How often this write was put before people, this time included. */
-  ask: number
+  writebackId: string
+  asked: AskedWrite
   /** Decisions of the earlier ask that still count. */
   kept: DecisionMessage[]
-  automation: string
-  runId: string
-  pending: PendingWrite
 }
 
 export type Verdict = 'approve' | 'reject'

@@ -25,6 +25,7 @@ import {
   MAX_REFUSALS,
   refuse,
   type ApprovalState,
+  type ApprovalStatus,
   type Decided,
 } from './decide.ts'
 import { approvalDetails, type Identity } from './details.ts'
@@ -39,6 +40,8 @@ import {
   verdictOf,
 } from './messages.ts'
 
+type ClosedStatus = Exclude<ApprovalStatus, 'waiting'>
+
 interface Received {
   /** Null for what is neither a ticket nor somebody's word. */
   message: DecisionMessage | null
@@ -47,8 +50,10 @@ interface Received {
 
 interface Wait {
   input: ApprovalInput
+  expiresAtMs: number
   identity: Identity
-  state: ApprovalState
+  /** Null until the ledger has been asked. */
+  state: ApprovalState | null
   queue: Received[]
   received: number
   /** Of the decisions that count, in their order. */
@@ -56,21 +61,30 @@ interface Wait {
 }
 
 export async function approvalWorkflow(input: ApprovalInput): Promise<ApprovalResult> {
-  const expiresAtMs = Date.now() + input.pending.requirement.expiresAfterMs
-  const state = createApprovalState(input.pending, expiresAtMs)
-  const wait: Wait = { input, identity: 'verified', state, queue: [], received: 0, envelopes: [] }
+  const expiresAtMs = Date.now() + input.asked.expiresAfterMs
+  const wait: Wait = {
+    input,
+    expiresAtMs,
+    identity: 'verified',
+    state: null,
+    queue: [],
+    received: 0,
+    envelopes: [],
+  }
   receiveDecisions(wait)
+  let status: ClosedStatus
   try {
     await open(wait)
     for (const message of input.kept) wait.queue.push({ message })
-    await decideUntilClosed(wait)
+    status = await decideUntilClosed(wait)
   } catch (error) {
     if (!isCancellation(error)) throw error
-    await CancellationScope.nonCancellable(() => close(wait, 'withdrawn'))
+    status = await CancellationScope.nonCancellable(() => close(wait, 'withdrawn'))
   }
-  setCurrentDetails(approvalDetails(wait.state, wait.identity, input.approvalId))
+  answerTheRest(wait, status)
+  if (wait.state) setCurrentDetails(approvalDetails(wait.state, wait.identity, input.approvalId))
   await CancellationScope.nonCancellable(() => condition(allHandlersFinished))
-  return resultOf(wait)
+  return { state: status, decisions: wait.envelopes, reason: wait.state?.votes.at(-1)?.comment ?? '' }
 }
 
 /** Handlers only put into the queue; an update waits there for its answer. */
@@ -106,25 +120,19 @@ function receiveDecisions(wait: Wait): void {
 
 /** The ledger says what is to be approved; what came in as input is only where to look. */
 async function open(wait: Wait): Promise<void> {
-  const { organization, approvalId, pending } = wait.input
-  const { writebackId, digest } = pending
-  const { expiresAtMs } = wait.state
+  const { organization, approvalId, writebackId, asked } = wait.input
+  const expiresAt = new Date(wait.expiresAtMs).toISOString()
   const { workflowId } = workflowInfo()
-  const expiresAt = new Date(expiresAtMs).toISOString()
-  const opened = await nearby().openApproval({
-    organization,
-    approvalId,
-    writebackId,
-    digest,
-    workflowId,
-    expiresAt,
-  })
-  wait.state = { ...wait.state, pending: opened.pending }
+  const key = { organization, approvalId, writebackId }
+  const opened = await nearby().openApproval({ ...key, digest: asked.digest, workflowId, expiresAt })
+  wait.state = createApprovalState(opened.pending, wait.expiresAtMs)
   wait.identity = opened.identity
 }
 
-async function decideUntilClosed(wait: Wait): Promise<void> {
-  while (wait.state.status === 'waiting') {
+async function decideUntilClosed(wait: Wait): Promise<ClosedStatus> {
+  for (;;) {
+    const state = stateOf(wait)
+    if (state.status !== 'waiting') return state.status
     const [received] = wait.queue
     if (received) {
       // It leaves the queue with its answer, so that a cancel in between finds it there.
@@ -132,22 +140,20 @@ async function decideUntilClosed(wait: Wait): Promise<void> {
       wait.queue.shift()
       continue
     }
-    setCurrentDetails(approvalDetails(wait.state, wait.identity, wait.input.approvalId))
-    const remainingMs = wait.state.expiresAtMs - Date.now()
+    setCurrentDetails(approvalDetails(state, wait.identity, wait.input.approvalId))
+    const remainingMs = wait.expiresAtMs - Date.now()
     const isInTime =
       remainingMs > 0 &&
       (await condition(() => wait.queue.length > 0, remainingMs, { summary: 'Decision due' }))
     if (!isInTime) await close(wait, 'expired')
   }
-  answerTheRest(wait)
 }
 
 async function take(wait: Wait, received: Received): Promise<void> {
-  const { organization, approvalId, pending } = wait.input
-  const key = { organization, approvalId, writebackId: pending.writebackId }
   const decided = await judged(wait, received)
   if (decided.counted && decided.envelope) {
     const { votes, status } = decided.state
+    const key = keyOf(wait.input)
     await nearby().recordDecision({ ...key, envelope: decided.envelope, votes: [...votes], state: status })
     wait.envelopes.push(decided.envelope)
   }
@@ -156,64 +162,49 @@ async function take(wait: Wait, received: Received): Promise<void> {
 }
 
 async function judged(wait: Wait, { message }: Received): Promise<Decided & { envelope?: Envelope }> {
-  const { state, input } = wait
+  const state = stateOf(wait)
   if (state.refusals.length >= MAX_REFUSALS)
     return refuse(state, 'TOO_MANY_REFUSED', `${MAX_REFUSALS} were refused before`)
   if (!message)
     return refuse(state, 'UNVERIFIED', 'the message is neither a ticket nor of a form that we know')
-  const { organization, approvalId, pending } = input
-  const { writebackId, digest } = pending
   const position = wait.received++
-  const resolved = await nearby().resolveDecision({
-    organization,
-    approvalId,
-    writebackId,
-    digest,
-    message,
-    position,
-  })
+  const { digest } = state.pending
+  const resolved = await nearby().resolveDecision({ ...keyOf(wait.input), digest, message, position })
   if (resolved.kind === 'refused') return refuse(state, resolved.code, resolved.message)
   return { ...decide(state, resolved.vote, Date.now()), envelope: resolved.envelope }
 }
 
-async function close(wait: Wait, status: 'expired' | 'withdrawn'): Promise<void> {
-  const { organization, approvalId, pending } = wait.input
-  const votes = [...wait.state.votes]
-  await nearby().closeApproval({
-    organization,
-    approvalId,
-    writebackId: pending.writebackId,
-    votes,
-    state: status,
-  })
-  wait.state = { ...wait.state, status }
-  answerTheRest(wait)
+async function close<Status extends 'expired' | 'withdrawn'>(wait: Wait, status: Status): Promise<Status> {
+  const votes = [...(wait.state?.votes ?? [])]
+  await nearby().closeApproval({ ...keyOf(wait.input), votes, state: status })
+  if (wait.state) wait.state = { ...wait.state, status }
+  return status
 }
 
 /** Whoever came while the last one was looked at is told how it ended, without a further look. */
-function answerTheRest(wait: Wait): void {
+function answerTheRest(wait: Wait, status: ClosedStatus): void {
   for (const received of wait.queue.splice(0)) {
-    const { answer } = refuse(wait.state, 'ALREADY_DECIDED', wait.state.status)
-    received.answer = answer
+    received.answer = { accepted: false, state: status, code: 'ALREADY_DECIDED', message: status }
   }
 }
 
-function resultOf(wait: Wait): ApprovalResult {
-  const { status, votes } = wait.state
-  if (status === 'waiting')
-    throw failure({ code: 'STEP_FAILED', message: 'an approval ended while it was waiting' })
-  const last = votes.at(-1)
-  return { state: status, decisions: wait.envelopes, reason: last?.comment ?? '' }
+function keyOf({ organization, approvalId, writebackId }: ApprovalInput): {
+  organization: string
+  approvalId: string
+  writebackId: string
+} {
+  return { organization, approvalId, writebackId }
 }
 
-function viewOf(wait: Wait): unknown {
-  const { pending, status, votes, refusals, expiresAtMs } = wait.state
-  return {
-    approvalId: wait.input.approvalId,
-    pending,
-    status,
-    votes,
-    refusals,
-    expiresAt: new Date(expiresAtMs).toISOString(),
-  }
+function stateOf({ state }: Wait): ApprovalState {
+  if (!state) throw failure({ code: 'STEP_FAILED', message: 'the approval was not opened' })
+  return state
+}
+
+function viewOf({ input, state, expiresAtMs }: Wait): unknown {
+  const { approvalId } = input
+  const expiresAt = new Date(expiresAtMs).toISOString()
+  if (!state) return { approvalId, status: 'opening', expiresAt }
+  const { pending, status, votes, refusals } = state
+  return { approvalId, pending, status, votes, refusals, expiresAt }
 }

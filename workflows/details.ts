@@ -2,7 +2,7 @@
 import { judge } from '../lib/quorum.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { OPERATOR_ROLE } from '../schemas/names.ts'
-import type { Call, PendingWrite, Plan, ReceiptsHead, WriteOutcome } from '../schemas/run.ts'
+import type { AskedWrite, Call, PendingWrite, Plan, ReceiptsHead, WriteOutcome } from '../schemas/run.ts'
 import type { ApprovalState } from './decide.ts'
 import type { RunState } from './interpreter/state.ts'
 
@@ -31,8 +31,8 @@ export function runDetails(
   return ['| step | does | state | |', '|---|---|---|---|', ...rows, '', ...waits, ...evidence].join('\n')
 }
 
-export function writebackDetails(pending: PendingWrite, waitingFor: string): string {
-  return [`Waits for \`${waitingFor}\`.`, '', ...changesTable(pending)].join('\n')
+export function writebackDetails(asked: AskedWrite, waitingFor: string): string {
+  return `Waits for \`${waitingFor}\`, under rule \`${asked.rule}\`.`
 }
 
 /** What somebody needs who has to find out what became of a write. */

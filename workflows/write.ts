@@ -1,5 +1,6 @@
 /** Going through the door from a workflow, so that a cancel leaves nothing behind without an outcome. */
-import { CancellationScope, isCancellation } from '@temporalio/workflow'
+import { ActivityFailure, ApplicationFailure, CancellationScope, isCancellation } from '@temporalio/workflow'
+import { NOTHING_PLANNED } from '../schemas/names.ts'
 import type { Call, Envelope, PerformResult, WriteOutcome } from '../schemas/run.ts'
 import { outside } from './activity-options.ts'
 
@@ -25,11 +26,17 @@ export async function settling<Result>(
   try {
     return await work()
   } catch (error) {
+    if (isUnplanned(error)) throw error
     const outcome = await endWrite(call, decisions, 'withdrawn')
     if (outcome) onEnded(outcome)
     if (outcome && (outcome.status !== 'withdrawn' || isCancellation(error))) return outcome
     throw error
   }
+}
+
+function isUnplanned(error: unknown): boolean {
+  const cause = error instanceof ActivityFailure ? error.cause : undefined
+  return cause instanceof ApplicationFailure && cause.details?.[0] === NOTHING_PLANNED
 }
 
 /** Null if there was nothing to end. */

@@ -80,8 +80,8 @@ async function appliedOrNot(
       if (ask > MAX_ASKS) throw failure({ code: 'LIMIT_EXCEEDED', message: `asked ${MAX_ASKS} times` })
       const approvalId = approvalIdOf({ writebackId: call.origin.writebackId, ask })
       view.waitingFor = approvalWorkflowId({ organization: call.organization, approvalId })
-      setCurrentDetails(writebackDetails(result.pending, view.waitingFor))
-      const approval = await askPeople(input, result, { ask, approvalId })
+      setCurrentDetails(writebackDetails(result.asked, view.waitingFor))
+      const approval = await askPeople(input, result, approvalId)
       view.waitingFor = null
       decisions.push(...approval.decisions)
       result = await afterApproval(call, decisions, approval)
@@ -92,26 +92,19 @@ async function appliedOrNot(
 
 async function askPeople(
   input: WritebackInput,
-  { pending, kept }: Asked,
-  { ask, approvalId }: { ask: number; approvalId: string },
+  { asked, kept }: Asked,
+  approvalId: string,
 ): Promise<ApprovalResult> {
   const { call } = input
   const { organization, connection, origin } = call
-  const child: ApprovalInput = {
-    organization,
-    approvalId,
-    ask,
-    kept,
-    automation: origin.automation,
-    runId: origin.runId,
-    pending,
-  }
+  const { writebackId } = origin
+  const child: ApprovalInput = { organization, approvalId, writebackId, asked, kept }
   return executeOrAttach<ApprovalResult>({
     type: WORKFLOW_TYPES.approval,
     workflowId: approvalWorkflowId({ organization, approvalId }),
     input: child,
     summary: `Approval of ${call.connection}.${call.operation}`,
-    details: `Waits until the people whom rule \`${pending.requirement.policy}/${pending.requirement.rule}\` asks for have decided.`,
+    details: `Waits until the people whom rule \`${asked.rule}\` asks for have decided.`,
     searchAttributes: input.searchAttributes
       ? [
           keyword('org', organization),

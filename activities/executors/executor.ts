@@ -24,6 +24,8 @@ export interface Limits {
 /** What an operation is, found out without changing anything. */
 export interface Resolved {
   class: 'read' | 'write'
+  /** Where it goes, as the connection says today: people approve a write to this place, not to one named like it. */
+  endpoint: JsonObject
   /** Names the thing written to, for people: no customer data beyond its key. */
   target: string
   /** For policy expressions. */

@@ -64,6 +64,7 @@ async function resolve(
   }
   return {
     class: classOf(operation.spec, tool.definition),
+    endpoint: endpointOf(operation.spec),
     target: `${operation.connection}.${operation.operation}`,
     facts: { target: {}, patch: operation.arguments },
     definitionSha256: tool.hash,
@@ -80,6 +81,10 @@ async function currentTool(
   const known = await deps.catalog.getTool(target, operation.operation, limits)
   if (classOf(operation.spec, known.definition) === 'read') return known
   return deps.catalog.getTool(target, operation.operation, { ...limits, fresh: true })
+}
+
+function endpointOf(spec: McpConnectionSpec): JsonObject {
+  return spec.transport === 'http' ? { url: spec.url } : { command: spec.command }
 }
 
 /** The operator's word first; a server's own only if the operator trusts it; else the worst. */

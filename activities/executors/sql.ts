@@ -90,9 +90,11 @@ function assertColumns(update: SqlUpdate, table: TableSpec, scopeColumn: string 
 }
 
 function resolve(statement: Statement): Resolved {
-  const { operation, update } = statement
+  const { operation, update, table } = statement
   return {
     class: 'write',
+    // The secret's name, not its value: a password that is rotated changes nothing that people care about.
+    endpoint: { url: operation.spec.url, scope: operation.spec.scope ?? null, schema: table.schema },
     target: targetOf(operation.connection, update),
     facts: {
       target: { table: update.table, key: update.key as JsonObject },

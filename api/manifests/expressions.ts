@@ -3,6 +3,7 @@ import { checkExpression } from '../../lib/cel.ts'
 import type { JsonValue } from '../../lib/json.ts'
 import { templateExpressions } from '../../lib/templates.ts'
 import { CodedError } from '../../schemas/errors.ts'
+import { POLICY_VARIABLES } from '../../schemas/manifests.ts'
 import type { ProblemPlace } from '../../schemas/problem.ts'
 import { place, unknownName } from './document.ts'
 
@@ -17,7 +18,7 @@ export interface ExpressionScope {
 export const STEP_VARIABLES = ['input', 'steps', 'run'] as const
 export const TRIGGER_SCOPE: ExpressionScope = { variables: ['event'], earlierSteps: [], allSteps: [] }
 export const POLICY_SCOPE: ExpressionScope = {
-  variables: ['arguments', 'patch', 'target', 'requester'],
+  variables: POLICY_VARIABLES,
   earlierSteps: [],
   allSteps: [],
 }
@@ -33,7 +34,7 @@ export const CHECK_RESULT_SCOPE: ExpressionScope = {
   variables: [...CHECK_SCOPE.variables, 'result'],
 }
 
-const STEP_FIELDS = ['output', 'status', 'error']
+const STEP_FIELDS = ['output', 'status', 'error', 'writeback']
 
 export function expressionPlaces(path: string, source: string, scope: ExpressionScope): ProblemPlace[] {
   const checked = checkExpression(source, scope.variables)

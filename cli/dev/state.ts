@@ -53,6 +53,6 @@ export function writeDevState(dataDir: string, state: DevState): void {
   renameSync(temporary, file)
 }
 
-export function devStateFile(dataDir: string): string {
+function devStateFile(dataDir: string): string {
   return join(dataDir, 'dev.json')
 }

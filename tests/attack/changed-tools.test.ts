@@ -107,6 +107,23 @@ describe('a writing tool', () => {
     expect(server.calls).toEqual([])
   })
 
+  // He has the database too, and moves the pin of the revision along with the tool.
+  test('that changes under an edited pin is not the one that people have approved', async () => {
+    await save(payOut)
+    const runId = await start()
+    const approval = await waitForApproval(approver, runId)
+    await save({ ...payOut, description: 'Pays thrice.' })
+    const edited = await world.database.query(
+      `update revisions set pins = (select pins from revisions where kind = 'Automation' order by number desc limit 1)
+       where kind = 'Automation'`,
+    )
+    expect(edited.rowCount).toBeGreaterThan(1)
+    await approve(approver, approval)
+    const run = await finished(world, runId)
+    expect(run.failure?.code).toBe('WRITE_NOT_AUTHORISED')
+    expect(server.calls).toEqual([])
+  })
+
   test('is called again after the automation was saved with the new definition', async () => {
     await save({ ...payOut, description: 'Pays an amount, since March in cents.' })
     const runId = await start()

@@ -180,8 +180,15 @@ describe('a row of the ledger', () => {
          '[{"roles": [], "people": ["carl@acme.example"], "quorum": 1}]') where writeback_id = $1`,
       [parked.approval.writeback_id],
     )
-    const outcome = (await perform(parked)) as { pending: { requirement: { stages: unknown } } }
-    expect(outcome.pending.requirement.stages).toEqual([{ roles: ['lead'], people: [], quorum: 1 }])
+    expect(await perform(parked)).toMatchObject({
+      kind: 'needs_approval',
+      asked: { digest: parked.approval.digest },
+    })
+    const { rows } = await attack.world.database.query<{ stages: unknown }>(
+      `select requirement -> 'stages' as stages from writebacks where writeback_id = $1`,
+      [parked.approval.writeback_id],
+    )
+    expect(rows).toEqual([{ stages: [{ roles: ['lead'], people: [], quorum: 1 }] }])
     await expectLeadStillDecides(parked)
   })
 

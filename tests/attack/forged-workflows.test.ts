@@ -224,17 +224,11 @@ describe('a workflow that the attacker starts', () => {
     const input = {
       organization: 'acme',
       approvalId,
-      ask: 9,
+      writebackId: approval.writeback_id,
+      asked: { digest: approval.digest, rule: 'made-up/anybody', expiresAfterMs: 60_000 },
       kept: [],
-      automation: 'adjust',
-      runId: parked.runId,
-      pending: {
-        writebackId: approval.writeback_id,
-        digest: approval.digest,
-        requirement: anybody,
-        requester: { principal: 'x', kind: 'service', onBehalfOf: [] },
-        preview: approval.preview,
-      },
+      // What an earlier form of the input carried: nothing may look at it.
+      pending: { requirement: anybody, requester: { principal: 'x', kind: 'service', onBehalfOf: [] } },
     } as unknown as ApprovalInput
     await start(WORKFLOW_TYPES.approval, approvalWorkflowId({ organization: 'acme', approvalId }), input)
     const shown = await eventually(async () =>
@@ -249,7 +243,6 @@ describe('a workflow that the attacker starts', () => {
   test('as an approval of something that was never planned ends', async () => {
     const parked = await attack.park()
     const { approval } = parked
-    const pending = { ...approval, writebackId: approval.writeback_id, digest: 'c'.repeat(64) }
     for (const [writebackId, code] of [
       [approval.writeback_id, 'UNKNOWN_ORIGIN'],
       ['wb_made.up.1', 'NOT_FOUND'],
@@ -257,9 +250,9 @@ describe('a workflow that the attacker starts', () => {
       const input = {
         organization: 'acme',
         approvalId: `${writebackId}/ask8`,
-        ask: 8,
+        writebackId,
+        asked: { digest: 'c'.repeat(64), rule: 'made-up/anybody', expiresAfterMs: 60_000 },
         kept: [],
-        pending: { ...pending, writebackId, requirement: { expiresAfterMs: 60_000 } },
       }
       const handle = await start(WORKFLOW_TYPES.approval, `hostile-${randomBytes(4).toString('hex')}`, input)
       expect(await codeOf(handle.result())).toBe(code)
@@ -318,7 +311,8 @@ describe('a workflow that the attacker starts', () => {
     expect((await finished(attack.world, parked.runId)).state).toBe('failed')
     expect(await attack.amountOf(parked)).toBe(100)
     const run = await attack.world.admin.getRun({ run_id: parked.runId })
-    expect(run.receipts).toEqual([])
+    expect(run.writebacks.map(({ state }) => state)).toEqual(['withdrawn'])
+    expect(run.receipts).toHaveLength(1)
   })
 })
 

@@ -36,7 +36,8 @@ const now = (writebackId: string): Promise<WritebackRow> => requireWriteback(dep
 
 /** A call on its way, to a target that answers as told. `timeoutMs` is below zero for one that is over at once. */
 function passageTo(answer: Answer, timeoutMs = 1_000): Passage {
-  return { executor: { apply: async () => answer }, operation: {}, timeoutMs } as unknown as Passage
+  const executor = { apply: async () => answer }
+  return { executor, operation: {}, timeoutMs, frozenReason: null } as unknown as Passage
 }
 
 const APPLIED: Answer = { kind: 'answered', status: 'applied', output: { fee: '0' } }
@@ -72,6 +73,7 @@ describe('sending', () => {
       executor: { apply: async () => (sent++, APPLIED) },
       operation: {},
       timeoutMs: 1_000,
+      frozenReason: null,
     } as unknown as Passage
     const results = await Promise.allSettled(
       Array.from({ length: 10 }, () => sendWrite(deps, passage, row, AUTHORISED)),

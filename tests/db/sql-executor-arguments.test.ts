@@ -84,6 +84,11 @@ describe('arguments', () => {
   it('say what a policy may look at', async () => {
     expect(await sql.executor.resolve(sqlOperation(waive(1)), limits())).toEqual({
       class: 'write',
+      endpoint: {
+        url: 'given to the executor',
+        scope: { column: 'tenant', value: 'acme' },
+        schema: 'public',
+      },
       target: 'billing/invoices/id=1',
       facts: { target: { table: 'invoices', key: { id: 1 } }, patch: { fee: 0 } },
       definitionSha256: null,

@@ -45,7 +45,7 @@ export async function historiesOf(world: World, runIds: string[]): Promise<[stri
       const child = event.startChildWorkflowExecutionInitiatedEventAttributes?.workflowId
       if (child) queue.push(child)
     }
-    texts.push([`history of ${workflowId}`, readable(JSON.stringify(historyToJSON(history)))])
+    texts.push([`history of ${workflowId}`, readable(historyToJSON(history))])
   }
   return texts
 }

@@ -87,6 +87,8 @@ export interface ScenarioOptions extends WorldOptions {
   through?: { shop?: (url: string) => string; tools?: (url: string) => string }
   /** May answer a message to the server itself. */
   intercept?: TestMcpServerOptions['intercept']
+  /** Runs when the server listens, and before anything knows its address. */
+  beforeStart?: (addresses: { toolsUrl: string }) => Promise<void>
   /** Runs before manifests are applied, which needs a worker. */
   beforeApply?: (world: World) => Promise<void>
 }
@@ -105,6 +107,7 @@ export async function startScenario(options: ScenarioOptions = {}): Promise<Scen
     tools: testTools(),
     ...(options.intercept ? { intercept: options.intercept } : {}),
   })
+  await options.beforeStart?.({ toolsUrl: server.url })
   const SHOP_DATABASE_URL = options.through?.shop?.(shopUrl) ?? shopUrl
   const secrets: Record<string, string> = { SHOP_DATABASE_URL, ...options.secrets }
   const world = await startWorld({ ...options, secrets })

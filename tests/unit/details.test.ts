@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Plan } from '../../schemas/run.ts'
 import { createApprovalState, decide, refuse } from '../../workflows/decide.ts'
-import { approvalDetails, callSummary, runDetails, writebackDetails } from '../../workflows/details.ts'
+import { approvalDetails, callSummary, runDetails } from '../../workflows/details.ts'
 import { createRunState, withStep } from '../../workflows/interpreter/state.ts'
 import { DIGEST, NOON_MS, pendingWrite, preview, requirement, vote } from '../support/fixtures.ts'
 
@@ -108,7 +108,7 @@ describe('text of other people', () => {
     'stays inside its cell, and is no markup: %j',
     (value) => {
       const changes = [{ field: 'x', before: value, after: { value } }]
-      const text = writebackDetails(pendingWrite({ preview: preview({ changes }) }), 'approval/acme/wb_1')
+      const text = approvalDetails(waiting({ preview: preview({ changes }) }), 'verified', APPROVAL_ID)
       const row = cells(text, '`x`')
       expect(row).toHaveLength(3)
       for (const cell of row) expect(cell).toMatch(/^`[^`\n]+`$/)
@@ -133,8 +133,8 @@ describe('text of other people', () => {
 
   it('does not fill the page', () => {
     const changes = [{ field: 'note', before: null, after: 'x'.repeat(10_000) }]
-    const text = writebackDetails(pendingWrite({ preview: preview({ changes }) }), 'approval/acme/wb_1')
-    expect(text.length).toBeLessThan(500)
+    const text = approvalDetails(waiting({ preview: preview({ changes }) }), 'verified', APPROVAL_ID)
+    expect(text.length).toBeLessThan(1_500)
     expect(cells(text, '`note')).toEqual(['`note`', '`null`', expect.stringMatching(/^`x{120}…`$/) as string])
     const voted = decide(waiting(), vote({ comment: 'y'.repeat(4_000) }), NOON_MS).state
     expect(approvalDetails(voted, 'verified', APPROVAL_ID)).toMatch(/ y{120}…$/m)

@@ -8,6 +8,8 @@ import {
   getRunQuery,
   getWritebackQuery,
   rejectSignal,
+  resolveSignal,
+  resolveUpdate,
   verdictOf,
 } from '../../workflows/messages.ts'
 import { DIGEST } from '../support/fixtures.ts'
@@ -96,6 +98,8 @@ it('goes by the names on the wire', () => {
     approveSignal,
     rejectSignal,
     decideUpdate,
+    resolveSignal,
+    resolveUpdate,
     getRunQuery,
     getWritebackQuery,
     getApprovalQuery,

@@ -183,6 +183,20 @@ test('a write that nobody could approve fails at once, and its row is closed', a
   })
 })
 
+test('a write that needs more pairs of eyes than there are fails at once', async () => {
+  const lena = { people: ['lena@acme.example'] }
+  await s.define('alone', [CHANGE], needs([lena, lena]))
+  const run = await s.start('alone')
+  await s.expectEnding(run, {
+    state: 'failed',
+    code: 'NO_ELIGIBLE_APPROVER',
+    writebacks: ['withdrawn'],
+    approvals: [],
+    receipts: ['outcome withdrawn'],
+    changes: 0,
+  })
+})
+
 test('an approval that has lapsed when the write is applied is asked for again', async () => {
   await s.define('fresh', [CHANGE], needs([{ roles: ['lead'] }], { valid_for: '1ms' }))
   const run = await s.park('fresh')

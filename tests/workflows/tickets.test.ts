@@ -106,8 +106,8 @@ describe('where decisions are verified', () => {
   test('what waits is shown in words: for whom, what would change, and the command to decide', async () => {
     const run = await s.park('two')
     const details = await detailsOf(s, run.approval.temporal_workflow_id)
-    expect(details).toContain('Waiting for 2 approval(s) from `lead`')
-    expect(details).toContain('| balance | 100 | 7 |')
+    expect(details).toContain('Waiting for 2 of 2 approvals from `lead`')
+    expect(details).toContain('| `balance` | `100` | `7` |')
     expect(details).toContain(`countersign approve ${run.approval.approval_id} --ticket`)
     expect(details).not.toContain('at their word')
     expect(await detailsOf(s, run.workflowId)).toContain('Waits for `writeback/acme/')

@@ -1,6 +1,6 @@
 /** What becomes of a write whose circumstances change while people look at it. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { CHANGE, LOOK, needs, NOTE, ONE_LEAD, policyFor } from '../support/automations.ts'
+import { CHANGE, connections, LOOK, needs, NOTE, ONE_LEAD, policyFor, SHOP } from '../support/automations.ts'
 import { about, refusal, startScenario, type Scenario } from '../support/scenario.ts'
 import { eventually } from '../support/world.ts'
 
@@ -129,4 +129,26 @@ test('a tool whose definition has changed since the automation was saved is not 
   const ending = await s.expectEnding(run, { state: 'failed', code: 'TOOL_CHANGED', notes: 0 })
   expect(ending.writebacks).toEqual(['withdrawn'])
   delete note.description
+})
+
+test('a connection that leads elsewhere meanwhile makes the approval worthless', async () => {
+  await s.define('moved', [CHANGE], ONE_LEAD)
+  const run = await s.park('moved')
+  const shop = connections({ toolsUrl: 'http://127.0.0.1:1' }).find(({ name }) => name === SHOP) as {
+    spec: { scope: object }
+  }
+  await s.apply({ ...shop, spec: { ...shop.spec, scope: { column: 'tenant', value: 'globex' } } } as never)
+  try {
+    await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
+    await s.expectEnding(run, {
+      state: 'failed',
+      code: 'WRITE_NOT_AUTHORISED',
+      writebacks: ['withdrawn'],
+      approvals: ['approved'],
+      receipts: ['approve by lena@acme.example', 'outcome withdrawn'],
+      changes: 0,
+    })
+  } finally {
+    await s.apply(shop as never)
+  }
 })

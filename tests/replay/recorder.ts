@@ -1,0 +1,279 @@
+/**
+ * Lets runs go through everything a run can meet, and records them. Not a test, though it runs as one: it needs the
+ * same stack. Each scenario is recorded where it waits, and when it is over.
+ */
+import { randomUUID } from 'node:crypto'
+import { readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { JsonObject } from '../../lib/json.ts'
+import { WORKFLOW_TYPES } from '../../schemas/names.ts'
+import { CHANGE, LOOK, needs, NOTE, ONE_LEAD } from '../support/automations.ts'
+import { textResult } from '../support/mcp-server.ts'
+import { about, startScenario, type Person, type Scenario, type StartedRun } from '../support/scenario.ts'
+import { eventually } from '../support/world.ts'
+import {
+  HISTORIES_FOLDER,
+  readHistories,
+  workflowTypeOf,
+  WRONG_PREFIX,
+  writeHistory,
+  type HistoryEvent,
+  type RecordedHistory,
+} from './histories.ts'
+
+const RESULT: JsonObject = { name: 'result', return: { level: '${{ steps.look.output.level }}' } }
+const RETURN: JsonObject = { name: 'result', return: { account: '${{ input.account }}' } }
+const TWO_LEADS = needs([{ roles: ['lead'], quorum: 2 }])
+
+let s: Scenario
+
+beforeAll(async () => {
+  for (const file of readdirSync(HISTORIES_FOLDER))
+    if (file.endsWith('.json')) rmSync(join(HISTORIES_FOLDER, file))
+  s = await startScenario()
+  await s.define('read', [LOOK, RESULT], ONE_LEAD)
+  await s.define('free-call', [{ ...NOTE, if: 'input.balance > 0' }, RETURN], { allow: true })
+  await s.define('skipped', [{ ...NOTE, if: 'input.balance < 0' }, RETURN], { allow: true })
+  await s.define('free-write', [CHANGE], { allow: true })
+  await s.define('denied', [CHANGE], { deny: true })
+  await s.define('gated-call', [NOTE], ONE_LEAD)
+  await s.define('gated-write', [LOOK, CHANGE, RESULT], ONE_LEAD)
+  await s.define('two-votes', [CHANGE], TWO_LEADS)
+  await s.define('hasty', [CHANGE], needs([{ roles: ['lead'] }], { expires_after: '1s' }))
+})
+
+afterAll(() => s.close())
+
+test('ends without waiting', async () => {
+  for (const name of ['read', 'free-call', 'skipped', 'free-write', 'denied']) {
+    const run = await s.start(name)
+    await over(run)
+    await record(run, name)
+  }
+})
+
+test('waits, and is approved by an update or rejected', async () => {
+  for (const name of ['gated-call', 'gated-write'] as const) {
+    const run = await s.park(name)
+    await record(run, `${name}-waiting`)
+    await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
+    await over(run)
+    await record(run, `${name}-approved-by-update`)
+  }
+  const run = await s.park('gated-write')
+  await s.lena.decideApproval({ ...about(run.approval), verdict: 'reject', comment: 'not today' })
+  await over(run)
+  await record(run, 'gated-write-rejected')
+})
+
+test('waits, and is approved by signals, of which some are refused', async () => {
+  const run = await s.park('gated-write')
+  const approval = s.world.temporal.workflow.getHandle(run.approval.temporal_workflow_id)
+  await approval.signal('approve', { by: 'lena@acme.example' })
+  await approval.signal('reject', 'nonsense')
+  await approval.signal('approve', await ticketOf(s.clerk, run))
+  await eventually(
+    async () => (await approval.query<{ refusals: unknown[] }>('getApproval')).refusals.length === 3,
+  )
+  await record(run, 'gated-write-refused-signals')
+  await approval.signal('approve', await ticketOf(s.lena, run))
+  await over(run)
+  await record(run, 'gated-write-approved-by-signal')
+
+  const forwarded = await s.park('gated-write')
+  await s.world.temporal.workflow
+    .getHandle(forwarded.workflowId)
+    .signal('approve', await ticketOf(s.lena, forwarded))
+  await over(forwarded)
+  await record(forwarded, 'gated-write-approved-through-the-run')
+})
+
+test('waits for two votes', async () => {
+  const run = await s.park('two-votes')
+  await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
+  await record(run, 'two-votes-one-given')
+  await s.max.decideApproval({ ...about(run.approval), verdict: 'approve' })
+  await over(run)
+  await record(run, 'two-votes-approved')
+})
+
+test('is asked again when the policy has become stricter', async () => {
+  const run = await s.park('gated-write')
+  await s.define('gated-write', [LOOK, CHANGE, RESULT], TWO_LEADS)
+  await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
+  const second = await eventually(async () =>
+    (await s.world.admin.listApprovals({ run_id: run.runId })).items.find(({ approval_id: id }) =>
+      id.endsWith('ask2'),
+    ),
+  )
+  await eventually(
+    async () => (await s.world.admin.getApproval({ approval_id: second.approval_id })).votes.length === 1,
+  )
+  await record(run, 'asked-again-waiting')
+  await s.max.decideApproval({ ...about(second), verdict: 'approve' })
+  await over(run)
+  await record(run, 'asked-again-approved')
+  await s.define('gated-write', [LOOK, CHANGE, RESULT], ONE_LEAD)
+})
+
+test('ends without a decision', async () => {
+  const expired = await s.start('hasty')
+  await over(expired)
+  await record(expired, 'expired')
+  const cancelled = await s.park('gated-write')
+  await s.world.admin.cancelRun({ run_id: cancelled.runId })
+  await over(cancelled)
+  await record(cancelled, 'withdrawn-by-cancel')
+  const terminated = await s.park('gated-write')
+  await s.world.temporal.workflow.getHandle(terminated.workflowId).terminate('recorded')
+  await eventually(async () => (await s.look(terminated)).writebacks[0] === 'withdrawn')
+  await closed(terminated)
+  await record(terminated, 'withdrawn-by-terminate')
+})
+
+test('fails', async () => {
+  const look = s.server.tools.find(({ name }) => name === 'look')
+  if (!look) throw new Error('there is a tool look')
+  const { run: good } = look
+  look.run = () => ({ ...textResult('out of order'), isError: true })
+  try {
+    const run = await s.start('read')
+    await over(run)
+    await record(run, 'failed-call')
+  } finally {
+    look.run = good
+  }
+  await s.define('unresolved', [{ name: 'result', return: { x: '${{ input.nothing }}' } }], { allow: true })
+  const unresolved = await s.start('unresolved')
+  await over(unresolved)
+  await record(unresolved, 'failed-reference')
+})
+
+test('is reset while it waits, and finds its children again', async () => {
+  const run = await s.park('gated-write')
+  await reset(run)
+  await record(run, 'reset-attached', 'run')
+  await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
+  await over(run)
+  await record(run, 'reset-approved', 'run')
+})
+
+test('looks at a connection', async () => {
+  const workflowId = `inspect-recorded-${randomUUID()}`
+  await s.world.temporal.workflow.execute(WORKFLOW_TYPES.inspectConnection, {
+    workflowId,
+    taskQueue: s.world.taskQueue,
+    args: [{ organization: s.world.organization, connection: 'tools' }],
+  })
+  await recordOne(workflowId, 'inspect-connection')
+})
+
+test('all workflow types are among what was recorded, and so are histories that do not fit', () => {
+  const recorded = readHistories()
+  const types = new Set(recorded.map(({ history }) => workflowTypeOf(history)))
+  expect([...types].sort()).toEqual(Object.values(WORKFLOW_TYPES).sort())
+  writeWrong(recorded)
+})
+
+async function over(run: StartedRun): Promise<void> {
+  await eventually(async () => !['running', 'waiting_for_approval'].includes((await s.look(run)).state))
+  await closed(run)
+}
+
+/** Children of a run that was terminated end after it. */
+async function closed(run: StartedRun): Promise<void> {
+  await eventually(async () => {
+    const trees = await treeOf(run.workflowId)
+    const described = await Promise.all(
+      trees.map((workflowId) => s.world.temporal.workflow.getHandle(workflowId).describe()),
+    )
+    return described.every(({ status }) => status.name !== 'RUNNING')
+  })
+}
+
+async function ticketOf(
+  person: Person,
+  { approval }: { approval: Parameters<typeof about>[0] },
+): Promise<JsonObject> {
+  const { input } = await person.createTicket({ ...about(approval), verdict: 'approve' })
+  return input as unknown as JsonObject
+}
+
+/** The run and all its descendants, in the order in which they were started. */
+async function treeOf(workflowId: string): Promise<string[]> {
+  const history = await s.world.temporal.workflow.getHandle(workflowId).fetchHistory()
+  const children = (history.events ?? []).flatMap(
+    ({ startChildWorkflowExecutionInitiatedEventAttributes: child }) => child?.workflowId ?? [],
+  )
+  const below = await Promise.all(children.map((child) => treeOf(child)))
+  return [workflowId, ...below.flat()]
+}
+
+/** `<name>.<run|writeback|approval>`, or only the run. */
+async function record(run: StartedRun, name: string, only?: 'run'): Promise<void> {
+  for (const workflowId of await treeOf(run.workflowId)) {
+    const kind = workflowId.split('/', 1)[0] ?? ''
+    const ask = /\/ask(\d+)$/.exec(workflowId)?.[1] ?? ''
+    if (only === undefined || kind === only) await recordOne(workflowId, `${name}.${kind}${ask}`)
+  }
+}
+
+/** Without a task under way: what was recorded ends where the workflow had nothing more to say. */
+async function recordOne(workflowId: string, name: string): Promise<void> {
+  const handle = s.world.temporal.workflow.getHandle(workflowId)
+  const history = await eventually(async () => {
+    const fetched = await handle.fetchHistory()
+    const { raw } = await handle.describe()
+    const isQuiet =
+      !raw.pendingWorkflowTask &&
+      raw.workflowExecutionInfo?.historyLength?.toString() === String(fetched.events?.length)
+    return isQuiet && fetched
+  })
+  writeHistory({ name, history: JSON.parse(historyToJSON(history)) as RecordedHistory['history'] })
+}
+
+async function reset({ workflowId }: StartedRun): Promise<void> {
+  const handle = s.world.temporal.workflow.getHandle(workflowId)
+  const [{ runId }, { events }] = [await handle.describe(), await handle.fetchHistory()]
+  const completed = events?.find(({ workflowTaskCompletedEventAttributes: attributes }) => attributes)
+  if (!completed?.eventId) throw new Error('no workflow task has completed yet')
+  await s.world.temporal.workflowService.resetWorkflowExecution({
+    namespace: 'default',
+    workflowExecution: { workflowId, runId },
+    reason: 'recorded',
+    workflowTaskFinishEventId: completed.eventId,
+    requestId: randomUUID(),
+  })
+  await eventually(async () => {
+    const { raw } = await handle.describe()
+    return raw.pendingActivities?.some(({ activityType }) => activityType?.name === 'awaitWorkflow')
+  })
+}
+
+/** Histories of other code: it called something else first, or waited before it called. */
+function writeWrong(recorded: RecordedHistory[]): void {
+  const events = recorded.find(({ name }) => name === 'read.run')?.history.events ?? []
+  const isCall = ({ eventType }: HistoryEvent) => eventType === 'EVENT_TYPE_ACTIVITY_TASK_SCHEDULED'
+  const position = events.findIndex(isCall)
+  const call = events[position]
+  if (!call) throw new Error('the history of a reading is missing')
+  const attributes = call['activityTaskScheduledEventAttributes'] as object
+  const other = { ...attributes, activityType: { name: 'anotherActivity' } }
+  writeHistory({
+    name: `${WRONG_PREFIX}activity`,
+    history: { events: events.with(position, { ...call, activityTaskScheduledEventAttributes: other }) },
+  })
+  const timer: HistoryEvent = {
+    eventId: call['eventId'],
+    eventTime: call['eventTime'],
+    eventType: 'EVENT_TYPE_TIMER_STARTED',
+    timerStartedEventAttributes: {
+      timerId: '1',
+      startToFireTimeout: '60s',
+      workflowTaskCompletedEventId: String(position),
+    },
+  }
+  writeHistory({ name: `${WRONG_PREFIX}timer`, history: { events: [...events.slice(0, position), timer] } })
+}
