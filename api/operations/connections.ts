@@ -16,7 +16,7 @@ import { implement } from './implement.ts'
 
 const MAX_SHOWN = 100
 /** Most answers are there within milliseconds; those that are not are named in the answer. */
-const UNDER_WAY_PATIENCE_MS = 500
+const UNDER_WAY_PATIENCE_MS = 300
 const LOOK_INTERVAL_MS = 25
 
 interface Named {

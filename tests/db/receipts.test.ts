@@ -94,11 +94,11 @@ describe('a receipt', () => {
   })
 })
 
-describe('twenty writers at once', () => {
+describe('fifty writers at once', () => {
   it('leave a chain without gaps that verifies, some of them failing', async () => {
     const runId = newRun()
     const results = await Promise.allSettled(
-      Array.from({ length: 20 }, (_, i) =>
+      Array.from({ length: 50 }, (_, i) =>
         inTransaction(db.database, async (tx) => {
           const content = i % 2 === 0 ? outcomeOf(runId) : decisionIn(runId)
           const receipt = await issueReceipt(tx, content, keys.receipt, NOON_MS + i)
@@ -108,8 +108,18 @@ describe('twenty writers at once', () => {
       ),
     )
     const numbers = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
-    expect(numbers.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 16 }, (_, i) => i + 1))
-    expect(await verify(runId)).toEqual({ count: 16, problems: [] })
+    expect(numbers.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 40 }, (_, i) => i + 1))
+    expect(await verify(runId)).toEqual({ count: 40, problems: [] })
+  })
+
+  it('about the same few things leave one receipt for each', async () => {
+    const runId = newRun()
+    const contents = Array.from({ length: 5 }, () => outcomeOf(runId))
+    const refs = await Promise.all(
+      Array.from({ length: 50 }, (_, i) => issue(contents[i % 5] ?? outcomeOf(runId))),
+    )
+    expect(new Set(refs.map(({ id }) => id)).size).toBe(5)
+    expect(await verify(runId)).toEqual({ count: 5, problems: [] })
   })
 
   it('in different runs do not wait for each other', async () => {

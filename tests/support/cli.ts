@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 import type { JsonObject } from '../../lib/json.ts'
 import { automation, CHANGE, ONE_LEAD } from './automations.ts'
-import { startScenario, type Scenario } from './scenario.ts'
+import { startScenario, type Scenario, type ScenarioOptions } from './scenario.ts'
 
 const BIN = fileURLToPath(new URL('../../cli/bin.mjs', import.meta.url))
 const TIMEOUT_MS = 40_000
@@ -59,9 +59,9 @@ export interface Desk {
 }
 
 /** With the automations `change` (a write that a lead has to approve) and `echo` (its result is its input). */
-export async function openDesk(): Promise<Desk> {
+export async function openDesk(options: ScenarioOptions = {}): Promise<Desk> {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-cli-'))
-  const scenario = await startScenario()
+  const scenario = await startScenario(options)
   await scenario.define('change', [CHANGE], ONE_LEAD)
   await scenario.apply(automation('echo', [{ name: 'answer', return: '${{ input }}' }]))
   const { apiUrl, adminKey } = scenario.world

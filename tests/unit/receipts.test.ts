@@ -1,14 +1,16 @@
 /** A chain of receipts in which anything was changed, left out or moved is found out, offline. */
 import { describe, expect, it } from 'vitest'
-import { signEnvelope } from '../../lib/dsse.ts'
+import { signEnvelope, type TrustedKey } from '../../lib/dsse.ts'
 import { receiptDigest, verifyReceipts } from '../../lib/receipts.ts'
 import {
   DECISION_PREDICATE,
   OUTCOME_PREDICATE,
   RECEIPT_PAYLOAD_TYPE,
+  RESOLUTION_PREDICATE,
   STATEMENT_TYPE,
 } from '../../schemas/receipt.ts'
 import type { Decision } from '../../schemas/decision.ts'
+import { RESOLUTION_PAYLOAD_TYPE, type Resolution } from '../../schemas/resolution.ts'
 import type { Envelope } from '../../schemas/run.ts'
 import {
   at,
@@ -158,6 +160,27 @@ describe('a change', () => {
     expect(problems(chain.slice(0, 4))).toEqual([])
   })
 
+  it('that cuts the tail, and the database’s head with it, is found with what the run’s result says', () => {
+    const { seq: count, sha256 } = headOf(chain)
+    const run = { count, sha256: sha256 ?? '' }
+    const found = (cut: readonly unknown[], head: ReturnType<typeof headOf>): number =>
+      verifyReceipts(cut, keys.trusted, head, run).problems.length
+    expect(found(chain, headOf(chain))).toBe(0)
+    for (let length = 0; length < chain.length; length++) {
+      const cut = chain.slice(0, length)
+      expect(found(cut, headOf(cut))).toBeGreaterThan(0)
+    }
+    // Made anew by somebody with the worker's key, it is another chain.
+    const other = makeChain(6)
+    expect(found(other, headOf(other))).toBe(1)
+    // What follows after the run's end is not its result's matter.
+    const longer = makeChain(8)
+    const { seq, sha256: at6 } = headOf(longer.slice(0, 6))
+    expect(
+      verifyReceipts(longer, keys.trusted, headOf(longer), { count: seq, sha256: at6 ?? '' }).problems,
+    ).toEqual([])
+  })
+
   it('that puts one twice is found', () => {
     expect(problems([...chain, chain[5]], headOf(chain))).not.toEqual([])
     expect(problems([chain[0], ...chain])).not.toEqual([])
@@ -247,5 +270,88 @@ describe('a receipt of a decision', () => {
     const claimed = { ...word, method: 'api_key' as const }
     expect(verify(decisionStatement(first, claimed, signedDecision(word, keys.receipt)))).toHaveLength(1)
     expect(verify(decisionStatement(first, word, signedDecision(claimed, keys.receipt)))).toHaveLength(1)
+  })
+})
+
+describe('a receipt of a resolution', () => {
+  const first = { seq: 1, previous: null }
+  const said: Resolution = {
+    resolutionId: `res_${'1'.repeat(32)}`,
+    organization: ORGANIZATION,
+    writebackId: WRITEBACK_ID,
+    digest: DIGEST,
+    resolution: 'applied',
+    principal: 'olga@example.org',
+    roles: ['operator'],
+    method: 'api_key',
+    channel: 'cli',
+    at: at(1),
+    comment: '',
+  }
+  const ticketFor = (over: Partial<Resolution> = {}, key = keys.decision): Envelope =>
+    signEnvelope(RESOLUTION_PAYLOAD_TYPE, { ...said, ...over }, key)
+
+  function verify(ticket: Envelope | undefined, status = 'applied'): string[] {
+    const { organization, writebackId, digest, principal, resolution, method } = said
+    const facts = { writebackId, principal, resolution, method, status, ticket }
+    return problems([
+      sign({
+        _type: STATEMENT_TYPE,
+        subject: [
+          { name: `countersign:resolution/${organization}/${writebackId}`, digest: { sha256: digest } },
+        ],
+        predicateType: RESOLUTION_PREDICATE,
+        predicate: { organization, runId: RUN_ID, ...first, at: at(1), ...facts },
+      }),
+    ])
+  }
+
+  it('carries the word as the door signed it', () => {
+    expect(verify(ticketFor())).toEqual([])
+  })
+
+  it('is not good without one, or with one of somebody else', () => {
+    expect(verify(undefined)).toEqual(['1: carries no resolution'])
+    expect(verify(ticketFor({}, keys.receipt))[0]).toMatch(/no door of ours/)
+    expect(verify(signEnvelope('text/plain', said, keys.decision))[0]).toMatch(/no door of ours/)
+  })
+
+  it.each<[string, Partial<Resolution>]>([
+    ['the opposite', { resolution: 'not_applied' }],
+    ['another person', { principal: 'bob@example.org' }],
+    ['another write', { writebackId: 'wb_other' }],
+    ['other content', { digest: OTHER_DIGEST }],
+    ['another organization', { organization: 'rival' }],
+  ])('cannot say something else than it: %s', (_what, over) => {
+    expect(verify(ticketFor(over))).toEqual(['1: says something else than the resolution that it carries'])
+  })
+
+  it('cannot draw another conclusion from it', () => {
+    expect(verify(ticketFor(), 'failed')).toHaveLength(1)
+  })
+})
+
+describe('when keys change', () => {
+  const newer = makeKeys()
+  const [before] = makeChain(1)
+  const said = decision()
+  const link = { seq: 2, previous: before ? receiptDigest(before) : null }
+  const after = sign(decisionStatement(link, said, signedDecision(said, newer.decision)), newer.receipt)
+  const turned = [before, after]
+  const check = (trusted: TrustedKey[]): string[] =>
+    verifyReceipts(turned, trusted).problems.map(({ position, problem }) => `${position}: ${problem}`)
+
+  it('old receipts and new ones verify with both keys', () => {
+    expect(check([...keys.trusted, ...newer.trusted])).toEqual([])
+  })
+
+  it('a key that was removed is named: that of a receipt, and that of the decision in one', () => {
+    expect(check(newer.trusted)[0]).toContain(`key ${keys.receipt.keyId} is not among those given`)
+    expect(check(keys.trusted)).toEqual([
+      `2: is not signed by a key that we trust, or was changed: key ${newer.receipt.keyId} is not among those given`,
+    ])
+    const withoutDoor = [...keys.trusted, ...newer.trusted.filter(({ purpose }) => purpose === 'receipt')]
+    expect(check(withoutDoor)).toHaveLength(1)
+    expect(check(withoutDoor)[0]).toContain(`key ${newer.decision.keyId} is not among those given`)
   })
 })

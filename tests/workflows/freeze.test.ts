@@ -1,0 +1,146 @@
+/** The emergency brake: with the answer to a freeze no further write is sent; what it held goes on after the thaw. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { CHANGE, LOOK, NOTE, ONE_LEAD, SHOP, TOOLS } from '../support/automations.ts'
+import { textResult } from '../support/mcp-server.ts'
+import { about, refusal, startScenario, type Scenario, type StartedRun } from '../support/scenario.ts'
+import { eventually } from '../support/world.ts'
+
+let s: Scenario
+/** When each note arrived at the server. */
+const arrivals: { account: string; atMs: number }[] = []
+let answerAfterMs = 0
+
+beforeAll(async () => {
+  s = await startScenario()
+  const note = s.server.tools.find(({ name }) => name === 'note')
+  if (!note) throw new Error('the server has no tool note')
+  note.run = async ({ about: account }) => {
+    arrivals.push({ account: String(account), atMs: performance.now() })
+    await sleep(answerAfterMs)
+    return { ...textResult('noted'), structuredContent: { noted: account } }
+  }
+  await s.define('free', [NOTE], { allow: true })
+  await s.define('gated', [CHANGE], ONE_LEAD)
+  await s.define('look', [LOOK], { allow: true })
+})
+
+afterEach(async () => {
+  for (const name of [SHOP, TOOLS]) await s.world.admin.thawConnection({ name })
+})
+
+afterAll(() => s.close())
+
+const isHeld = async (connection: string, run: StartedRun): Promise<boolean> => {
+  const { held } = await s.world.admin.getConnectionState({ name: connection })
+  return held.some(({ run_id: runId }) => runId === run.runId)
+}
+
+test('while runs keep writing, nothing is sent any more once the freeze is answered', async () => {
+  const tookMs: number[] = []
+  for (let round = 0; round < 3; round++) {
+    const starting = Array.from({ length: 12 }, () => s.start('free'))
+    const before = arrivals.length
+    await eventually(async () => arrivals.length > before)
+    const askedAtMs = performance.now()
+    const { frozen, under_way: underWay } = await s.world.admin.freezeConnection({
+      name: TOOLS,
+      reason: 'too many',
+    })
+    const answeredAtMs = performance.now()
+    expect(frozen).toMatchObject({ by: 'ops@acme.example', reason: 'too many' })
+    tookMs.push(Math.round(answeredAtMs - askedAtMs))
+    const runs = await Promise.all(starting)
+    // Those that are not done are held, and stay so.
+    await eventually(async () => {
+      const { held } = await s.world.admin.getConnectionState({ name: TOOLS })
+      const done = runs.filter(({ account }) => arrivals.some((arrival) => arrival.account === account))
+      return held.length + done.length === runs.length
+    })
+    await sleep(1_500)
+    const late = arrivals.filter(({ atMs }) => atMs > answeredAtMs).map(({ account }) => account)
+    // What was on its way is named in the answer; with a server that answers at once that is nothing.
+    const named = runs.filter(({ runId }) => underWay.some(({ run_id: id }) => id === runId))
+    expect(named.map(({ account }) => account)).toEqual(expect.arrayContaining(late))
+    await s.world.admin.thawConnection({ name: TOOLS })
+    for (const run of runs) await s.expectEnding(run, { state: 'completed', notes: 1 })
+  }
+  process.stderr.write(`[numbers] a freeze under load is answered after ${tookMs.join(', ')} ms\n`)
+  // Under a second, on a machine that has nothing else to do.
+  expect(Math.min(...tookMs)).toBeLessThan(1_000)
+})
+
+test('a write under way when the freeze comes ends with its answer, and the freeze names it', async () => {
+  answerAfterMs = 1_500
+  const run = await s.start('free')
+  await eventually(async () => arrivals.some(({ account }) => account === run.account))
+  const { under_way: underWay, held } = await s.world.admin.freezeConnection({ name: TOOLS })
+  expect(underWay.map(({ run_id: runId }) => runId)).toEqual([run.runId])
+  expect(held).toEqual([])
+  await s.expectEnding(run, { state: 'completed', writebacks: ['applied'], notes: 1 })
+  answerAfterMs = 0
+  await s.world.admin.thawConnection({ name: TOOLS })
+})
+
+test('readings go on, people decide, and an approved write is held until the thaw', async () => {
+  const waiting = await s.park('gated')
+  await s.world.admin.freezeConnection({ name: SHOP, reason: 'wrong amounts' })
+  await s.world.admin.freezeConnection({ name: TOOLS })
+  await s.expectEnding(await s.start('look'), { state: 'completed' })
+  const asked = await s.park('gated')
+  for (const run of [waiting, asked]) {
+    expect(await isHeld(SHOP, run)).toBe(false)
+    await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
+    await eventually(() => isHeld(SHOP, run))
+  }
+  // Frozen again, it keeps the reason that people know.
+  const again = await s.world.admin.freezeConnection({ name: SHOP, reason: 'another' })
+  expect(again.frozen?.reason).toBe('wrong amounts')
+  expect(again.held.map(({ run_id: runId }) => runId)).toEqual([waiting.runId, asked.runId])
+  // What the run waits for shows at its pending activity.
+  const reason = await eventually(async () => {
+    const { raw } = await s.world.temporal.workflow
+      .getHandle(`writeback/acme/${waiting.approval.writeback_id}`)
+      .describe()
+    return raw.pendingActivities?.[0]?.lastFailure
+  })
+  expect(reason.applicationFailureInfo?.type).toBe('CONNECTION_FROZEN')
+  expect(reason.message).toContain('wrong amounts')
+  await s.world.admin.thawConnection({ name: SHOP })
+  await s.world.admin.thawConnection({ name: TOOLS })
+  for (const run of [waiting, asked]) await s.expectEnding(run, { state: 'completed', changes: 1 })
+})
+
+test('a write that is held outlives the time of its step, and can be cancelled', async () => {
+  await s.define('hasty', [{ ...NOTE, timeout: '1s' }], { allow: true })
+  await s.world.admin.freezeConnection({ name: TOOLS })
+  const [kept, cancelled] = [await s.start('hasty'), await s.start('hasty')]
+  await eventually(() => isHeld(TOOLS, cancelled))
+  await s.clerk.cancelRun({ run_id: cancelled.runId })
+  await s.expectEnding(cancelled, { state: 'cancelled', writebacks: ['withdrawn'], notes: 0 })
+  await sleep(1_500)
+  expect(await isHeld(TOOLS, kept)).toBe(true)
+  await s.world.admin.thawConnection({ name: TOOLS })
+  await s.expectEnding(kept, { state: 'completed', notes: 1 })
+})
+
+test('only an administrator freezes, and only what exists', async () => {
+  expect(await refusal(s.lena.freezeConnection({ name: TOOLS }))).toBe('403 FORBIDDEN')
+  expect(await refusal(s.lena.thawConnection({ name: TOOLS }))).toBe('403 FORBIDDEN')
+  expect(await refusal(s.world.admin.freezeConnection({ name: 'nothing' }))).toBe('404 NOT_FOUND')
+  expect(await refusal(s.world.admin.thawConnection({ name: 'nothing' }))).toBe('404 NOT_FOUND')
+  expect(await s.lena.getConnectionState({ name: TOOLS })).toEqual({
+    name: TOOLS,
+    frozen: null,
+    held: [],
+    under_way: [],
+  })
+})
+
+test('a connection that is saved again stays frozen', async () => {
+  await s.world.admin.freezeConnection({ name: SHOP, reason: 'still' })
+  const { manifest } = await s.world.admin.getManifest({ kind: 'Connection', name: SHOP })
+  await s.world.admin.applyManifests({ manifests: [{ ...manifest, version: '1.0.1' }] })
+  expect((await s.world.admin.getConnectionState({ name: SHOP })).frozen?.reason).toBe('still')
+  await s.world.admin.thawConnection({ name: SHOP })
+})
