@@ -126,12 +126,13 @@ test('a call of a tool whose worker is killed is not sent again: nobody knows', 
   toTools.reset()
   worker = await startWorkerProcess(s.world)
   await s.expectEnding(run, {
-    state: 'failed',
-    code: 'OUTCOME_UNKNOWN',
+    state: 'waiting_for_resolution',
     writebacks: ['unknown'],
     receipts: ['approve by lena@acme.example', 'outcome unknown'],
     notes: 1,
   })
+  await s.lena.resolveWriteback({ writeback_id: run.approval.writeback_id, resolution: 'applied' })
+  await s.expectEnding(run, { state: 'completed', writebacks: ['applied'], notes: 1 })
 })
 
 test('a call that is held while its worker is killed is not sent again either', async () => {
@@ -141,7 +142,7 @@ test('a call that is held while its worker is killed is not sent again either', 
   await toTools.patternSeen()
   await replaceWorker()
   toTools.reset()
-  const ending = await s.expectEnding(run, { state: 'failed', writebacks: ['unknown'] })
+  const ending = await s.expectEnding(run, { state: 'waiting_for_resolution', writebacks: ['unknown'] })
   expect(ending.notes).toBeLessThanOrEqual(1)
   expect(ending.receipts).toEqual(['approve by lena@acme.example', 'outcome unknown'])
 })

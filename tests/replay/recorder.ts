@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { JsonObject } from '../../lib/json.ts'
-import { WORKFLOW_TYPES } from '../../schemas/names.ts'
+import { resolutionWorkflowId, WORKFLOW_TYPES } from '../../schemas/names.ts'
 import { CHANGE, LOOK, needs, NOTE, ONE_LEAD } from '../support/automations.ts'
 import { textResult } from '../support/mcp-server.ts'
 import { about, startScenario, type Person, type Scenario, type StartedRun } from '../support/scenario.ts'
@@ -151,6 +151,49 @@ test('fails', async () => {
   await record(unresolved, 'failed-reference')
 })
 
+test('is planned anew when its target has changed', async () => {
+  const run = await s.park('gated-write')
+  await s.shop.query('update accounts set balance = 55 where id = $1', [run.account])
+  await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
+  const second = await eventually(async () =>
+    (await s.world.admin.listApprovals({ run_id: run.runId })).items.find(
+      ({ writeback_id: id }) => id !== run.approval.writeback_id,
+    ),
+  )
+  await record(run, 'second-round-waiting')
+  await s.max.decideApproval({ ...about(second), verdict: 'approve' })
+  await over(run)
+  await record(run, 'second-round-approved')
+})
+
+test('waits for a person to say what became of a write', async () => {
+  const note = s.server.tools.find(({ name }) => name === 'note')
+  if (!note) throw new Error('there is a tool note')
+  const { run: good } = note
+  note.run = (_args, { signal }) =>
+    new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('gone'))))
+  const olga = await s.world.as('olga@acme.example', ['operator'])
+  const [resolved, cancelled] = [await s.start('free-call'), await s.start('free-call')]
+  const writebackId = async (run: StartedRun): Promise<string> =>
+    eventually(async () => {
+      const { state, writebacks } = await s.world.admin.getRun({ run_id: run.runId })
+      const [child] = (await treeOf(run.workflowId)).slice(1)
+      return state === 'waiting_for_resolution' && child && writebacks[0]?.writeback_id
+    })
+  const ids = [await writebackId(resolved), await writebackId(cancelled)]
+  note.run = good
+  await record(resolved, 'unknown-waiting')
+  await olga.resolveWriteback({ writeback_id: ids[0] ?? '', resolution: 'applied' })
+  await over(resolved)
+  await record(resolved, 'unknown-resolved-by-update')
+  await s.world.admin.cancelRun({ run_id: cancelled.runId })
+  await over(cancelled)
+  await record(cancelled, 'unknown-cancelled')
+  const answer = await olga.resolveWriteback({ writeback_id: ids[1] ?? '', resolution: 'not_applied' })
+  const { resolution_id: resolutionId } = answer
+  await recordOne(resolutionWorkflowId({ organization: 'acme', resolutionId }), 'resolved-apart')
+})
+
 test('is reset while it waits, and finds its children again', async () => {
   const run = await s.park('gated-write')
   await reset(run)
@@ -178,7 +221,8 @@ test('all workflow types are among what was recorded, and so are histories that 
 })
 
 async function over(run: StartedRun): Promise<void> {
-  await eventually(async () => !['running', 'waiting_for_approval'].includes((await s.look(run)).state))
+  const open = ['running', 'waiting_for_approval', 'waiting_for_resolution']
+  await eventually(async () => !open.includes((await s.look(run)).state))
   await closed(run)
 }
 
@@ -216,7 +260,9 @@ async function record(run: StartedRun, name: string, only?: 'run'): Promise<void
   for (const workflowId of await treeOf(run.workflowId)) {
     const kind = workflowId.split('/', 1)[0] ?? ''
     const ask = /\/ask(\d+)$/.exec(workflowId)?.[1] ?? ''
-    if (only === undefined || kind === only) await recordOne(workflowId, `${name}.${kind}${ask}`)
+    const round = /\.([2-9])(?:\/ask\d+)?$/.exec(workflowId)?.[1]
+    const which = `${kind}${round ? `-round${round}` : ''}${ask}`
+    if (only === undefined || kind === only) await recordOne(workflowId, `${name}.${which}`)
   }
 }
 
