@@ -1,7 +1,8 @@
 /** What everything behind the door shares: what it needs, one call on its way, and the digest of a write. */
 import type { Database } from '../db/database.ts'
-import { digestOf } from '../lib/canonical-json.ts'
 import type { SigningKey } from '../lib/dsse.ts'
+import type { JsonValue } from '../lib/json.ts'
+import { writeDigest } from '../lib/write-digest.ts'
 import type { Call, Preview } from '../schemas/run.ts'
 import type { Trust } from './decisions.ts'
 import type { Executor, Operation, Resolved } from './executors/executor.ts'
@@ -37,15 +38,16 @@ export interface Passage extends StepLimits {
   frozenReason: string | null
 }
 
-/** Everything that people see and approve, in one number. */
 export function digestOfWrite(
   passage: Pick<Passage, 'call' | 'executor' | 'resolved' | 'origin'>,
-  planned: { preconditions: unknown; preview: Preview },
+  planned: { preconditions: JsonValue; preview: Preview },
 ): string {
   const { call, executor, resolved, origin } = passage
-  return digestOf({
+  const { writebackId, automation, revision } = call.origin
+  // Name by name: what is stored of a plan has fields that are called like those of the call, and must not replace them.
+  return writeDigest({
     organization: call.organization,
-    writebackId: call.origin.writebackId,
+    writebackId,
     executor: executor.name,
     endpoint: resolved.endpoint,
     target: resolved.target,
@@ -55,8 +57,8 @@ export function digestOfWrite(
     preconditions: planned.preconditions,
     preview: planned.preview,
     definitionSha256: resolved.definitionSha256,
-    automation: call.origin.automation,
-    revision: call.origin.revision,
+    automation,
+    revision,
     requester: origin.requester,
   })
 }

@@ -23,7 +23,7 @@ export async function planWriteback(deps: DoorDeps, passage: Passage): Promise<W
   const { call, operation, executor, resolved, origin, ruling, timeoutMs, signal } = passage
   const planned = await executor.plan(operation, { deadlineAtMs: deps.nowMs() + timeoutMs, signal })
   const { changes, guard, preconditions } = planned
-  const { target, definitionSha256 } = resolved
+  const { endpoint, target, definitionSha256 } = resolved
   const { organization, connection } = call
   const preview: Preview = {
     executor: executor.name,
@@ -43,7 +43,7 @@ export async function planWriteback(deps: DoorDeps, passage: Passage): Promise<W
     digest: digestOfWrite(passage, { preconditions, preview }),
     idempotencyKey: idempotencyKeyOf(call),
     requester: origin.requester,
-    plan: { target, arguments: call.arguments, preconditions, definitionSha256 },
+    plan: { endpoint, target, arguments: call.arguments, preconditions, definitionSha256 },
     requirement: ruling.effect === 'require' ? ruling.requirement : null,
     preview,
   })

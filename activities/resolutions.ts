@@ -4,10 +4,11 @@
  * The row goes from `unknown` to `applied` or `failed` in no other way.
  */
 import { findReceiptEnvelope } from '../db/queries/receipts.ts'
-import { findWriteback, type WritebackRow } from '../db/queries/writebacks.ts'
+import { findWriteback, writeFactsOf, type WritebackRow } from '../db/queries/writebacks.ts'
 import { loadPrincipals } from '../db/queries/principals.ts'
 import { openEnvelope } from '../lib/dsse.ts'
 import { ineligibility } from '../lib/quorum.ts'
+import { writeDigest } from '../lib/write-digest.ts'
 import { EnvelopeSchema } from '../schemas/decision.ts'
 import type { ErrorCode } from '../schemas/errors.ts'
 import { OPERATOR_ROLE } from '../schemas/names.ts'
@@ -36,7 +37,7 @@ export async function recordResolution(deps: DoorDeps, input: ResolutionInput): 
     return refused('UNVERIFIED', 'no door of this deployment signed this ticket', null)
   if (resolution.organization !== organization || resolution.writebackId !== writebackId)
     return refused('STALE_DIGEST', `the ticket is about ${resolution.writebackId}`, null)
-  if (resolution.digest !== row.digest)
+  if (resolution.digest !== row.digest || writeDigest(writeFactsOf(row)) !== row.digest)
     return refused('STALE_DIGEST', `the ticket is about ${resolution.digest.slice(0, 12)}`, null)
   if (row.state !== 'unknown') return tooLate(deps, row, resolution)
   const objection = await objectionTo(deps, row, resolution)

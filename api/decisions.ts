@@ -5,8 +5,10 @@
 import { WorkflowNotFoundError, WorkflowUpdateFailedError, type WorkflowHandle } from '@temporalio/client'
 import { ApplicationFailure } from '@temporalio/common'
 import { findApproval, findDecision, type ApprovalRow } from '../db/queries/approvals.ts'
-import { digestOf } from '../lib/canonical-json.ts'
+import { findWriteback, writeFactsOf } from '../db/queries/writebacks.ts'
+import { canonicalJson, digestOf } from '../lib/canonical-json.ts'
 import { signEnvelope } from '../lib/dsse.ts'
+import { writeDigest } from '../lib/write-digest.ts'
 import { DECISION_PAYLOAD_TYPE, type Decision } from '../schemas/decision.ts'
 import { CodedError, isErrorCode } from '../schemas/errors.ts'
 import { MESSAGES } from '../schemas/names.ts'
@@ -47,6 +49,7 @@ export async function signDecision(deps: ApiDeps, request: DecisionRequest): Pro
   if (approval.digest !== digest) {
     throw new CodedError('STALE_DIGEST', `What waits now has the digest ${approval.digest}.`)
   }
+  await assertShownIsTrue(deps, approval)
   const decisionId = await decisionIdOf(deps, request)
   const decision: Decision = {
     decisionId,
@@ -63,6 +66,21 @@ export async function signDecision(deps: ApiDeps, request: DecisionRequest): Pro
   }
   const ticket = signEnvelope(DECISION_PAYLOAD_TYPE, decision, deps.signingKey)
   return { approval, decisionId, message: { verdict, ticket } }
+}
+
+/**
+ * Nobody signs for something else than they saw: the inbox must show what the ledger has, and the ledger must fit its
+ * own digest. The door looks again; here it keeps a person from being deceived.
+ */
+async function assertShownIsTrue(deps: ApiDeps, approval: ApprovalRow): Promise<void> {
+  const { organization, writeback_id: writebackId, digest, preview, requester } = approval
+  const row = await findWriteback(deps.database, { organization, writebackId })
+  const shown = row && canonicalJson([preview, requester]) === canonicalJson([row.preview, row.requester])
+  if (shown && row.digest === digest && writeDigest(writeFactsOf(row)) === digest) return
+  throw new CodedError(
+    'STALE_DIGEST',
+    `What is shown of ${approval.approval_id} is not what would be written.`,
+  )
 }
 
 /**

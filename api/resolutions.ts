@@ -8,9 +8,10 @@ import {
   WorkflowUpdateFailedError,
 } from '@temporalio/client'
 import { ApplicationFailure } from '@temporalio/common'
-import { findWriteback } from '../db/queries/writebacks.ts'
+import { findWriteback, writeFactsOf } from '../db/queries/writebacks.ts'
 import { digestOf } from '../lib/canonical-json.ts'
 import { signEnvelope } from '../lib/dsse.ts'
+import { writeDigest } from '../lib/write-digest.ts'
 import { CodedError, isErrorCode } from '../schemas/errors.ts'
 import { MESSAGES, resolutionWorkflowId, WORKFLOW_TYPES, writebackWorkflowId } from '../schemas/names.ts'
 import { RESOLUTION_PAYLOAD_TYPE, type Resolution } from '../schemas/resolution.ts'
@@ -39,12 +40,15 @@ export interface SignedResolution {
 /** How long somebody waits for a worker before the word is left for later. */
 const PATIENCE_MS = 3_000
 
-/** Throws NOT_FOUND. */
+/** Nobody signs for something else than the ledger shows. Throws NOT_FOUND, STALE_DIGEST. */
 export async function signResolution(deps: ApiDeps, request: ResolutionRequest): Promise<SignedResolution> {
   const { principal, writebackId, resolution, comment, channel } = request
   const { organization } = principal
   const row = await findWriteback(deps.database, { organization, writebackId })
   if (!row) throw new CodedError('NOT_FOUND', `There is no writeback ${writebackId}.`)
+  if (writeDigest(writeFactsOf(row)) !== row.digest) {
+    throw new CodedError('STALE_DIGEST', `What is shown of ${writebackId} is not what was to be written.`)
+  }
   const resolutionId = resolutionIdOf(request)
   const document: Resolution = {
     resolutionId,

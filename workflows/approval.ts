@@ -40,6 +40,9 @@ import {
   verdictOf,
 } from './messages.ts'
 
+/** Ten years: longer than anybody waits, and far from what a date can hold. */
+const MAX_WAIT_MS = 10 * 365 * 24 * 3_600_000
+
 type ClosedStatus = Exclude<ApprovalStatus, 'waiting'>
 
 interface Received {
@@ -61,7 +64,7 @@ interface Wait {
 }
 
 export async function approvalWorkflow(input: ApprovalInput): Promise<ApprovalResult> {
-  const expiresAtMs = Date.now() + input.asked.expiresAfterMs
+  const expiresAtMs = Date.now() + waitOf(input)
   const wait: Wait = {
     input,
     expiresAtMs,
@@ -85,6 +88,14 @@ export async function approvalWorkflow(input: ApprovalInput): Promise<ApprovalRe
   if (wait.state) setCurrentDetails(approvalDetails(wait.state, wait.identity, input.approvalId))
   await CancellationScope.nonCancellable(() => condition(allHandlersFinished))
   return { state: status, decisions: wait.envelopes, reason: wait.state?.votes.at(-1)?.comment ?? '' }
+}
+
+/** Anybody can start this workflow with anything; a plain error would loop its task for ever. */
+function waitOf({ asked }: Partial<ApprovalInput>): number {
+  const { expiresAfterMs } = asked ?? {}
+  if (typeof expiresAfterMs === 'number' && expiresAfterMs >= 0 && expiresAfterMs <= MAX_WAIT_MS)
+    return expiresAfterMs
+  throw failure({ code: 'INVALID_INPUT', message: 'the input is not that of an approval' })
 }
 
 /** Handlers only put into the queue; an update waits there for its answer. */

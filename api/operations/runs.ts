@@ -66,12 +66,13 @@ const get = implement(OPERATIONS.getRun, async (deps, { params, principal }) => 
   const { database, temporal } = deps
   const about = { organization: principal.organization, runId: params.run_id }
   const { delivery, run } = await requireRun(deps, about)
+  // First the run, then the rows: what a run that is over has written, the rows have.
+  const described = await describeRun(temporal, run.workflowId, delivery.state)
   const [writebacks, approvals, receipts] = await Promise.all([
     listWritebacks(database, { ...about, limit: MAX_SHOWN }),
     listApprovals(database, { ...about, limit: MAX_SHOWN }),
     listReceipts(database, about),
   ])
-  const described = await describeRun(temporal, run.workflowId, delivery.state)
   return {
     ...described,
     state: waitingState({ writebacks, approvals }, described.state),

@@ -3,12 +3,14 @@
  * comes from in its `where`, so of two attempts at most one wins, and the other sees that no row changed.
  */
 import type { JsonValue } from '../../lib/json.ts'
+import type { WriteFacts } from '../../lib/write-digest.ts'
 import type { Manifest } from '../../schemas/manifests.ts'
 import type { Origin, Preview, Requester, Requirement, WriteOutcome, WriteStatus } from '../../schemas/run.ts'
 import type { Queryable } from '../database.ts'
 
 /** What an executor needs at apply time and computed at plan time. */
 export interface StoredPlan {
+  endpoint: JsonValue
   target: string
   arguments: JsonValue
   preconditions: JsonValue
@@ -41,6 +43,32 @@ export interface WritebackRow {
   created_at: string
   /** While `sending`: when this attempt was claimed. */
   updated_at: string
+}
+
+/** What the digest of a row is computed from; a row that was changed by somebody does not fit its digest any more. */
+export function writeFactsOf(row: WritebackRow): WriteFacts {
+  const {
+    writeback_id: writebackId,
+    organization,
+    executor,
+    connection,
+    operation,
+    automation,
+    revision,
+  } = row
+  const { preview, requester } = row
+  return {
+    writebackId,
+    organization,
+    executor,
+    connection,
+    operation,
+    automation,
+    revision,
+    preview,
+    requester,
+    ...row.plan,
+  }
 }
 
 export interface CallContextRow {

@@ -4,13 +4,16 @@ import { NativeConnection, Worker } from '@temporalio/worker'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { bootstrapOrganization } from '../../api/bootstrap.ts'
 import { insertApproval, updateApproval } from '../../db/queries/approvals.ts'
+import { insertPlannedWriteback, type NewWriteback } from '../../db/queries/writebacks.ts'
 import { openEnvelope } from '../../lib/dsse.ts'
+import { writeDigest } from '../../lib/write-digest.ts'
 import { DECISION_PAYLOAD_TYPE, DecisionSchema } from '../../schemas/decision.ts'
 import { approvalIdOf, approvalWorkflowId } from '../../schemas/names.ts'
 import type { DecisionMessage, Envelope } from '../../schemas/run.ts'
 import { createTestApi, type TestApi } from './support.ts'
 
-const digest = 'd'.repeat(64)
+/** Of what waits, by the address of the approval. */
+const digests = new Map<string, string>()
 
 let api: TestApi
 let approverKey: string
@@ -22,12 +25,56 @@ beforeAll(async () => {
 })
 afterAll(() => api.close())
 
+/** As the door would have planned it: its digest fits what it says. */
+function plannedWriteback(writebackId: string): NewWriteback {
+  const origin = {
+    deliveryId: 'dlv_1',
+    runId: 'run_1',
+    automation: 'refund',
+    revision: 1,
+    path: 'pay',
+    writebackId,
+  }
+  const plan = { endpoint: {}, target: 't/1', arguments: {}, preconditions: {}, definitionSha256: null }
+  const preview = {
+    executor: 'sql',
+    connection: 'crm',
+    operation: 'update',
+    target: 't/1',
+    changes: [],
+    guard: 'atomic' as const,
+  }
+  const requester = { principal: 'connection/billing', kind: 'service' as const, onBehalfOf: [] }
+  const about = {
+    organization: 'acme',
+    connection: 'crm',
+    operation: 'update',
+    executor: 'sql',
+    requester,
+    preview,
+  }
+  const digest = writeDigest({ ...about, ...origin, ...plan })
+  const idempotencyKey = `csk_${writebackId}`
+  return {
+    ...about,
+    origin,
+    plan,
+    digest,
+    idempotencyKey,
+    runWorkflowId: 'run/acme/refund/dlv_1',
+    requirement: null,
+  }
+}
+
 /** A row of the inbox, and the workflow that waits unless told otherwise. */
 async function waitingApproval(options: { ask?: number; withWorkflow?: boolean } = {}) {
   const { ask = 1, withWorkflow = true } = options
   const writebackId = `wb_${randomUUID()}.pay.1`
   const approvalId = approvalIdOf({ writebackId, ask })
   const workflowId = approvalWorkflowId({ organization: 'acme', approvalId })
+  const row = plannedWriteback(writebackId)
+  await insertPlannedWriteback(api.database, row)
+  const digest = row.digest
   await insertApproval(api.database, {
     approval_id: approvalId,
     organization: 'acme',
@@ -46,28 +93,23 @@ async function waitingApproval(options: { ask?: number; withWorkflow?: boolean }
       expiresAfterMs: 1_000,
       validForMs: 1_000,
     },
-    requester: { principal: 'connection/billing', kind: 'service', onBehalfOf: [] },
-    preview: {
-      executor: 'sql',
-      connection: 'crm',
-      operation: 'update',
-      target: 't/1',
-      changes: [],
-      guard: 'atomic',
-    },
+    requester: row.requester,
+    preview: row.preview,
     expires_at: new Date(Date.now() + 60_000).toISOString(),
   })
   if (withWorkflow) {
     await api.client.workflow.start('approvalWorkflow', { workflowId, taskQueue: api.taskQueue })
   }
-  return { approvalId, writebackId, url: `/v1/approvals/${encodeURIComponent(approvalId)}`, workflowId }
+  const url = `/v1/approvals/${encodeURIComponent(approvalId)}`
+  digests.set(url, digest)
+  return { approvalId, writebackId, url, workflowId, digest }
 }
 
 function decide(url: string, body: Record<string, unknown> = {}, key: string = randomUUID()) {
   return api.call({
     method: 'POST',
     url: `${url}/decisions`,
-    body: { verdict: 'approve', digest, ...body },
+    body: { verdict: 'approve', digest: digests.get(url), ...body },
     key: approverKey,
     headers: { 'idempotency-key': key },
   })
@@ -104,7 +146,7 @@ describe('a decision without a worker', () => {
       decisionId: answer.body['decision_id'],
       organization: 'acme',
       writebackId,
-      digest,
+      digest: digests.get(url),
       verdict: 'approve',
       principal: 'alice@example.org',
       roles: ['finance'],
@@ -143,7 +185,7 @@ describe('a decision without a worker', () => {
     const answer = await api.call({
       method: 'POST',
       url: `${url}/decisions`,
-      body: { verdict: 'approve', digest },
+      body: { verdict: 'approve', digest: digests.get(url) },
       key,
     })
     expect(answer).toMatchObject({ status: 403, body: { code: 'FORBIDDEN' } })
@@ -151,7 +193,7 @@ describe('a decision without a worker', () => {
 
   it('can be had as a ticket to paste, which is the signed decision itself', async () => {
     const { url, workflowId, writebackId } = await waitingApproval()
-    const body = { verdict: 'reject', digest }
+    const body = { verdict: 'reject', digest: digests.get(url) }
     const answer = await api.call({ method: 'POST', url: `${url}/tickets`, body, key: approverKey })
     expect(answer).toMatchObject({ status: 201, body: { signal: 'reject', workflow_id: workflowId } })
     const { ticket } = answer.body['input'] as { ticket: Envelope }
@@ -229,7 +271,7 @@ describe('the inbox', () => {
     const { body } = await api.call({ url, key: approverKey })
     expect(body).toMatchObject({
       approval_id: approvalId,
-      digest,
+      digest: digests.get(url),
       state: 'waiting',
       requirement: { any_reject_ends: true, valid_for_ms: 1_000, stages: [{ quorum: 1 }] },
       requester: { principal: 'connection/billing', on_behalf_of: [] },
@@ -245,7 +287,7 @@ describe('the inbox', () => {
     const { url } = await waitingApproval({ withWorkflow: false })
     expect((await api.call({ url, key })).status).toBe(404)
     expect((await api.call({ url: '/v1/approvals?state=all', key })).body['items']).toEqual([])
-    const body = { verdict: 'approve', digest }
+    const body = { verdict: 'approve', digest: digests.get(url) }
     expect((await api.call({ method: 'POST', url: `${url}/decisions`, body, key })).status).toBe(404)
   })
 })

@@ -16,6 +16,7 @@ import {
   signal,
   startAttackWorld,
   startForeignWorker,
+  ticketOf,
   codeOf,
   type AttackWorld,
   type ForeignWorker,
@@ -81,6 +82,33 @@ describe('a row of approvals that says approved', () => {
       parked.approval.approval_id,
       parked.approval.digest,
     ])
+    await expectLeadStillDecides(parked)
+  })
+})
+
+describe('a preview that shows people something harmless', () => {
+  const harmless = `jsonb_set(preview, '{changes,0,after}', '99')`
+
+  test.each([
+    ['in the inbox', [`update approvals set preview = ${harmless} where writeback_id = $1`]],
+    [
+      'in the inbox and in the ledger',
+      [
+        `update approvals set preview = ${harmless} where writeback_id = $1`,
+        `update writebacks set preview = ${harmless} where writeback_id = $1`,
+      ],
+    ],
+  ])('%s is not signed by anybody', async (_where, statements) => {
+    const parked = await attack.park()
+    for (const statement of statements) await sql(statement, [parked.approval.writeback_id])
+    expect(await codeOf(approve(attack.lead, parked.approval))).toBe('STALE_DIGEST')
+    expect(await attack.amountOf(parked)).toBe(100)
+    const back = (table: string) =>
+      sql(`update ${table} set preview = $2::jsonb where writeback_id = $1`, [
+        parked.approval.writeback_id,
+        JSON.stringify(parked.approval.preview),
+      ])
+    await Promise.all([back('approvals'), back('writebacks')])
     await expectLeadStillDecides(parked)
   })
 })
@@ -154,8 +182,10 @@ describe('a row of the ledger', () => {
     ['requester', `requester = jsonb_set(requester, '{principal}', '"ghost"')`],
   ])('with a changed %s is not written, even when a lead approves what waits', async (_what, change) => {
     const parked = await attack.park()
+    // Signed before the row was changed: afterwards the API would refuse to sign.
+    const ticket = await ticketOf(attack.lead, parked.approval)
     await sql(`update writebacks set ${change} where writeback_id = $1`, [parked.approval.writeback_id])
-    await approve(attack.lead, parked.approval)
+    await signal(attack.world, parked.approval, { ticket })
     const run = await finished(attack.world, parked.runId)
     expect(run.failure?.code).toBe('WRITE_NOT_AUTHORISED')
     expect(await attack.amountOf(parked)).toBe(100)
@@ -168,8 +198,12 @@ describe('a row of the ledger', () => {
   ])('with another %s in its plan changes nothing of what is written', async (_what, plan) => {
     const parked = await attack.park()
     const before = await attack.amountOf({ account: 'account-1' })
+    const ticket = await ticketOf(attack.lead, parked.approval)
     await sql(`update writebacks set plan = ${plan} where writeback_id = $1`, [parked.approval.writeback_id])
-    await expectLeadStillDecides(parked)
+    expect(await codeOf(approve(attack.lead, parked.approval))).toBe('STALE_DIGEST')
+    await signal(attack.world, parked.approval, { ticket })
+    expect((await finished(attack.world, parked.runId)).state).toBe('completed')
+    expect(await attack.amountOf(parked)).toBe(7)
     expect(await attack.amountOf({ account: 'account-1' })).toBe(before)
   })
 
@@ -196,17 +230,13 @@ describe('a row of the ledger', () => {
     const parked = await attack.park()
     await attack.world.as('carl@acme.example', ['lead'])
     try {
+      const ticket = await ticketOf(attack.clerk, parked.approval)
       await sql(
         `update writebacks set requester = jsonb_set(requester, '{principal}', '"ghost"') where writeback_id = $1`,
         [parked.approval.writeback_id],
       )
-      const { input } = await attack.clerk.createTicket({
-        approval_id: parked.approval.approval_id,
-        verdict: 'approve',
-        digest: parked.approval.digest,
-      })
       const call = await callOf(attack.world, parked.approval)
-      expect(await codeOf(foreign.callActivity('perform', call, [input.ticket]))).toBe('WRITE_NOT_AUTHORISED')
+      expect(await codeOf(foreign.callActivity('perform', call, [ticket]))).toBe('WRITE_NOT_AUTHORISED')
       expect(await attack.amountOf(parked)).toBe(100)
     } finally {
       await attack.world.as('carl@acme.example', [])

@@ -223,6 +223,19 @@ test('a write whose outcome is known, or that waits for people, has nothing to r
   await s.expectEnding(parked, { state: 'completed', notes: 1 })
 })
 
+test('of a row that somebody has changed nobody says anything', async () => {
+  const run = await doubtful('free')
+  const change = (preview: string) =>
+    s.world.database.query(`update writebacks set preview = ${preview} where writeback_id = $1`, [
+      run.writebackId,
+    ])
+  await change(`jsonb_set(preview, '{target}', '"tools.harmless"')`)
+  expect(await refusal(resolve(olga, run, 'applied'))).toBe('409 STALE_DIGEST')
+  await change(`jsonb_set(preview, '{target}', '"tools.note"')`)
+  expect(await resolve(olga, run, 'applied')).toMatchObject({ state: 'applied' })
+  await s.expectEnding(run, { state: 'completed' })
+})
+
 test('a policy that denies by now does not keep a person from saying what became of it', async () => {
   const run = await doubtful('gated')
   await s.apply(policyFor('gated', { deny: true }))
