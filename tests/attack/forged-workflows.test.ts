@@ -41,8 +41,16 @@ afterAll(async () => {
 
 const perform = (call: Call, decisions: unknown[] = []) => foreign.callActivity('perform', call, decisions)
 
+/** It ends by itself, so that a test that waits for its end learns that it would not have. */
 function start(type: string, workflowId: string, input: unknown, taskQueue = attack.world.taskQueue) {
-  return attack.world.temporal.workflow.start(type, { workflowId, taskQueue, args: [input] })
+  return attack.world.temporal.workflow.start(type, {
+    workflowId,
+    taskQueue,
+    args: [input],
+    workflowExecutionTimeout: '40s',
+    // In the place of one that runs, at once: nobody sees a moment without.
+    workflowIdConflictPolicy: 'TERMINATE_EXISTING',
+  })
 }
 
 function madeUp(call: Call, changes: Partial<Call>, origin: Partial<Call['origin']> = {}): Call {
@@ -284,10 +292,11 @@ describe('a workflow that the attacker starts', () => {
       input,
     )
     // The door did not take the forged word: people are asked again, by a real approval.
-    const asked = await eventually(async () =>
-      (await attack.lead.listApprovals({})).items.find((item) => item.approval_id === `${writebackId}/ask2`),
-    )
-    expect(await attack.amountOf(parked)).toBe(100)
+    const asked = await eventually(async () => {
+      expect(await attack.amountOf(parked)).toBe(100)
+      const { items } = await attack.lead.listApprovals({})
+      return items.find((item) => item.approval_id === `${writebackId}/ask2`)
+    })
     expect(await approve(attack.lead, asked)).toBe('approved')
     expect(await writebackWorkflow.result()).toMatchObject({ status: 'applied' })
     expect(await attack.amountOf(parked)).toBe(7)
@@ -296,10 +305,6 @@ describe('a workflow that the attacker starts', () => {
   test('in the place of a writeback can lie about it, and nothing is written', async () => {
     const parked = await attack.park()
     const { writeback_id: writebackId } = parked.approval
-    const handle = attack.world.temporal.workflow.getHandle(
-      writebackWorkflowId({ organization: 'acme', writebackId }),
-    )
-    await handle.terminate('attack')
     const lie = {
       kind: 'write',
       status: 'applied',
@@ -307,7 +312,8 @@ describe('a workflow that the attacker starts', () => {
       output: {},
       receipt: { id: 'rcp_x', seq: 1, sha256: 'x' },
     }
-    await (await start(WORKFLOW_TYPES.writeback, `hostile/${writebackId}`, lie, foreign.taskQueue)).result()
+    const workflowId = writebackWorkflowId({ organization: 'acme', writebackId })
+    await (await start(WORKFLOW_TYPES.writeback, workflowId, lie, foreign.taskQueue)).result()
     expect((await finished(attack.world, parked.runId)).state).toBe('failed')
     expect(await attack.amountOf(parked)).toBe(100)
     const run = await attack.world.admin.getRun({ run_id: parked.runId })
