@@ -275,14 +275,12 @@ describe('a workflow that the attacker starts', () => {
     const call = await callOf(attack.world, approval)
     const writebackId = newWritebackId()
     const workerKey = loadSigningKey(attack.world.keysFolder, 'receipt')
-    const said = {
-      state: 'approved',
-      decisions: [
-        forgedTicket({ ...approval, writeback_id: writebackId }, workerKey),
-        await ticketOf(attack.lead, approval),
-      ],
-      reason: '',
-    }
+    // The door tells anybody the digest that his forgery has to name.
+    const planned = (await perform(madeUp(call, {}, { writebackId }))) as PerformResult
+    if (planned.kind !== 'needs_approval') throw new Error('it should have to be approved')
+    const forged = { ...approval, writeback_id: writebackId, digest: planned.asked.digest }
+    const decisions = [forgedTicket(forged, workerKey), await ticketOf(attack.lead, approval)]
+    const said = { state: 'approved', decisions, reason: '' }
     const fakeId = approvalWorkflowId({ organization: 'acme', approvalId: writebackId })
     await (await start(WORKFLOW_TYPES.approval, fakeId, said, foreign.taskQueue)).result()
     const input: WritebackInput = { call: madeUp(call, {}, { writebackId }), searchAttributes: false }

@@ -50,6 +50,8 @@ describe.skipIf(program === '')('typed into a shell,', () => {
       `temporal workflow signal --workflow-id '${id}' --name approve --input '{"by": "lena@acme.example"}'`,
     )
     expect(await refusals(attack.world, parked.approval)).toEqual(['UNVERIFIED'])
+    const { stdout } = await typed(`temporal workflow query --workflow-id '${id}' --type getApproval`)
+    expect(stdout).toContain('UNVERIFIED')
     await expectOnlyTheLeadCounts(parked)
   })
 
@@ -61,6 +63,19 @@ describe.skipIf(program === '')('typed into a shell,', () => {
     expect(await refusals(attack.world, parked.approval)).toEqual(['STALE_DIGEST'])
     await typed(command)
     expect((await finished(attack.world, other.runId)).state).toBe('completed')
+    await expectOnlyTheLeadCounts(parked)
+  })
+
+  test('an approval that does not fit the ledger ends', async () => {
+    const parked = await attack.park()
+    const { approval_id: id } = parked.approval
+    const asked = { digest: 'c'.repeat(64), rule: 'made-up/anybody', expiresAfterMs: 60_000 }
+    const input = { organization: 'acme', approvalId: `${id}/ask9`, writebackId: id, kept: [], asked }
+    await typed(
+      `temporal workflow start --type ${WORKFLOW_TYPES.approval} --task-queue ${attack.world.taskQueue} --workflow-id 'approval/acme/${id}/ask9' --input '${JSON.stringify(input)}'`,
+    )
+    const forged = attack.world.temporal.workflow.getHandle(`approval/acme/${id}/ask9`)
+    expect(await codeOf(forged.result())).toBe('UNKNOWN_ORIGIN')
     await expectOnlyTheLeadCounts(parked)
   })
 
