@@ -1,6 +1,7 @@
 /** Our errors as Temporal's: the code becomes the failure's type, and the table says whether trying again can help. */
 import { ApplicationFailure, type Info } from '@temporalio/activity'
 import { findWriteback } from '../db/queries/writebacks.ts'
+import { failureText } from '../lib/failure-text.ts'
 import { CodedError, ERRORS } from '../schemas/errors.ts'
 import { NOTHING_PLANNED } from '../schemas/names.ts'
 import type { Call } from '../schemas/run.ts'
@@ -20,12 +21,12 @@ export function toApplicationFailure(
   nowMs: number,
 ): unknown {
   if (!(error instanceof CodedError)) return error
-  const { retryable, title, hint } = ERRORS[error.code]
+  const { retryable } = ERRORS[error.code]
   const overdue =
     timeoutMs !== null && nowMs - info.scheduledTimestampMs > timeoutMs && !NEVER_OVERDUE.includes(error.code)
   return ApplicationFailure.create({
     type: error.code,
-    message: `${title} ${error.message}. ${hint}`,
+    message: failureText(error.code, error.message),
     nonRetryable: !retryable || overdue,
     ...(error.nextRetryDelayMs === undefined ? {} : { nextRetryDelay: error.nextRetryDelayMs }),
   })

@@ -12,13 +12,13 @@ import { loadCallContext, type CallContextRow, type WritebackRow } from '../db/q
 import { canonicalJson } from '../lib/canonical-json.ts'
 import { CodedError } from '../schemas/errors.ts'
 import { durationMs } from '../schemas/common.ts'
-import type { Call, Envelope, PerformResult } from '../schemas/run.ts'
+import type { Call, Envelope, PerformResult, Requester } from '../schemas/run.ts'
 import { askForApproval, judgeWrite, refuseRejected } from './authorise.ts'
 import { digestOfWrite, type DoorDeps, type Passage, type StepLimits } from './door.ts'
 import type { Executor, Operation } from './executors/executor.ts'
 import { closePlanned, idempotencyKeyOf, planWriteback } from './ledger.ts'
 import { verifyOrigin, type VerifiedOrigin } from './origin.ts'
-import { ruleOn, type Ruling } from './policy.ts'
+import { asksWhoAsked, ruleOn, type CallFacts } from './policy.ts'
 import { concludeUnknown, sendWrite } from './sending.ts'
 import { mayPassAway, settle } from './settle.ts'
 
@@ -52,9 +52,10 @@ async function pass(
   const limits = { deadlineAtMs: deps.nowMs() + timeoutMs, signal: step.signal }
   const resolved = await executor.resolve(operation, limits)
   const isWrite = resolved.class === 'write' || call.raisedToWrite
-  if (!isWrite) return read({ call, operation, executor, resolved }, context, limits)
-  const origin = verifyOrigin(call, await loadOrigin(deps.database, { ...call, ...call.origin }))
-  const ruling = ruleOf({ call, executor, resolved }, context, origin)
+  if (!isWrite) return read(deps, { call, operation, executor, resolved }, context, limits)
+  const origin = await originOf(deps, call)
+  const facts = { ...factsOf({ call, executor, resolved }, 'write'), requester: origin.requester }
+  const ruling = ruleOn(policiesOf(context), facts)
   const frozenReason = context.connection?.frozen_reason ?? null
   const passage = { call, operation, executor, resolved, origin, ruling, timeoutMs, frozenReason, ...step }
   assertDefinitionUnchanged(passage)
@@ -95,45 +96,51 @@ function operationOf(
   }
 }
 
-function ruleOf(
-  subject: Pick<Passage, 'call' | 'executor' | 'resolved'>,
-  context: CallContextRow,
-  origin: Pick<VerifiedOrigin, 'requester'> | null,
-): Ruling {
-  const { call, executor, resolved } = subject
-  const policies = context.policies.map(({ body }) => ({ name: body.name, spec: body.spec }))
-  return ruleOn(policies, {
+async function originOf(deps: DoorDeps, call: Call): Promise<VerifiedOrigin> {
+  return verifyOrigin(call, await loadOrigin(deps.database, { ...call, ...call.origin }))
+}
+
+function policiesOf(context: CallContextRow): Parameters<typeof ruleOn>[0] {
+  return context.policies.map(({ body }) => ({ name: body.name, spec: body.spec }))
+}
+
+function factsOf(
+  { call, executor, resolved }: Pick<Passage, 'call' | 'executor' | 'resolved'>,
+  classOfCall: 'read' | 'write',
+): Omit<CallFacts, 'requester'> {
+  return {
     connection: call.connection,
     operation: call.operation,
     executor: executor.name,
     automation: call.origin.automation,
-    class: origin ? 'write' : 'read',
+    class: classOfCall,
     arguments: call.arguments,
     patch: resolved.facts.patch,
     target: resolved.facts.target,
-    requester: origin?.requester ?? { principal: '', kind: 'service', onBehalfOf: [] },
-  })
+  }
 }
+
+/** A reading has no origin that anybody needs, unless policy asks who wants to read. */
+const NOBODY: Requester = { principal: '', kind: 'service', onBehalfOf: [] }
 
 /** A reading waits for nobody: a rule that asks for approval of one refuses it. */
 async function read(
+  deps: DoorDeps,
   subject: Pick<Passage, 'call' | 'operation' | 'executor' | 'resolved'>,
   context: CallContextRow,
   limits: { deadlineAtMs: number; signal: AbortSignal },
 ): Promise<PerformResult> {
-  const ruling = ruleOf(subject, context, null)
+  const { call, operation, executor } = subject
+  const policies = policiesOf(context)
+  const facts = factsOf(subject, 'read')
+  const requester = asksWhoAsked(policies, facts) ? (await originOf(deps, call)).requester : NOBODY
+  const ruling = ruleOn(policies, { ...facts, requester })
   if (ruling.effect !== 'allow') {
     const rule =
       ruling.effect === 'deny' ? ruling.rule : `${ruling.requirement.policy}/${ruling.requirement.rule}`
-    throw new CodedError(
-      'POLICY_DENIED',
-      `${subject.call.connection}.${subject.call.operation}: rule ${rule}`,
-    )
+    throw new CodedError('POLICY_DENIED', `${call.connection}.${call.operation}: rule ${rule}`)
   }
-  return {
-    kind: 'done',
-    outcome: { kind: 'read', output: await subject.executor.read(subject.operation, limits) },
-  }
+  return { kind: 'done', outcome: { kind: 'read', output: await executor.read(operation, limits) } }
 }
 
 /** A planned write: refuse, ask people, or send. */

@@ -3,7 +3,7 @@
  * first that matches wins. A rule whose condition cannot be evaluated is taken at its strictest: it matches if it
  * denies or requires, and does not match if it allows.
  */
-import { evaluateExpression, type Scope } from '../lib/cel.ts'
+import { evaluateExpression, referencesOf, type Scope } from '../lib/cel.ts'
 import type { JsonObject, JsonValue } from '../lib/json.ts'
 import { durationMs } from '../schemas/common.ts'
 import type { PolicySpec, Rule } from '../schemas/manifests.ts'
@@ -59,8 +59,36 @@ function byName(a: { name: string }, b: { name: string }): number {
   return a.name < b.name ? -1 : 1
 }
 
+/**
+ * Whether what the policies say depends on who asked. The origin of a write is verified in any case; that of a reading
+ * only if this is so.
+ */
+export function asksWhoAsked(
+  policies: readonly { spec: PolicySpec }[],
+  facts: Omit<CallFacts, 'requester'>,
+): boolean {
+  return policies.some(({ spec }) =>
+    spec.rules.some((rule) => namesRequester(rule.match.when) && fitsCall(rule, facts)),
+  )
+}
+
+/** What cannot be parsed names nobody, and is taken at its strictest whoever asks. */
+function namesRequester(when: string | undefined): boolean {
+  if (when === undefined) return false
+  try {
+    return referencesOf(when).some(([variable]) => variable === 'requester')
+  } catch {
+    return false
+  }
+}
+
 function matches(rule: Rule, facts: CallFacts): boolean {
-  const { match } = rule
+  const { when } = rule.match
+  if (!fitsCall(rule, facts)) return false
+  return when === undefined || holds(when, facts, rule.allow === undefined)
+}
+
+function fitsCall({ match }: Rule, facts: Omit<CallFacts, 'requester'>): boolean {
   if (match.class !== undefined && match.class !== facts.class) return false
   const globs = [
     [match.connection, facts.connection],
@@ -68,8 +96,7 @@ function matches(rule: Rule, facts: CallFacts): boolean {
     [match.executor, facts.executor],
     [match.automation, facts.automation],
   ] as const
-  if (!globs.every(([glob, value]) => glob === undefined || matchesGlob(glob, value))) return false
-  return match.when === undefined || holds(match.when, facts, rule.allow === undefined)
+  return globs.every(([glob, value]) => glob === undefined || matchesGlob(glob, value))
 }
 
 function holds(expression: string, facts: CallFacts, ifUnclear: boolean): boolean {

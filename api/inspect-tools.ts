@@ -4,6 +4,7 @@
  */
 import { WorkflowFailedError } from '@temporalio/client'
 import { ApplicationFailure } from '@temporalio/common'
+import { detailIn } from '../lib/failure-text.ts'
 import { CodedError, isErrorCode } from '../schemas/errors.ts'
 import type { InspectedTool, InspectTools } from './deps.ts'
 import { newId } from './ids.ts'
@@ -36,7 +37,7 @@ export function createInspectTools(temporal: TemporalAccess): InspectTools {
 function inspectionError(connection: string, error: unknown): unknown {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if (cause instanceof ApplicationFailure && isErrorCode(cause.type)) {
-      return new CodedError(cause.type, cause.message, { cause: error })
+      return new CodedError(cause.type, detailIn(cause.type, cause.message), { cause: error })
     }
   }
   if (!(error instanceof WorkflowFailedError) && !isTemporalAway(error)) return error

@@ -6,6 +6,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { loadSigningKey } from '../../lib/keys.ts'
+import type { Envelope } from '../../schemas/run.ts'
 import {
   approve,
   callOf,
@@ -39,8 +40,8 @@ afterAll(async () => {
 const sql = (statement: string, values: unknown[]) => attack.world.database.query(statement, values)
 
 /** As the attacker lets the write go on: past the approval, with nothing in his hands. */
-async function perform(parked: Parked) {
-  return foreign.callActivity('perform', await callOf(attack.world, parked.approval), [])
+async function perform(parked: Parked, decisions: Envelope[] = []) {
+  return foreign.callActivity('perform', await callOf(attack.world, parked.approval), decisions)
 }
 
 async function expectLeadStillDecides(parked: Parked): Promise<void> {
@@ -214,7 +215,8 @@ describe('a row of the ledger', () => {
          '[{"roles": [], "people": ["carl@acme.example"], "quorum": 1}]') where writeback_id = $1`,
       [parked.approval.writeback_id],
     )
-    expect(await perform(parked)).toMatchObject({
+    const own = await ticketOf(attack.clerk, parked.approval)
+    expect(await perform(parked, [own])).toMatchObject({
       kind: 'needs_approval',
       asked: { digest: parked.approval.digest },
     })

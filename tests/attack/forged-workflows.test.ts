@@ -41,8 +41,16 @@ afterAll(async () => {
 
 const perform = (call: Call, decisions: unknown[] = []) => foreign.callActivity('perform', call, decisions)
 
+/** It ends by itself, so that a test that waits for its end learns that it would not have. */
 function start(type: string, workflowId: string, input: unknown, taskQueue = attack.world.taskQueue) {
-  return attack.world.temporal.workflow.start(type, { workflowId, taskQueue, args: [input] })
+  return attack.world.temporal.workflow.start(type, {
+    workflowId,
+    taskQueue,
+    args: [input],
+    workflowExecutionTimeout: '40s',
+    // In the place of one that runs, at once: nobody sees a moment without.
+    workflowIdConflictPolicy: 'TERMINATE_EXISTING',
+  })
 }
 
 function madeUp(call: Call, changes: Partial<Call>, origin: Partial<Call['origin']> = {}): Call {
@@ -267,14 +275,12 @@ describe('a workflow that the attacker starts', () => {
     const call = await callOf(attack.world, approval)
     const writebackId = newWritebackId()
     const workerKey = loadSigningKey(attack.world.keysFolder, 'receipt')
-    const said = {
-      state: 'approved',
-      decisions: [
-        forgedTicket({ ...approval, writeback_id: writebackId }, workerKey),
-        await ticketOf(attack.lead, approval),
-      ],
-      reason: '',
-    }
+    // The door tells anybody the digest that his forgery has to name.
+    const planned = (await perform(madeUp(call, {}, { writebackId }))) as PerformResult
+    if (planned.kind !== 'needs_approval') throw new Error('it should have to be approved')
+    const forged = { ...approval, writeback_id: writebackId, digest: planned.asked.digest }
+    const decisions = [forgedTicket(forged, workerKey), await ticketOf(attack.lead, approval)]
+    const said = { state: 'approved', decisions, reason: '' }
     const fakeId = approvalWorkflowId({ organization: 'acme', approvalId: writebackId })
     await (await start(WORKFLOW_TYPES.approval, fakeId, said, foreign.taskQueue)).result()
     const input: WritebackInput = { call: madeUp(call, {}, { writebackId }), searchAttributes: false }
@@ -284,10 +290,11 @@ describe('a workflow that the attacker starts', () => {
       input,
     )
     // The door did not take the forged word: people are asked again, by a real approval.
-    const asked = await eventually(async () =>
-      (await attack.lead.listApprovals({})).items.find((item) => item.approval_id === `${writebackId}/ask2`),
-    )
-    expect(await attack.amountOf(parked)).toBe(100)
+    const asked = await eventually(async () => {
+      expect(await attack.amountOf(parked)).toBe(100)
+      const { items } = await attack.lead.listApprovals({})
+      return items.find((item) => item.approval_id === `${writebackId}/ask2`)
+    })
     expect(await approve(attack.lead, asked)).toBe('approved')
     expect(await writebackWorkflow.result()).toMatchObject({ status: 'applied' })
     expect(await attack.amountOf(parked)).toBe(7)
@@ -296,10 +303,6 @@ describe('a workflow that the attacker starts', () => {
   test('in the place of a writeback can lie about it, and nothing is written', async () => {
     const parked = await attack.park()
     const { writeback_id: writebackId } = parked.approval
-    const handle = attack.world.temporal.workflow.getHandle(
-      writebackWorkflowId({ organization: 'acme', writebackId }),
-    )
-    await handle.terminate('attack')
     const lie = {
       kind: 'write',
       status: 'applied',
@@ -307,7 +310,8 @@ describe('a workflow that the attacker starts', () => {
       output: {},
       receipt: { id: 'rcp_x', seq: 1, sha256: 'x' },
     }
-    await (await start(WORKFLOW_TYPES.writeback, `hostile/${writebackId}`, lie, foreign.taskQueue)).result()
+    const workflowId = writebackWorkflowId({ organization: 'acme', writebackId })
+    await (await start(WORKFLOW_TYPES.writeback, workflowId, lie, foreign.taskQueue)).result()
     expect((await finished(attack.world, parked.runId)).state).toBe('failed')
     expect(await attack.amountOf(parked)).toBe(100)
     const run = await attack.world.admin.getRun({ run_id: parked.runId })

@@ -4,9 +4,10 @@
  */
 import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
+import { WorkflowNotFoundError } from '@temporalio/client'
 import { NativeConnection, Worker } from '@temporalio/worker'
 import pg from 'pg'
-import { inject } from 'vitest'
+import { expect, inject } from 'vitest'
 import { readFile } from 'node:fs/promises'
 import { DECISION_PAYLOAD_TYPE, type Decision } from '../../schemas/decision.ts'
 import type { Call, Envelope, WriteOutcome } from '../../schemas/run.ts'
@@ -29,6 +30,12 @@ export interface Parked {
   approval: ApprovalView
 }
 
+export interface StartedHow {
+  automation?: string
+  by?: ApiClient
+  onBehalfOf?: string[]
+}
+
 export interface AttackWorld {
   world: World
   books: pg.Pool
@@ -38,7 +45,7 @@ export interface AttackWorld {
   /** May start runs, and has no role. */
   clerk: ApiClient & { apiKey: string }
   /** A fresh account with 100, and a run that waits for a lead to let it be set to `amount`. */
-  park(amount?: number): Promise<Parked>
+  park(amount?: number, how?: StartedHow): Promise<Parked>
   amountOf(parked: Pick<Parked, 'account'>): Promise<number>
   close(): Promise<void>
 }
@@ -51,16 +58,21 @@ export async function startAttackWorld(options: WorldOptions = {}): Promise<Atta
   const books = new pg.Pool({ connectionString: booksUrl })
   await books.query(await readFile(RECEIPTS_SQL, 'utf8'))
   await books.query(BOOKS_SQL)
-  const world = await startWorld({ ...options, secrets: { ...options.secrets, BOOKS_URL: booksUrl } })
+  const secrets = { ...options.secrets, BOOKS_URL: booksUrl, BOOKS_AGAIN: booksUrl }
+  const world = await startWorld({ ...options, secrets })
   await world.admin.applyManifests({ manifests: MANIFESTS })
   const lead = await world.as('lena@acme.example', ['lead'])
   const clerk = await world.as('carl@acme.example', [])
   let count = 0
 
-  async function park(amount = 7): Promise<Parked> {
+  async function park(amount = 7, how: StartedHow = {}): Promise<Parked> {
     const account = `account-${++count}`
     await books.query('insert into accounts (id, tenant, amount) values ($1, $2, 100)', [account, 'acme'])
-    const started = await clerk.startRun({ name: AUTOMATION, input: { account, amount } })
+    const started = await (how.by ?? clerk).startRun({
+      name: how.automation ?? AUTOMATION,
+      input: { account, amount },
+      on_behalf_of: how.onBehalfOf ?? [],
+    })
     const approval = await waitForApproval(lead, started.run_id)
     return {
       runId: started.run_id,
@@ -92,8 +104,17 @@ export async function startAttackWorld(options: WorldOptions = {}): Promise<Atta
 }
 
 export async function waitForApproval(client: ApiClient, runId: string): Promise<ApprovalView> {
-  return eventually(async () => (await client.listApprovals({ run_id: runId })).items[0])
+  const found = await eventually(async () => {
+    const [approval] = (await client.listApprovals({ run_id: runId })).items
+    if (approval) return approval
+    const { state } = await client.getRun({ run_id: runId })
+    return ENDED.includes(state) && state
+  })
+  if (typeof found !== 'string') return found
+  return expect.fail(`nobody was asked: the run has ${found}`)
 }
+
+const ENDED = ['completed', 'failed', 'cancelled', 'terminated', 'timed_out']
 
 /** The lead approves through the API, as people do: what every attack is held against. */
 export async function approve(client: ApiClient, approval: ApprovalView): Promise<string> {
@@ -114,18 +135,50 @@ export async function finished(world: World, runId: string) {
   return world.admin.getRun({ run_id: runId })
 }
 
+/** `BOOKS_AGAIN` leads to the same database, which a connection that names it does not say. */
+export function booksConnection(secret: 'BOOKS_URL' | 'BOOKS_AGAIN'): Record<string, unknown> {
+  const spec = {
+    type: 'postgres',
+    url: `\${secret:${secret}}`,
+    scope: { column: 'tenant', value: 'acme' },
+    tables: { accounts: { primary_key: ['id'], version: 'version', writable: ['amount', 'note'] } },
+  }
+  return { kind: 'Connection', name: CONNECTION, spec }
+}
+
+/** An automation like the other one, under another name and so perhaps under other rules. */
+export function adjustment(name: string): Record<string, unknown> {
+  const update = {
+    table: 'accounts',
+    key: { id: '${{ input.account }}' },
+    set: { amount: '${{ input.amount }}' },
+  }
+  const steps = [{ name: 'change', writeback: { connection: CONNECTION, update } }]
+  return { kind: 'Automation', name, spec: { steps } }
+}
+
 /** What Temporal lets anybody do who can write to the namespace. */
 export async function signal(world: World, approval: ApprovalView, message: unknown): Promise<void> {
   const handle = world.temporal.workflow.getHandle(approval.temporal_workflow_id)
-  await handle.signal(MESSAGES.approveSignal, message)
+  try {
+    await handle.signal(MESSAGES.approveSignal, message)
+  } catch (error) {
+    // It has ended already: `refusals` says how.
+    if (!(error instanceof WorkflowNotFoundError)) throw error
+  }
 }
 
-/** Codes of what the approval has refused so far, once there are that many. */
+/** Codes of what the approval has refused so far, once there are that many; and how it ended, if it did before that. */
 export async function refusals(world: World, approval: ApprovalView, count = 1): Promise<string[]> {
   const handle = world.temporal.workflow.getHandle(approval.temporal_workflow_id)
   return eventually(async () => {
-    const view = await handle.query<{ refusals: { code: string }[] }>(MESSAGES.getApprovalQuery)
-    return view.refusals.length >= count && view.refusals.map(({ code }) => code)
+    const { refusals: refused, status } = await handle.query<{
+      refusals: { code: string }[]
+      status: string
+    }>(MESSAGES.getApprovalQuery)
+    const codes = refused.map(({ code }) => code)
+    if (codes.length >= count) return codes
+    return status !== 'waiting' && [...codes, `(${status})`]
   })
 }
 
@@ -256,16 +309,7 @@ create trigger accounts_version before update on accounts for each row execute f
 `
 
 const MANIFESTS = [
-  {
-    kind: 'Connection',
-    name: CONNECTION,
-    spec: {
-      type: 'postgres',
-      url: '${secret:BOOKS_URL}',
-      scope: { column: 'tenant', value: 'acme' },
-      tables: { accounts: { primary_key: ['id'], version: 'version', writable: ['amount', 'note'] } },
-    },
-  },
+  booksConnection('BOOKS_URL'),
   {
     kind: 'Policy',
     name: 'books',
@@ -279,23 +323,5 @@ const MANIFESTS = [
       ],
     },
   },
-  {
-    kind: 'Automation',
-    name: AUTOMATION,
-    spec: {
-      steps: [
-        {
-          name: 'change',
-          writeback: {
-            connection: CONNECTION,
-            update: {
-              table: 'accounts',
-              key: { id: '${{ input.account }}' },
-              set: { amount: '${{ input.amount }}' },
-            },
-          },
-        },
-      ],
-    },
-  },
+  adjustment(AUTOMATION),
 ]

@@ -9,6 +9,9 @@ export interface WorkerProcess {
   stop(): Promise<void>
 }
 
+/** Alone it takes 3 s; beside everything else that a noisy machine does, it has taken over 20. */
+const START_TIMEOUT_MS = 90_000
+
 /** Resolves when it is running; throws with its output if it ends before. */
 export async function startWorkerProcess(
   world: World,
@@ -32,7 +35,7 @@ export async function startWorkerProcess(
   await eventually(async () => {
     if (child.exitCode !== null) throw new Error(`the worker has ended:\n${output}`)
     return output.includes('worker started')
-  })
+  }, START_TIMEOUT_MS)
   return {
     output: () => output,
     async stop() {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { matchesGlob, ruleOn, type CallFacts } from '../../activities/policy.ts'
+import { asksWhoAsked, matchesGlob, ruleOn, type CallFacts } from '../../activities/policy.ts'
 import { PolicySpecSchema, type PolicySpec, type Rule } from '../../schemas/manifests.ts'
 import { requester } from '../support/fixtures.ts'
 
@@ -200,5 +200,34 @@ describe('a glob', () => {
     const startMs = performance.now()
     expect(matchesGlob(`${'a*'.repeat(60)}b`, 'a'.repeat(100_000))).toBe(false)
     expect(performance.now() - startMs).toBeLessThan(1_000)
+  })
+})
+
+describe('whether it depends on who asked', () => {
+  const { requester: _nobody, ...reading } = facts({ class: 'read' })
+
+  it.each<[string, object, boolean]>([
+    ['a rule that names the requester', { when: 'requester.kind == "agent"' }, true],
+    [
+      'one that names the requester somewhere',
+      { when: 'arguments.table == "x" || has(requester.kind)' },
+      true,
+    ],
+    [
+      'one that names a variable of its own so',
+      { when: '["x"].exists(requester, requester == arguments.table)' },
+      false,
+    ],
+    ['one that names something else', { when: 'arguments.table == "requester"' }, false],
+    ['one that fits other calls only', { when: 'requester.kind == "agent"', class: 'write' }, false],
+    [
+      'one that fits other connections only',
+      { when: 'requester.kind == "agent"', connection: 'other' },
+      false,
+    ],
+    ['one that cannot be parsed', { when: 'requester.kind ==' }, false],
+    ['one without a condition', {}, false],
+  ])('%s: %s', (_what, match, expected) => {
+    expect(asksWhoAsked([policy('a', allow('x')), policy('b', deny('d', match))], reading)).toBe(expected)
   })
 })

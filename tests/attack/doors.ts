@@ -1,0 +1,559 @@
+/**
+ * Doors that are opened on purpose: for each attack the lines that keep it out, and what they are replaced by, so that
+ * the attack succeeds and its test must fail. `npm run test:attack:doors` opens one after the other in a copy of the
+ * tree; a test of every run checks that each text is still there, exactly once.
+ *
+ * Where several patches stand under one door, each of those lines keeps the attack out by itself.
+ */
+export interface Patch {
+  file: string
+  /** Occurs exactly once in the file. */
+  find: string
+  replace: string
+}
+
+export interface Door {
+  /** What this deployment would do wrong. */
+  name: string
+  patches: readonly Patch[]
+  /** The attack's test: its file in this folder, and its title as it stands there after the table's values are in. */
+  test: { file: string; title: string }
+}
+
+const APPROVALS = 'activities/approvals.ts'
+const AUTHORISED = 'activities/perform.ts'
+const DECIDE = 'workflows/decide.ts'
+const DECISIONS = 'activities/decisions.ts'
+const DIGEST = 'lib/write-digest.ts'
+const DSSE = 'lib/dsse.ts'
+const ORIGIN = 'activities/origin.ts'
+const QUORUM = 'lib/quorum.ts'
+const SQL = 'activities/executors/sql.ts'
+
+const anySignature: Patch = {
+  file: DSSE,
+  find: 'if (key && signature && verify(null, message, key.publicKey, signature)) {',
+  replace: 'if (key && signature) {',
+}
+const anyPurpose: Patch = {
+  file: DSSE,
+  find: 'candidate.keyId === keyid && candidate.purpose === expected.purpose',
+  replace: 'candidate.keyId === keyid',
+}
+const planNotCompared: Patch = {
+  file: AUTHORISED,
+  find: 'if (canonicalJson(found) === canonicalJson(expected)) return',
+  replace: 'if (found !== expected) return',
+}
+const digestWithoutDefinition: Patch = {
+  file: DIGEST,
+  find: '    definitionSha256,\n    automation,\n    revision,\n    requester,\n  })',
+  replace: '    automation,\n    revision,\n    requester,\n  })',
+}
+const anyDigestInWorkflow: Patch = {
+  file: DECIDE,
+  find: 'if (vote.digest !== pending.digest) {',
+  replace: "if (vote.digest === '') {",
+}
+
+const forgedDecisions: Door[] = [
+  {
+    name: 'somebody’s word counts where identity is verified',
+    patches: [
+      {
+        file: APPROVALS,
+        find: "if (message.asserted && deps.trust.identity === 'asserted')",
+        replace: 'if (message.asserted)',
+      },
+      { file: DECISIONS, find: "  if (trust.identity !== 'asserted') return null\n", replace: '' },
+    ],
+    test: { file: 'forged-decisions.test.ts', title: 'that is a bare name is refused as unverified' },
+  },
+  {
+    name: 'signatures are not verified: an unknown key',
+    patches: [anySignature],
+    test: {
+      file: 'forged-decisions.test.ts',
+      title: 'with a ticket that an unknown key has signed is refused, even under the name of a known key',
+    },
+  },
+  {
+    name: 'signatures are not verified: a changed ticket',
+    patches: [anySignature],
+    test: {
+      file: 'forged-decisions.test.ts',
+      title: 'with a genuine ticket that was changed is refused, and unchanged it does not count',
+    },
+  },
+  {
+    name: 'the key of the workers signs decisions',
+    patches: [anyPurpose],
+    test: {
+      file: 'forged-decisions.test.ts',
+      title: 'with a ticket that the key of the workers has signed is refused',
+    },
+  },
+  {
+    name: 'a ticket counts for any write',
+    patches: [
+      {
+        file: APPROVALS,
+        find: 'if (decision.organization !== params.organization || decision.writebackId !== params.writebackId) {',
+        replace: 'if (decision.organization !== params.organization) {',
+      },
+      anyDigestInWorkflow,
+      {
+        file: APPROVALS,
+        find: 'if (!decision || decision.writebackId !== writebackId || decision.organization !== organization) {',
+        replace: 'if (!decision) {',
+      },
+      {
+        file: DECISIONS,
+        find: 'decision.writebackId === about.writebackId &&\n    decision.digest === about.digest',
+        replace: 'decision.organization === about.organization',
+      },
+    ],
+    test: { file: 'forged-decisions.test.ts', title: 'of one write does not approve another one' },
+  },
+  {
+    name: 'a ticket counts for any digest of its write',
+    patches: [
+      anyDigestInWorkflow,
+      {
+        file: DECISIONS,
+        find: 'decision.digest === about.digest',
+        replace: 'decision.writebackId === about.writebackId',
+      },
+    ],
+    test: { file: 'forged-decisions.test.ts', title: 'for another digest of the same write is stale' },
+  },
+  {
+    name: 'the API signs whatever digest it is asked for',
+    patches: [
+      {
+        file: 'api/decisions.ts',
+        find: 'if (approval.digest !== digest) {',
+        replace: "if (digest === '') {",
+      },
+    ],
+    test: {
+      file: 'forged-decisions.test.ts',
+      title: 'asked for with another digest is not even signed',
+    },
+  },
+  {
+    name: 'roles count as the ticket says them',
+    patches: [{ file: DECISIONS, find: 'roles: person.roles,', replace: 'roles: decision.roles,' }],
+    test: {
+      file: 'forged-decisions.test.ts',
+      title: 'of somebody who has lost the role since is refused',
+    },
+  },
+  {
+    name: 'refused messages are looked at without end',
+    patches: [
+      {
+        file: 'workflows/approval.ts',
+        find: 'if (state.refusals.length >= MAX_REFUSALS)',
+        replace: 'if (state.refusals.length > MAX_REFUSALS)',
+      },
+    ],
+    test: {
+      file: 'forged-decisions.test.ts',
+      title: 'after fifty refused messages none is looked at any more',
+    },
+  },
+]
+
+const wrongPeople: Door[] = [
+  {
+    name: 'machines approve: by signal',
+    patches: [{ file: QUORUM, find: "  if (voter.kind !== 'person') return 'NOT_ELIGIBLE'\n", replace: '' }],
+    test: {
+      file: 'forged-decisions.test.ts',
+      title: 'of an agent or a service does not count, whatever its roles',
+    },
+  },
+  {
+    name: 'machines approve: by API',
+    patches: [{ file: QUORUM, find: "  if (voter.kind !== 'person') return 'NOT_ELIGIBLE'\n", replace: '' }],
+    test: {
+      file: 'wrong-people.test.ts',
+      title: 'of a machine with the role and an API key does not count',
+    },
+  },
+  {
+    name: 'people approve what they asked for',
+    patches: [{ file: QUORUM, find: 'voter.principal === requester.principal || ', replace: '' }],
+    test: {
+      file: 'wrong-people.test.ts',
+      title: 'of whoever asked for the write does not count, by API or by signal',
+    },
+  },
+  {
+    name: 'people approve what an agent asked for them',
+    patches: [
+      {
+        file: QUORUM,
+        find: ' || requester.onBehalfOf.includes(voter.principal)',
+        replace: ' || requester.onBehalfOf[0] === voter.principal',
+      },
+    ],
+    test: {
+      file: 'wrong-people.test.ts',
+      title: 'of the last of those for whom an agent asked does not count',
+    },
+  },
+  {
+    name: 'one person is two',
+    patches: [
+      { file: DECIDE, find: '  if (before)\n', replace: "  if (before?.principal === '')\n" },
+      { file: QUORUM, find: 'firstVotes(votes).filter(', replace: 'votes.filter(' },
+    ],
+    test: { file: 'wrong-people.test.ts', title: 'are one' },
+  },
+]
+
+const forgedWorkflows: Door[] = [
+  {
+    name: 'perform believes what it is handed',
+    patches: [
+      {
+        file: AUTHORISED,
+        find: "if (judgement.state === 'waiting') return",
+        replace: "if (judgement.state === 'waiting' && decisions.length === 0) return",
+      },
+    ],
+    test: {
+      file: 'forged-workflows.test.ts',
+      title: 'asks for approval when it is handed forged decisions, and writes when they are real',
+    },
+  },
+  {
+    name: 'what is sent need not be what was planned',
+    patches: [planNotCompared],
+    test: { file: 'forged-workflows.test.ts', title: 'refuses what differs from what people see' },
+  },
+  {
+    name: 'any delivery is the origin of any run',
+    patches: [
+      {
+        file: ORIGIN,
+        find: 'row?.runs.find((candidate) => candidate.runId === origin.runId)',
+        replace: 'row?.runs[0]',
+      },
+    ],
+    test: {
+      file: 'forged-workflows.test.ts',
+      title: 'refuses a write that none of our deliveries started',
+    },
+  },
+  {
+    name: 'an automation is allowed to write any column',
+    patches: [
+      {
+        file: SQL,
+        find: '(column) => !table.writable.includes(column) || column === scopeColumn,',
+        replace: '(column) => column.length === 0,',
+      },
+    ],
+    test: {
+      file: 'forged-workflows.test.ts',
+      title: 'refuses a statement on another table, column or tenant',
+    },
+  },
+  {
+    name: 'rows of another tenant are ours',
+    patches: [
+      {
+        file: SQL,
+        find: 'where: { ...update.key, ...(spec.scope ? { [spec.scope.column]: spec.scope.value } : {}) },',
+        replace: 'where: { ...update.key },',
+      },
+    ],
+    test: {
+      file: 'forged-workflows.test.ts',
+      title: 'refuses a statement on another table, column or tenant',
+    },
+  },
+  {
+    name: 'decisions are recorded unread',
+    patches: [
+      {
+        file: APPROVALS,
+        find: 'if (!decision || decision.writebackId !== writebackId || decision.organization !== organization) {',
+        replace: 'if (!decision) {',
+      },
+    ],
+    test: {
+      file: 'forged-workflows.test.ts',
+      title: 'records no decision that no door has signed',
+    },
+  },
+  {
+    name: 'an approval asks whom its input says',
+    patches: [
+      {
+        file: 'workflows/approval.ts',
+        find: 'createApprovalState(opened.pending, wait.expiresAtMs)',
+        replace: 'createApprovalState({ ...opened.pending, ...wait.input.pending }, wait.expiresAtMs)',
+      },
+    ],
+    test: {
+      file: 'forged-workflows.test.ts',
+      title: 'as an approval cannot lower what is asked, nor show other people something else',
+    },
+  },
+  {
+    name: 'an approval opens for what was never planned so',
+    patches: [
+      {
+        file: APPROVALS,
+        find: 'if (row.digest !== params.digest || !row.requirement) {',
+        replace: 'if (!row.requirement) {',
+      },
+    ],
+    test: {
+      file: 'forged-workflows.test.ts',
+      title: 'as an approval of something that was never planned ends',
+    },
+  },
+  {
+    name: 'a fake approval brings decisions that count',
+    patches: [anyPurpose],
+    test: {
+      file: 'forged-workflows.test.ts',
+      title: 'under the name and the id of an approval is believed by the workflow and not by the door',
+    },
+  },
+  {
+    name: 'a run takes whoever has the id of its child',
+    patches: [
+      {
+        file: 'workflows/children.ts',
+        find: '    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error\n',
+        replace: '',
+      },
+    ],
+    test: {
+      file: 'forged-workflows.test.ts',
+      title: 'in the place of a writeback can lie about it, and nothing is written',
+    },
+  },
+]
+
+const flippedRows: Door[] = [
+  {
+    name: 'the inbox is believed',
+    patches: [
+      {
+        file: AUTHORISED,
+        find: "if (judgement.state === 'waiting') return",
+        replace: `const inbox = "select from approvals where state = 'approved' and writeback_id = $1"
+      const { rowCount } = await deps.database.query(inbox, [row.writeback_id])
+      if (judgement.state === 'waiting' && rowCount === 0) return`,
+      },
+    ],
+    test: {
+      file: 'flipped-rows.test.ts',
+      title: 'a row of approvals that says approved lets nothing happen',
+    },
+  },
+  {
+    name: 'people sign what the inbox shows',
+    patches: [
+      {
+        file: 'api/decisions.ts',
+        find: 'if (shown && row.digest === digest && writeDigest(writeFactsOf(row)) === digest) return',
+        replace: 'if (row && writeDigest(writeFactsOf(row)) === digest) return',
+      },
+    ],
+    test: { file: 'flipped-rows.test.ts', title: 'in the inbox is not signed by anybody' },
+  },
+  {
+    name: 'people sign what the ledger shows',
+    patches: [
+      {
+        file: 'api/decisions.ts',
+        find: 'if (shown && row.digest === digest && writeDigest(writeFactsOf(row)) === digest) return',
+        replace: 'if (shown && row.digest === digest) return',
+      },
+    ],
+    test: { file: 'flipped-rows.test.ts', title: 'in the inbox and in the ledger is not signed by anybody' },
+  },
+  {
+    name: 'the ledger is believed: preconditions',
+    patches: [planNotCompared],
+    test: {
+      file: 'flipped-rows.test.ts',
+      title: 'with a changed preconditions is not written, even when a lead approves what waits',
+    },
+  },
+  {
+    name: 'the ledger is believed: requester',
+    patches: [planNotCompared],
+    test: {
+      file: 'flipped-rows.test.ts',
+      title: 'whose requester was changed does not let the requester approve',
+    },
+  },
+  {
+    name: 'the ledger is believed: requirement',
+    patches: [
+      {
+        file: AUTHORISED,
+        find: 'judgeWrite(deps, row, ruling.requirement, decisions)\n      const { judgement }',
+        replace:
+          'judgeWrite(deps, row, row.requirement ?? ruling.requirement, decisions)\n      const { judgement }',
+      },
+    ],
+    test: { file: 'flipped-rows.test.ts', title: 'with a lower requirement is measured by today’s policy' },
+  },
+  {
+    name: 'the ledger is believed: sending',
+    patches: [
+      {
+        file: AUTHORISED,
+        find: "if (judged.judgement.state !== 'approved')",
+        replace: "if (judged.judgement.state === 'rejected')",
+      },
+    ],
+    test: {
+      file: 'flipped-rows.test.ts',
+      title: 'that says that it is being sent, and long overdue, is not sent',
+    },
+  },
+  {
+    name: 'decisions of another write count',
+    patches: [
+      {
+        file: DECISIONS,
+        find: 'decision.writebackId === about.writebackId &&\n    decision.digest === about.digest',
+        replace: 'decision.organization === about.organization',
+      },
+    ],
+    test: { file: 'flipped-rows.test.ts', title: 'that was genuine somewhere else is none here' },
+  },
+  {
+    name: 'a chain of receipts may lose its end',
+    patches: [
+      {
+        file: 'lib/receipts.ts',
+        find: 'if (head && (head.seq !== envelopes.length || head.sha256 !== previous)) {',
+        replace: 'if (head && head.seq < envelopes.length) {',
+      },
+    ],
+    test: {
+      file: 'flipped-rows.test.ts',
+      title: 'receipts that were changed, cut or left out do not verify',
+    },
+  },
+]
+
+const changedConfiguration: Door[] = [
+  {
+    name: 'the step of a pinned revision may call anything',
+    patches: [{ file: ORIGIN, find: 'if (!step || !callsTheSame(step, call)) {', replace: 'if (!step) {' }],
+    test: {
+      file: 'flipped-rows.test.ts',
+      title: 'changed under it makes the write one of no known origin',
+    },
+  },
+  {
+    name: 'an approval outlives the address of its connection',
+    patches: [{ file: DIGEST, find: '    executor,\n    endpoint,\n', replace: '    executor,\n' }],
+    test: {
+      file: 'edited-configuration.test.ts',
+      title: 'a connection that is edited to lead elsewhere takes the approval with it',
+    },
+  },
+  {
+    name: 'a call is of the automation that it says',
+    patches: [
+      {
+        file: ORIGIN,
+        find: 'if (run.automation !== origin.automation || run.revision !== origin.revision) {',
+        replace: 'if (run.revision < 1) {',
+      },
+    ],
+    test: {
+      file: 'edited-configuration.test.ts',
+      title: 'is not had by saying that the call is such a one',
+    },
+  },
+  {
+    name: 'nobody in particular reads',
+    patches: [
+      {
+        file: AUTHORISED,
+        find: 'asksWhoAsked(policies, facts) ? (await originOf(deps, call)).requester : NOBODY',
+        replace: 'NOBODY',
+      },
+    ],
+    test: {
+      file: 'edited-configuration.test.ts',
+      title: 'keeps those out whom it names, and lets others read',
+    },
+  },
+]
+
+const changedTools: Door[] = [
+  {
+    name: 'a tool may change while people look',
+    patches: [
+      {
+        file: AUTHORISED,
+        find: 'if (now === null || now === before) return',
+        replace: 'if (now !== before || now === before) return',
+      },
+      digestWithoutDefinition,
+    ],
+    test: { file: 'changed-tools.test.ts', title: 'that changes while people look at it is not called' },
+  },
+  {
+    name: 'the pin of a revision is enough',
+    patches: [digestWithoutDefinition],
+    test: {
+      file: 'changed-tools.test.ts',
+      title: 'that changes under an edited pin is not the one that people have approved',
+    },
+  },
+  {
+    name: 'a tool that says it reads is believed',
+    patches: [
+      {
+        file: 'activities/executors/mcp-tool.ts',
+        find: "return spec.trusted && definition.annotations?.['readOnlyHint'] === true",
+        replace: "return definition.annotations?.['readOnlyHint'] === true",
+      },
+    ],
+    test: { file: 'changed-tools.test.ts', title: 'is a write on a connection that nobody trusts' },
+  },
+]
+
+const secrets: Door[] = [
+  {
+    name: 'errors quote headers',
+    patches: [
+      {
+        file: 'mcp/errors.ts',
+        find: ".reduce((shown, secret) => shown.replaceAll(secret, '[secret]'), text)",
+        replace: ".reduce((shown, secret) => shown.replace(secret.repeat(9), '[secret]'), text)",
+      },
+    ],
+    test: {
+      file: 'secrets.test.ts',
+      title: 'secrets are used, and are in no history, row, answer or line of the log',
+    },
+  },
+]
+
+export const DOORS: readonly Door[] = [
+  ...forgedDecisions,
+  ...wrongPeople,
+  ...forgedWorkflows,
+  ...flippedRows,
+  ...changedConfiguration,
+  ...changedTools,
+  ...secrets,
+]
