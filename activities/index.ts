@@ -10,6 +10,7 @@ import { createToolCatalog, type ToolCatalog } from '../mcp/catalog.ts'
 import type { McpClientPort } from '../mcp/port.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { Call, Envelope, PerformResult, ResolvedDecision } from '../schemas/run.ts'
+import type { ReconcileReport, RetentionPosition, RetentionReport } from '../schemas/upkeep.ts'
 import {
   closeApproval,
   openApproval,
@@ -26,7 +27,9 @@ import { toApplicationFailure } from './failures.ts'
 import { inspectConnection, type InspectedTool } from './inspect.ts'
 import { abandonWriteback, type Abandoned } from './ledger.ts'
 import { perform } from './perform.ts'
+import { reconcile } from './reconcile.ts'
 import { resultOf } from './results.ts'
+import { retain } from './retention.ts'
 import type { SecretResolver } from './secrets.ts'
 import { createTargetResolver, type TargetResolver } from './targets.ts'
 
@@ -72,6 +75,15 @@ export function createActivities(deps: ActivityDeps) {
     awaitWorkflow: ({ workflowId }: { workflowId: string }): Promise<unknown> =>
       withContext(door, null, (signal) =>
         resultOf(Context.current().client.workflow.getHandle(workflowId), signal),
+      ),
+    reconcile: (after: ReconcileReport['next']): Promise<ReconcileReport> =>
+      withContext(door, null, () => {
+        const { client, info } = Context.current()
+        return reconcile({ door, client, scheduledAtMs: info.currentAttemptScheduledTimestampMs }, after)
+      }),
+    retain: (after: RetentionPosition | null): Promise<RetentionReport> =>
+      withContext(door, null, (signal) =>
+        retain({ database: deps.database, client: Context.current().client }, after, signal),
       ),
   }
 }

@@ -5,6 +5,7 @@ import { nearestName } from '../lib/nearest-name.ts'
 import { registerApply } from './commands/apply.ts'
 import { registerApprovals } from './commands/approvals.ts'
 import { registerDecisions } from './commands/decide.ts'
+import { registerDoctor } from './commands/doctor.ts'
 import { registerDev } from './commands/dev.ts'
 import { registerKeys } from './commands/keys.ts'
 import { registerManifests } from './commands/manifests.ts'
@@ -46,6 +47,7 @@ async function buildProgram(): Promise<Command> {
   registerWritebacks(program)
   registerManifests(program)
   registerKeys(program)
+  registerDoctor(program)
   suggestNames(program)
   return program
 }

@@ -11,6 +11,8 @@ export const WORKFLOW_TYPES = {
   writeback: 'writebackWorkflow',
   approval: 'approvalWorkflow',
   inspectConnection: 'inspectConnectionWorkflow',
+  reconcile: 'reconcileWorkflow',
+  retention: 'retentionWorkflow',
 } as const
 
 /** Wire names of signals, queries and updates. */
@@ -34,6 +36,11 @@ export const SEARCH_ATTRIBUTES = {
 /** Values of `CountersignState`. A run that never waits never sets it, which saves an event. */
 export const WAITING_FOR_APPROVAL = 'waiting_for_approval'
 export const NOT_WAITING = 'active'
+
+/** Schedules, and the workflows they start: one of each kind for a task queue, in a namespace that others may share. */
+export function scheduleId(kind: 'reconcile' | 'retention', taskQueue: string): string {
+  return `${kind}/${idPart(taskQueue)}`
+}
 
 const ID_PART_MAX_LENGTH = 80
 

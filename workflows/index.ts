@@ -2,4 +2,5 @@
 export { approvalWorkflow } from './approval.ts'
 export { automationWorkflow } from './automation.ts'
 export { inspectConnectionWorkflow } from './inspect-connection.ts'
+export { reconcileWorkflow, retentionWorkflow } from './upkeep.ts'
 export { writebackWorkflow } from './writeback.ts'

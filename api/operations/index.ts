@@ -1,5 +1,6 @@
 /** All handlers. A test compares them with the table of operations. */
 import { approvalOperations } from './approvals.ts'
+import { healthOperations } from './health.ts'
 import { keyOperations } from './keys.ts'
 import { manifestOperations } from './manifests.ts'
 import { runOperations } from './runs.ts'
@@ -11,4 +12,5 @@ export const IMPLEMENTATIONS = [
   ...approvalOperations,
   ...writebackOperations,
   ...keyOperations,
+  ...healthOperations,
 ]

@@ -22,6 +22,8 @@ describe('names on the wire', () => {
       writeback: 'writebackWorkflow',
       approval: 'approvalWorkflow',
       inspectConnection: 'inspectConnectionWorkflow',
+      reconcile: 'reconcileWorkflow',
+      retention: 'retentionWorkflow',
       approveSignal: 'approve',
       rejectSignal: 'reject',
       decideUpdate: 'decide',
