@@ -17,6 +17,7 @@ import type {
   ResolutionInput,
   ResolvedDecision,
 } from '../schemas/run.ts'
+import type { ReconcileReport, RetentionPosition, RetentionReport } from '../schemas/upkeep.ts'
 import {
   closeApproval,
   openApproval,
@@ -34,7 +35,9 @@ import { inspectConnection, type InspectedTool } from './inspect.ts'
 import { abandonWriteback, type Abandoned } from './ledger.ts'
 import { perform } from './perform.ts'
 import { recordResolution } from './resolutions.ts'
+import { reconcile } from './reconcile.ts'
 import { resultOf } from './results.ts'
+import { retain } from './retention.ts'
 import type { SecretResolver } from './secrets.ts'
 import { createTargetResolver, type TargetResolver } from './targets.ts'
 
@@ -89,6 +92,15 @@ export function createActivities(deps: ActivityDeps) {
     awaitWorkflow: ({ workflowId }: { workflowId: string }): Promise<unknown> =>
       withContext(door, null, (signal) =>
         resultOf(Context.current().client.workflow.getHandle(workflowId), signal),
+      ),
+    reconcile: (after: ReconcileReport['next']): Promise<ReconcileReport> =>
+      withContext(door, null, () => {
+        const { client, info } = Context.current()
+        return reconcile({ door, client, scheduledAtMs: info.currentAttemptScheduledTimestampMs }, after)
+      }),
+    retain: (after: RetentionPosition | null): Promise<RetentionReport> =>
+      withContext(door, null, (signal) =>
+        retain({ database: deps.database, client: Context.current().client }, after, signal),
       ),
   }
 }

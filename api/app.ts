@@ -3,6 +3,7 @@ import fastify, { type FastifyInstance } from 'fastify'
 import { serializerCompiler } from 'fastify-type-provider-zod'
 import { BODY_LIMIT_BYTES, installJsonBodies } from './body.ts'
 import type { ApiDeps } from './deps.ts'
+import { installDrain } from './drain.ts'
 import { installHealth } from './health.ts'
 import { installOperations, validatorCompiler } from './http.ts'
 import { newId } from './ids.ts'
@@ -31,6 +32,7 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
   app.addHook('onSend', async (request, reply) => {
     void reply.header('x-request-id', request.id)
   })
+  installDrain(app)
   installProblems(app)
   installJsonBodies(app)
   installAuthentication(app)

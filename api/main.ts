@@ -1,87 +1,63 @@
 /**
  * The API process. It waits for PostgreSQL, without which nothing can be accepted; it does not wait for Temporal, without
  * which events are still accepted, and says when it comes and goes. SIGTERM and SIGINT: no new requests, those under
- * way are finished, then connections are closed.
+ * way are finished, deliveries that are being started are, then connections are closed.
  */
 import { Client, Connection } from '@temporalio/client'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { pino, type Logger } from 'pino'
 import { loadConfig, type Config } from '../config.ts'
 import { createDatabase, type Database } from '../db/database.ts'
-import { migrate } from '../db/migrate.ts'
-import { ensureKeys, loadSigningKey, loadTrustedKeys, publicKeysFile } from '../lib/keys.ts'
+import { migrateWhenReady } from '../db/ready.ts'
+import { loadSigningKey, loadTrustedKeys, publicKeysFile } from '../lib/keys.ts'
 import { buildApp } from './app.ts'
-import { databaseError } from './database-errors.ts'
-import { temporalAnswers } from './health.ts'
 import { createInspectTools } from './inspect-tools.ts'
+import { startRelay } from './relay.ts'
 import { createTemporalAccess, type TemporalAccess } from './temporal.ts'
+import { watchTemporal } from './watch-temporal.ts'
 
-const WAIT_MS = 2_000
 const STOP_PATIENCE_MS = 25_000
 
-async function main(): Promise<void> {
-  const config = loadConfig()
-  const logger = pino({ level: config.logLevel })
-  ensureKeys(config.keysFolder)
+async function main(config: Config, logger: Logger): Promise<void> {
+  const signingKey = loadSigningKey(config.keysFolder, 'decision')
+  const trustedKeys = loadTrustedKeys(publicKeysFile(config.keysFolder))
   const database = createDatabase(config.databaseUrl)
   const connection = Connection.lazy({ address: config.temporalAddress })
   const temporal = temporalAccess(config, connection, logger)
-  const app = await buildApp({
-    database,
-    temporal,
-    signingKey: loadSigningKey(config.keysFolder, 'decision'),
-    trustedKeys: loadTrustedKeys(publicKeysFile(config.keysFolder)),
-    inspectTools: createInspectTools(temporal),
-    logger,
-  })
+  const inspectTools = createInspectTools(temporal)
+  const app = await buildApp({ database, temporal, signingKey, trustedKeys, inspectTools, logger })
   const stopped = new AbortController()
-  stopOnSignal(logger, async () => {
+  const background: { stop(): Promise<void> }[] = []
+  const close = async () => {
     stopped.abort()
     await app.close()
+    await Promise.all(background.map((task) => task.stop()))
     await Promise.allSettled([database.end(), connection.close()])
-  })
-  await migrateWhenReady(database, logger, stopped.signal)
-  if (stopped.signal.aborted) return
+  }
+  stopOnSignal(logger, close)
+  if (!(await ready(database, logger, { stopped: stopped.signal, close }))) return
   await app.listen({ host: config.host, port: config.port })
-  void reportTemporal(temporal, logger, stopped.signal)
+  const watching = watchTemporal(temporal, logger, stopped.signal)
+  background.push(startRelay({ database, temporal, logger }), { stop: () => watching })
+}
+
+/** A migration that fails ends the process: it must not hang on what is open, nor serve on what it does not know. */
+async function ready(
+  database: Database,
+  logger: Logger,
+  { stopped, close }: { stopped: AbortSignal; close: () => Promise<void> },
+): Promise<boolean> {
+  try {
+    return await migrateWhenReady(database, logger, stopped)
+  } catch (error) {
+    await close()
+    throw error
+  }
 }
 
 function temporalAccess(config: Config, connection: Connection, logger: Logger): TemporalAccess {
   const { temporalNamespace: namespace, taskQueue, temporalUiUrl: uiUrl } = config
   const client = new Client({ connection, namespace })
   return createTemporalAccess({ client, connection, namespace, taskQueue, uiUrl, logger })
-}
-
-async function migrateWhenReady(database: Database, logger: Logger, stopped: AbortSignal): Promise<void> {
-  while (!stopped.aborted) {
-    try {
-      const applied = await migrate(database)
-      if (applied.length > 0) logger.info({ applied }, 'the database is up to date')
-      return
-    } catch (error) {
-      if (databaseError(error)?.code !== 'UNAVAILABLE') throw error
-      logger.warn({ reason: String(error) }, 'waiting for PostgreSQL: set DATABASE_URL, or start it')
-      await sleep(WAIT_MS, undefined, { signal: stopped }).catch(() => undefined)
-    }
-  }
-}
-
-/** Says it once when Temporal is away, and once when it is back. */
-async function reportTemporal(temporal: TemporalAccess, logger: Logger, stopped: AbortSignal): Promise<void> {
-  let wasThere = true
-  while (!stopped.aborted) {
-    const isThere = await temporalAnswers({ temporal })
-    if (stopped.aborted) return
-    if (isThere && !wasThere) logger.info({}, 'Temporal answers')
-    if (!isThere && wasThere) {
-      logger.warn(
-        {},
-        'Temporal does not answer: what arrives is kept as pending; set TEMPORAL_ADDRESS, or start it',
-      )
-    }
-    wasThere = isThere
-    await sleep(WAIT_MS, undefined, { signal: stopped }).catch(() => undefined)
-  }
 }
 
 /** A second signal, or a request that does not end, ends the process at once. */
@@ -104,4 +80,14 @@ function stopOnSignal(logger: Logger, stop: () => Promise<void>): void {
   process.on('SIGINT', onSignal)
 }
 
-await main()
+const config = loadConfig()
+const logger = pino({ level: config.logLevel })
+try {
+  await main(config, logger)
+} catch (error) {
+  logger.fatal(
+    { err: error },
+    `the API cannot start: ${error instanceof Error ? error.message : String(error)}`,
+  )
+  process.exitCode = 1
+}

@@ -2,6 +2,7 @@
  * The API's way to Temporal. Every call has a deadline: without one the client would go on trying for minutes while
  * somebody waits for an answer.
  */
+import { NamespaceNotFoundError } from '@temporalio/common'
 import {
   isGrpcServiceError,
   WorkflowNotFoundError,
@@ -12,6 +13,7 @@ import {
 import { CodedError } from '../schemas/errors.ts'
 import { SEARCH_ATTRIBUTES } from '../schemas/names.ts'
 import type { Envelope } from '../schemas/run.ts'
+import { createPresence, type Presence } from './presence.ts'
 
 export interface Log {
   info(fields: object, message: string): void
@@ -26,6 +28,7 @@ export interface TemporalAccess {
   taskQueue: string
   /** Base address of the Temporal UI. */
   uiUrl: string
+  presence: Presence
   /** Whether the namespace has all our search attributes. Throws while Temporal is away. */
   hasSearchAttributes: () => Promise<boolean>
 }
@@ -46,7 +49,7 @@ export function createTemporalAccess(
     known ??= await lookForSearchAttributes(access, logger)
     return known
   }
-  return { ...access, hasSearchAttributes }
+  return { ...access, presence: createPresence(), hasSearchAttributes }
 }
 
 /** Runs calls to Temporal that have to be through after `patienceMs`. */
@@ -92,11 +95,20 @@ export function temporalError(error: unknown): CodedError | undefined {
   return undefined
 }
 
+/** NOT_FOUND, PERMISSION_DENIED, UNIMPLEMENTED, UNAUTHENTICATED. */
+const UNUSABLE_CODES = new Set([5, 7, 12, 16])
+
+/** It answers, but not to us: what is wrong is the deployment, and nothing that was asked. */
+export function isTemporalUnusable(error: unknown): boolean {
+  if (error instanceof NamespaceNotFoundError) return true
+  return [...causes(error)].some((cause) => isGrpcServiceError(cause) && UNUSABLE_CODES.has(cause.code))
+}
+
 /** No answer, a refused connection, or too much to do. */
 export function isTemporalAway(error: unknown): boolean {
   if (error instanceof WorkflowUpdateRPCTimeoutOrCancelledError) return true
-  for (let current = error; current instanceof Error; current = current.cause) {
-    if (isGrpcServiceError(current)) return AWAY_CODES.has(current.code) || current.code === CANCELLED_CODE
+  for (const cause of causes(error)) {
+    if (isGrpcServiceError(cause)) return AWAY_CODES.has(cause.code) || cause.code === CANCELLED_CODE
   }
   return false
 }
@@ -107,6 +119,10 @@ export function isUpdateDropped(error: unknown): boolean {
     if (isGrpcServiceError(current)) return current.code === FAILED_PRECONDITION_CODE
   }
   return false
+}
+
+function* causes(error: unknown): Generator<Error> {
+  for (let current = error; current instanceof Error; current = current.cause) yield current
 }
 
 async function lookForSearchAttributes(

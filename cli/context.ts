@@ -5,7 +5,8 @@
 import { Option, type Command } from 'commander'
 import { hostEnvironment } from '../scripts/stack/host-environment.ts'
 import { createClient, type Client } from '../sdk/client/index.ts'
-import { DEFAULT_DATA_DIR, readDevState } from './dev/state.ts'
+import type { Config } from '../config.ts'
+import { DEFAULT_DATA_DIR, readDevState, type DevState } from './dev/state.ts'
 import { readConfig } from './config.ts'
 import { UsageError } from './errors.ts'
 
@@ -48,14 +49,7 @@ export function dataOption(): Option {
 
 export function openApi(options: ApiOptions): Client {
   const noted = readDevState(options.data)
-  const fallback = noted === undefined ? {} : { COUNTERSIGN_URL: noted.url }
-  const config = readConfig(
-    {
-      ...(options.url === undefined ? {} : { apiUrl: options.url }),
-      ...(options.key === undefined ? {} : { apiKey: options.key }),
-    },
-    { DATABASE_URL: 'not used here', ...fallback, ...hostEnvironment() },
-  )
+  const config = apiConfig(options, noted)
   const origin = originOf(config.apiUrl)
   const notedKey =
     noted !== undefined && originOf(noted.url) === origin ? noted.keys[noted.organization] : undefined
@@ -67,6 +61,22 @@ export function openApi(options: ApiOptions): Client {
     )
   }
   return createClient({ baseUrl: config.apiUrl, apiKey })
+}
+
+/** Address of the API, for what it tells without a key. */
+export function apiUrlOf(options: ApiOptions): string {
+  return originOf(apiConfig(options, readDevState(options.data)).apiUrl)
+}
+
+function apiConfig(options: ApiOptions, noted: DevState | undefined): Config {
+  const fallback = noted === undefined ? {} : { COUNTERSIGN_URL: noted.url }
+  return readConfig(
+    {
+      ...(options.url === undefined ? {} : { apiUrl: options.url }),
+      ...(options.key === undefined ? {} : { apiKey: options.key }),
+    },
+    { DATABASE_URL: 'not used here', ...fallback, ...hostEnvironment() },
+  )
 }
 
 function originOf(url: string): string {

@@ -6,6 +6,7 @@ import { registerApprovals } from './commands/approvals.ts'
 import { registerConnections } from './commands/connections.ts'
 import { registerDecisions } from './commands/decide.ts'
 import { registerDemo } from './commands/demo.ts'
+import { registerDoctor } from './commands/doctor.ts'
 import { registerDev } from './commands/dev.ts'
 import { registerKeys } from './commands/keys.ts'
 import { registerManifests } from './commands/manifests.ts'
@@ -48,6 +49,7 @@ function buildProgram(): Command {
   registerConnections(program)
   registerManifests(program)
   registerKeys(program)
+  registerDoctor(program)
   suggestNames(program)
   return program
 }

@@ -29,6 +29,28 @@ export async function migrate(database: Database): Promise<string[]> {
   })
 }
 
+export interface MigrationState {
+  /** How many. */
+  applied: number
+  missing: string[]
+  changed: string[]
+  /** Applied by a newer version than this one. */
+  foreign: string[]
+}
+
+/** What `migrate` would do, without doing it. */
+export async function migrationState(db: Queryable): Promise<MigrationState> {
+  const applied = await loadApplied(db)
+  const names = migrationNames()
+  const shaOf = (name: string): string => sha256Hex(readFileSync(new URL(name, FOLDER), 'utf8'))
+  return {
+    applied: applied.size,
+    missing: names.filter((name) => !applied.has(name)),
+    changed: names.filter((name) => applied.has(name) && applied.get(name) !== shaOf(name)),
+    foreign: [...applied.keys()].filter((name) => !names.includes(name)),
+  }
+}
+
 async function loadApplied(tx: Queryable): Promise<Map<string, string>> {
   const { rows } = await tx.query<{ name: string; sha256: string }>(
     'select name, sha256 from schema_migrations',

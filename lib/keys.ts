@@ -8,9 +8,19 @@ import {
   createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
+  randomUUID,
   type KeyObject,
 } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import type { SigningKey, TrustedKey } from './dsse.ts'
 
@@ -23,27 +33,27 @@ interface PublicKeyEntry {
   publicKey: string
 }
 
-/** Makes what is missing in the folder; an existing key is never touched. Private files get mode 0600. */
+const PURPOSES = ['decision', 'receipt'] as const
+
+/**
+ * Makes what is missing in the folder; an existing key is never touched, also by several processes at once. Private
+ * files get mode 0600.
+ */
 export function ensureKeys(folder: string): void {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
-  for (const purpose of ['decision', 'receipt'] as const) {
-    const file = privateKeyFile(folder, purpose)
-    if (!existsSync(file)) {
-      const { privateKey } = generateKeyPairSync('ed25519')
-      writeAtomically(file, privateKey.export({ type: 'pkcs8', format: 'pem' }) as string)
-    }
-    publish(folder, purpose, createPublicKey(readFileSync(file, 'utf8')))
-  }
+  for (const purpose of PURPOSES) ensurePrivateKey(privateKeyFile(folder, purpose))
+  publish(folder)
 }
 
+/** Throws, with what to do, if it is not there. */
 export function loadSigningKey(folder: string, purpose: Purpose): SigningKey {
-  const privateKey = createPrivateKey(readFileSync(privateKeyFile(folder, purpose), 'utf8'))
+  const privateKey = createPrivateKey(readKeyFile(privateKeyFile(folder, purpose)))
   return { keyId: keyIdOf(createPublicKey(privateKey)), privateKey }
 }
 
 /** Reads `public.json`, or the file given. */
 export function loadTrustedKeys(path: string): TrustedKey[] {
-  const entries = JSON.parse(readFileSync(path, 'utf8')) as PublicKeyEntry[]
+  const entries = JSON.parse(readKeyFile(path)) as PublicKeyEntry[]
   return entries.map(({ purpose, publicKey }) => {
     const key = createPublicKey(publicKey)
     return { keyId: keyIdOf(key), purpose, publicKey: key }
@@ -60,22 +70,55 @@ export function keyIdOf(publicKey: KeyObject): string {
   return createHash('sha256').update(der).digest('hex').slice(0, 16)
 }
 
-function publish(folder: string, purpose: Purpose, publicKey: KeyObject): void {
+/** Whoever comes second takes the key of the first: the file appears at once and whole, or not at all. */
+function ensurePrivateKey(file: string): void {
+  if (existsSync(file)) return
+  const { privateKey } = generateKeyPairSync('ed25519')
+  const temporary = writeTemporary(file, privateKey.export({ type: 'pkcs8', format: 'pem' }) as string, 0o600)
+  try {
+    linkSync(temporary, file)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+  } finally {
+    rmSync(temporary, { force: true })
+  }
+}
+
+/** Both at once, so that two processes at the same time write the same. */
+function publish(folder: string): void {
   const file = publicKeysFile(folder)
-  const entries = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as PublicKeyEntry[]) : []
-  const keyId = keyIdOf(publicKey)
-  if (entries.some((known) => known.keyId === keyId)) return
-  const pem = publicKey.export({ type: 'spki', format: 'pem' }) as string
-  writeAtomically(file, JSON.stringify([...entries, { keyId, purpose, publicKey: pem }], null, 2), 0o644)
+  const known = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as PublicKeyEntry[]) : []
+  const own = PURPOSES.map((purpose): PublicKeyEntry => {
+    const publicKey = createPublicKey(readFileSync(privateKeyFile(folder, purpose), 'utf8'))
+    const pem = publicKey.export({ type: 'spki', format: 'pem' }) as string
+    return { keyId: keyIdOf(publicKey), purpose, publicKey: pem }
+  })
+  const missing = own.filter(({ keyId }) => !known.some((entry) => entry.keyId === keyId))
+  if (missing.length === 0) return
+  renameSync(writeTemporary(file, JSON.stringify([...known, ...missing], null, 2), 0o644), file)
+}
+
+function readKeyFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+    throw new Error(
+      `${file} cannot be read (${reason}): make keys with \`countersign keys init --folder <folder>\`, ` +
+        'or set COUNTERSIGN_KEYS_DIR to the folder that has them',
+      { cause: error },
+    )
+  }
 }
 
 function privateKeyFile(folder: string, purpose: Purpose): string {
   return join(folder, `${purpose}.key.pem`)
 }
 
-function writeAtomically(file: string, content: string, mode = 0o600): void {
-  const temporary = `${file}.${process.pid}`
+function writeTemporary(file: string, content: string, mode: number): string {
+  // Containers that share a volume have the same process ids.
+  const temporary = `${file}.${randomUUID()}`
   writeFileSync(temporary, content, { mode })
   chmodSync(temporary, mode)
-  renameSync(temporary, file)
+  return temporary
 }

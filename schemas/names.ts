@@ -12,6 +12,8 @@ export const WORKFLOW_TYPES = {
   approval: 'approvalWorkflow',
   inspectConnection: 'inspectConnectionWorkflow',
   resolution: 'resolutionWorkflow',
+  reconcile: 'reconcileWorkflow',
+  retention: 'retentionWorkflow',
 } as const
 
 /** Wire names of signals, queries and updates. */
@@ -47,6 +49,10 @@ export const OPERATOR_ROLE = 'operator'
 
 /** Metadata of the payload of a run's result: JSON of `ReceiptsHead`. */
 export const RECEIPTS_METADATA_KEY = 'countersign-receipts'
+/** Schedules, and the workflows they start: one of each kind for a task queue, in a namespace that others may share. */
+export function scheduleId(kind: 'reconcile' | 'retention', taskQueue: string): string {
+  return `${kind}/${idPart(taskQueue)}`
+}
 
 const ID_PART_MAX_LENGTH = 80
 

@@ -1,6 +1,7 @@
 /** The one table of operations: routes, OpenAPI, the client and the CLI are renderings of it. */
 import * as approvals from './operations/approvals.ts'
 import * as connections from './operations/connections.ts'
+import * as health from './operations/health.ts'
 import * as keys from './operations/keys.ts'
 import * as manifests from './operations/manifests.ts'
 import * as runs from './operations/runs.ts'
@@ -30,6 +31,7 @@ export const OPERATIONS = {
   createKey: keys.createKey,
   listKeys: keys.listKeys,
   revokeKey: keys.revokeKey,
+  getHealth: health.getHealth,
 } as const
 
 export type Operations = typeof OPERATIONS

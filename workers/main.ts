@@ -9,56 +9,56 @@ import { NativeConnection, Runtime, Worker } from '@temporalio/worker'
 import { pino, type Logger } from 'pino'
 import { createSecretResolver } from '../activities/secrets.ts'
 import { environmentSecrets, loadConfig, type Config } from '../config.ts'
-import { createDatabase, type Database } from '../db/database.ts'
-import { migrate } from '../db/migrate.ts'
+import { createDatabase } from '../db/database.ts'
+import { migrateWhenReady } from '../db/ready.ts'
 import { loadSigningKey, loadTrustedKeys, publicKeysFile } from '../lib/keys.ts'
-import { countersign } from './plugin.ts'
+import { countersign, type PluginDeps } from './plugin.ts'
 
 const WAIT_MS = 2_000
 
-async function main(): Promise<void> {
-  const config = loadConfig()
-  const logger = pino({ level: config.logLevel, name: 'worker' })
+async function main(config: Config, logger: Logger): Promise<void> {
   assertUtc()
+  const plan = planOf(config)
+  const stopped = stopOnSignal(logger)
   Runtime.install({ logger: temporalLogger(logger) })
   if (config.identity === 'asserted')
     logger.warn('people are taken at their word: for a developer’s machine only')
   const database = createDatabase(config.databaseUrl)
-  await patiently(logger, 'PostgreSQL', () => migrate(database))
-  const connection = await patiently(logger, 'Temporal', () =>
-    NativeConnection.connect({ address: config.temporalAddress }),
-  )
+  let connection: NativeConnection | undefined
   try {
-    const worker = await createWorker(config, database, connection)
+    if (await migrateWhenReady(database, logger, stopped)) connection = await connect(config, logger, stopped)
+    if (connection === undefined) return
+    const worker = await createWorker(config, { database, connection, ...plan })
     logger.info({ taskQueue: config.taskQueue }, 'worker started')
     await worker.run()
     logger.info('worker stopped')
   } finally {
-    await Promise.allSettled([connection.close(), database.end()])
+    await Promise.allSettled([connection?.close(), database.end()])
+  }
+}
+
+/** What is wrong with it is said at once, and not when PostgreSQL and Temporal are there. */
+function planOf(config: Config): Pick<PluginDeps, 'signingKey' | 'trust' | 'resolveSecret' | 'commandsFile'> {
+  return {
+    signingKey: loadSigningKey(config.keysFolder, 'receipt'),
+    trust: { keys: loadTrustedKeys(publicKeysFile(config.keysFolder)), identity: config.identity },
+    resolveSecret: createSecretResolver({
+      environment: environmentSecrets(),
+      file: secretsFileOf(config),
+    }),
+    commandsFile: config.commandsFile,
   }
 }
 
 async function createWorker(
   config: Config,
-  database: Database,
-  connection: NativeConnection,
+  { connection, ...deps }: PluginDeps & { connection: NativeConnection },
 ): Promise<Worker> {
   return Worker.create({
     connection,
     namespace: config.temporalNamespace,
     taskQueue: config.taskQueue,
-    plugins: [
-      countersign({
-        database,
-        signingKey: loadSigningKey(config.keysFolder, 'receipt'),
-        trust: { keys: loadTrustedKeys(publicKeysFile(config.keysFolder)), identity: config.identity },
-        resolveSecret: createSecretResolver({
-          environment: environmentSecrets(),
-          file: secretsFileOf(config),
-        }),
-        commandsFile: config.commandsFile,
-      }),
-    ],
+    plugins: [countersign(deps)],
   })
 }
 
@@ -76,15 +76,38 @@ function assertUtc(): void {
   if (timeZone !== 'UTC') throw new Error(`the time zone is ${timeZone}: start the worker with TZ=UTC`)
 }
 
-async function patiently<T>(logger: Logger, what: string, attempt: () => Promise<T>): Promise<T> {
-  for (;;) {
+/** Undefined if it was stopped before. */
+async function connect(
+  { temporalAddress: address }: Config,
+  logger: Logger,
+  stopped: AbortSignal,
+): Promise<NativeConnection | undefined> {
+  while (!stopped.aborted) {
     try {
-      return await attempt()
+      return await NativeConnection.connect({ address })
     } catch (error) {
-      logger.warn({ reason: error instanceof Error ? error.message : String(error) }, `waiting for ${what}`)
-      await sleep(WAIT_MS)
+      const reason = error instanceof Error ? error.message : String(error)
+      logger.warn({ reason }, 'waiting for Temporal: set TEMPORAL_ADDRESS, or start it')
+      await sleep(WAIT_MS, undefined, { signal: stopped }).catch(() => undefined)
     }
   }
+  return undefined
+}
+
+/**
+ * Temporal's runtime stops the worker by itself; this ends the waiting that comes before there is one. A second signal
+ * ends the process at once.
+ */
+function stopOnSignal(logger: Logger): AbortSignal {
+  const stopped = new AbortController()
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (stopped.signal.aborted) process.exit(1)
+    logger.info({ signal }, 'stopping')
+    stopped.abort()
+  }
+  process.on('SIGTERM', onSignal)
+  process.on('SIGINT', onSignal)
+  return stopped.signal
 }
 
 type TemporalLogger = NonNullable<Parameters<typeof Runtime.install>[0]['logger']>
@@ -100,4 +123,14 @@ function temporalLogger(logger: Logger): TemporalLogger {
   }
 }
 
-await main()
+const config = loadConfig()
+const logger = pino({ level: config.logLevel, name: 'worker' })
+try {
+  await main(config, logger)
+} catch (error) {
+  logger.fatal(
+    { err: error },
+    `the worker cannot go on: ${error instanceof Error ? error.message : String(error)}`,
+  )
+  process.exitCode = 1
+}

@@ -33,6 +33,16 @@ export function inspection(summary: string): Outside {
   })
 }
 
+/** For jobs of a Schedule: what fails is done by the next one. */
+export function upkeep(summary: string): Pick<Activities, 'reconcile' | 'retain'> {
+  return proxyActivities<Activities>({
+    ...base,
+    startToCloseTimeout: '5m',
+    retry: { ...base.retry, maximumAttempts: 3 },
+    summary,
+  })
+}
+
 /** A few statements on our own database: run in the workflow task, one event each instead of three. */
 export function nearby(): Nearby {
   return proxyLocalActivities<Nearby>({ startToCloseTimeout: '10s', retry: base.retry })

@@ -1,18 +1,26 @@
 /**
  * Starts what a delivery has frozen. Safe to repeat: the workflow id follows from the delivery, so a second start finds
- * the first. If Temporal is away the delivery stays `pending`, and whoever comes later starts it: a resend, or a relay.
+ * the first. If Temporal is away the delivery stays `pending`, and whoever comes later starts it: a resend, or the relay.
  */
 import { defineSearchAttributeKey, SearchAttributeType, type SearchAttributePair } from '@temporalio/common'
 import { WorkflowExecutionAlreadyStartedError, type WorkflowStartOptions } from '@temporalio/client'
 import type { Database } from '../../db/database.ts'
 import { markDeliveryStarted, type DeliveredRun, type DeliveryRow } from '../../db/queries/deliveries.ts'
 import { findRevision } from '../../db/queries/manifests.ts'
+import { deferDelivery, leaveToRelay } from '../../db/queries/relay.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import type { AutomationSpec } from '../../schemas/manifests.ts'
 import { SEARCH_ATTRIBUTES, WORKFLOW_TYPES } from '../../schemas/names.ts'
 import { compilePlan } from '../../schemas/plan.ts'
 import type { RunInput } from '../../schemas/run.ts'
-import { withPatience, type Log, type TemporalAccess } from '../temporal.ts'
+import { databaseError } from '../database-errors.ts'
+import {
+  isTemporalAway,
+  isTemporalUnusable,
+  withPatience,
+  type Log,
+  type TemporalAccess,
+} from '../temporal.ts'
 import { runDetails, runSummary } from './texts.ts'
 
 export interface StartDeps {
@@ -27,25 +35,67 @@ export type StartableDelivery = Pick<
   'id' | 'organization' | 'source' | 'requester' | 'runs' | 'state'
 >
 
+export type StartAttempt =
+  | { kind: 'started' }
+  /** Temporal, or our database, could not be asked. Nothing is wrong with the delivery. */
+  | { kind: 'away'; error: unknown }
+  /** Temporal was asked and does not take it. */
+  | { kind: 'refused'; error: unknown }
+
 /** Never throws: a delivery is stored before it is started, and `pending` is a good answer. */
 export async function startDelivery(
   deps: StartDeps,
   delivery: StartableDelivery,
 ): Promise<DeliveryRow['state']> {
   if (delivery.state === 'started') return 'started'
-  try {
-    await withPatience(deps.temporal, async () => {
-      await Promise.all(delivery.runs.map((run) => startRun(deps, delivery, run)))
-    })
-    await markDeliveryStarted(deps.database, delivery.id)
-    return 'started'
-  } catch (error) {
-    deps.logger.warn(
-      { err: error, deliveryId: delivery.id },
+  const { database, logger, temporal } = deps
+  // Known to be away: nobody is kept waiting for what would be the same answer.
+  const attempt: StartAttempt = temporal.presence.isAway()
+    ? { kind: 'away', error: null }
+    : await attemptStart(deps, delivery)
+  if (attempt.kind === 'started') return 'started'
+  if (attempt.error !== null) {
+    logger.warn(
+      { err: attempt.error, deliveryId: delivery.id },
       'a delivery could not be started and stays pending',
     )
-    return 'pending'
   }
+  // If this fails as well, the relay finds it a few seconds later.
+  await putOff(database, delivery.id, attempt).catch(() => undefined)
+  return 'pending'
+}
+
+/** Never throws. */
+export async function attemptStart(deps: StartDeps, delivery: StartableDelivery): Promise<StartAttempt> {
+  const { database, temporal } = deps
+  try {
+    await withPatience(temporal, async () => {
+      await Promise.all(delivery.runs.map((run) => startRun(deps, delivery, run)))
+    })
+    await markDeliveryStarted(database, delivery.id)
+    return { kind: 'started' }
+  } catch (error) {
+    if (databaseError(error)?.code === 'UNAVAILABLE') return { kind: 'away', error }
+    if (!isTemporalAway(error) && !isTemporalUnusable(error)) return { kind: 'refused', error }
+    temporal.presence.note(false)
+    return { kind: 'away', error }
+  }
+}
+
+/** Leaves it to the relay: at once, or, if it was refused, a little later each time. */
+export async function putOff(
+  database: Database,
+  id: string,
+  attempt: Exclude<StartAttempt, { kind: 'started' }>,
+): Promise<void> {
+  if (attempt.kind === 'away') return leaveToRelay(database, id)
+  const { error } = attempt
+  // The client's own message is general, and what the server said is in the cause.
+  const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : ''
+  return deferDelivery(database, {
+    id,
+    error: `${error instanceof Error ? error.message : String(error)}${cause}`,
+  })
 }
 
 async function startRun(deps: StartDeps, delivery: StartableDelivery, run: DeliveredRun): Promise<void> {

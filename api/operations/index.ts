@@ -1,6 +1,7 @@
 /** All handlers. A test compares them with the table of operations. */
 import { approvalOperations } from './approvals.ts'
 import { connectionOperations } from './connections.ts'
+import { healthOperations } from './health.ts'
 import { keyOperations } from './keys.ts'
 import { manifestOperations } from './manifests.ts'
 import { runOperations } from './runs.ts'
@@ -13,4 +14,5 @@ export const IMPLEMENTATIONS = [
   ...writebackOperations,
   ...connectionOperations,
   ...keyOperations,
+  ...healthOperations,
 ]

@@ -66,12 +66,14 @@ const ticket = implement(OPERATIONS.createResolutionTicket, async (deps, request
 const receipts = implement(OPERATIONS.listReceipts, async ({ database }, { query, principal }) => {
   const { organization } = principal
   const runId = query.run_id
-  if (!(await findDeliveryOfRun(database, { organization, runId }))) {
-    throw new CodedError('NOT_FOUND', `There is no run ${runId}.`)
-  }
   // The head first: a receipt that is added in between then shows as one more, never as one that is missing.
   const head = await findChainHead(database, runId)
-  return { receipts: await listReceipts(database, { organization, runId }), head: head ?? null }
+  const kept = await listReceipts(database, { organization, runId })
+  // They are kept for longer than the run they are about.
+  if (kept.length === 0 && !(await findDeliveryOfRun(database, { organization, runId }))) {
+    throw new CodedError('NOT_FOUND', `There is no run ${runId}.`)
+  }
+  return { receipts: kept, head: head ?? null }
 })
 
 const keys = implement(OPERATIONS.getKeys, async ({ trustedKeys }) => ({

@@ -3,6 +3,9 @@ import { Option, type Command } from 'commander'
 import { KeyScopeSchema } from '../../schemas/operations/keys.ts'
 import type { OperationInput } from '../../schemas/operations/operation.ts'
 import type { Operations } from '../../schemas/operations.ts'
+import { ensureKeys, loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
+import { hostEnvironment } from '../../scripts/stack/host-environment.ts'
+import { readConfig } from '../config.ts'
 import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
 import { note, printJson, printLine, printTable, visible } from '../output.ts'
 
@@ -24,6 +27,7 @@ export function registerKeys(program: Command): void {
   })
   apiCommand(keys, { usage: 'list', summary: 'list API keys', examples: ['keys list'] }).action(list)
   registerCreate(keys)
+  registerInit(keys)
   apiCommand(keys, {
     usage: 'revoke <key-id>',
     summary: 'revoke an API key at once',
@@ -59,6 +63,36 @@ function registerCreate(keys: Command): void {
         .makeOptionMandatory(),
     )
     .action(create)
+}
+
+function registerInit(keys: Command): void {
+  describedCommand(keys, {
+    usage: 'init',
+    summary:
+      'make the signing keys of a deployment: the API needs decision.key.pem, the worker receipt.key.pem, both ' +
+      'public.json. Keys that are there stay',
+    examples: ['keys init --folder /etc/countersign/keys'],
+  })
+    .option('--folder <folder>', 'where to (else COUNTERSIGN_KEYS_DIR, else .countersign/keys)')
+    .option('--json', 'print them as JSON')
+    .action(initKeys)
+}
+
+/** On this machine alone: no key goes over a network, and no API has to be there. */
+async function initKeys(options: { folder?: string; json?: boolean }): Promise<void> {
+  const { keysFolder } = readConfig(options.folder === undefined ? {} : { keysFolder: options.folder }, {
+    DATABASE_URL: 'not used here',
+    ...hostEnvironment(),
+  })
+  ensureKeys(keysFolder)
+  const keys = loadTrustedKeys(publicKeysFile(keysFolder)).map(({ keyId, purpose }) => ({ keyId, purpose }))
+  if (options.json) return printJson({ folder: keysFolder, keys })
+  printTable(
+    ['KEY', 'SIGNS'],
+    keys.map(({ keyId, purpose }) => [keyId, `${purpose}s`]),
+    'There are no keys.',
+  )
+  note(`In ${keysFolder}. Give the API decision.key.pem, the worker receipt.key.pem, and both public.json.`)
 }
 
 async function list(options: ApiOptions): Promise<void> {

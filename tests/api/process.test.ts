@@ -6,7 +6,8 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterEach, describe, expect, inject, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
+import { ensureKeys } from '../../lib/keys.ts'
 import { createClient } from '../../sdk/client/index.ts'
 import { ensureDatabase } from '../../scripts/stack/postgres.ts'
 import { freePort } from './ports.ts'
@@ -14,6 +15,7 @@ import { freePort } from './ports.ts'
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const folder = mkdtempSync(path.join(os.tmpdir(), 'countersign-api-process-'))
 const children: ChildProcess[] = []
+beforeEach(() => ensureKeys(path.join(folder, 'keys')))
 afterEach(() => {
   for (const child of children.splice(0)) child.kill('SIGKILL')
   rmSync(folder, { recursive: true, force: true })

@@ -23,6 +23,8 @@ describe('names on the wire', () => {
       approval: 'approvalWorkflow',
       inspectConnection: 'inspectConnectionWorkflow',
       resolution: 'resolutionWorkflow',
+      reconcile: 'reconcileWorkflow',
+      retention: 'retentionWorkflow',
       approveSignal: 'approve',
       rejectSignal: 'reject',
       decideUpdate: 'decide',

@@ -1,0 +1,45 @@
+/**
+ * What Temporal says of a workflow id, for jobs that must not conclude anything about one that is alive. Asked by id
+ * alone, Temporal answers for the latest execution, so one that was just reset is alive.
+ */
+import { WorkflowNotFoundError, type Client } from '@temporalio/client'
+import type { Database } from '../db/database.ts'
+import { listRecentRunWorkflows } from '../db/queries/open-rows.ts'
+
+/** `gone`: Temporal has no execution with this id, or no longer. */
+export type ExecutionState = 'alive' | 'closed' | 'gone'
+
+/** Just closed counts as alive: a parent may still be about to start it anew, an operator about to reset it. */
+const SETTLING_MS = 30_000
+const CLOSED = new Set(['COMPLETED', 'FAILED', 'CANCELLED', 'TERMINATED', 'TIMED_OUT'])
+
+export async function executionState(
+  client: Client,
+  workflowId: string,
+  nowMs: number,
+): Promise<ExecutionState> {
+  try {
+    const { status, closeTime } = await client.workflow.getHandle(workflowId).describe()
+    const isOver = CLOSED.has(status.name) && closeTime !== undefined
+    return isOver && closeTime.getTime() < nowMs - SETTLING_MS ? 'closed' : 'alive'
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return 'gone'
+    throw error
+  }
+}
+
+/** Shorter than any retention a namespace can have. */
+const RECENT_MS = 12 * 3_600_000
+const SAMPLES = 5
+
+/**
+ * Whether it means anything that Temporal does not know an execution. In a wrong or a new namespace nothing of ours is
+ * known, and what runs in the right one must not be taken for dead.
+ */
+export async function namespaceKnowsUs(client: Client, database: Database): Promise<boolean> {
+  const recent = await listRecentRunWorkflows(database, { maxAgeMs: RECENT_MS, limit: SAMPLES })
+  for (const workflowId of recent) {
+    if ((await executionState(client, workflowId, Date.now())) !== 'gone') return true
+  }
+  return recent.length === 0
+}

@@ -1,0 +1,127 @@
+/**
+ * Closes what executions that are over have left open: operators terminate things, and then nobody is left to say what
+ * became of a write. Planned becomes `withdrawn`, sent becomes `unknown`, each with its receipt, through the ledger like
+ * any other outcome. Nothing is concluded about an execution that is alive; two reconcilers at once do no more than one.
+ */
+import type { Client } from '@temporalio/client'
+import { updateApproval } from '../db/queries/approvals.ts'
+import {
+  listOpenWritebacks,
+  listWaitingApprovals,
+  loadDatabaseClock,
+  type WaitingApproval,
+} from '../db/queries/open-rows.ts'
+import type { WritebackRow } from '../db/queries/writebacks.ts'
+import { inLanes } from '../lib/lanes.ts'
+import { CodedError } from '../schemas/errors.ts'
+import { writebackWorkflowId } from '../schemas/names.ts'
+import type { ReconcileReport } from '../schemas/upkeep.ts'
+import type { DoorDeps } from './door.ts'
+import { executionState, namespaceKnowsUs, type ExecutionState } from './executions.ts'
+import { closePlanned } from './ledger.ts'
+import { concludeUnknown } from './sending.ts'
+
+/** Younger rows may belong to an execution that is just about to start, or to an attempt that is about to record. */
+const MIN_AGE_MS = 60_000
+/** In one pass, of each table: with more open rows than that, each is looked at every few minutes. */
+const LIMIT = 500
+const LANES = 8
+
+export interface ReconcileDeps {
+  door: DoorDeps
+  client: Client
+  /** Of the attempt of this activity, by Temporal's clock. */
+  scheduledAtMs: number
+}
+
+/** `after`: where the last pass ended. Empty, or anything else, is a good place to start. */
+export async function reconcile(
+  deps: ReconcileDeps,
+  after: ReconcileReport['next'],
+): Promise<ReconcileReport> {
+  const clock = await readClock(deps)
+  const { database, nowMs } = deps.door
+  const page = { minAgeMs: MIN_AGE_MS, limit: LIMIT }
+  const rows = await listOpenWritebacks(database, { ...page, after: after.writeback })
+  const approvals = await listWaitingApprovals(database, { ...page, after: after.approval })
+  const pass: Pass = {
+    ...deps,
+    stateOf: (workflowId) => executionState(deps.client, workflowId, nowMs()),
+    isGoneCredible: await namespaceKnowsUs(deps.client, database),
+    report: {
+      looked: rows.length + approvals.length,
+      withdrawn: 0,
+      unknown: 0,
+      approvals: 0,
+      failed: 0,
+      next: {
+        writeback: rows.length === LIMIT ? (rows.at(-1)?.writeback_id ?? '') : '',
+        approval: approvals.length === LIMIT ? (approvals.at(-1)?.approval_id ?? '') : '',
+      },
+      clock,
+    },
+  }
+  await inLanes(rows, LANES, (row) => reconcileWriteback(pass, row))
+  await inLanes(approvals, LANES, (row) => reconcileApproval(pass, row))
+  return pass.report
+}
+
+interface Pass extends ReconcileDeps {
+  stateOf: (workflowId: string) => Promise<ExecutionState>
+  isGoneCredible: boolean
+  report: ReconcileReport
+}
+
+/** Two executions may have to do with a row: its run, and a writeback workflow if it has one. */
+async function reconcileWriteback(pass: Pass, row: WritebackRow): Promise<void> {
+  const run = await pass.stateOf(row.run_workflow_id)
+  if (!isOver(run, pass.isGoneCredible)) return
+  // Last, so that as little time as can be lies between this look and the conclusion.
+  if ((await pass.stateOf(writebackWorkflowId({ ...row, writebackId: row.writeback_id }))) === 'alive') return
+  const { report, door } = pass
+  try {
+    const outcome =
+      row.state === 'planned'
+        ? await closePlanned(door, row, {
+            status: 'withdrawn',
+            code: 'WITHDRAWN',
+            message: 'its run has ended without a word about it, and it was never sent',
+          })
+        : await concludeUnknown(
+            door,
+            row,
+            `its run has ended, and the answer to attempt ${row.attempt} is lost; look at ${row.plan.target}`,
+          )
+    if (outcome.status === 'withdrawn') report.withdrawn++
+    if (outcome.status === 'unknown') report.unknown++
+  } catch (error) {
+    // An attempt that outlived its run was quicker. What it makes of the row is seen in the next pass.
+    if (!(error instanceof CodedError && error.code === 'WRITE_IN_PROGRESS')) report.failed++
+  }
+}
+
+async function reconcileApproval(pass: Pass, row: WaitingApproval): Promise<void> {
+  if (!isOver(await pass.stateOf(row.workflow_id), pass.isGoneCredible)) return
+  await updateApproval(pass.door.database, {
+    approvalId: row.approval_id,
+    state: row.is_expired ? 'expired' : 'withdrawn',
+    votes: row.votes,
+  })
+  pass.report.approvals++
+}
+
+function isOver(state: ExecutionState, isGoneCredible: boolean): boolean {
+  return state === 'closed' || (state === 'gone' && isGoneCredible)
+}
+
+/** Deadlines are set by one clock and read by another: `countersign doctor` shows how far they are apart. */
+async function readClock({ door, scheduledAtMs }: ReconcileDeps): Promise<ReconcileReport['clock']> {
+  const beforeMs = Date.now()
+  const databaseMs = await loadDatabaseClock(door.database)
+  const afterMs = Date.now()
+  return {
+    at_ms: beforeMs,
+    database_ahead_ms: databaseMs - (beforeMs + afterMs) / 2,
+    temporal_ms: scheduledAtMs,
+  }
+}

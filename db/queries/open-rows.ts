@@ -1,0 +1,64 @@
+/** Rows of the ledger and of the inbox that are not closed, for the reconciler, in the order of their ids. */
+import type { Queryable } from '../database.ts'
+import type { ApprovalRow } from './approvals.ts'
+import type { WritebackRow } from './writebacks.ts'
+
+/**
+ * Open rows that nobody should be about to change: planned and left alone for `minAgeMs`, or sent, and past the deadline
+ * for `minAgeMs`.
+ */
+export async function listOpenWritebacks(
+  db: Queryable,
+  params: { after: string; minAgeMs: number; limit: number },
+): Promise<WritebackRow[]> {
+  const { rows } = await db.query<{ row: WritebackRow }>(
+    `select to_jsonb(w) as row from writebacks w
+     where writeback_id > $1 and state in ('planned', 'sending')
+       and coalesce(deadline_at, updated_at) < app_now() - $2::bigint * interval '1 millisecond'
+     order by writeback_id limit $3`,
+    [params.after, params.minAgeMs, params.limit],
+  )
+  return rows.map(({ row }) => row)
+}
+
+export type WaitingApproval = Pick<ApprovalRow, 'approval_id' | 'workflow_id' | 'votes'> & {
+  is_expired: boolean
+}
+
+export async function listWaitingApprovals(
+  db: Queryable,
+  params: { after: string; minAgeMs: number; limit: number },
+): Promise<WaitingApproval[]> {
+  const { rows } = await db.query<WaitingApproval>(
+    `select approval_id, workflow_id, votes, expires_at < app_now() as is_expired from approvals
+     where approval_id > $1 and state = 'waiting' and created_at < app_now() - $2::bigint * interval '1 millisecond'
+     order by approval_id limit $3`,
+    [params.after, params.minAgeMs, params.limit],
+  )
+  return rows
+}
+
+/** Workflow ids of runs that were started lately: if Temporal knows none of them, it is not the one we think. */
+export async function listRecentRunWorkflows(
+  db: Queryable,
+  params: { maxAgeMs: number; limit: number },
+): Promise<string[]> {
+  const { rows } = await db.query<{ workflow_id: string }>(
+    `select run ->> 'workflowId' as workflow_id from (
+       select runs, received_at from deliveries
+       where state = 'started' and received_at > app_now() - $1::bigint * interval '1 millisecond'
+         and jsonb_array_length(runs) > 0
+       order by received_at desc, id desc limit $2) d, jsonb_array_elements(d.runs) run
+     order by d.received_at desc limit $2`,
+    [params.maxAgeMs, params.limit],
+  )
+  return rows.map((row) => row.workflow_id)
+}
+
+/** PostgreSQL's clock, in milliseconds since 1970. */
+export async function loadDatabaseClock(db: Queryable): Promise<number> {
+  const { rows } = await db.query<{ now_ms: string }>(
+    `select (extract(epoch from clock_timestamp()) * 1000)::bigint as now_ms`,
+  )
+  return Number(rows[0]?.now_ms)
+}

@@ -1,0 +1,57 @@
+/**
+ * What is kept how long: the one table of it, rendered as docs/reference/retention.md. Every table of the database has
+ * its line here; a test compares. What deletes is `activities/retention.ts`, daily, for the lines that are not `always`.
+ */
+const DAY_MS = 24 * 3_600_000
+
+/**
+ * A delivery is how a resend finds what it has started, so it is kept as long as Temporal keeps any execution that came
+ * of it, and 30 days at least, where the retention of the namespace is shorter.
+ */
+export const DELIVERY_MIN_AGE_MS = 30 * DAY_MS
+
+export interface RetentionRule {
+  /** Of tables that live and die together. */
+  tables: readonly string[]
+  keep: string
+  why: string
+}
+
+export const RETENTION: readonly RetentionRule[] = [
+  {
+    tables: ['deliveries', 'writebacks', 'approvals'],
+    keep:
+      '30 days from arrival, and longer while Temporal keeps any execution that came of the delivery, while it is ' +
+      'pending, or while a write of it is open or its outcome unknown',
+    why:
+      'The delivery is what a resend is recognised by: Temporal refuses a second start by workflow id, and the id comes ' +
+      'from the delivery, so without the row the same event would get a new id and start again. The door also checks ' +
+      'the origin of each write against it, and a run that is reset finds the outcome of its writes in the ledger. They ' +
+      'are deleted together: a ledger row that is gone before its delivery could be planned anew.',
+  },
+  {
+    tables: ['receipts', 'receipt_chains', 'decisions'],
+    keep: 'always',
+    why: 'They are the evidence. They are listed by run also when the run itself is no longer known.',
+  },
+  {
+    tables: ['manifests', 'revisions'],
+    keep: 'always',
+    why: 'Runs are pinned to revisions, and receipts name them.',
+  },
+  {
+    tables: ['principals', 'roles', 'api_keys'],
+    keep: 'always',
+    why: 'Decisions and receipts name principals; a revoked key stays, so that its id never means anything else.',
+  },
+  {
+    tables: ['tool_catalog'],
+    keep: 'until the connection is looked at again',
+    why: 'What a server said last replaces what it said before.',
+  },
+  {
+    tables: ['schema_migrations'],
+    keep: 'always',
+    why: 'It says what the database is.',
+  },
+]

@@ -1,0 +1,34 @@
+/** What the jobs that keep the house in order report; they are results of workflows, and `doctor` reads them. */
+import { z } from 'zod'
+
+export const ReconcileReportSchema = z.object({
+  /** Open rows that were looked at. */
+  looked: z.int(),
+  withdrawn: z.int(),
+  unknown: z.int(),
+  approvals: z.int(),
+  /** Rows that could not be closed; the next round tries again. */
+  failed: z.int(),
+  /** Ids after which the next pass goes on; empty for the start. */
+  next: z.object({ writeback: z.string(), approval: z.string() }),
+  clock: z.object({
+    /** The worker's clock. */
+    at_ms: z.number(),
+    database_ahead_ms: z.number(),
+    /** When Temporal scheduled the pass, by its own clock: not later than `at_ms`, if both go right. */
+    temporal_ms: z.number(),
+  }),
+})
+export type ReconcileReport = z.infer<typeof ReconcileReportSchema>
+
+export interface RetentionReport {
+  deliveries: number
+  /** Where the next part goes on; null when all is done. */
+  next: RetentionPosition | null
+}
+
+export interface RetentionPosition {
+  /** As PostgreSQL gives it, to the microsecond. */
+  receivedAt: string
+  id: string
+}

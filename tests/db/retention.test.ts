@@ -1,0 +1,187 @@
+/** What is deleted is old, finished and forgotten by Temporal; everything else stays. */
+import { randomUUID } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import { Client, Connection } from '@temporalio/client'
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
+import { retain } from '../../activities/retention.ts'
+import { insertApproval } from '../../db/queries/approvals.ts'
+import { insertDelivery } from '../../db/queries/deliveries.ts'
+import { insertPlannedWriteback } from '../../db/queries/writebacks.ts'
+import { RETENTION } from '../../db/retention.ts'
+import { writebackWorkflowId } from '../../schemas/names.ts'
+import { renderRetention } from '../../scripts/render-retention.ts'
+import { useTestDatabase } from '../support/database.ts'
+import { ORGANIZATION, preview, requester, requirement } from '../support/fixtures.ts'
+
+const db = useTestDatabase()
+const DOC = fileURLToPath(new URL('../../docs/reference/retention.md', import.meta.url))
+
+let client: Client
+let connection: Connection
+const started: string[] = []
+
+beforeAll(async () => {
+  connection = await Connection.connect({ address: inject('temporalAddress') })
+  client = new Client({ connection })
+})
+afterAll(async () => {
+  for (const workflowId of started) await client.workflow.getHandle(workflowId).terminate()
+  await connection.close()
+})
+beforeEach(() => db.database.query('delete from deliveries; delete from writebacks; delete from approvals'))
+
+interface Kept {
+  daysOld?: number
+  delivery?: 'pending' | 'started'
+  /** Of the one write. */
+  state?: 'planned' | 'unknown' | 'applied'
+  approval?: 'waiting' | 'approved'
+  /** Which execution Temporal has: it is running, and nobody works on it. */
+  alive?: 'run' | 'writeback' | 'none'
+}
+
+async function keep(options: Kept): Promise<string> {
+  const {
+    daysOld = 31,
+    delivery = 'started',
+    state = 'applied',
+    approval = 'approved',
+    alive = 'none',
+  } = options
+  const id = `dlv_${randomUUID()}`
+  const runId = `run_${id}`
+  const writebackId = `wb_${id}`
+  const runWorkflowId = `run/${id}`
+  await insertDelivery(db.database, {
+    id,
+    organization: ORGANIZATION,
+    source: 'api/x',
+    dedupeKey: id,
+    requestSha256: '',
+    requester: requester(),
+    runs: [{ runId, workflowId: runWorkflowId, automation: 'x', revision: 1, input: null }],
+  })
+  await insertPlannedWriteback(db.database, {
+    organization: ORGANIZATION,
+    origin: { deliveryId: id, runId, automation: 'x', revision: 1, path: 'a', writebackId },
+    runWorkflowId,
+    connection: 'c',
+    operation: 'o',
+    executor: 'sql',
+    digest: 'd',
+    idempotencyKey: id,
+    requester: requester(),
+    plan: { endpoint: {}, target: 't', arguments: null, preconditions: {}, definitionSha256: null },
+    requirement: null,
+    preview: preview(),
+  })
+  await insertApproval(db.database, {
+    approval_id: writebackId,
+    organization: ORGANIZATION,
+    writeback_id: writebackId,
+    workflow_id: `approval/${id}`,
+    run_id: runId,
+    automation: 'x',
+    digest: 'd',
+    requirement: requirement(),
+    requester: requester(),
+    preview: preview(),
+    expires_at: new Date().toISOString(),
+  })
+  await db.database.query(
+    `update deliveries set state = $2, received_at = now() - $3::integer * interval '1 day' where id = $1`,
+    [id, delivery, daysOld],
+  )
+  await db.database.query(
+    `update writebacks set state = $2, outcome = case when $2 = 'planned' then null else '{}'::jsonb end
+     where delivery_id = $1`,
+    [id, state],
+  )
+  await db.database.query(`update approvals set state = $2 where run_id = $1`, [runId, approval])
+  if (alive !== 'none') {
+    const workflowId =
+      alive === 'run' ? runWorkflowId : writebackWorkflowId({ organization: ORGANIZATION, writebackId })
+    await client.workflow.start('nobodyWorks', { workflowId, taskQueue: 'nobody', args: [] })
+    started.push(workflowId)
+  }
+  return id
+}
+
+async function counts(): Promise<Record<string, number>> {
+  const { rows } = await db.database.query<Record<string, number>>(
+    `select (select count(*) from deliveries)::integer as deliveries,
+       (select count(*) from writebacks)::integer as writebacks, (select count(*) from approvals)::integer as approvals`,
+  )
+  return rows[0] ?? {}
+}
+
+const all = (count: number) => ({ deliveries: count, writebacks: count, approvals: count })
+
+async function sweep(): Promise<number> {
+  const { deliveries, next } = await retain(
+    { database: db.database, client },
+    null,
+    new AbortController().signal,
+  )
+  expect(next).toBeNull()
+  return deliveries
+}
+
+describe('retention', () => {
+  it('deletes a delivery with its writes and approvals when it is old, over and forgotten', async () => {
+    await keep({})
+    await keep({ state: 'applied', daysOld: 400 })
+    expect(await sweep()).toBe(2)
+    expect(await counts()).toEqual(all(0))
+  })
+
+  it.each<[string, Kept]>([
+    ['young', { daysOld: 29 }],
+    ['pending, however old', { daysOld: 400, delivery: 'pending' }],
+    ['needed by a run that Temporal knows', { daysOld: 400, alive: 'run' }],
+    ['needed by a writeback that Temporal knows', { daysOld: 400, alive: 'writeback' }],
+    ['holding an open write', { daysOld: 400, state: 'planned' }],
+    ['holding a write whose outcome nobody knows', { daysOld: 400, state: 'unknown' }],
+    ['waiting for people', { daysOld: 400, approval: 'waiting' }],
+  ])('keeps what is %s', async (_name, options) => {
+    await keep(options)
+    await keep({})
+    expect(await sweep()).toBe(1)
+    expect(await counts()).toEqual(all(1))
+  })
+
+  it('gets past what is kept, in several parts, and by two at once', async () => {
+    await Promise.all([
+      ...Array.from({ length: 130 }, () => keep({ daysOld: 90, state: 'applied' })),
+      ...Array.from({ length: 3 }, () => keep({ daysOld: 100, alive: 'run' })),
+    ])
+    const swept = await Promise.all([sweep(), sweep()])
+    expect(swept.reduce((sum, each) => sum + each)).toBe(130)
+    expect(await counts()).toEqual(all(3))
+  })
+
+  it('deletes nothing where Temporal knows none of our latest runs', async () => {
+    const lately = await keep({ daysOld: 0 })
+    await keep({})
+    expect(await sweep()).toBe(0)
+    expect(await counts()).toEqual(all(2))
+    const workflowId = `run/${lately}`
+    await client.workflow.start('nobodyWorks', { workflowId, taskQueue: 'nobody', args: [] })
+    started.push(workflowId)
+    expect(await sweep()).toBe(1)
+  })
+})
+
+describe('the table of what is kept', () => {
+  it('has a line for every table of the database', async () => {
+    const { rows } = await db.database.query<{ name: string }>(
+      `select tablename as name from pg_tables where schemaname = 'public' order by 1`,
+    )
+    const listed = RETENTION.flatMap(({ tables }) => tables)
+    expect([...listed].sort()).toEqual(rows.map(({ name }) => name).sort())
+  })
+
+  it('is the one in the documentation (vitest -u writes it)', async () => {
+    await expect(renderRetention()).toMatchFileSnapshot(DOC)
+  })
+})
