@@ -24,6 +24,16 @@ const ConfigSchema = z.object({
   keysFolder: text.default('.countersign/keys').transform((path) => resolve(path)),
   /** JSON file: {"shared": {NAME: value}, "organizations": {"acme": {NAME: value}}}. */
   secretsFile: text.optional(),
+  /** JSON file: {"active": "2026-10", "keys": {"2026-10": "32 bytes in base64"}}. With it, values in Temporal are encrypted. */
+  encryptionKeysFile: text.optional(),
+  /**
+   * Opens `/codec/open/TOKEN` of the API, which shows the values of all organizations: for the Temporal UI of a
+   * developer's machine, which can send no header.
+   */
+  codecToken: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{32,128}$/, 'must be 32 to 128 of A-Z a-z 0-9 _ -')
+    .optional(),
   /** JSON file: the programs that stdio connections may start on this worker. */
   commandsFile: text.default('countersign.commands.json'),
   /** `asserted` takes people at their word in raw signals: for a developer's machine only. */
@@ -47,6 +57,8 @@ const VARIABLES: Record<keyof Config, string> = {
   publicUrl: 'COUNTERSIGN_PUBLIC_URL',
   keysFolder: 'COUNTERSIGN_KEYS_DIR',
   secretsFile: 'COUNTERSIGN_SECRETS_FILE',
+  encryptionKeysFile: 'COUNTERSIGN_ENCRYPTION_KEYS_FILE',
+  codecToken: 'COUNTERSIGN_CODEC_TOKEN',
   commandsFile: 'COUNTERSIGN_COMMANDS_FILE',
   identity: 'COUNTERSIGN_IDENTITY',
   logLevel: 'LOG_LEVEL',

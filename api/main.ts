@@ -4,8 +4,12 @@
  * way are finished, then connections are closed.
  */
 import { Client, Connection } from '@temporalio/client'
+import type { DataConverter } from '@temporalio/common'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pino, type Logger } from 'pino'
+import { dataConverterOf } from '../codec/data-converter.ts'
+import { loadEncryptionKeys } from '../codec/encryption.ts'
+import { createPayloads, type Payloads } from '../codec/payloads.ts'
 import { loadConfig, type Config } from '../config.ts'
 import { createDatabase, type Database } from '../db/database.ts'
 import { migrate } from '../db/migrate.ts'
@@ -25,13 +29,16 @@ async function main(): Promise<void> {
   ensureKeys(config.keysFolder)
   const database = createDatabase(config.databaseUrl)
   const connection = Connection.lazy({ address: config.temporalAddress })
-  const temporal = temporalAccess(config, connection, logger)
+  const { payloads, dataConverter } = payloadsOf(config, database)
+  const temporal = temporalAccess(config, { connection, dataConverter }, logger)
   const app = await buildApp({
     database,
     temporal,
     signingKey: loadSigningKey(config.keysFolder, 'decision'),
     trustedKeys: loadTrustedKeys(publicKeysFile(config.keysFolder)),
     inspectTools: createInspectTools(temporal),
+    payloads,
+    codecToken: config.codecToken,
     logger,
   })
   const stopped = new AbortController()
@@ -46,9 +53,23 @@ async function main(): Promise<void> {
   void reportTemporal(temporal, logger, stopped.signal)
 }
 
-function temporalAccess(config: Config, connection: Connection, logger: Logger): TemporalAccess {
+function payloadsOf(
+  config: Config,
+  database: Database,
+): { payloads: Payloads; dataConverter: DataConverter } {
+  const { encryptionKeysFile } = config
+  const encryption = encryptionKeysFile === undefined ? undefined : loadEncryptionKeys(encryptionKeysFile)
+  const payloads = createPayloads({ database, encryption })
+  return { payloads, dataConverter: dataConverterOf(payloads, { encryption }) }
+}
+
+function temporalAccess(
+  config: Config,
+  { connection, dataConverter }: { connection: Connection; dataConverter: DataConverter },
+  logger: Logger,
+): TemporalAccess {
   const { temporalNamespace: namespace, taskQueue, temporalUiUrl: uiUrl } = config
-  const client = new Client({ connection, namespace })
+  const client = new Client({ connection, namespace, dataConverter })
   return createTemporalAccess({ client, connection, namespace, taskQueue, uiUrl, logger })
 }
 

@@ -49,6 +49,11 @@ export function writebackWorkflowId(params: { organization: string; writebackId:
   return `writeback/${idPart(params.organization)}/${params.writebackId}`
 }
 
+/** Of one of our ids, whoever made it; empty for the id of a workflow that is not ours. */
+export function organizationOfWorkflow(workflowId: string): string {
+  return /^(?:run|writeback|approval|inspect)\/([^/]+)\//.exec(workflowId)?.[1] ?? ''
+}
+
 /** The public id of an approval. `ask` counts how often the same write was put before people, from 1. */
 export function approvalIdOf(params: { writebackId: string; ask: number }): string {
   return params.ask > 1 ? `${params.writebackId}/ask${params.ask}` : params.writebackId

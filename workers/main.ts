@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker'
 import { pino, type Logger } from 'pino'
 import { createSecretResolver } from '../activities/secrets.ts'
+import { loadEncryptionKeys } from '../codec/encryption.ts'
 import { environmentSecrets, loadConfig, type Config } from '../config.ts'
 import { createDatabase, type Database } from '../db/database.ts'
 import { migrate } from '../db/migrate.ts'
@@ -57,6 +58,7 @@ async function createWorker(
           file: secretsFileOf(config),
         }),
         commandsFile: config.commandsFile,
+        encryption: config.encryptionKeysFile ? loadEncryptionKeys(config.encryptionKeysFile) : undefined,
       }),
     ],
   })

@@ -25,6 +25,7 @@ import { callSummary, runDetails } from './details.ts'
 import { failure, stepErrorOf } from './failures.ts'
 import { forwardDecisions } from './forward.ts'
 import { advance, type ReadyStep } from './interpreter/advance.ts'
+import { historyProblem, keepable } from './interpreter/limits.ts'
 import {
   createRunState,
   withStep,
@@ -60,9 +61,12 @@ export async function automationWorkflow(input: RunInput): Promise<JsonValue> {
         return next.output
       case 'failed':
         throw endOf(next.error)
-      case 'start':
+      case 'start': {
+        const problem = historyProblem(workflowInfo())
+        if (problem) throw failure(problem)
         for (const step of next.steps) underWay.set(step.path, follow(run, step, underWay))
         break
+      }
       case 'wait':
         await Promise.race(underWay.values())
         break
@@ -82,7 +86,7 @@ function endOf(error: StepError): Error {
 
 async function follow(run: Run, step: ReadyStep, underWay: Map<string, Promise<void>>): Promise<void> {
   const settled = await execute(run, step)
-  run.state = withStep(run.state, step.path, settled)
+  run.state = withStep(run.state, step.path, keepable(run.state, settled))
   underWay.delete(step.path)
 }
 
