@@ -19,7 +19,7 @@ import {
   writebackIdOf,
   writebackWorkflowId,
 } from '../schemas/names.ts'
-import type { Call, ReadOutcome, RunInput, WritebackInput, WriteOutcome } from '../schemas/run.ts'
+import type { Call, Plan, ReadOutcome, RunInput, WritebackInput, WriteOutcome } from '../schemas/run.ts'
 import { executeOrAttach, keyword } from './children.ts'
 import { callSummary, runDetails } from './details.ts'
 import { failure, stepErrorOf } from './failures.ts'
@@ -43,8 +43,10 @@ interface Run {
   waiting: Map<string, string>
 }
 
-export async function automationWorkflow(input: RunInput): Promise<JsonValue> {
-  const { plan, runId, organization } = input
+/** The plan is a value of its own, the same for all runs of a revision: a large one is stored once. */
+export async function automationWorkflow(start: Omit<RunInput, 'plan'>, plan: Plan): Promise<JsonValue> {
+  const input: RunInput = { ...start, plan }
+  const { runId, organization } = input
   const about = { id: runId, organization, automation: plan.automation, revision: plan.revision }
   const run: Run = { input, state: createRunState(input.input, about), waiting: new Map() }
   forwardDecisions(() => [...run.waiting.values()])
