@@ -3,7 +3,7 @@
 --   payloads   A  large values that histories name by their hash, written by the codec only
 --
 -- No row of ours names a payload: only histories in Temporal do. When one may go, is written down in
--- docs/decisions/0010-values-outside-of-histories.md: `last_used_at` must lie two days before the start of the oldest
+-- docs/decisions/0010-values-outside-of-histories.md: `last_used_at` must lie three days before the start of the oldest
 -- execution that the namespace still keeps, open or closed.
 
 create table payloads (
@@ -14,7 +14,7 @@ create table payloads (
   bytes bytea not null,
   size integer not null generated always as (length(bytes)) stored,
   created_at timestamptz not null default app_now(),
-  -- of the last encoding or decoding, up to a day late
+  -- of the last encoding or decoding, up to two days late
   last_used_at timestamptz not null default app_now()
 );
 create index payloads_by_use on payloads (last_used_at);

@@ -1,6 +1,6 @@
 /**
  * Large values, by the SHA-256 of their bytes. `last_used_at` is moved at most once a day, so that a value which is used
- * all the time costs no writes; whoever deletes rows leaves that day, and one more, of room.
+ * all the time costs no writes.
  */
 import type { Queryable } from '../database.ts'
 
