@@ -32,7 +32,8 @@ export async function startWorkerProcess(
   await eventually(async () => {
     if (child.exitCode !== null) throw new Error(`the worker has ended:\n${output}`)
     return output.includes('worker started')
-  })
+    // It bundles the workflows first, which takes long on a machine that has much else to do.
+  }, 60_000)
   return {
     output: () => output,
     async stop() {

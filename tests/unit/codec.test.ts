@@ -6,6 +6,7 @@ import type { Payload } from '@temporalio/common'
 import { afterAll, describe, expect, it } from 'vitest'
 import { createByteCache } from '../../codec/byte-cache.ts'
 import { decrypt, encrypt, loadEncryptionKeys, type EncryptionKeys } from '../../codec/encryption.ts'
+import { loadConfig } from '../../config.ts'
 import { fromFrame, sizeOf, toFrame } from '../../codec/frame.ts'
 import { organizationOfWorkflow, runWorkflowId, writebackWorkflowId } from '../../schemas/names.ts'
 import { keysOf, payloadOf, textOf } from '../support/payloads.ts'
@@ -136,6 +137,20 @@ describe('the file of keys', () => {
 
   it('is missed', () => {
     expect(() => loadEncryptionKeys(join(folder, 'none.json'))).toThrow(/cannot be read/)
+  })
+})
+
+describe('a token for the codec endpoint', () => {
+  const load = (more: Record<string, string>) => loadConfig({}, { DATABASE_URL: 'postgres://x', ...more })
+
+  it('is for an API that listens on loopback', () => {
+    const COUNTERSIGN_CODEC_TOKEN = 'x'.repeat(32)
+    expect(load({ COUNTERSIGN_CODEC_TOKEN }).codecToken).toBe(COUNTERSIGN_CODEC_TOKEN)
+    expect(() => load({ COUNTERSIGN_CODEC_TOKEN, HOST: '0.0.0.0' })).toThrow(
+      /COUNTERSIGN_CODEC_TOKEN.*loopback/,
+    )
+    expect(() => load({ COUNTERSIGN_CODEC_TOKEN: 'short' })).toThrow(/COUNTERSIGN_CODEC_TOKEN/)
+    expect(load({ HOST: '0.0.0.0' }).codecToken).toBeUndefined()
   })
 })
 

@@ -4,10 +4,14 @@
  */
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { Client } from '@temporalio/client'
+import type { Payload } from '@temporalio/common'
 import { temporal } from '@temporalio/proto'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import type { JsonObject } from '../../lib/json.ts'
 import { createDatabase, type Database } from '../../db/database.ts'
+import { loadSigningKey } from '../../lib/keys.ts'
+import { countersign } from '../../workers/plugin.ts'
 import { approvalWorkflowId, writebackWorkflowId } from '../../schemas/names.ts'
 import { CHANGE, LOOK, NOTE, ONE_LEAD } from '../support/automations.ts'
 import { startWorkerHere } from '../support/own-worker.ts'
@@ -86,6 +90,26 @@ describe('a run with large values', () => {
     expect(historySize).toBeLessThan(4_000)
     expect(await historyOf(s, run.workflowId)).not.toContain(SECRET)
     expect((await rowsOf(s)).some((bytes) => bytes.includes(SECRET))).toBe(true)
+  })
+
+  test('gives whole values to any client that has the plugin, also if it is asked twice', async () => {
+    const foreign = { encode: async (list: Payload[]) => list, decode: async (list: Payload[]) => list }
+    const plugin = countersign({
+      database: s.world.database,
+      signingKey: loadSigningKey(s.world.keysFolder, 'receipt'),
+      trust: { keys: [], identity: 'verified' },
+      resolveSecret: () => '',
+      commandsFile: 'none',
+    })
+    const { connection } = s.world.temporal
+    const client = new Client({
+      connection,
+      plugins: [plugin, plugin],
+      dataConverter: { payloadCodecs: [foreign] },
+    })
+    expect(client.options.loadedDataConverter.payloadCodecs).toHaveLength(2)
+    const result = (await client.workflow.getHandle(run.workflowId).result()) as { about: string }
+    expect(result.about).toContain(SECRET)
   })
 
   test('stores the plan once for all runs of a revision', async () => {
