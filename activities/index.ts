@@ -28,6 +28,7 @@ import { abandonWriteback, type Abandoned } from './ledger.ts'
 import { perform } from './perform.ts'
 import { resultOf } from './results.ts'
 import type { SecretResolver } from './secrets.ts'
+import { openSubRun, type SubRun } from './sub-runs.ts'
 import { createTargetResolver, type TargetResolver } from './targets.ts'
 
 export interface ActivityDeps {
@@ -66,6 +67,8 @@ export function createActivities(deps: ActivityDeps) {
       withContext(door, null, () => recordDecision(door, params)),
     closeApproval: (params: Parameters<typeof closeApproval>[1]): Promise<void> =>
       withContext(door, null, () => closeApproval(door, params)),
+    openSubRun: (params: Parameters<typeof openSubRun>[1]): Promise<SubRun> =>
+      withContext(door, null, () => openSubRun(door, params)),
     inspectConnection: (
       params: Parameters<typeof inspectConnection>[1],
     ): Promise<{ tools: InspectedTool[] }> =>

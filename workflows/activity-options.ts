@@ -13,7 +13,10 @@ const base = {
 } as const satisfies ActivityOptions
 
 type Outside = Pick<Activities, 'perform' | 'abandonWriteback' | 'awaitWorkflow' | 'inspectConnection'>
-type Nearby = Pick<Activities, 'openApproval' | 'resolveDecision' | 'recordDecision' | 'closeApproval'>
+type Nearby = Pick<
+  Activities,
+  'openApproval' | 'resolveDecision' | 'recordDecision' | 'closeApproval' | 'openSubRun'
+>
 
 /** What a step is called in the Temporal UI goes into `summary`; it costs no event. */
 export function outside(summary: string): Outside {

@@ -1,70 +1,46 @@
 /**
  * One run of one automation revision. The plan came with the start, so a run asks nobody what to do; it is pinned to
  * that plan, whatever is saved later. Calls go through the door; what has to wait for people becomes a child workflow.
+ *
+ * However a run ends, first everything that is under way has ended: nothing of it waits for anybody afterwards, and no
+ * write is without its outcome.
  */
-import {
-  CancellationScope,
-  CancelledFailure,
-  isCancellation,
-  setCurrentDetails,
-  setHandler,
-  upsertSearchAttributes,
-  workflowInfo,
-} from '@temporalio/workflow'
+import { CancellationScope, CancelledFailure, setHandler, workflowInfo } from '@temporalio/workflow'
 import type { JsonValue } from '../lib/json.ts'
-import {
-  NOT_WAITING,
-  WAITING_FOR_APPROVAL,
-  WORKFLOW_TYPES,
-  writebackIdOf,
-  writebackWorkflowId,
-} from '../schemas/names.ts'
-import type { Call, ReadOutcome, RunInput, WritebackInput, WriteOutcome } from '../schemas/run.ts'
-import { executeOrAttach, keyword } from './children.ts'
-import { callSummary, runDetails } from './details.ts'
-import { failure, stepErrorOf } from './failures.ts'
+import { MAX_HISTORY_BYTES, MAX_HISTORY_EVENTS } from '../lib/limits.ts'
+import type { RunInput } from '../schemas/run.ts'
+import { failure } from './failures.ts'
 import { forwardDecisions } from './forward.ts'
-import { advance, type ReadyStep } from './interpreter/advance.ts'
-import {
-  createRunState,
-  withStep,
-  type RunState,
-  type SettledStep,
-  type StepError,
-} from './interpreter/state.ts'
+import { advance, type Next } from './interpreter/advance.ts'
+import { settle, type StepError } from './interpreter/state.ts'
+import type { ReadyStep } from './interpreter/turn.ts'
 import { getRunQuery } from './messages.ts'
-import { performCall, settling } from './write.ts'
-
-interface Run {
-  input: RunInput
-  state: RunState
-  /** Writebacks that are under way, by step path. */
-  waiting: Map<string, string>
-}
+import { change, createRun, decisionTargets, showDetails, viewOf, type Run } from './run.ts'
+import { execute } from './steps.ts'
 
 export async function automationWorkflow(input: RunInput): Promise<JsonValue> {
-  const { plan, runId, organization } = input
-  const about = { id: runId, organization, automation: plan.automation, revision: plan.revision }
-  const run: Run = { input, state: createRunState(input.input, about), waiting: new Map() }
-  forwardDecisions(() => [...run.waiting.values()])
-  setHandler(getRunQuery, () => ({ ...about, steps: run.state.steps }), {
-    description: 'Every step, and what became of it',
-  })
-  const underWay = new Map<string, Promise<void>>()
+  const run = createRun(input)
+  forwardDecisions(() => decisionTargets(run))
+  setHandler(getRunQuery, () => viewOf(run), { description: 'Every step, and what became of it' })
   for (;;) {
-    const { state, next } = advance(plan, run.state)
+    const { state, next } = advance(input.plan, run.state)
+    if (next.kind === 'perform' && isCancelled()) return endCut(run)
     run.state = state
-    showDetails(run)
     switch (next.kind) {
       case 'completed':
+        if (run.wasCut && isCancelled()) return endCut(run)
+        showDetails(run)
         return next.output
       case 'failed':
+        showDetails(run)
         throw endOf(next.error)
-      case 'start':
-        for (const step of next.steps) underWay.set(step.path, follow(run, step, underWay))
+      case 'perform':
+        if (isTooLong()) return endTooLong(run)
+        perform(run, next)
         break
       case 'wait':
-        await Promise.race(underWay.values())
+        showDetails(run)
+        await change(run)
         break
       default:
         next satisfies never
@@ -72,100 +48,46 @@ export async function automationWorkflow(input: RunInput): Promise<JsonValue> {
   }
 }
 
+function perform(run: Run, { start, cancel }: Extract<Next, { kind: 'perform' }>): void {
+  for (const path of cancel) run.underWay.get(path)?.cancel()
+  for (const step of start) void follow(run, step)
+}
+
+/** In a scope of its own, so that it can be cancelled alone. */
+async function follow(run: Run, step: ReadyStep): Promise<void> {
+  const scope = new CancellationScope()
+  run.underWay.set(step.path, scope)
+  const settled = await scope.run(() => execute(run, step))
+  run.underWay.delete(step.path)
+  run.state = settle(run.state, step.path, settled)
+  run.wake()
+}
+
+function isCancelled(): boolean {
+  return CancellationScope.current().consideredCancelled
+}
+
+/** The run is being cancelled: nothing begins, and what is under way hears of it by itself. */
+async function endCut(run: Run): Promise<never> {
+  while (run.underWay.size > 0) await change(run)
+  throw new CancelledFailure('the run was cancelled')
+}
+
 /** What a cancel has taken back ends the run as cancelled; any other failure keeps its word. */
 function endOf(error: StepError): Error {
-  const wasCancelled = CancellationScope.current().consideredCancelled
-  if (wasCancelled && (error.code === 'WITHDRAWN' || error.code === 'CANCELLED'))
-    return new CancelledFailure(error.message)
-  return failure(error)
+  const isCut = error.code === 'WITHDRAWN' || error.code === 'CANCELLED'
+  return isCut && isCancelled() ? new CancelledFailure(error.message) : failure(error)
 }
 
-async function follow(run: Run, step: ReadyStep, underWay: Map<string, Promise<void>>): Promise<void> {
-  const settled = await execute(run, step)
-  run.state = withStep(run.state, step.path, settled)
-  underWay.delete(step.path)
+/** Far enough from where the server terminates a run that its children can still be ended in order. */
+function isTooLong(): boolean {
+  const { historyLength, historySize } = workflowInfo()
+  return historyLength > MAX_HISTORY_EVENTS || historySize > MAX_HISTORY_BYTES
 }
 
-/** Only a cancel is thrown: every other failure is the step's. */
-async function execute(run: Run, step: ReadyStep): Promise<SettledStep> {
-  try {
-    return settledStep(await outcomeOf(run, step))
-  } catch (error) {
-    if (isCancellation(error)) throw error
-    return { status: 'failed', output: null, error: stepErrorOf(error) }
-  }
-}
-
-async function outcomeOf(run: Run, step: ReadyStep): Promise<ReadOutcome | WriteOutcome> {
-  const call = callOf(run.input, step)
-  const { searchAttributes } = run.input
-  return settling<ReadOutcome | WriteOutcome>(call, [], async () => {
-    if (step.type === 'writeback') return waitForWriteback(run, step, { call, searchAttributes })
-    const result = await performCall(call, [], callSummary(call))
-    if (result.kind === 'done') return result.outcome
-    return waitForWriteback(run, step, { call, asked: result, searchAttributes })
-  })
-}
-
-function callOf(input: RunInput, { path, call, timeoutMs }: ReadyStep): Call {
-  const { organization, deliveryId, runId, plan } = input
-  const { firstExecutionRunId } = workflowInfo()
-  const writebackId = writebackIdOf({ firstExecutionRunId, path, round: 1 })
-  const origin = {
-    deliveryId,
-    runId,
-    automation: plan.automation,
-    revision: plan.revision,
-    path,
-    writebackId,
-  }
-  return { organization, ...call, timeoutMs, origin }
-}
-
-async function waitForWriteback(run: Run, step: ReadyStep, input: WritebackInput): Promise<WriteOutcome> {
-  const { call } = input
-  const { organization, connection, origin } = call
-  const workflowId = writebackWorkflowId({ organization, writebackId: origin.writebackId })
-  run.waiting.set(step.path, workflowId)
-  showWaiting(run)
-  showDetails(run)
-  try {
-    return await executeOrAttach<WriteOutcome>({
-      type: WORKFLOW_TYPES.writeback,
-      workflowId,
-      input,
-      summary: `${callSummary(call)} for step ${step.path}`,
-      details: `One write of run \`${origin.runId}\` (${origin.automation} revision ${origin.revision}).`,
-      searchAttributes: input.searchAttributes
-        ? [
-            keyword('org', organization),
-            keyword('automation', origin.automation),
-            keyword('connection', connection),
-          ]
-        : [],
-    })
-  } finally {
-    run.waiting.delete(step.path)
-    showWaiting(run)
-  }
-}
-
-function settledStep(outcome: ReadOutcome | WriteOutcome): SettledStep {
-  if (outcome.kind === 'read') return { status: 'completed', output: outcome.output }
-  const writeback = { id: outcome.writebackId, status: outcome.status, receipt: outcome.receipt.id }
-  if (outcome.status === 'applied' || outcome.status === 'already_applied') {
-    return { status: 'completed', output: outcome.output, writeback }
-  }
-  const error = { code: outcome.code ?? 'WRITE_FAILED', message: outcome.message ?? outcome.status }
-  return { status: 'failed', output: null, error, writeback }
-}
-
-/** One event each time a run starts or stops waiting, so that waiting runs can be listed. */
-function showWaiting(run: Run): void {
-  if (!run.input.searchAttributes) return
-  upsertSearchAttributes([keyword('state', run.waiting.size > 0 ? WAITING_FOR_APPROVAL : NOT_WAITING)])
-}
-
-function showDetails(run: Run): void {
-  setCurrentDetails(runDetails(run.input.plan, run.state, [...run.waiting.values()]))
+async function endTooLong(run: Run): Promise<never> {
+  for (const scope of run.underWay.values()) scope.cancel()
+  while (run.underWay.size > 0) await change(run)
+  const message = `the history of a run takes ${MAX_HISTORY_EVENTS} events and ${MAX_HISTORY_BYTES} bytes`
+  throw failure({ code: 'LIMIT_EXCEEDED', message })
 }

@@ -49,10 +49,6 @@ describe('a call of a run that we started', () => {
     expect(verifyOrigin(toolCall(), row()).pinnedDefinitionSha256).toBe('f'.repeat(64))
     expect(verifyOrigin(toolCall(), row({ pins: null })).pinnedDefinitionSha256).toBeNull()
   })
-
-  it.each(['invoice[3].notify', 'invoice.inner'])('may come from inside its step: %s', (path) => {
-    expect(() => verifyOrigin(toolCall({ origin: origin({ path }) }), row())).not.toThrow()
-  })
 })
 
 describe('a call of nobody', () => {
