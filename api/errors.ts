@@ -43,13 +43,18 @@ export function placesOf(prefix: string, issues: readonly Issue[]): ProblemPlace
 
 /** Where each branch is told by a key of its own, and none of them is there. */
 function alternatives(branches: readonly (readonly Issue[])[]): string[] | undefined {
-  const keys = branches.map((branch) => branch.filter(isMissing).map(({ path }) => String(path.at(-1))))
+  const keys = branches.map((branch) =>
+    branch.filter((issue) => isMissing(issue)).map(({ path }) => String(path.at(-1))),
+  )
   const own = keys.map((missing) => missing.filter((key) => !keys.every((others) => others.includes(key))))
   return branches.length > 2 && own.every((missing) => missing.length === 1) ? own.flat() : undefined
 }
 
-function isMissing(issue: Issue): boolean {
-  return issue.path.length === 1 && issue.code === 'invalid_type' && /received undefined/.test(issue.message)
+function isMissing(issue: Issue, depth = 1): boolean {
+  if (issue.path.length !== depth) return false
+  if (issue.code !== 'invalid_union')
+    return issue.code === 'invalid_type' && /received undefined/.test(issue.message)
+  return issue.errors.every((branch) => branch.some((inner) => isMissing(inner, 0)))
 }
 
 /** The branch with the fewest complaints about the value itself: its own keys and type, not what lies deeper. */

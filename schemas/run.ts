@@ -6,7 +6,7 @@ import type { JsonObject, JsonValue } from '../lib/json.ts'
 import type { ErrorCode } from './errors.ts'
 import type { Plan } from './planned.ts'
 
-export type { Plan, PlannedCall, PlanStep } from './planned.ts'
+export type { Plan, PlanStep } from './planned.ts'
 
 export type PrincipalKind = 'person' | 'service' | 'agent'
 

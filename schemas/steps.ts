@@ -20,19 +20,6 @@ export const IdentifierSchema = z
 
 const DEFAULT_CONCURRENCY = 5
 
-/** What a step can do; each is a key of the step. */
-export const STEP_KINDS = [
-  'tool_call',
-  'writeback',
-  'run_automation',
-  'sleep',
-  'choose',
-  'for_each',
-  'parallel',
-  'return',
-  'fail',
-] as const
-
 const step = {
   name: StepNameSchema,
   /** The step is skipped unless this is true; its output is then null. */

@@ -34,15 +34,17 @@ interface Standing extends Known {
   variables: readonly string[]
   /** The step in which a `return` would be a race. */
   race: string | null
-  /** Names that stand anywhere, with the step they are inside of; empty at the top. */
-  homes: ReadonlyMap<string, string>
+  /** The blocks it is inside of, from the outside in, such as `fan.left`. */
+  home: readonly string[]
+  /** Names that stand anywhere, each with the blocks it is inside of. */
+  homes: ReadonlyMap<string, readonly string[]>
 }
 
 export function stepsPlaces(path: string, steps: readonly StepManifest[], known: Known): ProblemPlace[] {
   const count = countOutsideLoops(steps)
-  const homes = new Map<string, string>()
-  noteHomes(steps, '', homes)
-  const top = { ...known, visible: [], around: [], variables: STEP_VARIABLES, race: null, homes }
+  const homes = new Map<string, readonly string[]>()
+  noteHomes(steps, [], homes)
+  const top = { ...known, visible: [], around: [], variables: STEP_VARIABLES, race: null, home: [], homes }
   return [
     ...(count > MAX_STEPS
       ? [place(path, `has ${count} steps outside of loops; a run takes ${MAX_STEPS}`)]
@@ -66,15 +68,23 @@ function listPlaces(path: string, steps: readonly StepManifest[], standing: Stan
   })
 }
 
-function scopeOf({ variables, homes, around }: Standing, earlierSteps: string[]): ExpressionScope {
-  const hidden = (name: string): string | undefined => {
-    const home = homes.get(name)
-    if (home === undefined) return undefined
-    return home === '' || around.includes(home)
-      ? `step \`${name}\` comes later, or is this one`
-      : `step \`${name}\` is inside \`${home}\`, of which only the output can be named here`
+function scopeOf(standing: Standing, earlierSteps: string[]): ExpressionScope {
+  return {
+    variables: standing.variables,
+    earlierSteps,
+    hidden: (name) => whyHidden(standing, name),
   }
-  return { variables, earlierSteps, hidden }
+}
+
+function whyHidden({ home, homes, around }: Standing, name: string): string | undefined {
+  const other = homes.get(name)
+  if (other === undefined) return undefined
+  const apart = other.findIndex((block, depth) => home[depth] !== block)
+  if (apart < 0) return `step \`${name}\` comes later, or is this one`
+  const [step = ''] = (other[apart] ?? '').split(/[.[]/)
+  return around.includes(step)
+    ? `step \`${name}\` is in another branch of \`${step}\``
+    : `step \`${name}\` is inside \`${step}\`, of which only the output can be named here`
 }
 
 function namePlaces(
@@ -99,6 +109,7 @@ function blockPlaces(
   return listPlaces(path, block.steps, {
     ...standing,
     around,
+    home: [...standing.home, step.name + block.key],
     visible: scope.earlierSteps,
     variables: block.isLoop ? [...new Set([...standing.variables, 'item', 'index'])] : standing.variables,
     race: 'choose' in step ? standing.race : block.isLoop ? 'for_each' : 'parallel',
@@ -170,9 +181,13 @@ function countOutsideLoops(steps: readonly StepManifest[]): number {
   return inside.reduce((sum, block) => sum + countOutsideLoops(block.steps), steps.length)
 }
 
-function noteHomes(steps: readonly StepManifest[], home: string, homes: Map<string, string>): void {
+function noteHomes(
+  steps: readonly StepManifest[],
+  home: readonly string[],
+  homes: Map<string, readonly string[]>,
+): void {
   for (const step of steps) {
     if (!homes.has(step.name)) homes.set(step.name, home)
-    for (const block of blocksOf(step)) noteHomes(block.steps, step.name, homes)
+    for (const block of blocksOf(step)) noteHomes(block.steps, [...home, step.name + block.key], homes)
   }
 }

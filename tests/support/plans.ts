@@ -2,12 +2,7 @@
 import type { JsonValue } from '../../lib/json.ts'
 import type { CallStep, Plan, PlanStep } from '../../schemas/planned.ts'
 import { advance, type Next } from '../../workflows/interpreter/advance.ts'
-import {
-  createRunState,
-  settle,
-  type RunState,
-  type SettledStep,
-} from '../../workflows/interpreter/state.ts'
+import { createRunState, settle, type RunState, type SettledStep } from '../../workflows/interpreter/state.ts'
 
 export const planOf = (...steps: PlanStep[]): Plan => ({ automation: 'late-fee', revision: 1, steps })
 
@@ -55,7 +50,12 @@ export function settleStep(plan: Plan, before: Play, path: string, settled: Sett
 
 /** Until there is nothing more to be done at this moment. */
 function ask(plan: Plan, before: Play): Play {
-  const now = { ...before, underWay: [...before.underWay], values: { ...before.values }, log: [...before.log] }
+  const now = {
+    ...before,
+    underWay: [...before.underWay],
+    values: { ...before.values },
+    log: [...before.log],
+  }
   for (;;) {
     const { state, next } = advance(plan, now.state)
     now.state = state

@@ -113,7 +113,7 @@ describe('a loop', () => {
     for (const path of ['each[2].a', 'each[2].b', 'each[0].a', 'each[0].b'])
       now = settleStep(loop, now, path, completed(path))
     expect(now.next).toEqual({ kind: 'completed', output: ['each[0].b', 'b1', 'each[2].b'] })
-    expect(statuses(now)).toMatchObject({ 'each': 'completed', 'each[1].b': 'completed' })
+    expect(statuses(now)).toMatchObject({ each: 'completed', 'each[1].b': 'completed' })
   })
 
   it('of nothing is an empty list', () => {
@@ -181,7 +181,11 @@ describe('branches side by side', () => {
 
   it('begin as many as they may', () => {
     const plan = planOf(
-      parallel('fan', { a: [callStep('s')], b: [callStep('s', null, { if: 'false' })], c: [callStep('s')] }, 1),
+      parallel(
+        'fan',
+        { a: [callStep('s')], b: [callStep('s', null, { if: 'false' })], c: [callStep('s')] },
+        1,
+      ),
     )
     let now = play(plan)
     expect(now.underWay).toEqual(['fan.a.s'])
@@ -266,7 +270,12 @@ describe('a failure', () => {
   })
 
   it('can have a code and a text of the automation’s own', () => {
-    const stop: PlanStep = { type: 'fail', name: 'stop', code: 'OVER_BUDGET', message: 'over by ${{ input.n }}' }
+    const stop: PlanStep = {
+      type: 'fail',
+      name: 'stop',
+      code: 'OVER_BUDGET',
+      message: 'over by ${{ input.n }}',
+    }
     expect(play(planOf(stop, callStep('b')), { n: 5 }).next).toEqual({
       kind: 'failed',
       error: { code: 'OVER_BUDGET', message: 'step stop: over by 5' },
@@ -288,12 +297,26 @@ describe('sleeping, and running something else', () => {
       type: 'sleep',
       sleep: { forMs: 5 },
     })
-    const until: PlanStep = { type: 'sleep', name: 'nap', sleep: { until: 'timestamp(input.at) + duration("1h")' } }
+    const until: PlanStep = {
+      type: 'sleep',
+      name: 'nap',
+      sleep: { until: 'timestamp(input.at) + duration("1h")' },
+    }
     expect(start(until, { at: '2026-10-01T12:00:00Z' })).toMatchObject({
       sleep: { untilMs: Date.parse('2026-10-01T13:00:00Z') },
     })
-    const run: PlanStep = { type: 'run_automation', name: 'sub', automation: 'x', input: { n: '${{ input.n }}' } }
-    expect(start(run, { n: 1 })).toEqual({ path: 'sub', type: 'run_automation', automation: 'x', input: { n: 1 } })
+    const run: PlanStep = {
+      type: 'run_automation',
+      name: 'sub',
+      automation: 'x',
+      input: { n: '${{ input.n }}' },
+    }
+    expect(start(run, { n: 1 })).toEqual({
+      path: 'sub',
+      type: 'run_automation',
+      automation: 'x',
+      input: { n: 1 },
+    })
   })
 
   it.each(['"tomorrow"', '5', 'null', '"2026-10-01T12:00:00"', '"2026-99-01T12:00:00Z"'])(

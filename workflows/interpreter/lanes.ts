@@ -20,7 +20,7 @@ import {
   type StepError,
   type StepState,
 } from './state.ts'
-import { markOf, rewind, type Frame, type Progress, type Turn } from './turn.ts'
+import { markOf, rewind, type Frame, type Turn } from './turn.ts'
 
 const OTHERWISE = 'otherwise'
 
