@@ -88,6 +88,6 @@ function isTooLong(): boolean {
 async function endTooLong(run: Run): Promise<never> {
   for (const scope of run.underWay.values()) scope.cancel()
   while (run.underWay.size > 0) await change(run)
-  const message = `the history of a run takes ${MAX_HISTORY_EVENTS} events and ${MAX_HISTORY_BYTES} bytes`
+  const message = `the history of a run takes ${MAX_HISTORY_EVENTS} events and ${MAX_HISTORY_BYTES / 2 ** 20} MB`
   throw failure({ code: 'LIMIT_EXCEEDED', message })
 }
