@@ -14,23 +14,27 @@ beforeAll(async () => {
 
 afterAll(() => s.close())
 
-test.runIf(process.env['LONG_TESTS'] === '1')('a run with too long a history fails, and withdraws what it waits for', async () => {
-  const naps = Array.from({ length: 9 }, (_, index) => ({ name: `nap${index}`, sleep: { for: '1ms' } }))
-  const items = `"${'-'.repeat(999)}".split("-")`
-  const loop = { name: 'each', for_each: { items, concurrency: 19, steps: naps } }
-  const busy = Object.fromEntries(['a', 'b', 'c', 'd', 'e'].map((name) => [name, [loop]]))
-  const fan = { name: 'fan', parallel: { branches: { patient: [NOTE], ...busy } } }
-  await s.define('endless', [fan], ONE_LEAD)
-  const run = await s.park('endless')
-  const handle = s.world.temporal.workflow.getHandle(run.workflowId)
-  await handle.result().catch(() => undefined)
-  const { historyLength } = await handle.describe()
-  expect(historyLength).toBeLessThan(25_000)
-  await s.expectEnding(run, {
-    state: 'failed',
-    code: 'LIMIT_EXCEEDED',
-    writebacks: ['withdrawn'],
-    approvals: ['withdrawn'],
-    notes: 0,
-  })
-}, 240_000)
+test.runIf(process.env['LONG_TESTS'] === '1')(
+  'a run with too long a history fails, and withdraws what it waits for',
+  async () => {
+    const naps = Array.from({ length: 9 }, (_, index) => ({ name: `nap${index}`, sleep: { for: '1ms' } }))
+    const items = `"${'-'.repeat(999)}".split("-")`
+    const loop = { name: 'each', for_each: { items, concurrency: 19, steps: naps } }
+    const busy = Object.fromEntries(['a', 'b', 'c', 'd', 'e'].map((name) => [name, [loop]]))
+    const fan = { name: 'fan', parallel: { branches: { patient: [NOTE], ...busy } } }
+    await s.define('endless', [fan], ONE_LEAD)
+    const run = await s.park('endless')
+    const handle = s.world.temporal.workflow.getHandle(run.workflowId)
+    await handle.result().catch(() => undefined)
+    const { historyLength } = await handle.describe()
+    expect(historyLength).toBeLessThan(25_000)
+    await s.expectEnding(run, {
+      state: 'failed',
+      code: 'LIMIT_EXCEEDED',
+      writebacks: ['withdrawn'],
+      approvals: ['withdrawn'],
+      notes: 0,
+    })
+  },
+  240_000,
+)
