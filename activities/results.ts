@@ -9,7 +9,7 @@ import {
   CancelledFailure,
   ChildWorkflowFailure,
 } from '@temporalio/common'
-import { WorkflowFailedError, WorkflowNotFoundError, type WorkflowHandle } from '@temporalio/client'
+import { WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client'
 
 /**
  * Throws an `ApplicationFailure` that is not tried again for an execution that failed, was ended, or is gone; and the
