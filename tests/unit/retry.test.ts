@@ -72,6 +72,14 @@ describe('a write', () => {
     (status) => expect(after(write(status))).toBeNull(),
   )
 
+  it('of which a person has said that it was not applied is not sent again', () => {
+    const said = {
+      ...write('failed'),
+      error: { code: 'NOT_APPLIED', message: 'no trace of it' },
+    } as SettledStep
+    expect(after(said)).toBeNull()
+  })
+
   it('that went through rounds by itself goes on behind the last one that was begun', () => {
     const plan = planOf(callStep('pay', 1, { retry }))
     // The third round could not be planned, so what stands is the conflict of the second.
