@@ -92,6 +92,12 @@ export const ERRORS = {
     'The history of the run has grown too large.',
     'Split the automation: start further runs instead of doing all in one.',
   ),
+  PAYLOAD_UNAVAILABLE: entry(
+    503,
+    'A value of this run cannot be read now.',
+    'Bring back the row of the table `payloads`, or the encryption key, that `detail` names; the run goes on by itself.',
+    true,
+  ),
   STEP_FAILED: entry(
     422,
     'A step of the run has failed.',

@@ -18,7 +18,10 @@ export const preloadModules = [
   here(`../lib/cel.${extension}`),
 ]
 
-/** For production, replays and tests; a worker that is given none bundles by itself at start (1 to 2 s). */
+/**
+ * For production, replays and tests; with encryption it takes `failureConverterPath` of codec/data-converter.ts. A worker
+ * that is given none bundles by itself at start (1 to 2 s).
+ */
 export async function bundleWorkflows(options: Partial<BundleOptions> = {}): Promise<{ code: string }> {
   return bundleWorkflowCode({ workflowsPath, preloadModules, ...options })
 }

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker'
 import { pino, type Logger } from 'pino'
 import { createSecretResolver } from '../activities/secrets.ts'
+import { loadEncryptionKeys } from '../codec/encryption.ts'
 import { environmentSecrets, loadConfig, type Config } from '../config.ts'
 import { createDatabase } from '../db/database.ts'
 import { migrateWhenReady } from '../db/ready.ts'
@@ -38,7 +39,8 @@ async function main(config: Config, logger: Logger): Promise<void> {
 }
 
 /** What is wrong with it is said at once, and not when PostgreSQL and Temporal are there. */
-function planOf(config: Config): Pick<PluginDeps, 'signingKey' | 'trust' | 'resolveSecret' | 'commandsFile'> {
+function planOf(config: Config): Omit<PluginDeps, 'database'> {
+  const { encryptionKeysFile } = config
   return {
     signingKey: loadSigningKey(config.keysFolder, 'receipt'),
     trust: { keys: loadTrustedKeys(publicKeysFile(config.keysFolder)), identity: config.identity },
@@ -47,6 +49,7 @@ function planOf(config: Config): Pick<PluginDeps, 'signingKey' | 'trust' | 'reso
       file: secretsFileOf(config),
     }),
     commandsFile: config.commandsFile,
+    encryption: encryptionKeysFile === undefined ? undefined : loadEncryptionKeys(encryptionKeysFile),
   }
 }
 

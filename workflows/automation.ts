@@ -7,11 +7,11 @@
  */
 import { CancellationScope, CancelledFailure, setHandler, workflowInfo } from '@temporalio/workflow'
 import type { JsonValue } from '../lib/json.ts'
-import type { ReceiptsHead, RunInput } from '../schemas/run.ts'
+import type { Plan, ReceiptsHead, RunInput } from '../schemas/run.ts'
 import { failure } from './failures.ts'
 import { forwardDecisions, forwardResolutions } from './forward.ts'
 import { advance, type Next } from './interpreter/advance.ts'
-import { historyProblem } from './interpreter/limits.ts'
+import { historyProblem, keepable } from './interpreter/limits.ts'
 import { settle, type StepError } from './interpreter/state.ts'
 import type { ReadyStep } from './interpreter/turn.ts'
 import { getRunQuery } from './messages.ts'
@@ -19,13 +19,14 @@ import { withHead } from './receipts-head.ts'
 import { change, createRun, messageTargets, showDetails, viewOf, type Run } from './run.ts'
 import { execute } from './steps.ts'
 
-export async function automationWorkflow(input: RunInput): Promise<JsonValue> {
-  const run = createRun(input)
+/** The plan is a value of its own, the same for all runs of a revision: a large one is stored once. */
+export async function automationWorkflow(start: Omit<RunInput, 'plan'>, plan: Plan): Promise<JsonValue> {
+  const run = createRun({ ...start, plan })
   forwardDecisions(() => messageTargets(run))
   forwardResolutions(() => messageTargets(run))
   setHandler(getRunQuery, () => viewOf(run), { description: 'Every step, and what became of it' })
   for (;;) {
-    const { state, next } = advance(input.plan, run.state)
+    const { state, next } = advance(plan, run.state)
     if (next.kind === 'perform' && isCancelled()) return endCut(run)
     run.state = state
     switch (next.kind) {
@@ -63,7 +64,7 @@ async function follow(run: Run, step: ReadyStep): Promise<void> {
   run.underWay.set(step.path, scope)
   const settled = await scope.run(() => execute(run, step))
   run.underWay.delete(step.path)
-  run.state = settle(run.state, step.path, settled)
+  run.state = settle(run.state, step.path, keepable(run.state, settled))
   run.wake()
 }
 

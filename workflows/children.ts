@@ -14,18 +14,19 @@ import { outside } from './activity-options.ts'
 interface ChildParams {
   type: string
   workflowId: string
-  input: unknown
+  /** As many as the workflow takes. */
+  args: unknown[]
   summary: string
   details: string
   searchAttributes: SearchAttributePair[]
 }
 
 export async function executeOrAttach<Result>(params: ChildParams): Promise<Result> {
-  const { type, workflowId, input, summary, details, searchAttributes } = params
+  const { type, workflowId, args, summary, details, searchAttributes } = params
   try {
     return (await executeChild(type, {
       workflowId,
-      args: [input],
+      args,
       // Operators terminate things: then the child is asked to clean up instead of being killed with its parent.
       parentClosePolicy: 'REQUEST_CANCEL',
       cancellationType: 'WAIT_CANCELLATION_COMPLETED',

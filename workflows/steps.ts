@@ -96,7 +96,7 @@ async function waitForWriteback(run: Run, input: WritebackInput, state: string):
     return await executeOrAttach<WriteOutcome>({
       type: WORKFLOW_TYPES.writeback,
       workflowId,
-      input,
+      args: [input],
       summary: `${callSummary(call)} for step ${origin.path}`,
       details: `One write of run \`${origin.runId}\` (${origin.automation} revision ${origin.revision}).`,
       searchAttributes: input.searchAttributes
@@ -141,7 +141,7 @@ async function runAutomation(
   const { path, automation, input } = step
   const key = subRunKeyOf({ firstExecutionRunId: workflowInfo().firstExecutionRunId, path })
   const origin = originOf(run.input, path, 1)
-  const { workflowId, ...frozen } = await nearby().openSubRun({
+  const { workflowId, plan, ...frozen } = await nearby().openSubRun({
     organization,
     origin,
     key,
@@ -154,8 +154,8 @@ async function runAutomation(
     const output = await executeOrAttach<JsonValue>({
       type: WORKFLOW_TYPES.automation,
       workflowId,
-      input: { organization, ...frozen, searchAttributes },
-      summary: `**${automation}** (revision ${frozen.plan.revision}), step ${path} of ${origin.automation}`,
+      args: [{ organization, ...frozen, searchAttributes }, plan],
+      summary: `**${automation}** (revision ${plan.revision}), step ${path} of ${origin.automation}`,
       details: `Run \`${frozen.runId}\` of delivery \`${frozen.deliveryId}\`, started by run \`${origin.runId}\`.`,
       searchAttributes: searchAttributes
         ? [

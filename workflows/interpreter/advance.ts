@@ -6,6 +6,7 @@ import type { JsonValue } from '../../lib/json.ts'
 import { MAX_UNDER_WAY } from '../../lib/limits.ts'
 import type { Plan } from '../../schemas/planned.ts'
 import { advanceBlock } from './block.ts'
+import { valueProblem } from './limits.ts'
 import type { RunState, StepError } from './state.ts'
 import type { ReadyStep, Turn } from './turn.ts'
 
@@ -25,6 +26,9 @@ const TOP = { prefix: '', outer: () => ({}), variables: {}, isInLoop: false }
 
 export function advance(plan: Plan, before: RunState): Advanced {
   const { input, run, begun, items, underWay } = before
+  const problem = Object.keys(before.block).length === 0 ? valueProblem('the input', input) : null
+  if (problem)
+    return { state: before, next: { kind: 'failed', error: { code: 'VALUE_TOO_LARGE', message: problem } } }
   const room = MAX_UNDER_WAY - underWay
   const turn: Turn = { input, run, begun, items, room, advanceBlock, start: [], cancel: [] }
   const progress = advanceBlock(turn, TOP, plan.steps, before.block)

@@ -1,9 +1,11 @@
 /** The steps of one block, one after the other. */
 import { LIMITS } from '../../lib/limits.ts'
 import type { Scope } from '../../lib/cel.ts'
+import type { JsonValue } from '../../lib/json.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import type { CallStep, PlanStep } from '../../schemas/planned.ts'
 import { advanceLanes, openLanes } from './lanes.ts'
+import { assertValueSize } from './limits.ts'
 import { nextTry, type NextTry } from './retry.ts'
 import { isTrue, resolved, resolvedObject, scopeOf, timeOf } from './scope.ts'
 import { stepIn, type BlockState, type StepError, type StepState } from './state.ts'
@@ -73,9 +75,9 @@ function enter(turn: Turn, frame: Frame, { step, block }: At): StepState | undef
     if (step.if !== undefined && !isTrue('if', step.if, scope)) return SKIPPED
     switch (step.type) {
       case 'return':
-        return { status: 'completed', output: resolved(step.value, scope), ends: true }
+        return { status: 'completed', output: bounded('the result', resolved(step.value, scope)), ends: true }
       case 'fail': {
-        const text = resolved(step.message, scope)
+        const text = bounded('the message', resolved(step.message, scope))
         const message = typeof text === 'string' ? text : JSON.stringify(text)
         return { status: 'failed', output: null, error: { code: step.code, message } }
       }
@@ -106,7 +108,11 @@ function readyOf(
   | Omit<Extract<ReadyStep, { type: 'run_automation' }>, 'path'>
   | Omit<Extract<ReadyStep, { type: 'sleep' }>, 'path'> {
   if (step.type === 'run_automation') {
-    return { type: step.type, automation: step.automation, input: resolvedObject(step.input, scope) }
+    return {
+      type: step.type,
+      automation: step.automation,
+      input: bounded('the input', resolvedObject(step.input, scope)),
+    }
   }
   const { sleep } = step
   return {
@@ -126,7 +132,8 @@ function startCall(
     turn,
     frame,
     () => {
-      const call = { ...step.call, arguments: resolvedObject(step.call.arguments, scope) }
+      const args = bounded('the arguments', resolvedObject(step.call.arguments, scope))
+      const call = { ...step.call, arguments: args }
       return { path, type: step.type, call, timeoutMs: step.timeoutMs, round: tries.round, delayMs }
     },
     tries,
@@ -151,6 +158,12 @@ function countBegun(turn: Turn, frame: Frame): void {
   turn.begun += 1
   if (turn.begun > LIMITS.stepsPerRun)
     throw new CodedError('LIMIT_EXCEEDED', `a run takes ${LIMITS.stepsPerRun} steps outside of loops`)
+}
+
+/** The value; throws VALUE_TOO_LARGE. */
+function bounded<Value extends JsonValue>(what: string, value: Value): Value {
+  assertValueSize(what, value)
+  return value
 }
 
 function guarded(work: () => StepState | undefined): StepState | undefined {

@@ -10,6 +10,7 @@ import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { MAX_ITEMS_OF_RUN } from '../../lib/limits.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import type { BlockStep, PlanStep } from '../../schemas/planned.ts'
+import { assertValueSize, valueProblem } from './limits.ts'
 import { innerFrame, isTrue, itemsOf } from './scope.ts'
 import {
   lanePrefix,
@@ -42,6 +43,7 @@ export function openLanes(turn: Turn, step: BlockStep, scope: () => Scope): Lane
     return { ...lanes, keys: [chosen < 0 ? OTHERWISE : String(chosen)] }
   }
   const items = itemsOf(step.items, scope)
+  assertValueSize('the items', items)
   turn.items += items.length
   if (turn.items > MAX_ITEMS_OF_RUN)
     throw new CodedError('LIMIT_EXCEEDED', `all loops of a run together take ${MAX_ITEMS_OF_RUN} items`)
@@ -83,7 +85,16 @@ export function advanceLanes(turn: Turn, frame: Frame, at: At): StepState {
       return { status: 'completed', output: progress.output, ends: true, lanes: now }
   }
   if (now.closedCount < total) return { status: 'running', lanes: now }
-  return { status: 'completed', output: outputOf(step, now), lanes: now }
+  return completed(path, step, now)
+}
+
+/** The values inside may each be kept, and all of them together be too large for one. */
+function completed(path: string, step: BlockStep, lanes: Lanes): StepState {
+  const output = outputOf(step, lanes)
+  const problem = valueProblem('the output', output)
+  if (problem === null) return { status: 'completed', output, lanes }
+  const error = { code: 'VALUE_TOO_LARGE', message: `step ${path}: ${problem}` }
+  return { status: 'failed', output: null, error, lanes }
 }
 
 /** Of the next lane to begin, if one may. */

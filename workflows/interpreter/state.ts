@@ -5,6 +5,7 @@
  * branches of a fork, the one branch of a choice), of which only those under way are looked at again and again.
  */
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import { jsonBytes } from '../../lib/limits.ts'
 import type { WriteStatus } from '../../schemas/run.ts'
 
 export interface StepError {
@@ -74,10 +75,12 @@ export interface RunState {
   items: number
   /** Calls, sleeps and sub-runs that have been started and not settled. */
   underWay: number
+  /** Of the input and of what all calls and sub-runs have given; outputs of blocks are made of the same values. */
+  valueBytes: number
 }
 
 export function createRunState(input: JsonValue, run: JsonObject): RunState {
-  return { input, run, block: {}, begun: 0, items: 0, underWay: 0 }
+  return { input, run, block: {}, begun: 0, items: 0, underWay: 0, valueBytes: jsonBytes(input) }
 }
 
 export function stepIn(block: BlockState, name: string): StepState | undefined {
@@ -92,7 +95,8 @@ export function lanePrefix(path: string, key: string): string {
 /** The outside has something to say about a step that was started. */
 export function settle(state: RunState, path: string, settled: SettledStep): RunState {
   const block = settleIn(state.block, path.split(/[.[\]]+/), settled)
-  return { ...state, block, underWay: state.underWay - 1 }
+  const outputBytes = settled.status === 'completed' ? jsonBytes(settled.output) : 0
+  return { ...state, block, underWay: state.underWay - 1, valueBytes: state.valueBytes + outputBytes }
 }
 
 /** Names of steps and keys of lanes take turns in a path. */
