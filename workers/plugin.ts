@@ -7,7 +7,7 @@ import type { BundleOptions, WorkerOptions } from '@temporalio/worker'
 import { createActivities, type ActivityDeps } from '../activities/index.ts'
 import { createTargetDatabases } from '../activities/executors/sql-targets.ts'
 import { createMcpClient } from '../mcp/client.ts'
-import { preloadModules, workflowsPath } from './bundle.ts'
+import { builtBundle, preloadModules, workflowsPath } from './bundle.ts'
 
 export type PluginDeps = Omit<ActivityDeps, 'mcp' | 'targets'>
 
@@ -47,13 +47,27 @@ export class CountersignPlugin extends SimplePlugin {
 
   override configureWorker(options: WorkerOptions): WorkerOptions {
     const configured = super.configureWorker({ ...WORKER_DEFAULTS, ...options })
-    if (options.workflowBundle === undefined) return configured
+    const workflowBundle = options.workflowBundle ?? (isOursAlone(configured) ? builtBundle() : undefined)
+    if (workflowBundle === undefined) return configured
     const { workflowsPath: _bundled, ...rest } = configured
-    return rest
+    return { ...rest, workflowBundle }
   }
 
   override configureBundler(options: BundleOptions): BundleOptions {
     const configured = super.configureBundler(options)
     return { ...configured, preloadModules: [...(options.preloadModules ?? []), ...preloadModules] }
   }
+}
+
+/** Then the bundle of the build holds all that this worker's would: it takes no workflows, interceptors or converters. */
+function isOursAlone(options: WorkerOptions): boolean {
+  const { bundlerOptions, dataConverter, interceptors, plugins = [] } = options
+  return (
+    options.workflowsPath === workflowsPath &&
+    plugins.every((plugin) => plugin instanceof CountersignPlugin) &&
+    bundlerOptions === undefined &&
+    (interceptors?.workflowModules ?? []).length === 0 &&
+    dataConverter?.payloadConverterPath === undefined &&
+    dataConverter?.failureConverterPath === undefined
+  )
 }
