@@ -100,7 +100,7 @@ export function createActivities(deps: ActivityDeps) {
       }),
     retain: (after: RetentionPosition | null): Promise<RetentionReport> =>
       withContext(door, null, (signal) =>
-        retain({ database: deps.database, client: Context.current().client }, after, signal),
+        retain({ database: deps.database, client: Context.current().client, nowMs: Date.now }, after, signal),
       ),
   }
 }

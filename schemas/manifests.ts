@@ -1,5 +1,6 @@
 /** Manifests: the versioned configuration documents that people write, as YAML or JSON. */
 import { z } from 'zod'
+import { LIMITS } from '../lib/limits.ts'
 import {
   DurationSchema,
   JsonObjectSchema,
@@ -139,7 +140,7 @@ export const AutomationSpecSchema = z.strictObject({
   triggers: z.array(EventTriggerSchema).max(20).default([]),
   /** JSON Schema of the input; without it anything goes. */
   input: JsonObjectSchema.optional(),
-  steps: z.array(StepSchema).min(1).max(200),
+  steps: z.array(StepSchema).min(1).max(LIMITS.stepsPerRun),
 })
 
 const GlobSchema = z.string().min(1).max(128)

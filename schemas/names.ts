@@ -73,6 +73,11 @@ export function resolutionWorkflowId(params: { organization: string; resolutionI
   return `resolution/${idPart(params.organization)}/${params.resolutionId}`
 }
 
+/** Of one of our ids, whoever made it; empty for the id of a workflow that is not ours. */
+export function organizationOfWorkflow(workflowId: string): string {
+  return /^(?:run|writeback|approval|resolution|inspect)\/([^/]+)\//.exec(workflowId)?.[1] ?? ''
+}
+
 /** The public id of an approval. `ask` counts how often the same write was put before people, from 1. */
 export function approvalIdOf(params: { writebackId: string; ask: number }): string {
   return params.ask > 1 ? `${params.writebackId}/ask${params.ask}` : params.writebackId

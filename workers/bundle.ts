@@ -18,7 +18,10 @@ export function builtBundle(): { codePath: string } | undefined {
   return isSource || !existsSync(codePath) ? undefined : { codePath }
 }
 
-/** For the build, replays and tests; a worker that is given none bundles by itself at start (1 to 2 s). */
+/**
+ * For the build, replays and tests; with encryption it takes `failureConverterPath` of codec/data-converter.ts. A worker
+ * that is given none bundles by itself at start (1 to 2 s).
+ */
 export async function bundleWorkflows(options: Partial<BundleOptions> = {}): Promise<{ code: string }> {
   return bundleWorkflowCode({ workflowsPath, preloadModules, ...options })
 }

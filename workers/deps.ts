@@ -1,6 +1,7 @@
 /** What the plugin needs, taken from the configuration of the process that runs the worker. */
 import { existsSync } from 'node:fs'
 import { createSecretResolver } from '../activities/secrets.ts'
+import { loadEncryptionKeys } from '../codec/encryption.ts'
 import { environmentSecrets, loadConfig, type Config } from '../config.ts'
 import { createDatabase } from '../db/database.ts'
 import { loadSigningKey, loadTrustedKeys, publicKeysFile } from '../lib/keys.ts'
@@ -11,6 +12,7 @@ import type { PluginDeps } from './plugin.ts'
  * called it ends `database` when the worker has stopped.
  */
 export function pluginDeps(config: Config = loadConfig()): PluginDeps {
+  const { encryptionKeysFile } = config
   return {
     signingKey: loadSigningKey(config.keysFolder, 'receipt'),
     trust: { keys: loadTrustedKeys(publicKeysFile(config.keysFolder)), identity: config.identity },
@@ -19,6 +21,7 @@ export function pluginDeps(config: Config = loadConfig()): PluginDeps {
       file: secretsFileOf(config),
     }),
     commandsFile: config.commandsFile,
+    encryption: encryptionKeysFile === undefined ? undefined : loadEncryptionKeys(encryptionKeysFile),
     database: createDatabase(config.databaseUrl),
   }
 }

@@ -22,6 +22,7 @@ import {
 } from '../schemas/names.ts'
 import type {
   Call,
+  Plan,
   ReadOutcome,
   ReceiptsHead,
   RunInput,
@@ -33,6 +34,7 @@ import { callSummary, runDetails } from './details.ts'
 import { failure, stepErrorOf } from './failures.ts'
 import { forwardDecisions, forwardResolutions } from './forward.ts'
 import { advance, type ReadyStep } from './interpreter/advance.ts'
+import { historyProblem, keepable } from './interpreter/limits.ts'
 import {
   createRunState,
   withStep,
@@ -54,8 +56,10 @@ interface Run {
   receipts: ReceiptsHead | null
 }
 
-export async function automationWorkflow(input: RunInput): Promise<JsonValue> {
-  const { plan, runId, organization } = input
+/** The plan is a value of its own, the same for all runs of a revision: a large one is stored once. */
+export async function automationWorkflow(start: Omit<RunInput, 'plan'>, plan: Plan): Promise<JsonValue> {
+  const input: RunInput = { ...start, plan }
+  const { runId, organization } = input
   const about = { id: runId, organization, automation: plan.automation, revision: plan.revision }
   const run: Run = { input, state: createRunState(input.input, about), waiting: new Map(), receipts: null }
   forwardDecisions(() => waitingIds(run))
@@ -73,9 +77,12 @@ export async function automationWorkflow(input: RunInput): Promise<JsonValue> {
         return withHead(next.output, run.receipts)
       case 'failed':
         throw endOf(next.error, run.receipts)
-      case 'start':
+      case 'start': {
+        const problem = historyProblem(workflowInfo())
+        if (problem) throw endOf(problem, run.receipts)
         for (const step of next.steps) underWay.set(step.path, follow(run, step, underWay))
         break
+      }
       case 'wait':
         await Promise.race(underWay.values())
         break
@@ -95,7 +102,7 @@ function endOf(error: StepError, receipts: ReceiptsHead | null): Error {
 
 async function follow(run: Run, step: ReadyStep, underWay: Map<string, Promise<void>>): Promise<void> {
   const settled = await execute(run, step)
-  run.state = withStep(run.state, step.path, settled)
+  run.state = withStep(run.state, step.path, keepable(run.state, settled))
   underWay.delete(step.path)
 }
 

@@ -17,6 +17,7 @@ export interface ChildPlan {
   databaseUrl: string
   temporalAddress: string
   temporalUiUrl: string
+  codecToken: string
 }
 
 export function apiProcess(plan: ChildPlan, port: number): ProcessOptions {
@@ -29,6 +30,8 @@ export function apiProcess(plan: ChildPlan, port: number): ProcessOptions {
       HOST: LOOPBACK,
       PORT: String(port),
       COUNTERSIGN_PUBLIC_URL: plan.config.publicUrl ?? url,
+      // The Temporal UI of a development server can send no header.
+      COUNTERSIGN_CODEC_TOKEN: plan.codecToken,
     },
     readyUrl: `${url}/readyz`,
   }
@@ -78,6 +81,7 @@ export function nodeArguments(): string[] {
 /** The host's own, without what configures us: that is set here, and secrets are for the worker only. */
 function commonEnvironment(plan: ChildPlan): Record<string, string> {
   const { config, environment } = plan
+  const { encryptionKeysFile } = config
   const foreign = Object.entries(environment).filter(([name]) => !name.startsWith('COUNTERSIGN_'))
   return {
     ...Object.fromEntries(foreign),
@@ -89,6 +93,9 @@ function commonEnvironment(plan: ChildPlan): Record<string, string> {
     COUNTERSIGN_TASK_QUEUE: config.taskQueue,
     COUNTERSIGN_KEYS_DIR: keysFolderOf(plan.dataDir),
     COUNTERSIGN_IDENTITY: 'asserted',
+    ...(encryptionKeysFile === undefined
+      ? {}
+      : { COUNTERSIGN_ENCRYPTION_KEYS_FILE: resolve(encryptionKeysFile) }),
     // They go to files, and the line that tells of readiness is one of them.
     LOG_LEVEL: ['trace', 'debug'].includes(config.logLevel) ? config.logLevel : 'info',
   }

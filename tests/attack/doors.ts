@@ -28,6 +28,7 @@ const DIGEST = 'lib/write-digest.ts'
 const DSSE = 'lib/dsse.ts'
 const ORIGIN = 'activities/origin.ts'
 const QUORUM = 'lib/quorum.ts'
+const SETTLED = 'activities/settle.ts'
 const SQL = 'activities/executors/sql.ts'
 
 const anySignature: Patch = {
@@ -413,9 +414,9 @@ const flippedRows: Door[] = [
     name: 'the ledger is believed: sending',
     patches: [
       {
-        file: AUTHORISED,
-        find: "if (judged.judgement.state !== 'approved')",
-        replace: "if (judged.judgement.state === 'rejected')",
+        file: SETTLED,
+        find: "judged.judgement.state === 'approved' ? judged.facts : null",
+        replace: "judged.judgement.state === 'rejected' ? null : judged.facts",
       },
     ],
     test: {

@@ -213,6 +213,14 @@ test('looks at a connection', async () => {
   await recordOne(workflowId, 'inspect-connection')
 })
 
+test('keeps the house in order', async () => {
+  for (const type of [WORKFLOW_TYPES.reconcile, WORKFLOW_TYPES.retention]) {
+    const workflowId = `${type}-${randomUUID()}`
+    await s.world.temporal.workflow.execute(type, { workflowId, taskQueue: s.world.taskQueue })
+    await recordOne(workflowId, type === WORKFLOW_TYPES.reconcile ? 'reconcile' : 'retention')
+  }
+})
+
 test('all workflow types are among what was recorded, and so are histories that do not fit', () => {
   const recorded = readHistories()
   const types = new Set(recorded.map(({ history }) => workflowTypeOf(history)))

@@ -7,6 +7,7 @@ import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { resolveTemplates } from '../../lib/templates.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import type { Plan, PlannedCall, PlanStep } from '../../schemas/run.ts'
+import { assertMayStart, assertValueSize } from './limits.ts'
 import { withStep, type RunState, type StepError } from './state.ts'
 
 /** A step whose expressions are resolved: ready to be performed. */
@@ -30,6 +31,7 @@ export interface Advanced {
 
 export function advance(plan: Plan, state: RunState): Advanced {
   try {
+    if (Object.keys(state.steps).length === 0) assertValueSize('the input', state.input)
     return advanceBlock(plan.steps, '', state)
   } catch (error) {
     if (!(error instanceof CodedError)) throw error
@@ -75,9 +77,13 @@ function enter(step: PlanStep, path: string, state: RunState): { state: RunState
       return { state: withStep(state, path, { status: 'skipped', output: null }) }
     }
     if (step.type === 'return') {
-      return { state, next: { kind: 'completed', output: resolveTemplates(step.value, scope) } }
+      const output = resolveTemplates(step.value, scope)
+      assertValueSize('the result', output)
+      return { state, next: { kind: 'completed', output } }
     }
+    assertMayStart(state)
     const call = { ...step.call, arguments: resolveTemplates(step.call.arguments, scope) as JsonObject }
+    assertValueSize('the arguments', call.arguments)
     const ready: ReadyStep = { path, type: step.type, call, timeoutMs: step.timeoutMs }
     return { state: withStep(state, path, { status: 'running' }), next: { kind: 'start', steps: [ready] } }
   })

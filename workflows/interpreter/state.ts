@@ -1,5 +1,6 @@
 /** Where a run stands: a plain value, changed by making a new one. */
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import { jsonBytes } from '../../lib/limits.ts'
 import type { WriteStatus } from '../../schemas/run.ts'
 
 export interface StepError {
@@ -27,12 +28,19 @@ export interface RunState {
   input: JsonValue
   run: JsonObject
   steps: Readonly<Record<string, StepState>>
+  /** Of the input and all outputs. */
+  valueBytes: number
 }
 
 export function createRunState(input: JsonValue, run: JsonObject): RunState {
-  return { input, run, steps: {} }
+  return { input, run, steps: {}, valueBytes: jsonBytes(input) }
 }
 
 export function withStep(state: RunState, path: string, step: StepState): RunState {
-  return { ...state, steps: { ...state.steps, [path]: step } }
+  const outputBytes = step.status === 'completed' ? jsonBytes(step.output) : 0
+  return {
+    ...state,
+    steps: { ...state.steps, [path]: step },
+    valueBytes: state.valueBytes + outputBytes,
+  }
 }
