@@ -2,6 +2,7 @@
  * The package as others get it: packed, installed into an empty folder from the registry, and used from there. Nothing
  * in that folder knows of the clone it comes from.
  */
+import { randomBytes } from 'node:crypto'
 import {
   copyFileSync,
   existsSync,
@@ -16,9 +17,11 @@ import { createRequire } from 'node:module'
 import { homedir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Client, Connection } from '@temporalio/client'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { choosePort } from '../../scripts/stack/ports.ts'
 import { ensureDatabase } from '../../scripts/stack/postgres.ts'
+import { createClient } from '../../sdk/client/index.ts'
 import { eventually } from '../support/world.ts'
 import { openShop, ROOT, type Outcome, type Shop } from './shop.ts'
 
@@ -156,7 +159,7 @@ describe('a project that uses it', () => {
 
   test('runs our automations in its own worker, beside its own workflows', async () => {
     succeeded(await compile(['--module', 'nodenext']))
-    const { environment, baseUrl, key } = await startApi()
+    const { environment, baseUrl, key } = await startApi('plain')
     shop.start('worker.js', { ...environment, COUNTERSIGN_KEYS_DIR: 'keys/worker' })
     const story = await shop.run(process.execPath, [
       'story.js',
@@ -171,6 +174,39 @@ describe('a project that uses it', () => {
       greeting: 'Hello, Greta',
       code: 'NOT_FOUND',
     })
+  })
+})
+
+describe('the programs of the package', () => {
+  test('encrypt: what they load by name is there, and the worker makes a bundle that has it', async () => {
+    const keys = { active: '2026-11', keys: { '2026-11': randomBytes(32).toString('base64') } }
+    writeFileSync(path.join(shop.folder, 'encryption.json'), JSON.stringify(keys))
+    const { environment, baseUrl, key } = await startApi('encrypted', {
+      COUNTERSIGN_ENCRYPTION_KEYS_FILE: path.join(shop.folder, 'encryption.json'),
+    })
+    const worker = shop.start(program('workers/main.js'), {
+      ...environment,
+      COUNTERSIGN_KEYS_DIR: 'keys/worker',
+    })
+    const client = createClient({ baseUrl, apiKey: key })
+    await client.applyManifests({
+      manifests: [
+        {
+          kind: 'Automation',
+          name: 'fails',
+          spec: { steps: [{ name: 'answer', return: '${{ input.word + 1 }}' }] },
+        },
+      ],
+    })
+    const { run_id, temporal_workflow_id } = await client.startRun({ name: 'fails', input: { word: 'x' } })
+    await eventually(async () => (await client.getRun({ run_id })).state === 'failed')
+    expect(worker.output()).toContain('Workflow bundle created')
+    const connection = await Connection.connect({ address: inject('temporalAddress') })
+    const history = await new Client({ connection }).workflow.getHandle(temporal_workflow_id).fetchHistory()
+    await connection.close()
+    const failure = history.events?.at(-1)?.workflowExecutionFailedEventAttributes?.failure
+    // The words of a failure are hidden by the converter that is loaded by name.
+    expect(failure).toMatchObject({ message: 'Encoded failure' })
   })
 })
 
@@ -191,9 +227,14 @@ describe('a project that cannot be served', () => {
   })
 })
 
+const program = (name: string): string => path.join('node_modules', 'countersign', 'dist', name)
+
 /** With the API of the package, and keys and a first organization made by its programs. */
-async function startApi(): Promise<{ environment: Record<string, string>; baseUrl: string; key: string }> {
-  const databaseUrl = await ensureDatabase(inject('databaseUrl'), `pack_${process.pid}`)
+async function startApi(
+  name: string,
+  more: Record<string, string> = {},
+): Promise<{ environment: Record<string, string>; baseUrl: string; key: string }> {
+  const databaseUrl = await ensureDatabase(inject('databaseUrl'), `pack_${name}_${process.pid}`)
   const port = await choosePort()
   const environment = {
     TZ: 'UTC',
@@ -201,9 +242,9 @@ async function startApi(): Promise<{ environment: Record<string, string>; baseUr
     PORT: String(port),
     DATABASE_URL: databaseUrl,
     TEMPORAL_ADDRESS: inject('temporalAddress'),
-    COUNTERSIGN_TASK_QUEUE: `pack-${process.pid}`,
+    COUNTERSIGN_TASK_QUEUE: `pack-${name}-${process.pid}`,
+    ...more,
   }
-  const program = (name: string): string => path.join('node_modules', 'countersign', 'dist', name)
   for (const name of ['all', 'api', 'worker'])
     mkdirSync(path.join(shop.folder, 'keys', name), { recursive: true })
   const folders = ['all', 'api', 'worker'].map((name) => path.join('keys', name))
