@@ -10,7 +10,7 @@ import { createTargetDatabases } from '../activities/executors/sql-targets.ts'
 import { createDataConverter } from '../codec/data-converter.ts'
 import type { EncryptionKeys } from '../codec/encryption.ts'
 import { createMcpClient } from '../mcp/client.ts'
-import { preloadModules, workflowsPath } from './bundle.ts'
+import { builtBundle, preloadModules, workflowsPath } from './bundle.ts'
 
 export interface PluginDeps extends Omit<ActivityDeps, 'mcp' | 'targets'> {
   /** Of values in Temporal; without, only large ones leave it. */
@@ -55,15 +55,29 @@ export class CountersignPlugin extends SimplePlugin {
 
   override configureWorker(options: WorkerOptions): WorkerOptions {
     const configured = super.configureWorker({ ...WORKER_DEFAULTS, ...options })
-    if (options.workflowBundle === undefined) return configured
+    const workflowBundle = options.workflowBundle ?? (isOursAlone(configured) ? builtBundle() : undefined)
+    if (workflowBundle === undefined) return configured
     const { workflowsPath: _bundled, ...rest } = configured
-    return rest
+    return { ...rest, workflowBundle }
   }
 
   override configureBundler(options: BundleOptions): BundleOptions {
     const configured = super.configureBundler(options)
     return { ...configured, preloadModules: [...(options.preloadModules ?? []), ...preloadModules] }
   }
+}
+
+/** Then the bundle of the build holds all that this worker's would: it takes no workflows, interceptors or converters. */
+function isOursAlone(options: WorkerOptions): boolean {
+  const { bundlerOptions, dataConverter, interceptors, plugins = [] } = options
+  return (
+    options.workflowsPath === workflowsPath &&
+    plugins.every((plugin) => plugin instanceof CountersignPlugin) &&
+    bundlerOptions === undefined &&
+    (interceptors?.workflowModules ?? []).length === 0 &&
+    dataConverter?.payloadConverterPath === undefined &&
+    dataConverter?.failureConverterPath === undefined
+  )
 }
 
 /** A codec that is there already sees what ours has made of a value. One plugin may be asked more than once. */

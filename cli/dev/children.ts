@@ -3,12 +3,11 @@ import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { Config } from '../../config.ts'
+import { codeRoot, isSource, moduleFile } from '../../lib/modules.ts'
 import { LOOPBACK } from '../../scripts/stack/ports.ts'
 import type { ProcessOptions } from '../../scripts/stack/processes.ts'
 
 const READY_TIMEOUT_MS = 90_000
-const ROOT = new URL('../../', import.meta.url)
-const IS_SOURCE = import.meta.url.endsWith('.ts')
 
 export interface ChildPlan {
   dataDir: string
@@ -63,13 +62,12 @@ export function keysFolderOf(dataDir: string): string {
 }
 
 function program(plan: ChildPlan, name: 'api' | 'worker'): Omit<ProcessOptions, 'env'> {
-  const folder = name === 'api' ? 'api' : 'workers'
-  const file = fileURLToPath(new URL(`${folder}/main.${IS_SOURCE ? 'ts' : 'js'}`, ROOT))
+  const file = moduleFile(name === 'api' ? 'api/main' : 'workers/main')
   return {
     name,
     command: process.execPath,
     args: [...nodeArguments(), file],
-    cwd: fileURLToPath(ROOT),
+    cwd: fileURLToPath(codeRoot),
     logFile: join(plan.dataDir, 'logs', `${name}.log`),
     timeoutMs: READY_TIMEOUT_MS,
   }
@@ -77,7 +75,7 @@ function program(plan: ChildPlan, name: 'api' | 'worker'): Omit<ProcessOptions, 
 
 /** From source, programs are run through tsx; by its address, so that it is found from every folder. */
 export function nodeArguments(): string[] {
-  return IS_SOURCE ? ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href] : []
+  return isSource ? ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href] : []
 }
 
 /** The host's own, without what configures us: that is set here, and secrets are for the worker only. */
