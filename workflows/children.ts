@@ -7,7 +7,12 @@ import {
   defineSearchAttributeKey,
   type SearchAttributePair,
 } from '@temporalio/common'
-import { executeChild } from '@temporalio/workflow'
+import {
+  CancellationScope,
+  executeChild,
+  getExternalWorkflowHandle,
+  isCancellation,
+} from '@temporalio/workflow'
 import { SEARCH_ATTRIBUTES } from '../schemas/names.ts'
 import { outside } from './activity-options.ts'
 
@@ -36,7 +41,24 @@ export async function executeOrAttach<Result>(params: ChildParams): Promise<Resu
     })) as Result
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error
-    return (await outside(`Wait for ${workflowId}`).awaitWorkflow({ workflowId })) as Result
+    return (await attach(workflowId)) as Result
+  }
+}
+
+/** An attempt to wait that is cancelled before it begins tells nobody: then the child is told from here. */
+async function attach(workflowId: string): Promise<unknown> {
+  const { awaitWorkflow } = outside(`Wait for ${workflowId}`)
+  try {
+    return await awaitWorkflow({ workflowId })
+  } catch (error) {
+    if (!isCancellation(error)) throw error
+    return CancellationScope.nonCancellable(async () => {
+      // One that is closed needs no cancel: it has its result.
+      await getExternalWorkflowHandle(workflowId)
+        .cancel()
+        .catch(() => undefined)
+      return awaitWorkflow({ workflowId })
+    })
   }
 }
 

@@ -118,3 +118,28 @@ test('terminating a run that was reset withdraws the write that it found again',
     changes: 0,
   })
 })
+
+test('cancelling a run before it has found its write again leaves nothing that waits', async () => {
+  const run = await s.park('change')
+  await reset(run)
+  await s.clerk.cancelRun({ run_id: run.runId })
+  await s.expectEnding(run, {
+    state: 'cancelled',
+    writebacks: ['withdrawn'],
+    receipts: ['outcome withdrawn'],
+  })
+  const { status } = await s.world.temporal.workflow.getHandle(run.approval.temporal_workflow_id).describe()
+  expect(status.name).not.toBe('RUNNING')
+})
+
+test('an approval that opens when its write is over does not come into the inbox', async () => {
+  const run = await s.park('change')
+  await s.clerk.cancelRun({ run_id: run.runId })
+  await s.expectEnding(run, { state: 'cancelled', writebacks: ['withdrawn'] })
+  const { database } = s.world
+  await database.query('delete from approvals where approval_id = $1', [run.approval.approval_id])
+  await resetIn(s.world, { workflowId: run.approval.temporal_workflow_id })
+  const opened = s.world.temporal.workflow.getHandle(run.approval.temporal_workflow_id).result()
+  await expect(opened).rejects.toThrow()
+  expect(await s.look(run)).toMatchObject({ approvals: [], writebacks: ['withdrawn'], changes: 0 })
+})
