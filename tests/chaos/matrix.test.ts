@@ -50,12 +50,17 @@ test('the judge of the matrix bites', () => {
     ...HELD,
     variant: 'never' as const,
     state: 'failed',
-    code: 'OUTCOME_UNKNOWN',
+    code: 'NOT_APPLIED',
     effects: 0,
-    writebacks: ['unknown'],
-    receipts: ['decision approve', 'outcome unknown'],
+    writebacks: ['failed'],
+    receipts: ['decision approve', 'outcome unknown', 'resolved failed'],
   }
-  for (const fine of [HELD, unknown, { ...unknown, effects: 1 }]) expect(violationsOf(fine)).toEqual([])
+  const found = {
+    ...HELD,
+    variant: 'never' as const,
+    receipts: ['decision approve', 'outcome unknown', 'resolved applied'],
+  }
+  for (const fine of [HELD, unknown, found]) expect(violationsOf(fine)).toEqual([])
   const broken: Partial<Evidence>[] = [
     { effects: 2 },
     { effects: 0 },
@@ -67,7 +72,11 @@ test('the judge of the matrix bites', () => {
     { problems: ['receipt 2 does not follow from the one before it'] },
     { state: 'failed' },
     { ...unknown, variant: 'safe' },
-    { ...unknown, effects: 2 },
+    { ...unknown, effects: 1 },
+    { ...unknown, receipts: ['decision approve', 'outcome unknown'] },
+    { ...found, variant: 'sql' },
+    { ...found, effects: 0 },
+    { ...found, effects: 2 },
   ]
   for (const difference of broken) expect(violationsOf({ ...HELD, ...difference })).not.toEqual([])
 })

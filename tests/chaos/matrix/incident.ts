@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ApprovalView } from '../../../schemas/operations/views.ts'
 import { ApiError } from '../../../sdk/client/index.ts'
 import { cellName, variantFor, type Cell, type Variant } from './cells.ts'
-import { judgeRun, type Judged } from './judge.ts'
+import { judgeRun, resolveAsItIs, type Judged } from './judge.ts'
 import { ARRIVAL, AUTOMATION_OF, type Lane } from './lane.ts'
 import { faultAt, type Fault } from './positions.ts'
 import { chanceOf, type Chance } from '../random.ts'
@@ -222,6 +222,11 @@ async function ending(scene: Scene, { runId, account }: Parked): Promise<Judged>
   const { lane, variant, note } = scene
   await patiently('the run has ended', END_PATIENCE_MS, async () => {
     const run = await lane.as('admin').getRun({ run_id: runId })
+    if (run.state === 'waiting_for_resolution') {
+      note('nobody knows: resolved by a person')
+      await resolveAsItIs(lane, { runId, account, variant })
+      return undefined
+    }
     return !['pending', 'running', 'waiting_for_approval'].includes(run.state)
   })
   const endedAtMs = Date.now()
