@@ -28,7 +28,7 @@ import type {
   WritebackInput,
   WriteOutcome,
 } from '../schemas/run.ts'
-import { executeOrAttach, keyword } from './children.ts'
+import { cancelById, executeOrAttach, keyword } from './children.ts'
 import { callSummary, runDetails } from './details.ts'
 import { failure, stepErrorOf } from './failures.ts'
 import { forwardDecisions, forwardResolutions } from './forward.ts'
@@ -131,7 +131,13 @@ async function roundOf(run: Run, step: ReadyStep, round: number): Promise<ReadOu
       ? waitForWriteback(run, step, { call, searchAttributes }, WAITING_FOR_RESOLUTION)
       : outcome
   }
-  return settling<ReadOutcome | WriteOutcome>(call, [], work, (outcome) => noteReceipt(run, outcome))
+  return settling<ReadOutcome | WriteOutcome>(call, [], work, async (outcome) => {
+    noteReceipt(run, outcome)
+    // A run that was reset may be cancelled before it has come back to the writeback that it had started.
+    const { organization, origin } = call
+    const workflowId = writebackWorkflowId({ organization, writebackId: origin.writebackId })
+    await CancellationScope.nonCancellable(() => cancelById(workflowId))
+  })
 }
 
 function noteReceipt(run: Run, outcome: ReadOutcome | WriteOutcome): void {

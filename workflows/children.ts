@@ -9,9 +9,9 @@ import {
 } from '@temporalio/common'
 import {
   CancellationScope,
-  executeChild,
   getExternalWorkflowHandle,
   isCancellation,
+  startChild,
 } from '@temporalio/workflow'
 import { SEARCH_ATTRIBUTES } from '../schemas/names.ts'
 import { outside } from './activity-options.ts'
@@ -26,23 +26,47 @@ interface ChildParams {
 }
 
 export async function executeOrAttach<Result>(params: ChildParams): Promise<Result> {
-  const { type, workflowId, input, summary, details, searchAttributes } = params
+  const scope = CancellationScope.current()
+  // Rejects: nobody is asked about what is not wanted any more.
+  if (scope.consideredCancelled) await scope.cancelRequested
   try {
-    return (await executeChild(type, {
-      workflowId,
-      args: [input],
-      // Operators terminate things: then the child is asked to clean up instead of being killed with its parent.
-      parentClosePolicy: 'REQUEST_CANCEL',
-      cancellationType: 'WAIT_CANCELLATION_COMPLETED',
-      workflowIdReusePolicy: 'REJECT_DUPLICATE',
-      staticSummary: summary,
-      staticDetails: details,
-      ...(searchAttributes.length > 0 ? { typedSearchAttributes: searchAttributes } : {}),
-    })) as Result
+    return (await CancellationScope.nonCancellable(() => execute(params, scope))) as Result
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error
-    return (await attach(workflowId)) as Result
+    return (await attach(params.workflowId)) as Result
   }
+}
+
+/**
+ * A cancel of `scope` is passed on by id, and the child ends in its own time. Left to the SDK, it would only reach a child
+ * of this very execution; after a Reset the child belongs to the execution before, and would go on as if nothing was.
+ */
+async function execute(params: ChildParams, scope: CancellationScope): Promise<unknown> {
+  const { type, workflowId, input, summary, details, searchAttributes } = params
+  const child = await startChild(type, {
+    workflowId,
+    args: [input],
+    // Operators terminate things: then the child is asked to clean up instead of being killed with its parent.
+    parentClosePolicy: 'REQUEST_CANCEL',
+    workflowIdReusePolicy: 'REJECT_DUPLICATE',
+    staticSummary: summary,
+    staticDetails: details,
+    ...(searchAttributes.length > 0 ? { typedSearchAttributes: searchAttributes } : {}),
+  })
+  let isOver = false
+  scope.cancelRequested.catch(() => (isOver ? undefined : cancelById(workflowId)))
+  try {
+    return await child.result()
+  } finally {
+    isOver = true
+  }
+}
+
+/** One that is closed, or was never there, needs no cancel. */
+export async function cancelById(workflowId: string): Promise<void> {
+  await getExternalWorkflowHandle(workflowId)
+    .cancel()
+    .catch(() => undefined)
 }
 
 /** An attempt to wait that is cancelled before it begins tells nobody: then the child is told from here. */
@@ -53,10 +77,7 @@ async function attach(workflowId: string): Promise<unknown> {
   } catch (error) {
     if (!isCancellation(error)) throw error
     return CancellationScope.nonCancellable(async () => {
-      // One that is closed needs no cancel: it has its result.
-      await getExternalWorkflowHandle(workflowId)
-        .cancel()
-        .catch(() => undefined)
+      await cancelById(workflowId)
       return awaitWorkflow({ workflowId })
     })
   }

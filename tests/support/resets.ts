@@ -10,17 +10,22 @@ interface Run {
   workflowId: string
 }
 
-/** To its first workflow task: everything is played again. */
-export async function reset(world: World, { workflowId }: Run): Promise<void> {
+/** To its first workflow task: everything is played again. Or to its last one, with its children there already. */
+export async function reset(
+  world: World,
+  { workflowId }: Run,
+  to: 'first' | 'last' = 'first',
+): Promise<void> {
   const handle = world.temporal.workflow.getHandle(workflowId)
   const [{ runId }, { events }] = [await handle.describe(), await handle.fetchHistory()]
-  const first = events?.find(({ eventType }) => eventType === COMPLETED)
-  if (!first?.eventId) throw new Error('no workflow task has completed yet')
+  const completed = events?.filter(({ eventType }) => eventType === COMPLETED) ?? []
+  const point = to === 'first' ? completed[0] : completed.at(-1)
+  if (!point?.eventId) throw new Error('no workflow task has completed yet')
   await world.temporal.workflowService.resetWorkflowExecution({
     namespace: 'default',
     workflowExecution: { workflowId, runId },
     reason: 'a test',
-    workflowTaskFinishEventId: first.eventId,
+    workflowTaskFinishEventId: point.eventId,
     requestId: randomUUID(),
   })
 }

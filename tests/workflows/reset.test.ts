@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { CHANGE, needs, NOTE, ONE_LEAD } from '../support/automations.ts'
 import { reset as resetIn, untilAttached as untilAttachedIn } from '../support/resets.ts'
 import { about, startScenario, type Scenario, type StartedRun } from '../support/scenario.ts'
+import { eventually } from '../support/world.ts'
 
 let s: Scenario
 
@@ -119,18 +120,42 @@ test('terminating a run that was reset withdraws the write that it found again',
   })
 })
 
-test('cancelling a run before it has found its write again leaves nothing that waits', async () => {
-  const run = await s.park('change')
-  await reset(run)
-  await s.clerk.cancelRun({ run_id: run.runId })
-  await s.expectEnding(run, {
-    state: 'cancelled',
-    writebacks: ['withdrawn'],
-    receipts: ['outcome withdrawn'],
-  })
-  const { status } = await s.world.temporal.workflow.getHandle(run.approval.temporal_workflow_id).describe()
-  expect(status.name).not.toBe('RUNNING')
-})
+test.each(['change', 'gated-note'])(
+  'a run of %s that is reset to where it waits can be cancelled',
+  async (name) => {
+    const run = await s.park(name)
+    await resetIn(s.world, run, 'last')
+    await s.clerk.cancelRun({ run_id: run.runId })
+    await s.expectEnding(run, {
+      state: 'cancelled',
+      writebacks: ['withdrawn'],
+      approvals: ['withdrawn'],
+      receipts: ['outcome withdrawn'],
+      changes: 0,
+      notes: 0,
+    })
+  },
+)
+
+test.each(['change', 'gated-note'])(
+  'cancelling a run of %s before it has found its write again leaves nothing that waits',
+  async (name) => {
+    const run = await s.park(name)
+    await reset(run)
+    await s.clerk.cancelRun({ run_id: run.runId })
+    await s.expectEnding(run, {
+      state: 'cancelled',
+      writebacks: ['withdrawn'],
+      receipts: ['outcome withdrawn'],
+    })
+    await eventually(async () => {
+      const { status } = await s.world.temporal.workflow
+        .getHandle(run.approval.temporal_workflow_id)
+        .describe()
+      return status.name !== 'RUNNING'
+    })
+  },
+)
 
 test('an approval that opens when its write is over does not come into the inbox', async () => {
   const run = await s.park('change')
