@@ -3,6 +3,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Database } from '../db/database.ts'
 import type { SigningKey, TrustedKey } from '../lib/dsse.ts'
 import type { JsonObject } from '../lib/json.ts'
+import type { RateLimits } from './plugins/rate-limit.ts'
 import type { TemporalAccess } from './temporal.ts'
 
 export interface InspectedTool {
@@ -22,4 +23,8 @@ export interface ApiDeps {
   trustedKeys: readonly TrustedKey[]
   inspectTools: InspectTools
   logger: FastifyBaseLogger
+  /** None unless given. */
+  limits?: RateLimits
+  /** Addresses or networks of proxies whose word on the caller's address is taken. */
+  trustedProxies?: readonly string[]
 }

@@ -11,6 +11,7 @@ import { migrateWhenReady } from '../db/ready.ts'
 import { loadSigningKey, loadTrustedKeys, publicKeysFile } from '../lib/keys.ts'
 import { buildApp } from './app.ts'
 import { createInspectTools } from './inspect-tools.ts'
+import { createRateLimits } from './plugins/rate-limit.ts'
 import { startRelay } from './relay.ts'
 import { createTemporalAccess, type TemporalAccess } from './temporal.ts'
 import { watchTemporal } from './watch-temporal.ts'
@@ -24,7 +25,15 @@ async function main(config: Config, logger: Logger): Promise<void> {
   const connection = Connection.lazy({ address: config.temporalAddress })
   const temporal = temporalAccess(config, connection, logger)
   const inspectTools = createInspectTools(temporal)
-  const app = await buildApp({ database, temporal, signingKey, trustedKeys, inspectTools, logger })
+  const { rateLimit: perKey, unknownRateLimit: perUnknownAddress, trustedProxies } = config
+  const limits = createRateLimits({ perKey, perUnknownAddress })
+  const common = { database, temporal, signingKey, trustedKeys, logger }
+  const app = await buildApp({
+    ...common,
+    inspectTools,
+    limits,
+    trustedProxies: trustedProxies?.split(',').map((address) => address.trim()) ?? [],
+  })
   const stopped = new AbortController()
   const background: { stop(): Promise<void> }[] = []
   const close = async () => {

@@ -14,11 +14,34 @@ export const PROBLEM_TYPE = 'application/problem+json'
 const DEFAULT_RETRY_AFTER_S = 5
 
 export function installProblems(app: FastifyInstance): void {
+  const routes = new Map<string, Set<string>>()
+  app.addHook('onRoute', ({ url, method }) => {
+    const methods = routes.get(url) ?? new Set()
+    routes.set(url, methods)
+    for (const each of [method].flat()) methods.add(each)
+  })
   app.setErrorHandler(answerError)
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?', 1)[0] ?? ''
-    return sendProblem(request, reply, new CodedError('NOT_FOUND', `There is no ${request.method} ${path}.`))
+    const methods = methodsOf(routes, path)
+    if (methods.length === 0) {
+      return sendProblem(request, reply, new CodedError('NOT_FOUND', `There is no ${request.method} ${path}.`))
+    }
+    void reply.header('allow', methods.join(', '))
+    const detail = `${path} has no ${request.method}; it has ${methods.join(', ')}.`
+    return sendProblem(request, reply, new CodedError('METHOD_NOT_ALLOWED', detail))
   })
+}
+
+/** Of a path that some route has, with another method. */
+function methodsOf(routes: ReadonlyMap<string, ReadonlySet<string>>, path: string): string[] {
+  const found = [...routes].filter(([url]) => patternOf(url).test(path)).flatMap(([, methods]) => [...methods])
+  return [...new Set(found)].toSorted()
+}
+
+function patternOf(url: string): RegExp {
+  const parts = url.split(/:[a-z_]+/i).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+  return new RegExp(`^${parts.join('[^/]+')}$`)
 }
 
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
@@ -62,7 +85,7 @@ function sendProblem(request: FastifyRequest, reply: FastifyReply, error: CodedE
     .send(JSON.stringify(problemOf(error, request.id)))
 }
 
-function problemOf(error: CodedError, requestId: string): Problem {
+export function problemOf(error: CodedError, requestId: string): Problem {
   const { status, title, hint } = ERRORS[error.code]
   return {
     type: problemType(error.code),
