@@ -141,7 +141,10 @@ async function freezeRun(
   if (head?.body.kind !== 'Automation') {
     throw new CodedError('NOT_FOUND', `There is no automation ${automation}.`)
   }
-  const paused = pausedBecause(await listPauses(database, { organization, automations: [automation] }), automation)
+  const paused = pausedBecause(
+    await listPauses(database, { organization, automations: [automation] }),
+    automation,
+  )
   if (paused) throw paused
   checkInput(head.body.spec, input)
   return toRun(organization, deliveryId, { automation, revision: head.number, input })

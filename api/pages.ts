@@ -76,9 +76,10 @@ export function badCursor(why: string): CodedError {
 }
 
 function definedOf(filters: Record<string, unknown>): JsonValue {
-  return Object.fromEntries(
-    Object.entries(filters).filter(([, value]) => value !== undefined),
-  ) as Record<string, JsonValue>
+  return Object.fromEntries(Object.entries(filters).filter(([, value]) => value !== undefined)) as Record<
+    string,
+    JsonValue
+  >
 }
 
 function decodeCursor(cursor: string): unknown {

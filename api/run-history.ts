@@ -80,10 +80,7 @@ async function loadHistory(
 }
 
 /** The attempt that an event begins, if it belongs to a step. */
-async function beginning(
-  temporal: TemporalAccess,
-  event: HistoryEvent,
-): Promise<StepAttempt | undefined> {
+async function beginning(temporal: TemporalAccess, event: HistoryEvent): Promise<StepAttempt | undefined> {
   const activity = event.activityTaskScheduledEventAttributes
   const child = event.startChildWorkflowExecutionInitiatedEventAttributes
   const { input } = activity ?? child ?? {}

@@ -78,7 +78,11 @@ async function askRun(
 
 function stepView(
   path: string,
-  { told, attempts, context }: { told: Told[string] | undefined; attempts: StepAttempt[]; context: StepsContext },
+  {
+    told,
+    attempts,
+    context,
+  }: { told: Told[string] | undefined; attempts: StepAttempt[]; context: StepsContext },
 ): StepView {
   const own = attempts.filter((attempt) => attempt.path === path)
   const writebacks = context.writebacks.filter((write) => write.path === path)

@@ -54,7 +54,7 @@ export async function listExecutions(
     const page = await withPatience(temporal, () =>
       temporal.connection.workflowService.listWorkflowExecutions({
         namespace: temporal.namespace,
-        query: queryOf(filter),
+        query: queryOf(temporal.taskQueue, filter),
         pageSize: limit,
         ...(token === undefined ? {} : { nextPageToken: Buffer.from(token, 'base64') }),
       }),
@@ -70,11 +70,15 @@ export async function listExecutions(
   }
 }
 
-/** Names hold no quotes: they are lower-case letters, digits, dashes and underscores. */
-function queryOf({ organization, automation, state, since, until }: VisibilityFilter): string {
+/** Names hold no quotes: they are lower-case letters, digits, dashes and underscores. Others may share the namespace. */
+function queryOf(
+  taskQueue: string,
+  { organization, automation, state, since, until }: VisibilityFilter,
+): string {
   const prefix = ['run', idPart(organization), ...(automation === undefined ? [] : [idPart(automation)]), '']
   return [
     `WorkflowType = '${WORKFLOW_TYPES.automation}'`,
+    `TaskQueue = '${taskQueue.replaceAll("'", '')}'`,
     `WorkflowId STARTS_WITH '${prefix.join('/')}'`,
     `ExecutionStatus = '${STATUS_WORDS[state]}'`,
     ...(since === undefined ? [] : [`StartTime >= '${since}'`]),
@@ -102,10 +106,7 @@ function stateOf(row: RunRow, known: ReadonlyMap<string, State> | null): State |
 }
 
 /** By workflow id; null while Temporal is away. */
-async function lookUp(
-  temporal: TemporalAccess,
-  rows: readonly RunRow[],
-): Promise<Map<string, State> | null> {
+async function lookUp(temporal: TemporalAccess, rows: readonly RunRow[]): Promise<Map<string, State> | null> {
   if (temporal.presence.isAway()) return null
   const ids = rows.map((row) => `'${row.workflow_id}'`)
   try {

@@ -131,7 +131,10 @@ async function stampOf(deps: ApiDeps, name: RunName): Promise<string> {
     runStamp(deps.database, name),
     describeRun(deps.temporal, run.workflowId, delivery.state),
   ])
-  const { historyLength, pendingActivities } = described.execution ?? { historyLength: 0, pendingActivities: [] }
+  const { historyLength, pendingActivities } = described.execution ?? {
+    historyLength: 0,
+    pendingActivities: [],
+  }
   const attempts = pendingActivities.map(({ activityId, attempt, state }) => [activityId, attempt, state])
   return JSON.stringify([rows, described.state, historyLength, attempts])
 }

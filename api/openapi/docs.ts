@@ -128,7 +128,8 @@ function typeText(schema: Record<string, unknown> = {}): string {
   const words = schema['enum']
   const type = Array.isArray(words) ? words.map(String).join(' | ') : String(schema['type'] ?? 'any')
   const { minimum, maximum, default: standard } = schema
-  const bounds = minimum === undefined && maximum === undefined ? '' : `, ${String(minimum)} to ${String(maximum)}`
+  const bounds =
+    minimum === undefined && maximum === undefined ? '' : `, ${String(minimum)} to ${String(maximum)}`
   return `${type}${bounds}${standard === undefined ? '' : `, ${valueText(standard)} unless given`}`
 }
 

@@ -1,7 +1,9 @@
 /** The parts of an OpenAPI document that we touch, and the examples put into them. */
 import type { JsonValue } from '../../lib/json.ts'
 import { OPERATIONS, type OperationName } from '../../schemas/operations.ts'
+import { PROBLEM_TYPE } from '../plugins/problems.ts'
 import { EXAMPLES } from './examples/index.ts'
+import { problemExamples } from './problems.ts'
 
 export interface Media {
   schema?: Record<string, unknown>
@@ -60,4 +62,8 @@ function addExamples(described: DescribedOperation): void {
   const success = 'status' in operation ? operation.status : 200
   const answer = described.responses[success]?.content?.['application/json']
   if (answer) answer.example = output
+  for (const [code, response] of Object.entries(described.responses)) {
+    const problem = response.content?.[PROBLEM_TYPE]
+    if (problem) problem.examples = problemExamples(operation, Number(code))
+  }
 }

@@ -13,18 +13,22 @@ export function problemResponses(operation: Operation) {
       {
         description: codes.map((code) => `\`${code}\`: ${ERRORS[code].title}`).join(' '),
         ...(status === 429 || status === 503 ? { headers: RETRY_AFTER } : {}),
-        content: { [PROBLEM_TYPE]: { schema: ProblemSchema, examples: examplesOf(codes) } },
+        content: { [PROBLEM_TYPE]: { schema: ProblemSchema } },
       },
     ]),
   )
 }
 
-/** As many as there are codes, by code. */
-function examplesOf(codes: readonly ErrorCode[]) {
+/** As many as there are codes with this status, by code. */
+export function problemExamples(operation: Operation, status: number) {
+  const codes = codesByStatus(operation).get(status) ?? []
   return Object.fromEntries(
     codes.map((code) => [
       code,
-      { summary: ERRORS[code].title, value: problemOf(new CodedError(code, exampleDetail(code)), EXAMPLE_REQUEST_ID) },
+      {
+        summary: ERRORS[code].title,
+        value: problemOf(new CodedError(code, exampleDetail(code)), EXAMPLE_REQUEST_ID),
+      },
     ]),
   )
 }
@@ -56,7 +60,8 @@ const DETAILS: Partial<Record<ErrorCode, string>> = {
   INTERNAL: 'The request could not be completed.',
   PAYLOAD_TOO_LARGE: 'The body is over 1 MB.',
   UNSUPPORTED_MEDIA_TYPE: 'The body is not application/json.',
-  AUTOMATION_PAUSED: 'Automation late-fee was paused by ops@acme.example at 2026-11-02T09:00:00.000Z: month end.',
+  AUTOMATION_PAUSED:
+    'Automation late-fee was paused by ops@acme.example at 2026-11-02T09:00:00.000Z: month end.',
   ALREADY_DECIDED: 'max@acme.example rejected it at 2026-11-02T09:00:00.000Z (console).',
   SELF_APPROVAL: 'lena@acme.example asked for this write.',
   NOT_ELIGIBLE: 'It needs the role finance.',

@@ -1,9 +1,5 @@
 /** Handlers: deliveries. */
-import {
-  findDelivery,
-  listDeliveries,
-  type DeliveryListRow,
-} from '../../db/queries/delivery-lists.ts'
+import { findDelivery, listDeliveries, type DeliveryListRow } from '../../db/queries/delivery-lists.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
 import { openList, TimePositionSchema } from '../pages.ts'

@@ -60,7 +60,12 @@ const list = implement(OPERATIONS.listKeys, async ({ database }, { query, princi
 const principals = implement(OPERATIONS.listPrincipals, async ({ database }, { query, principal }) => {
   const list = openList('principals', query, NamePositionSchema)
   const { limit, after } = list
-  const rows = await listPrincipals(database, { ...query, organization: principal.organization, after, limit })
+  const rows = await listPrincipals(database, {
+    ...query,
+    organization: principal.organization,
+    after,
+    limit,
+  })
   return list.page(rows, {
     item: (row) => ({
       ...row,

@@ -58,7 +58,11 @@ async function listByRows({ database, temporal }: ApiDeps, { query, principal }:
     until,
     state: state === 'pending' ? 'pending' : undefined,
     waitsFor:
-      state === 'waiting_for_approval' ? 'approval' : state === 'waiting_for_resolution' ? 'resolution' : undefined,
+      state === 'waiting_for_approval'
+        ? 'approval'
+        : state === 'waiting_for_resolution'
+          ? 'resolution'
+          : undefined,
     limit: list.limit,
     before: list.after,
   })
@@ -91,7 +95,10 @@ async function listByTemporal(
 }
 
 /** The states are looked up after the rows: one that is another by now is left out, and the page is shorter. */
-function onlyIn<Item extends { state: string | null }>(wanted: string | undefined, page: Page<Item>): Page<Item> {
+function onlyIn<Item extends { state: string | null }>(
+  wanted: string | undefined,
+  page: Page<Item>,
+): Page<Item> {
   if (wanted === undefined) return page
   const fits = ({ state }: Item): boolean =>
     state === null || state === wanted || (wanted === 'running' && state.startsWith('waiting_for_'))

@@ -34,7 +34,10 @@ export function installAuthentication(app: FastifyInstance): void {
 }
 
 /** For a route: authenticates, and refuses a key without the scope. */
-export function requireScope(deps: Pick<ApiDeps, 'database' | 'limits'>, scope: Scope): onRequestAsyncHookHandler {
+export function requireScope(
+  deps: Pick<ApiDeps, 'database' | 'limits'>,
+  scope: Scope,
+): onRequestAsyncHookHandler {
   return async (request) => {
     const principal = await identify(deps, request)
     if (!principal.scopes.includes(scope)) {

@@ -73,7 +73,8 @@ export const resumeAutomation = defineOperation({
   method: 'POST',
   path: '/v1/automations/:name/resume',
   scope: 'admin',
-  summary: 'Let an automation, or one trigger of it, start runs again. What came meanwhile is not started afterwards.',
+  summary:
+    'Let an automation, or one trigger of it, start runs again. What came meanwhile is not started afterwards.',
   params,
   body: z.strictObject({ trigger }),
   output: AutomationStateSchema,

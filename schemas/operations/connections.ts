@@ -23,7 +23,10 @@ export const listConnections = defineOperation({
   path: '/v1/connections',
   scope: 'read',
   summary: 'List connections by name, with whether they are frozen.',
-  query: LongPageQuerySchema.extend({ type: z.enum(['mcp', 'postgres']).optional(), frozen: FlagSchema.optional() }),
+  query: LongPageQuerySchema.extend({
+    type: z.enum(['mcp', 'postgres']).optional(),
+    frozen: FlagSchema.optional(),
+  }),
   output: pageOf(
     z.object({ name: z.string(), type: z.string(), revision: z.number().int(), frozen: FrozenSchema }),
   ),

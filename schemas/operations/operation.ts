@@ -97,7 +97,13 @@ export const LongPageQuerySchema = PageQuerySchema.extend({
   limit: z.coerce.number<number>().int().min(1).max(500).default(100),
 })
 
-const MomentSchema = z.iso.datetime({ offset: true })
+const EARLIEST_MS = Date.UTC(1970, 0)
+const LATEST_MS = Date.UTC(3000, 0)
+
+/** In UTC, and moved to where databases have times: nothing of ours is older or younger. */
+const MomentSchema = z.iso
+  .datetime({ offset: true })
+  .transform((text) => new Date(Math.min(Math.max(Date.parse(text), EARLIEST_MS), LATEST_MS)).toISOString())
 
 /** From `since` on, and before `until`. */
 export const SpanQuerySchema = PageQuerySchema.extend({

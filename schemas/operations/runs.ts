@@ -171,7 +171,10 @@ export const watchRun = defineOperation({
   params: z.object({ run_id: RunIdSchema }),
   query: z.strictObject({
     /** The version that the caller has. */
-    after: z.string().regex(/^[0-9a-f]{16}$/, 'must be a version that this operation gave').optional(),
+    after: z
+      .string()
+      .regex(/^[0-9a-f]{16}$/, 'must be a version that this operation gave')
+      .optional(),
     /** Seconds. */
     wait: z.coerce.number<number>().int().min(0).max(30).default(25),
   }),

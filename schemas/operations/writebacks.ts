@@ -62,7 +62,14 @@ export const resolveWriteback = defineOperation({
     state: z.enum([...WritebackStateSchema.options, 'recorded']),
     message: z.string(),
   }),
-  errors: [...SIGNING_ERRORS, 'NOT_UNKNOWN', 'NOT_ELIGIBLE', 'SELF_APPROVAL', 'UNVERIFIED', 'TOO_MANY_REFUSED'],
+  errors: [
+    ...SIGNING_ERRORS,
+    'NOT_UNKNOWN',
+    'NOT_ELIGIBLE',
+    'SELF_APPROVAL',
+    'UNVERIFIED',
+    'TOO_MANY_REFUSED',
+  ],
   alternative: { status: 202, description: 'Recorded for certain; it counts as soon as a worker runs.' },
   hints: { readOnly: false, idempotent: true },
 })

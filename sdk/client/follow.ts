@@ -3,7 +3,7 @@ import type { RunView } from '../../schemas/operations/runs.ts'
 import type { CallOptions, Client } from './index.ts'
 
 type ListOf<Query, Item> = (
-  query: Query,
+  query?: Query,
   options?: CallOptions,
 ) => Promise<{ items: Item[]; next_cursor: string | null }>
 

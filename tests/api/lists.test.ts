@@ -1,10 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { bootstrapOrganization } from '../../api/bootstrap.ts'
 import { appendReceipt, lockChain } from '../../db/queries/receipts.ts'
 import { insertApproval } from '../../db/queries/approvals.ts'
 import { insertPlannedWriteback } from '../../db/queries/writebacks.ts'
 import { inTransaction } from '../../db/database.ts'
 import * as fixtures from '../support/fixtures.ts'
-import { billingConnection, createTestApi, returningAutomation, triggerToken, type TestApi } from './support.ts'
+import {
+  billingConnection,
+  createTestApi,
+  returningAutomation,
+  triggerToken,
+  type TestApi,
+} from './support.ts'
 
 let api: TestApi
 const RUN_IDS = ['a', 'b', 'c'].map((digit) => `run_${digit.repeat(32)}`)
@@ -79,23 +86,32 @@ const LISTS = [
 ] as const
 
 describe('a list', () => {
-  it.each(LISTS)('%s comes page by page, each thing once, in the order of the whole', async (url, count, id) => {
-    const whole = (await items(`${url}?limit=100`)).map((item) => item[id])
-    expect(whole).toHaveLength(count)
-    const seen: unknown[] = []
-    let cursor = ''
-    do {
-      const { body } = await api.call({ url: `${url}?limit=1${cursor}` })
-      seen.push(...(body['items'] as Record<string, unknown>[]).map((item) => item[id]))
-      cursor = body['next_cursor'] === null ? '' : `&cursor=${String(body['next_cursor'])}`
-    } while (cursor !== '' && seen.length <= count)
-    expect(seen).toEqual(whole)
-  })
+  it.each(LISTS)(
+    '%s comes page by page, each thing once, in the order of the whole',
+    async (url, count, id) => {
+      const whole = (await items(`${url}?limit=100`)).map((item) => item[id])
+      expect(whole).toHaveLength(count)
+      const seen: unknown[] = []
+      let cursor = ''
+      do {
+        const { body } = await api.call({ url: `${url}?limit=1${cursor}` })
+        seen.push(...(body['items'] as Record<string, unknown>[]).map((item) => item[id]))
+        cursor = body['next_cursor'] === null ? '' : `&cursor=${String(body['next_cursor'])}`
+      } while (cursor !== '' && seen.length <= count)
+      expect(seen).toEqual(whole)
+    },
+  )
 
   it.each(LISTS)('%s refuses a cursor that is not its own, and a limit out of bounds', async (url) => {
     const other = url === '/v1/runs' ? '/v1/deliveries' : '/v1/runs'
     const { body } = await api.call({ url: `${other}?limit=1` })
-    const cursors = [String(body['next_cursor']), 'x', 'e30', 'W10', Buffer.from('["a",{}]').toString('base64url')]
+    const cursors = [
+      String(body['next_cursor']),
+      'x',
+      'e30',
+      'W10',
+      Buffer.from('["a",{}]').toString('base64url'),
+    ]
     for (const cursor of cursors) {
       const answer = await api.call({ url: `${url}?cursor=${cursor}` })
       expect(answer).toMatchObject({ status: 400, body: { code: 'INVALID_INPUT' } })
@@ -173,10 +189,10 @@ describe('a list', () => {
   })
 
   it('shows nothing of another organization', async () => {
-    const counted = await api.database.query<{ count: string }>(`select count(*) from pg_tables`)
-    expect(Number(counted.rows[0]?.count)).toBeGreaterThan(0)
-    const { bootstrapOrganization } = await import('../../api/bootstrap.ts')
-    const { key } = await bootstrapOrganization(api.database, { organization: 'rival', admin: 'eve@rival.example' })
+    const { key } = await bootstrapOrganization(api.database, {
+      organization: 'rival',
+      admin: 'eve@rival.example',
+    })
     for (const [url] of LISTS) {
       const { body } = await api.call({ url, key })
       const own = url === '/v1/keys' || url === '/v1/principals' ? 1 : 0

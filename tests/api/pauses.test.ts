@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { billingConnection, createTestApi, returningAutomation, triggerToken, type TestApi } from './support.ts'
+import {
+  billingConnection,
+  createTestApi,
+  returningAutomation,
+  triggerToken,
+  type TestApi,
+} from './support.ts'
 
 let api: TestApi
 let token: string
@@ -63,7 +69,12 @@ describe('a paused automation', () => {
     await post('/v1/automations/refund/pause', { reason: 'another' })
     await post('/v1/manifests', { manifests: [returningAutomation('refund', { description: 'new' })] })
     const { body } = await api.call({ url: '/v1/automations/refund' })
-    expect(body).toMatchObject({ revision: 2, description: 'new', paused: { reason: 'month end' }, triggers: [] })
+    expect(body).toMatchObject({
+      revision: 2,
+      description: 'new',
+      paused: { reason: 'month end' },
+      triggers: [],
+    })
     expect((await api.call({ url: '/v1/automations?paused=true' })).body['items']).toMatchObject([
       { name: 'refund' },
     ])
@@ -72,7 +83,10 @@ describe('a paused automation', () => {
 
   it('starts again when it is resumed, and resuming twice is no error', async () => {
     for (const _ of [1, 2]) {
-      expect(await post('/v1/automations/refund/resume', {})).toMatchObject({ status: 200, body: { paused: null } })
+      expect(await post('/v1/automations/refund/resume', {})).toMatchObject({
+        status: 200,
+        body: { paused: null },
+      })
     }
     expect((await post('/v1/automations/refund/runs', {})).status).toBe(201)
   })

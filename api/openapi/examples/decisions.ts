@@ -31,7 +31,10 @@ type Names =
   | 'getKeys'
 
 export const decisionExamples: ExamplesOf<Names> = {
-  listApprovals: { query: { state: 'waiting', connection: 'billing-db', limit: 20 }, output: pageOf(approval) },
+  listApprovals: {
+    query: { state: 'waiting', connection: 'billing-db', limit: 20 },
+    output: pageOf(approval),
+  },
   getApproval: { params: { approval_id: WRITEBACK_ID }, output: approval },
   decideApproval: {
     params: { approval_id: WRITEBACK_ID },

@@ -32,14 +32,7 @@ const delivery = {
   ],
 }
 
-type Names =
-  | 'startRun'
-  | 'listRuns'
-  | 'getRun'
-  | 'watchRun'
-  | 'cancelRun'
-  | 'listDeliveries'
-  | 'getDelivery'
+type Names = 'startRun' | 'listRuns' | 'getRun' | 'watchRun' | 'cancelRun' | 'listDeliveries' | 'getDelivery'
 
 export const runExamples: ExamplesOf<Names> = {
   startRun: {
@@ -55,7 +48,12 @@ export const runExamples: ExamplesOf<Names> = {
     },
   },
   listRuns: {
-    query: { state: 'waiting_for_approval', automation: 'late-fee', since: '2026-11-01T00:00:00Z', limit: 20 },
+    query: {
+      state: 'waiting_for_approval',
+      automation: 'late-fee',
+      since: '2026-11-01T00:00:00Z',
+      limit: 20,
+    },
     output: pageOf({ ...runHead, delivery_state: 'started', state: 'waiting_for_approval' }),
   },
   getRun: { params: { run_id: RUN_ID }, output: run },
