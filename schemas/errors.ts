@@ -73,11 +73,7 @@ export const ERRORS = {
   ),
 
   // Runs
-  AUTOMATION_PAUSED: entry(
-    409,
-    'It is paused: it starts nothing.',
-    'Resume it, then send the request again.',
-  ),
+  AUTOMATION_PAUSED: entry(409, 'It is paused and starts nothing.', 'Resume it, then send this again.'),
   UNRESOLVED_REFERENCE: entry(
     422,
     'An expression refers to something that does not exist.',
