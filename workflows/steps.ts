@@ -162,7 +162,7 @@ async function runAutomation(
     const output = await executeOrAttach<JsonValue>({
       type: WORKFLOW_TYPES.automation,
       workflowId,
-      args: [{ organization, ...frozen, searchAttributes }, plan],
+      args: [{ organization, ...frozen, searchAttributes, parent: { runId: origin.runId, path } }, plan],
       summary: `**${automation}** (revision ${plan.revision}), step ${path} of ${origin.automation}`,
       details: `Run \`${frozen.runId}\` of delivery \`${frozen.deliveryId}\`, started by run \`${origin.runId}\`.`,
       searchAttributes: searchAttributes
