@@ -53,6 +53,8 @@ async function runLane(): Promise<void> {
 
 async function main(): Promise<void> {
   const startedAtMs = Date.now()
+  // Every child that is there to be killed wants to be told when this process ends.
+  process.setMaxListeners(100)
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
   console.log(`seed ${values.seed}: ${cells.length} cells, ${values.times} kills each, ${values.lanes} lanes`)
   const lanes = await Promise.allSettled(Array.from({ length: Number(values.lanes) }, runLane))
