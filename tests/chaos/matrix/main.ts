@@ -37,6 +37,8 @@ function report(incident: Incident): void {
   console.log(`${incidents.length}/${total} ${cellName(cell)} ${variant} ${verdict} ${seconds} s`)
   if (violations.length > 0 || values.verbose)
     console.log([`seed ${seed}`, ...violations, ...log].join('\n    '))
+  if (incidents.length % cells.length === 0 && incidents.length < total)
+    console.log(`\n${tableOf(incidents)}\n`)
 }
 
 async function runLane(): Promise<void> {
