@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
-const READY_TIMEOUT_MS = 90_000
+const READY_TIMEOUT_MS = 300_000
 const KEPT_OUTPUT = 30_000
 
 export interface Child {
