@@ -20,7 +20,7 @@ const CUT: readonly [Component, Position, number][] = [
 ]
 
 /** More than all the patience of an incident, on a machine with other things to do. */
-const TIMEOUT_MS = 420_000
+const TIMEOUT_MS = 900_000
 
 let lane: Lane
 

@@ -24,8 +24,8 @@ export interface Incident {
   log: string[]
 }
 
-const REACH_PATIENCE_MS = 40_000
-const END_PATIENCE_MS = 120_000
+const REACH_PATIENCE_MS = 180_000
+const END_PATIENCE_MS = 300_000
 
 interface Scene {
   lane: Lane

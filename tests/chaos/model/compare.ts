@@ -12,7 +12,7 @@ export const RECORDS_IN_ORDER = false
 export const RECONCILED = { reconciles: true }
 
 /** Lost workers, calls whose answer does not come, and a machine with other things to do: all of it is over by then. */
-const SETTLING_PATIENCE_MS = 120_000
+const SETTLING_PATIENCE_MS = 240_000
 const SHRINKING_PATIENCE_MS = 240_000
 const SETTLING_INTERVAL_MS = 400
 
