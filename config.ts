@@ -8,31 +8,48 @@ import { z } from 'zod'
 const text = z.string().trim().min(1)
 const port = z.coerce.number().int().min(0).max(65_535)
 
-const ConfigSchema = z.object({
-  /** Our own PostgreSQL. */
-  databaseUrl: text,
-  temporalAddress: text.default('127.0.0.1:7233'),
-  temporalNamespace: text.default('default'),
-  /** Base address of the Temporal UI, for links to people. */
-  temporalUiUrl: text.default('http://127.0.0.1:8233'),
-  taskQueue: text.default('countersign'),
-  host: text.default('127.0.0.1'),
-  port: port.default(8700),
-  /** Where people and programs reach the API. */
-  publicUrl: text.optional(),
-  /** Folder with decision.key.pem (API), receipt.key.pem (worker) and public.json (both). */
-  keysFolder: text.default('.countersign/keys').transform((path) => resolve(path)),
-  /** JSON file: {"shared": {NAME: value}, "organizations": {"acme": {NAME: value}}}. */
-  secretsFile: text.optional(),
-  /** JSON file: the programs that stdio connections may start on this worker. */
-  commandsFile: text.default('countersign.commands.json'),
-  /** `asserted` takes people at their word in raw signals: for a developer's machine only. */
-  identity: z.enum(['verified', 'asserted']).default('verified'),
-  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
-  /** For the CLI: which API, and who we are there. */
-  apiUrl: text.default('http://127.0.0.1:8700'),
-  apiKey: text.optional(),
-})
+const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
+
+const ConfigSchema = z
+  .object({
+    /** Our own PostgreSQL. */
+    databaseUrl: text,
+    temporalAddress: text.default('127.0.0.1:7233'),
+    temporalNamespace: text.default('default'),
+    /** Base address of the Temporal UI, for links to people. */
+    temporalUiUrl: text.default('http://127.0.0.1:8233'),
+    taskQueue: text.default('countersign'),
+    host: text.default('127.0.0.1'),
+    port: port.default(8700),
+    /** Where people and programs reach the API. */
+    publicUrl: text.optional(),
+    /** Folder with decision.key.pem (API), receipt.key.pem (worker) and public.json (both). */
+    keysFolder: text.default('.countersign/keys').transform((path) => resolve(path)),
+    /** JSON file: {"shared": {NAME: value}, "organizations": {"acme": {NAME: value}}}. */
+    secretsFile: text.optional(),
+    /** JSON file: {"active": "2026-10", "keys": {"2026-10": "32 bytes in base64"}}. With it, values in Temporal are encrypted. */
+    encryptionKeysFile: text.optional(),
+    /**
+     * Opens `/codec/open/TOKEN` of the API, which shows the values of all organizations: for the Temporal UI of a
+     * developer's machine, which can send no header.
+     */
+    codecToken: z
+      .string()
+      .regex(/^[A-Za-z0-9_-]{32,128}$/, 'must be 32 to 128 of A-Z a-z 0-9 _ -')
+      .optional(),
+    /** JSON file: the programs that stdio connections may start on this worker. */
+    commandsFile: text.default('countersign.commands.json'),
+    /** `asserted` takes people at their word in raw signals: for a developer's machine only. */
+    identity: z.enum(['verified', 'asserted']).default('verified'),
+    logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+    /** For the CLI: which API, and who we are there. */
+    apiUrl: text.default('http://127.0.0.1:8700'),
+    apiKey: text.optional(),
+  })
+  .refine(({ codecToken, host }) => codecToken === undefined || LOOPBACK.has(host), {
+    path: ['codecToken'],
+    message: 'shows all values to whoever has it: only for an API that listens on loopback',
+  })
 
 export type Config = Readonly<z.infer<typeof ConfigSchema>>
 
@@ -47,6 +64,8 @@ const VARIABLES: Record<keyof Config, string> = {
   publicUrl: 'COUNTERSIGN_PUBLIC_URL',
   keysFolder: 'COUNTERSIGN_KEYS_DIR',
   secretsFile: 'COUNTERSIGN_SECRETS_FILE',
+  encryptionKeysFile: 'COUNTERSIGN_ENCRYPTION_KEYS_FILE',
+  codecToken: 'COUNTERSIGN_CODEC_TOKEN',
   commandsFile: 'COUNTERSIGN_COMMANDS_FILE',
   identity: 'COUNTERSIGN_IDENTITY',
   logLevel: 'LOG_LEVEL',

@@ -39,6 +39,7 @@ import { reconcile } from './reconcile.ts'
 import { resultOf } from './results.ts'
 import { retain } from './retention.ts'
 import type { SecretResolver } from './secrets.ts'
+import { openSubRun, type SubRun } from './sub-runs.ts'
 import { createTargetResolver, type TargetResolver } from './targets.ts'
 
 export interface ActivityDeps {
@@ -84,6 +85,8 @@ export function createActivities(deps: ActivityDeps) {
       withContext(door, null, () => recordDecision(door, params)),
     closeApproval: (params: Parameters<typeof closeApproval>[1]): Promise<void> =>
       withContext(door, null, () => closeApproval(door, params)),
+    openSubRun: (params: Parameters<typeof openSubRun>[1]): Promise<SubRun> =>
+      withContext(door, null, () => openSubRun(door, params)),
     inspectConnection: (
       params: Parameters<typeof inspectConnection>[1],
     ): Promise<{ tools: InspectedTool[] }> =>
@@ -98,7 +101,7 @@ export function createActivities(deps: ActivityDeps) {
       }),
     retain: (after: RetentionPosition | null): Promise<RetentionReport> =>
       withContext(door, null, (signal) =>
-        retain({ database: deps.database, client: Context.current().client }, after, signal),
+        retain({ database: deps.database, client: Context.current().client, nowMs: Date.now }, after, signal),
       ),
   }
 }

@@ -3,10 +3,11 @@
  * any input, so a write counts only if a delivery of ours started the run, with this revision, and the revision has
  * such a step.
  */
-import type { OriginRow } from '../db/queries/deliveries.ts'
+import type { DeliveredRun, OriginRow } from '../db/queries/deliveries.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { StepManifest } from '../schemas/manifests.ts'
-import type { Call, Requester } from '../schemas/run.ts'
+import type { Call, Origin, Requester } from '../schemas/run.ts'
+import { findStep } from '../schemas/step-tree.ts'
 
 export interface VerifiedOrigin {
   requester: Requester
@@ -18,23 +19,41 @@ export interface VerifiedOrigin {
 /** Throws UNKNOWN_ORIGIN. */
 export function verifyOrigin(call: Call, row: OriginRow | undefined): VerifiedOrigin {
   const { origin } = call
-  const run = row?.runs.find((candidate) => candidate.runId === origin.runId)
-  if (!row || !run) throw unknownOrigin(call, 'no delivery of ours started this run')
-  if (run.automation !== origin.automation || run.revision !== origin.revision) {
-    throw unknownOrigin(call, `the run was started with ${run.automation} revision ${run.revision}`)
-  }
-  const step = row.spec?.steps.find((candidate) => candidate.name === topLevelName(origin.path))
-  if (!step || !callsTheSame(step, call)) {
-    throw unknownOrigin(
-      call,
-      `${origin.automation} revision ${origin.revision} has no such call at ${origin.path}`,
-    )
-  }
+  const what = `${call.connection}.${call.operation} at ${origin.path}`
+  const { run, requester, spec, pins } = verifyRun(origin, row, what)
+  const step = findStep(spec?.steps ?? [], origin.path)
+  if (!step || !callsTheSame(step, call)) throw noSuchStep(origin, what, 'call')
   return {
-    requester: row.requester,
+    requester,
     runWorkflowId: run.workflowId,
-    pinnedDefinitionSha256: row.pins?.[`${call.connection}/${call.operation}`] ?? null,
+    pinnedDefinitionSha256: pins?.[`${call.connection}/${call.operation}`] ?? null,
   }
+}
+
+/** The run that starts another one with its step. Throws UNKNOWN_ORIGIN. */
+export function verifySubRunOrigin(
+  origin: Origin,
+  automation: string,
+  row: OriginRow | undefined,
+): { run: DeliveredRun; requester: Requester } {
+  const what = `run of ${automation} at ${origin.path}`
+  const { run, requester, spec } = verifyRun(origin, row, what)
+  const step = findStep(spec?.steps ?? [], origin.path)
+  if (step && 'run_automation' in step && step.run_automation.automation === automation) {
+    return { run, requester }
+  }
+  throw noSuchStep(origin, what, 'sub-run')
+}
+
+function verifyRun(
+  origin: Origin,
+  row: OriginRow | undefined,
+  what: string,
+): OriginRow & { run: DeliveredRun } {
+  const run = row?.runs.find((candidate) => candidate.runId === origin.runId)
+  if (!row || !run) throw unknownOrigin(what, 'no delivery of ours started this run')
+  if (run.automation === origin.automation && run.revision === origin.revision) return { ...row, run }
+  throw unknownOrigin(what, `the run was started with ${run.automation} revision ${run.revision}`)
 }
 
 function callsTheSame(step: StepManifest, call: Call): boolean {
@@ -46,13 +65,11 @@ function callsTheSame(step: StepManifest, call: Call): boolean {
   return connection === call.connection && Object.hasOwn(operations, call.operation)
 }
 
-function topLevelName(path: string): string {
-  return path.split(/[.[]/, 1)[0] ?? path
+function noSuchStep(origin: Origin, what: string, kind: string): CodedError {
+  const { automation, revision, path } = origin
+  return unknownOrigin(what, `${automation} revision ${revision} has no such ${kind} at ${path}`)
 }
 
-function unknownOrigin(call: Call, why: string): CodedError {
-  return new CodedError(
-    'UNKNOWN_ORIGIN',
-    `${call.connection}.${call.operation} at ${call.origin.path}: ${why}`,
-  )
+function unknownOrigin(what: string, why: string): CodedError {
+  return new CodedError('UNKNOWN_ORIGIN', `${what}: ${why}`)
 }

@@ -2,6 +2,7 @@
 import fastify, { type FastifyInstance } from 'fastify'
 import { serializerCompiler } from 'fastify-type-provider-zod'
 import { BODY_LIMIT_BYTES, installJsonBodies } from './body.ts'
+import { installCodec } from './codec.ts'
 import type { ApiDeps } from './deps.ts'
 import { installDrain } from './drain.ts'
 import { installHealth } from './health.ts'
@@ -40,5 +41,6 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
   installHealth(app, deps)
   installOperations(app, deps, IMPLEMENTATIONS)
   await installTriggerCallback(app, deps)
+  await installCodec(app, deps)
   return app
 }

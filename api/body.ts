@@ -1,8 +1,9 @@
 /** How bodies are read: bounded in size by the server and in depth here, so that no value can exhaust the stack. */
 import type { FastifyInstance } from 'fastify'
+import { LIMITS } from '../lib/limits.ts'
 import { CodedError } from '../schemas/errors.ts'
 
-export const BODY_LIMIT_BYTES = 1_048_576
+export const BODY_LIMIT_BYTES = LIMITS.bodyBytes
 
 /** Deeper than any honest document; all that walks a value recursively stays far from the end of the stack. */
 const MAX_DEPTH = 100

@@ -1,6 +1,6 @@
 /**
  * The first key of an organization, made on the machine that may read the database:
- * `node --import tsx api/bootstrap.ts --organization acme --admin ops@example.org`. Prints the key, once.
+ * `node dist/api/bootstrap.js --organization acme --admin ops@example.org`, after `npm run build`. Prints the key, once.
  */
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -30,7 +30,7 @@ async function main(): Promise<void> {
   })
   const { organization, admin } = values
   if (organization === undefined || admin === undefined) {
-    throw new Error('usage: node --import tsx api/bootstrap.ts --organization <name> --admin <id or address>')
+    throw new Error('usage: bootstrap --organization <name> --admin <id or address>')
   }
   const database = createDatabase(loadConfig().databaseUrl)
   try {

@@ -1,5 +1,6 @@
 /** What the API needs from outside, handed in by main.ts or by a test. */
 import type { FastifyBaseLogger } from 'fastify'
+import type { Payloads } from '../codec/payloads.ts'
 import type { Database } from '../db/database.ts'
 import type { SigningKey, TrustedKey } from '../lib/dsse.ts'
 import type { JsonObject } from '../lib/json.ts'
@@ -21,5 +22,9 @@ export interface ApiDeps {
   signingKey: SigningKey
   trustedKeys: readonly TrustedKey[]
   inspectTools: InspectTools
+  /** Values of histories, for people who look at them. */
+  payloads: Payloads
+  /** See config.ts. */
+  codecToken?: string | undefined
   logger: FastifyBaseLogger
 }

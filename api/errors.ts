@@ -1,5 +1,6 @@
 /** Errors of the API that say where: several places of one request may be wrong, and are told at once. */
 import type { z } from 'zod'
+import { pathText } from '../lib/path-text.ts'
 import { CodedError, type ErrorCode } from '../schemas/errors.ts'
 import type { ProblemPlace } from '../schemas/problem.ts'
 
@@ -22,16 +23,6 @@ function detailOf(places: readonly ProblemPlace[]): string {
   return `${shown.join('; ')}${rest > 0 ? `; and ${rest} more` : ''}.`
 }
 
-/** `spec.steps[1].if`; `prefix` alone for the value itself. */
-export function pathText(prefix: string, path: readonly PropertyKey[]): string {
-  return path.reduce<string>((text, part) => {
-    if (typeof part === 'number') return `${text}[${part}]`
-    const name = String(part)
-    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) return `${text}[${JSON.stringify(name)}]`
-    return text === '' ? name : `${text}.${name}`
-  }, prefix)
-}
-
 type Issue = z.core.$ZodIssue
 
 /**
@@ -41,10 +32,29 @@ type Issue = z.core.$ZodIssue
 export function placesOf(prefix: string, issues: readonly Issue[]): ProblemPlace[] {
   return issues.flatMap((issue) => {
     const path = pathText(prefix, issue.path)
-    if (issue.code === 'invalid_union' && issue.errors.length > 0)
+    if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+      const keys = alternatives(issue.errors)
+      if (keys) return [{ path: path || '(body)', message: `needs one of ${keys.join(', ')}` }]
       return placesOf(path, bestBranch(issue.errors))
+    }
     return [{ path: path || '(body)', message: issue.message }]
   })
+}
+
+/** Where each branch is told by a key of its own, and none of them is there. */
+function alternatives(branches: readonly (readonly Issue[])[]): string[] | undefined {
+  const keys = branches.map((branch) =>
+    branch.filter((issue) => isMissing(issue)).map(({ path }) => String(path.at(-1))),
+  )
+  const own = keys.map((missing) => missing.filter((key) => !keys.every((others) => others.includes(key))))
+  return branches.length > 2 && own.every((missing) => missing.length === 1) ? own.flat() : undefined
+}
+
+function isMissing(issue: Issue, depth = 1): boolean {
+  if (issue.path.length !== depth) return false
+  if (issue.code !== 'invalid_union')
+    return issue.code === 'invalid_type' && /received undefined/.test(issue.message)
+  return issue.errors.every((branch) => branch.some((inner) => isMissing(inner, 0)))
 }
 
 /** The branch with the fewest complaints about the value itself: its own keys and type, not what lies deeper. */

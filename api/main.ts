@@ -4,7 +4,11 @@
  * way are finished, deliveries that are being started are, then connections are closed.
  */
 import { Client, Connection } from '@temporalio/client'
+import type { DataConverter } from '@temporalio/common'
 import { pino, type Logger } from 'pino'
+import { dataConverterOf } from '../codec/data-converter.ts'
+import { loadEncryptionKeys } from '../codec/encryption.ts'
+import { createPayloads, type Payloads } from '../codec/payloads.ts'
 import { loadConfig, type Config } from '../config.ts'
 import { createDatabase, type Database } from '../db/database.ts'
 import { migrateWhenReady } from '../db/ready.ts'
@@ -22,9 +26,20 @@ async function main(config: Config, logger: Logger): Promise<void> {
   const trustedKeys = loadTrustedKeys(publicKeysFile(config.keysFolder))
   const database = createDatabase(config.databaseUrl)
   const connection = Connection.lazy({ address: config.temporalAddress })
-  const temporal = temporalAccess(config, connection, logger)
+  const { payloads, dataConverter } = payloadsOf(config, database)
+  const temporal = temporalAccess(config, { connection, dataConverter }, logger)
   const inspectTools = createInspectTools(temporal)
-  const app = await buildApp({ database, temporal, signingKey, trustedKeys, inspectTools, logger })
+  const { codecToken } = config
+  const app = await buildApp({
+    database,
+    temporal,
+    signingKey,
+    trustedKeys,
+    inspectTools,
+    payloads,
+    codecToken,
+    logger,
+  })
   const stopped = new AbortController()
   const background: { stop(): Promise<void> }[] = []
   const close = async () => {
@@ -54,9 +69,23 @@ async function ready(
   }
 }
 
-function temporalAccess(config: Config, connection: Connection, logger: Logger): TemporalAccess {
+function payloadsOf(
+  config: Config,
+  database: Database,
+): { payloads: Payloads; dataConverter: DataConverter } {
+  const { encryptionKeysFile } = config
+  const encryption = encryptionKeysFile === undefined ? undefined : loadEncryptionKeys(encryptionKeysFile)
+  const payloads = createPayloads({ database, encryption })
+  return { payloads, dataConverter: dataConverterOf(payloads, { encryption }) }
+}
+
+function temporalAccess(
+  config: Config,
+  { connection, dataConverter }: { connection: Connection; dataConverter: DataConverter },
+  logger: Logger,
+): TemporalAccess {
   const { temporalNamespace: namespace, taskQueue, temporalUiUrl: uiUrl } = config
-  const client = new Client({ connection, namespace })
+  const client = new Client({ connection, namespace, dataConverter })
   return createTemporalAccess({ client, connection, namespace, taskQueue, uiUrl, logger })
 }
 

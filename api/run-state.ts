@@ -83,14 +83,18 @@ async function endOf(handle: WorkflowHandle): Promise<Pick<RunDescription, 'resu
 /** The outermost of our codes: what lies deeper is how it came about. */
 function failureOf(error: WorkflowFailedError): { code: string; message: string } {
   for (let cause = error.cause; cause instanceof Error; cause = causeOf(cause)) {
-    if (cause instanceof ApplicationFailure && isErrorCode(cause.type)) {
+    if (cause instanceof ApplicationFailure && isCode(cause.type))
       return { code: cause.type, message: cause.message }
-    }
     if (cause instanceof CancelledFailure) return { code: 'CANCELLED', message: 'The run was cancelled.' }
     if (cause instanceof TerminatedFailure) return { code: 'CANCELLED', message: 'The run was terminated.' }
     if (cause instanceof TimeoutFailure) return { code: 'CALL_TIMEOUT', message: cause.message }
   }
   return { code: 'STEP_FAILED', message: error.cause?.message ?? error.message }
+}
+
+/** Ours, or one that an automation gives itself with `fail`. Classes of errors are not written like that. */
+function isCode(type: string | undefined | null): type is string {
+  return typeof type === 'string' && (isErrorCode(type) || /^[A-Z][A-Z0-9_]{2,62}$/.test(type))
 }
 
 function causeOf(error: Error): Error | undefined {

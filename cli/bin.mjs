@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** Starts the CLI in this very process, so that signals reach it: from source through tsx, from a build as it is. */
+/**
+ * Starts the CLI in this very process, so that signals reach it: in a clone from its TypeScript through tsx, in the
+ * package, which has none, from dist.
+ */
 import { existsSync } from 'node:fs'
 
 const [major, minor] = process.versions.node.split('.').map(Number)
@@ -16,5 +19,5 @@ if (isSource) {
   const { register } = await import('tsx/esm/api')
   register()
 }
-const { main } = await import(isSource ? source.href : './main.js')
+const { main } = await import(isSource ? source.href : '../dist/cli/main.js')
 process.exitCode = await main(process.argv)

@@ -20,6 +20,7 @@ import {
 import { messageOf, type Log } from '../scripts/stack/waiting.ts'
 import { readConfig } from './config.ts'
 import { ensureAdminKeys } from './dev/admin-keys.ts'
+import { codecTokenOf } from './dev/codec-token.ts'
 import { apiProcess, keysFolderOf, secretsFileOf, workerProcess, type ChildPlan } from './dev/children.ts'
 import { checkPorts, DEFAULT_PORTS, type PortWishes } from './dev/ports.ts'
 import {
@@ -109,9 +110,14 @@ async function startAll(start: Start): Promise<Omit<DevStack, 'stop'>> {
   const temporalDbFile = temporalDbFileOf(dataDir)
   await checkPorts({ wishes: ports, temporalDbFile, ownTemporal: isOwnTemporal(config) })
   prepareFolder(start)
-  const services = await startServices({ ...start, ports, log: options.log })
+  const codecToken = codecTokenOf(dataDir)
+  // Before Temporal starts, whose UI has to know it.
+  const apiPort = ports.port === 0 ? await choosePort() : ports.port
+  const codecEndpoint = `http://${LOOPBACK}:${apiPort}/codec/open/${codecToken}`
+  const services = await startServices({ ...start, ports, codecEndpoint, log: options.log })
   await startChildren(start, services)
-  const started = await startOwnProcesses(start, services, ports.port)
+  const plan: ChildPlan = { ...services, dataDir, environment: start.environment, config, codecToken }
+  const started = await startOwnProcesses(start, plan, { services, apiPort, mayMove: ports.port === 0 })
   const [organization] = options.organizations ?? ['default']
   return { ...services, ...started, organization, dataDir, keysFolder: keysFolderOf(dataDir) }
 }
@@ -140,13 +146,12 @@ async function startChildren(start: Start, services: Services): Promise<void> {
 /** The worker gets ready while the API does; keys can be made only when the API has prepared the database. */
 async function startOwnProcesses(
   start: Start,
-  services: Services,
-  port: number,
+  plan: ChildPlan,
+  { services, apiPort, mayMove }: { services: Services; apiPort: number; mayMove: boolean },
 ): Promise<Pick<DevStack, 'apiUrl' | 'apiKey' | 'apiKeys' | 'pids'>> {
-  const { options, dataDir, environment, config } = start
-  const plan: ChildPlan = { dataDir, environment, config, ...services }
+  const { options } = start
   const [api, worker] = await Promise.allSettled([
-    startApi(start, plan, port),
+    startApi(start, plan, { apiPort, mayMove }),
     options.worker === false
       ? undefined
       : startProcess(start, workerProcess(plan, options.workerEnvironment ?? {})),
@@ -167,15 +172,19 @@ async function startOwnProcesses(
 async function startApi(
   start: Start,
   plan: ChildPlan,
-  wished: number,
+  { apiPort, mayMove }: { apiPort: number; mayMove: boolean },
 ): Promise<{ running: RunningProcess; port: number }> {
+  let port = apiPort
   for (let attempt = 1; ; attempt++) {
-    const port = wished === 0 ? await choosePort() : wished
     try {
       return { running: await startProcess(start, apiProcess(plan, port)), port }
     } catch (error) {
-      const mayTryAgain = wished === 0 && attempt < API_ATTEMPTS && messageOf(error).includes('EADDRINUSE')
+      const mayTryAgain = mayMove && attempt < API_ATTEMPTS && messageOf(error).includes('EADDRINUSE')
       if (!mayTryAgain) throw error
+      port = await choosePort()
+      start.options.log(
+        'the API takes another port: the Temporal UI shows no large values until the next start',
+      )
     }
   }
 }

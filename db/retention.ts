@@ -10,6 +10,14 @@ const DAY_MS = 24 * 3_600_000
  */
 export const DELIVERY_MIN_AGE_MS = 30 * DAY_MS
 
+/**
+ * Ages at which large values are let go, younger first: one that was last used before the oldest execution in the
+ * namespace started is named by no history. `last_used_at` may lag behind by two days, and one more is room between
+ * asking Temporal and deleting.
+ */
+export const PAYLOAD_AGES_MS = [30, 60, 90, 180, 365, 730].map((days) => days * DAY_MS)
+export const PAYLOAD_LAG_MS = 3 * DAY_MS
+
 export interface RetentionRule {
   /** Of tables that live and die together. */
   tables: readonly string[]
@@ -28,6 +36,15 @@ export const RETENTION: readonly RetentionRule[] = [
       'from the delivery, so without the row the same event would get a new id and start again. The door also checks ' +
       'the origin of each write against it, and a run that is reset finds the outcome of its writes in the ledger. They ' +
       'are deleted together: a ledger row that is gone before its delivery could be planned anew.',
+  },
+  {
+    tables: ['payloads'],
+    keep:
+      'until they were last used three days before the first of 30, 60, 90, 180, 365 or 730 days ago of which Temporal ' +
+      'keeps no older execution, open or closed',
+    why:
+      'Only histories name them. Whatever a history names was stored after its execution started or, after a Reset, ' +
+      'read then.',
   },
   {
     tables: ['receipts', 'receipt_chains', 'decisions'],

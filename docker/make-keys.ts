@@ -1,5 +1,5 @@
 /**
- * `make-keys.ts ALL API WORKER`: makes the signing keys of a deployment in the folder ALL, unless they are there, and
+ * `make-keys.js ALL API WORKER`: makes the signing keys of a deployment in the folder ALL, unless they are there, and
  * gives API and WORKER the public keys and the one private key each of them signs with. Nobody else mounts ALL.
  */
 import { copyFileSync } from 'node:fs'

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { LIMITS, utf8Bytes } from '../lib/limits.ts'
 
 /** Names of people's own making: organizations, connections, automations, steps. Safe in ids, URLs and expressions. */
 export const NameSchema = z
@@ -43,3 +44,9 @@ export function durationMs(text: string): number {
 export const JsonObjectSchema = z.record(z.string(), z.json())
 
 export const SHA256_HEX = /^[0-9a-f]{64}$/
+
+/** What a person says with a decision. Bounded in bytes, for it is kept in signed documents. */
+export const CommentSchema = z
+  .string()
+  .max(LIMITS.commentBytes)
+  .refine((text) => utf8Bytes(text) <= LIMITS.commentBytes, 'must be at most 4 KB')

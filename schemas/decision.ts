@@ -3,7 +3,7 @@
  * person it has authenticated; an activity opens the envelope, reads it with this schema, and looks the principal up.
  */
 import { z } from 'zod'
-import { SHA256_HEX } from './common.ts'
+import { CommentSchema, SHA256_HEX } from './common.ts'
 
 export const DECISION_PAYLOAD_TYPE = 'application/vnd.countersign.decision+json'
 
@@ -21,7 +21,7 @@ export const DecisionSchema = z.strictObject({
   channel: z.enum(['api', 'cli', 'console', 'signal']),
   /** To the millisecond, as `toISOString` writes it: such texts sort as the times do. */
   at: z.iso.datetime({ precision: 3 }),
-  comment: z.string().max(4_096),
+  comment: CommentSchema,
 })
 
 export type Decision = z.infer<typeof DecisionSchema>

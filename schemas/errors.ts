@@ -87,6 +87,17 @@ export const ERRORS = {
     'A value is too large to be kept in a run.',
     'Ask the tool for less, or pass a reference.',
   ),
+  RUN_TOO_LARGE: entry(
+    422,
+    'The history of the run has grown too large.',
+    'Split the automation: start further runs instead of doing all in one.',
+  ),
+  PAYLOAD_UNAVAILABLE: entry(
+    503,
+    'A value of this run cannot be read now.',
+    'Bring back the row of the table `payloads`, or the encryption key, that `detail` names; the run goes on by itself.',
+    true,
+  ),
   STEP_FAILED: entry(
     422,
     'A step of the run has failed.',

@@ -1,16 +1,11 @@
 /** Manifests: the versioned configuration documents that people write, as YAML or JSON. */
 import { z } from 'zod'
-import {
-  DurationSchema,
-  JsonObjectSchema,
-  NameSchema,
-  PrincipalIdSchema,
-  RoleSchema,
-  StepNameSchema,
-} from './common.ts'
+import { DurationSchema, JsonObjectSchema, NameSchema, PrincipalIdSchema, RoleSchema } from './common.ts'
+import { ExpressionSchema, IdentifierSchema, StepsSchema } from './steps.ts'
+
+export { SqlUpdateSchema, type SqlUpdate, type StepManifest } from './steps.ts'
 
 const SEMVER = /^\d+\.\d+\.\d+$/
-const ExpressionSchema = z.string().min(1).max(4_000)
 
 /** A reading tool of the same server that tells whether a write was done. */
 const ToolCheckSchema = z.strictObject({
@@ -63,8 +58,6 @@ const McpStdioConnectionSchema = z.strictObject({
   timeout: DurationSchema.default('60s'),
 })
 
-const IdentifierSchema = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/, 'must be a plain SQL identifier')
-
 const TableSchema = z.strictObject({
   schema: IdentifierSchema.default('public'),
   primary_key: z.array(IdentifierSchema).min(1).max(8),
@@ -91,39 +84,6 @@ export const ConnectionSpecSchema = z.union([
   PostgresConnectionSchema,
 ])
 
-const step = { name: StepNameSchema, if: ExpressionSchema.optional() }
-const TimeoutSchema = DurationSchema.default('1h')
-
-export const ToolCallStepSchema = z.strictObject({
-  ...step,
-  tool_call: z.strictObject({
-    connection: NameSchema,
-    tool: z.string().min(1).max(128),
-    arguments: JsonObjectSchema.default({}),
-    /** A step may only raise the class: say that a call is a write though its server does not. */
-    class: z.literal('write').optional(),
-  }),
-  timeout: TimeoutSchema,
-})
-
-export const SqlUpdateSchema = z.strictObject({
-  table: IdentifierSchema,
-  key: JsonObjectSchema,
-  /** Column values that the row must still have, besides the table's version column. */
-  guard: JsonObjectSchema.default({}),
-  set: JsonObjectSchema,
-})
-
-export const WritebackStepSchema = z.strictObject({
-  ...step,
-  writeback: z.strictObject({ connection: NameSchema, update: SqlUpdateSchema }),
-  timeout: TimeoutSchema,
-})
-
-export const ReturnStepSchema = z.strictObject({ ...step, return: z.json() })
-
-export const StepSchema = z.union([ToolCallStepSchema, WritebackStepSchema, ReturnStepSchema])
-
 export const EventTriggerSchema = z.strictObject({
   type: z.literal('event'),
   connection: NameSchema,
@@ -139,7 +99,7 @@ export const AutomationSpecSchema = z.strictObject({
   triggers: z.array(EventTriggerSchema).max(20).default([]),
   /** JSON Schema of the input; without it anything goes. */
   input: JsonObjectSchema.optional(),
-  steps: z.array(StepSchema).min(1).max(200),
+  steps: StepsSchema,
 })
 
 const GlobSchema = z.string().min(1).max(128)
@@ -210,8 +170,6 @@ export type McpConnectionSpec = Extract<ConnectionSpec, { type: 'mcp' }>
 export type PostgresConnectionSpec = Extract<ConnectionSpec, { type: 'postgres' }>
 export type TableSpec = PostgresConnectionSpec['tables'][string]
 export type AutomationSpec = z.infer<typeof AutomationSpecSchema>
-export type StepManifest = z.infer<typeof StepSchema>
 export type EventTrigger = z.infer<typeof EventTriggerSchema>
 export type PolicySpec = z.infer<typeof PolicySpecSchema>
 export type Rule = z.infer<typeof RuleSchema>
-export type SqlUpdate = z.infer<typeof SqlUpdateSchema>

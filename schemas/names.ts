@@ -73,6 +73,11 @@ export function resolutionWorkflowId(params: { organization: string; resolutionI
   return `resolution/${idPart(params.organization)}/${params.resolutionId}`
 }
 
+/** Of one of our ids, whoever made it; empty for the id of a workflow that is not ours. */
+export function organizationOfWorkflow(workflowId: string): string {
+  return /^(?:run|writeback|approval|resolution|inspect)\/([^/]+)\//.exec(workflowId)?.[1] ?? ''
+}
+
 /** The public id of an approval. `ask` counts how often the same write was put before people, from 1. */
 export function approvalIdOf(params: { writebackId: string; ask: number }): string {
   return params.ask > 1 ? `${params.writebackId}/ask${params.ask}` : params.writebackId
@@ -87,7 +92,23 @@ export function approvalWorkflowId(params: { organization: string; approvalId: s
  * `firstExecutionRunId` is Temporal's id of the first execution in the chain; `round` rises when a step plans anew.
  */
 export function writebackIdOf(params: { firstExecutionRunId: string; path: string; round: number }): string {
-  return `wb_${params.firstExecutionRunId}.${idPart(params.path)}.${params.round}`
+  return `wb_${params.firstExecutionRunId}.${pathPart(params.path)}.${params.round}`
+}
+
+/** The identity of a run that a step starts, with that of the run around it: the same after Reset, like a writeback's. */
+export function subRunKeyOf(params: { firstExecutionRunId: string; path: string }): string {
+  return `${params.firstExecutionRunId}.${pathPart(params.path)}`
+}
+
+/**
+ * A step's path in an id: `each[3].notify` as `each.3.notify`, which no other path of the same plan becomes. A long one
+ * is cut; then 64 bits of hash keep thousands of items apart, for two writes with one id would be one write.
+ */
+function pathPart(path: string): string {
+  const plain = path.replace(/[[\].]+/g, '.')
+  return plain.length <= ID_PART_MAX_LENGTH && idPart(plain) === plain
+    ? plain
+    : `${plain.replace(/[^A-Za-z0-9_.]+/g, '-').slice(0, ID_PART_MAX_LENGTH)}-${longHash(path)}`
 }
 
 /** Readable and bounded: what is not plain becomes a dash, and then a hash keeps different texts different. */
@@ -103,4 +124,17 @@ function shortHash(text: string): string {
     hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
   }
   return (hash >>> 0).toString(16).padStart(8, '0')
+}
+
+/** cyrb53's two halves, all 64 bits of them, as 16 hex digits. */
+function longHash(text: string): string {
+  let low = 0xdeadbeef
+  let high = 0x41c6ce57
+  for (let i = 0; i < text.length; i++) {
+    low = Math.imul(low ^ text.charCodeAt(i), 2_654_435_761)
+    high = Math.imul(high ^ text.charCodeAt(i), 1_597_334_677)
+  }
+  const mix = (a: number, b: number): number =>
+    Math.imul(a ^ (a >>> 16), 2_246_822_507) ^ Math.imul(b ^ (b >>> 13), 3_266_489_909)
+  return [mix(low, high), mix(high, low)].map((half) => (half >>> 0).toString(16).padStart(8, '0')).join('')
 }

@@ -2,20 +2,47 @@
 import type { JsonObject, JsonValue } from '../lib/json.ts'
 import { durationMs } from './common.ts'
 import type { AutomationSpec, SqlUpdate, StepManifest } from './manifests.ts'
-import type { Plan, PlanStep } from './run.ts'
+import type { BlockStep, CallStep, Plan, PlanStep, SleepStep } from './planned.ts'
+
+/** A time as it is, where an expression is expected. */
+const PLAIN_TIME = /^\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)$/
 
 export function compilePlan(automation: string, revision: number, spec: AutomationSpec): Plan {
-  return { automation, revision, steps: spec.steps.map(compileStep) }
+  return { automation, revision, steps: compileSteps(spec.steps) }
+}
+
+function compileSteps(steps: readonly StepManifest[]): PlanStep[] {
+  return steps.map(compileStep)
 }
 
 function compileStep(step: StepManifest): PlanStep {
-  const common = { name: step.name, ...(step.if === undefined ? {} : { if: step.if }) }
-  if ('return' in step) return { type: 'return', ...common, value: step.return as JsonValue }
-  const timeoutMs = durationMs(step.timeout)
+  const { name } = step
+  const condition = step.if === undefined ? {} : { if: step.if }
+  if ('return' in step) return { type: 'return', name, ...condition, value: step.return as JsonValue }
+  if ('fail' in step) return { type: 'fail', name, ...condition, ...step.fail }
+  const common = { name, ...condition, ...(step.on_error === 'continue' ? { onError: step.on_error } : {}) }
+  if ('tool_call' in step || 'writeback' in step) return compileCall(step, common)
+  if ('run_automation' in step) {
+    const { automation, input } = step.run_automation
+    return { type: 'run_automation', ...common, automation, input: input as JsonObject }
+  }
+  if ('sleep' in step) return { type: 'sleep', ...common, sleep: compileSleep(step.sleep) }
+  return compileBlock(step, common)
+}
+
+type Common = Pick<PlanStep, 'name' | 'if' | 'onError'>
+type CallManifest = Extract<StepManifest, { tool_call: unknown } | { writeback: unknown }>
+
+function compileCall(step: CallManifest, common: Common): CallStep {
+  const { retry } = step
+  const bounds = {
+    timeoutMs: durationMs(step.timeout),
+    ...(retry && { retry: { maxAttempts: retry.max_attempts, backoffMs: durationMs(retry.backoff) } }),
+  }
   if ('writeback' in step) {
     const { connection, update } = step.writeback
     const call = { connection, operation: 'update', arguments: updateArguments(update), raisedToWrite: true }
-    return { type: 'writeback', ...common, timeoutMs, call }
+    return { type: 'writeback', ...common, ...bounds, call }
   }
   const { connection, tool, arguments: toolArguments, class: declaredClass } = step.tool_call
   const call = {
@@ -24,7 +51,46 @@ function compileStep(step: StepManifest): PlanStep {
     arguments: toolArguments as JsonObject,
     raisedToWrite: declaredClass === 'write',
   }
-  return { type: 'call', ...common, timeoutMs, call }
+  return { type: 'call', ...common, ...bounds, call }
+}
+
+function compileSleep(sleep: { for: string } | { until: string }): SleepStep['sleep'] {
+  if ('for' in sleep) return { forMs: durationMs(sleep.for) }
+  return { until: untilExpression(sleep.until) }
+}
+
+/** An ISO time stands for itself. */
+export function untilExpression(until: string): string {
+  return PLAIN_TIME.test(until) ? JSON.stringify(until) : until
+}
+
+type BlockManifest = Extract<
+  StepManifest,
+  { choose: unknown } | { for_each: unknown } | { parallel: unknown }
+>
+
+function compileBlock(step: BlockManifest, common: Common): BlockStep {
+  if ('choose' in step) {
+    const { branches, otherwise } = step.choose
+    return {
+      type: 'choose',
+      ...common,
+      branches: branches.map(({ when, steps }) => ({ when, steps: compileSteps(steps) })),
+      ...(otherwise && { otherwise: compileSteps(otherwise) }),
+    }
+  }
+  if ('for_each' in step) {
+    const { items, concurrency, steps } = step.for_each
+    return { type: 'for_each', ...common, items, concurrency, steps: compileSteps(steps) }
+  }
+  const { branches, concurrency } = step.parallel
+  const compiled = Object.entries(branches).map(([key, steps]) => [key, compileSteps(steps)] as const)
+  return {
+    type: 'parallel',
+    ...common,
+    concurrency: concurrency ?? compiled.length,
+    branches: Object.fromEntries(compiled),
+  }
 }
 
 function updateArguments(update: SqlUpdate): JsonObject {

@@ -4,26 +4,9 @@
  */
 import type { JsonObject, JsonValue } from '../lib/json.ts'
 import type { ErrorCode } from './errors.ts'
+import type { Plan } from './planned.ts'
 
-/** One node of a plan. Expressions are CEL; strings inside `arguments` and `value` may hold `${{ … }}`. */
-export type PlanStep =
-  | { type: 'call' | 'writeback'; name: string; if?: string; timeoutMs: number; call: PlannedCall }
-  | { type: 'return'; name: string; if?: string; value: JsonValue }
-
-/** `operation` is the tool's name for an MCP server, the kind of statement for a database. */
-export interface PlannedCall {
-  connection: string
-  operation: string
-  arguments: JsonObject
-  raisedToWrite: boolean
-}
-
-/** What an automation revision compiles to: enough to run it without asking anybody. */
-export interface Plan {
-  automation: string
-  revision: number
-  steps: PlanStep[]
-}
+export type { Plan, PlanStep } from './planned.ts'
 
 export type PrincipalKind = 'person' | 'service' | 'agent'
 

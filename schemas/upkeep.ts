@@ -23,6 +23,7 @@ export type ReconcileReport = z.infer<typeof ReconcileReportSchema>
 
 export interface RetentionReport {
   deliveries: number
+  payloads: number
   /** Where the next part goes on; null when all is done. */
   next: RetentionPosition | null
 }

@@ -3,50 +3,34 @@
  * Temporal. SIGTERM and SIGINT: no new tasks, calls under way may end, then connections are closed (Temporal's runtime
  * listens for both).
  */
-import { existsSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker'
 import { pino, type Logger } from 'pino'
-import { createSecretResolver } from '../activities/secrets.ts'
-import { environmentSecrets, loadConfig, type Config } from '../config.ts'
-import { createDatabase } from '../db/database.ts'
+import { loadConfig, type Config } from '../config.ts'
 import { migrateWhenReady } from '../db/ready.ts'
-import { loadSigningKey, loadTrustedKeys, publicKeysFile } from '../lib/keys.ts'
+import { pluginDeps } from './deps.ts'
 import { countersign, type PluginDeps } from './plugin.ts'
 
 const WAIT_MS = 2_000
 
 async function main(config: Config, logger: Logger): Promise<void> {
   assertUtc()
-  const plan = planOf(config)
+  const deps = pluginDeps(config)
   const stopped = stopOnSignal(logger)
   Runtime.install({ logger: temporalLogger(logger) })
   if (config.identity === 'asserted')
     logger.warn('people are taken at their word: for a developer’s machine only')
-  const database = createDatabase(config.databaseUrl)
   let connection: NativeConnection | undefined
   try {
-    if (await migrateWhenReady(database, logger, stopped)) connection = await connect(config, logger, stopped)
+    if (await migrateWhenReady(deps.database, logger, stopped))
+      connection = await connect(config, logger, stopped)
     if (connection === undefined) return
-    const worker = await createWorker(config, { database, connection, ...plan })
+    const worker = await createWorker(config, { ...deps, connection })
     logger.info({ taskQueue: config.taskQueue }, 'worker started')
     await worker.run()
     logger.info('worker stopped')
   } finally {
-    await Promise.allSettled([connection?.close(), database.end()])
-  }
-}
-
-/** What is wrong with it is said at once, and not when PostgreSQL and Temporal are there. */
-function planOf(config: Config): Pick<PluginDeps, 'signingKey' | 'trust' | 'resolveSecret' | 'commandsFile'> {
-  return {
-    signingKey: loadSigningKey(config.keysFolder, 'receipt'),
-    trust: { keys: loadTrustedKeys(publicKeysFile(config.keysFolder)), identity: config.identity },
-    resolveSecret: createSecretResolver({
-      environment: environmentSecrets(),
-      file: secretsFileOf(config),
-    }),
-    commandsFile: config.commandsFile,
+    await Promise.allSettled([connection?.close(), deps.database.end()])
   }
 }
 
@@ -60,14 +44,6 @@ async function createWorker(
     taskQueue: config.taskQueue,
     plugins: [countersign(deps)],
   })
-}
-
-/** A file that is named must be there from the start: else every call would wait for secrets that nobody can add. */
-function secretsFileOf(config: Config): string | undefined {
-  if (config.secretsFile !== undefined && !existsSync(config.secretsFile)) {
-    throw new Error(`COUNTERSIGN_SECRETS_FILE names ${config.secretsFile}, which does not exist`)
-  }
-  return config.secretsFile
 }
 
 /** Replay compares what two machines computed: no code of ours depends on the time zone, and this keeps it so. */

@@ -2,14 +2,20 @@
  * Countersign as a Temporal plugin: our workflows and activities for any Worker. A worker with workflows of its own
  * re-exports ours from its workflows file (Temporal takes all workflows from one module) and adds this plugin.
  */
+import type { DataConverter } from '@temporalio/common'
 import { SimplePlugin } from '@temporalio/plugin'
 import type { BundleOptions, WorkerOptions } from '@temporalio/worker'
 import { createActivities, type ActivityDeps } from '../activities/index.ts'
 import { createTargetDatabases } from '../activities/executors/sql-targets.ts'
+import { createDataConverter } from '../codec/data-converter.ts'
+import type { EncryptionKeys } from '../codec/encryption.ts'
 import { createMcpClient } from '../mcp/client.ts'
-import { preloadModules, workflowsPath } from './bundle.ts'
+import { builtBundle, preloadModules, workflowsPath } from './bundle.ts'
 
-export type PluginDeps = Omit<ActivityDeps, 'mcp' | 'targets'>
+export interface PluginDeps extends Omit<ActivityDeps, 'mcp' | 'targets'> {
+  /** Of values in Temporal; without, only large ones leave it. */
+  encryption?: EncryptionKeys | undefined
+}
 
 /** Each with its reason; what the worker sets itself stands. */
 const WORKER_DEFAULTS = {
@@ -31,8 +37,10 @@ export class CountersignPlugin extends SimplePlugin {
   constructor(deps: PluginDeps) {
     const mcp = createMcpClient({})
     const targets = createTargetDatabases()
+    const ours = createDataConverter(deps)
     super({
       name: 'countersign',
+      dataConverter: (existing) => beside(existing, ours),
       workflowsPath: (existing) => existing ?? workflowsPath,
       activities: createActivities({ ...deps, mcp, targets }),
       runContext: async (next) => {
@@ -47,13 +55,33 @@ export class CountersignPlugin extends SimplePlugin {
 
   override configureWorker(options: WorkerOptions): WorkerOptions {
     const configured = super.configureWorker({ ...WORKER_DEFAULTS, ...options })
-    if (options.workflowBundle === undefined) return configured
+    const workflowBundle = options.workflowBundle ?? (isOursAlone(configured) ? builtBundle() : undefined)
+    if (workflowBundle === undefined) return configured
     const { workflowsPath: _bundled, ...rest } = configured
-    return rest
+    return { ...rest, workflowBundle }
   }
 
   override configureBundler(options: BundleOptions): BundleOptions {
     const configured = super.configureBundler(options)
     return { ...configured, preloadModules: [...(options.preloadModules ?? []), ...preloadModules] }
   }
+}
+
+/** Then the bundle of the build holds all that this worker's would: it takes no workflows, interceptors or converters. */
+function isOursAlone(options: WorkerOptions): boolean {
+  const { bundlerOptions, dataConverter, interceptors, plugins = [] } = options
+  return (
+    options.workflowsPath === workflowsPath &&
+    plugins.every((plugin) => plugin instanceof CountersignPlugin) &&
+    bundlerOptions === undefined &&
+    (interceptors?.workflowModules ?? []).length === 0 &&
+    dataConverter?.payloadConverterPath === undefined &&
+    dataConverter?.failureConverterPath === undefined
+  )
+}
+
+/** A codec that is there already sees what ours has made of a value. One plugin may be asked more than once. */
+function beside(existing: DataConverter | undefined, ours: DataConverter): DataConverter {
+  const before = (existing?.payloadCodecs ?? []).filter((codec) => !ours.payloadCodecs?.includes(codec))
+  return { ...ours, ...existing, payloadCodecs: [...(ours.payloadCodecs ?? []), ...before] }
 }

@@ -15,7 +15,7 @@ const base = {
 type Outside = Pick<Activities, 'perform' | 'abandonWriteback' | 'awaitWorkflow' | 'inspectConnection'>
 type Nearby = Pick<
   Activities,
-  'openApproval' | 'resolveDecision' | 'recordDecision' | 'closeApproval' | 'recordResolution'
+  'openApproval' | 'resolveDecision' | 'recordDecision' | 'closeApproval' | 'recordResolution' | 'openSubRun'
 >
 
 /** What a step is called in the Temporal UI goes into `summary`; it costs no event. */

@@ -19,7 +19,8 @@ import { outside } from './activity-options.ts'
 interface ChildParams {
   type: string
   workflowId: string
-  input: unknown
+  /** As many as the workflow takes. */
+  args: unknown[]
   summary: string
   details: string
   searchAttributes: SearchAttributePair[]
@@ -42,10 +43,10 @@ export async function executeOrAttach<Result>(params: ChildParams): Promise<Resu
  * of this very execution; after a Reset the child belongs to the execution before, and would go on as if nothing was.
  */
 async function execute(params: ChildParams, scope: CancellationScope): Promise<unknown> {
-  const { type, workflowId, input, summary, details, searchAttributes } = params
+  const { type, workflowId, args, summary, details, searchAttributes } = params
   const child = await startChild(type, {
     workflowId,
-    args: [input],
+    args,
     // Operators terminate things: then the child is asked to clean up instead of being killed with its parent.
     parentClosePolicy: 'REQUEST_CANCEL',
     workflowIdReusePolicy: 'REJECT_DUPLICATE',

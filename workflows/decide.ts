@@ -2,6 +2,7 @@
  * The one place where a decision is judged, whatever door it came through. Pure: the state of an approval and a verified
  * vote in, the new state and the answer for whoever voted out. Codes are those of the error table.
  */
+import { LIMITS } from '../lib/limits.ts'
 import { ineligibility, judge } from '../lib/quorum.ts'
 import type { ErrorCode } from '../schemas/errors.ts'
 import type { DecisionAnswer, PendingWrite, Vote } from '../schemas/run.ts'
@@ -27,7 +28,7 @@ export interface Decided {
 }
 
 /** Looking at a message costs a look-up: after this many refused ones no further one is looked at. */
-export const MAX_REFUSALS = 50
+export const MAX_REFUSALS = LIMITS.refusedDecisions
 
 export function createApprovalState(pending: PendingWrite, expiresAtMs: number): ApprovalState {
   return { pending, expiresAtMs, status: 'waiting', votes: [], answers: {}, refusals: [] }

@@ -2,13 +2,23 @@
 import { judge } from '../lib/quorum.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { OPERATOR_ROLE } from '../schemas/names.ts'
-import type { AskedWrite, Call, PendingWrite, Plan, ReceiptsHead, WriteOutcome } from '../schemas/run.ts'
+import type {
+  AskedWrite,
+  Call,
+  PendingWrite,
+  Plan,
+  PlanStep,
+  ReceiptsHead,
+  WriteOutcome,
+} from '../schemas/run.ts'
 import type { ApprovalState } from './decide.ts'
-import type { RunState } from './interpreter/state.ts'
+import { pathsUnderWay, stepIn, type RunState, type StepState } from './interpreter/state.ts'
 
 export type Identity = 'verified' | 'asserted'
 
 const MAX_CELL_LENGTH = 120
+const MAX_ROWS = 40
+const MAX_LISTED = 20
 
 export function callSummary(call: Pick<Call, 'connection' | 'operation'>): string {
   return `${call.connection}.${call.operation}`
@@ -20,15 +30,57 @@ export function runDetails(
   waitingIds: readonly string[],
   receipts: ReceiptsHead | null = null,
 ): string {
-  const rows = plan.steps.map((step) => {
-    const known = state.steps[step.name]
-    const what = step.type === 'return' ? 'return' : callSummary(step.call)
-    const note = known?.status === 'failed' ? `${known.error.code}: ${known.error.message}` : ''
-    return `| ${cell(step.name)} | ${cell(what)} | ${known?.status ?? 'not reached'} | ${cell(note)} |`
+  const { skipped, shown } = window(plan.steps, state)
+  const rows = shown.map((step) => {
+    const known = stepIn(state.block, step.name)
+    return `| ${cell(step.name)} | ${cell(doesOf(step))} | ${known?.status ?? 'not reached'} | ${cell(noteOn(known))} |`
   })
-  const waits = waitingIds.map((id) => `Waits for \`${id}\`.`)
-  const evidence = receipts ? [`Receipts: ${receipts.count}, the last is \`${receipts.sha256}\`.`] : []
-  return ['| step | does | state | |', '|---|---|---|---|', ...rows, '', ...waits, ...evidence].join('\n')
+  const inside = pathsUnderWay(state.block, '').filter((path) => /[.[]/.test(path))
+  return [
+    ...(skipped > 0 ? [`After ${skipped} earlier steps:`, ''] : []),
+    '| step | does | state | |',
+    '|---|---|---|---|',
+    ...rows,
+    '',
+    ...(inside.length > 0 ? [`Under way inside: ${listed(inside.map(code))}`, ''] : []),
+    ...(waitingIds.length > 0 ? [`Waits for ${listed(waitingIds.map((id) => `\`${id}\``))}.`] : []),
+    ...(receipts ? [`Receipts: ${receipts.count}, the last is \`${receipts.sha256}\`.`] : []),
+  ].join('\n')
+}
+
+/** The page is made anew with every step, so it shows a bounded part of a long plan: where the run is. */
+function window(
+  steps: readonly PlanStep[],
+  state: RunState,
+): { skipped: number; shown: readonly PlanStep[] } {
+  const reached = steps.findLastIndex(({ name }) => stepIn(state.block, name) !== undefined)
+  const skipped = Math.max(0, Math.min(reached - MAX_ROWS / 2, steps.length - MAX_ROWS))
+  return { skipped, shown: steps.slice(skipped, skipped + MAX_ROWS) }
+}
+
+function doesOf(step: PlanStep): string {
+  switch (step.type) {
+    case 'call':
+    case 'writeback':
+      return callSummary(step.call)
+    case 'run_automation':
+      return `run ${step.automation}`
+    case 'fail':
+      return `fail with ${step.code}`
+    default:
+      return step.type.replace('_', ' ')
+  }
+}
+
+function noteOn(step: StepState | undefined): string {
+  if (step?.status === 'failed') return `${step.error.code}: ${step.error.message}`
+  if (!step || !('lanes' in step) || !step.lanes?.items) return ''
+  return `${step.lanes.closedCount} of ${step.lanes.items.length} items done`
+}
+
+function listed(texts: readonly string[]): string {
+  const rest = texts.length - MAX_LISTED
+  return `${texts.slice(0, MAX_LISTED).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`
 }
 
 export function writebackDetails(asked: AskedWrite, waitingFor: string): string {

@@ -2,6 +2,7 @@
 import {
   ActivityFailure,
   ApplicationFailure,
+  CancelledFailure,
   ChildWorkflowFailure,
   TimeoutFailure,
 } from '@temporalio/workflow'
@@ -17,6 +18,7 @@ export function stepErrorOf(error: unknown): StepError {
     return stepErrorOf(error.cause)
   if (error instanceof ApplicationFailure)
     return { code: error.type ?? 'STEP_FAILED', message: error.message }
+  if (error instanceof CancelledFailure) return { code: 'CANCELLED', message: 'it was cancelled' }
   if (error instanceof TimeoutFailure) return { code: 'CALL_TIMEOUT', message: error.message }
   return { code: 'STEP_FAILED', message: error instanceof Error ? error.message : String(error) }
 }

@@ -1,5 +1,6 @@
 /** Messages of the workflows, and the hand-written guards for what comes in: anybody with the Temporal CLI can send one. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow'
+import { LIMITS, utf8Bytes } from '../lib/limits.ts'
 import { MESSAGES } from '../schemas/names.ts'
 import type { DecisionAnswer, DecisionMessage, Envelope, ResolutionAnswer, Verdict } from '../schemas/run.ts'
 
@@ -27,6 +28,8 @@ export function decisionMessageOf(verdict: Verdict, raw: unknown): DecisionMessa
   if (isEnvelope(ticket)) return { verdict, ticket }
   // A digest that cannot be read is not the same as none: who sends one means exactly that write.
   if (!isText(by) || (digest !== undefined && !isText(digest))) return null
+  // Half of what somebody said would be something else.
+  if (typeof comment === 'string' && utf8Bytes(comment) > LIMITS.commentBytes) return null
   return {
     verdict,
     asserted: { by, ...(digest === undefined ? {} : { digest }), ...(isText(comment) ? { comment } : {}) },

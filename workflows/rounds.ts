@@ -6,14 +6,15 @@
 import type { ReadOutcome, WriteOutcome } from '../schemas/run.ts'
 import { stepErrorOf } from './failures.ts'
 
-/** People who are asked three times about a target that never stands still should be told so. */
+/** At a time: a step that is tried again after them has as many more. People who are asked three times about a target that never stands still should be told so. */
 const MAX_ROUNDS = 3
 
 export async function inRounds(
+  first: number,
   attempt: (round: number) => Promise<ReadOutcome | WriteOutcome>,
 ): Promise<ReadOutcome | WriteOutcome> {
-  let outcome = await attempt(1)
-  for (let round = 2; round <= MAX_ROUNDS && hasConflict(outcome); round++) {
+  let outcome = await attempt(first)
+  for (let round = first + 1; round < first + MAX_ROUNDS && hasConflict(outcome); round++) {
     const planned = await unlessPlanConflicts(() => attempt(round))
     if (!planned) return outcome
     outcome = planned

@@ -102,7 +102,7 @@ async function askPeople(
   return executeOrAttach<ApprovalResult>({
     type: WORKFLOW_TYPES.approval,
     workflowId: approvalWorkflowId({ organization, approvalId }),
-    input: child,
+    args: [child],
     summary: `Approval of ${call.connection}.${call.operation}`,
     details: `Waits until the people whom rule \`${asked.rule}\` asks for have decided.`,
     searchAttributes: input.searchAttributes

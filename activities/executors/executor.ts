@@ -51,7 +51,14 @@ export interface Sending extends Limits {
 
 /** `not_sent`: surely nothing happened. `lost`: it may have happened. */
 export type Answer =
-  | { kind: 'answered'; status: 'applied' | 'already_applied'; output: JsonValue }
+  /** A code and a message: it was done, but its output cannot be kept. */
+  | {
+      kind: 'answered'
+      status: 'applied' | 'already_applied'
+      output: JsonValue
+      code?: ErrorCode
+      message?: string
+    }
   | {
       kind: 'answered'
       status: 'conflict' | 'failed' | 'unknown'

@@ -4,9 +4,10 @@
  */
 import { evaluateExpression, type Scope } from '../../lib/cel.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import { jsonBytes, LIMITS, readableBytes } from '../../lib/limits.ts'
 import { resolveTemplates } from '../../lib/templates.ts'
 import type { CatalogTool, ToolCatalog } from '../../mcp/catalog.ts'
-import { McpCallError } from '../../mcp/errors.ts'
+import { cleanText, McpCallError } from '../../mcp/errors.ts'
 import type { McpClientPort, ToolDefinition, ToolResult } from '../../mcp/port.ts'
 import { validateArguments } from '../../mcp/tool-schemas.ts'
 import { CodedError, ERRORS } from '../../schemas/errors.ts'
@@ -23,8 +24,8 @@ import type {
   Sending,
 } from './executor.ts'
 
-/** Under the 2 MiB that Temporal takes for one payload, with room for the rest of the activity's result. */
-const MAX_RESULT_BYTES = 1_500_000
+/** Of the answer on the wire: servers repeat a structured value as text, where quotes take two bytes. */
+const MAX_ANSWER_BYTES = 10 * 1024 * 1024
 /** Our vendor prefix in `_meta`, where a server that cares can find the key of a write. */
 const KEY_IN_META = 'countersign/idempotencyKey'
 
@@ -115,13 +116,13 @@ async function apply(
     const result = await call(deps, { ...operation, arguments: keyed }, sending, {
       [KEY_IN_META]: sending.key,
     })
-    if (!result.isError) return { kind: 'answered', status: 'applied', output: jsonOf(result) }
+    if (!result.isError) return { kind: 'answered', status: 'applied', ...keptOf(result) }
     return {
       kind: 'answered',
       status: 'failed',
+      ...keptOf(result),
       code: 'TOOL_FAILED',
-      message: textOf(result),
-      output: jsonOf(result),
+      message: cleanText(textOf(result)),
     }
   } catch (error) {
     return answerOf(error, settingsOf(operation).check !== undefined)
@@ -158,20 +159,32 @@ async function call(
     meta,
     deadlineAtMs: limits.deadlineAtMs,
     signal: limits.signal,
-    maxResultBytes: MAX_RESULT_BYTES,
+    maxResultBytes: MAX_ANSWER_BYTES,
     onProgress: () => deps.onProgress(operation.operation),
   })
 }
 
 function outputOf(tool: string, result: ToolResult): JsonValue {
-  if (result.isError) throw new CodedError('TOOL_FAILED', `${tool}: ${textOf(result)}`)
-  return jsonOf(result)
+  if (result.isError) throw new CodedError('TOOL_FAILED', `${tool}: ${cleanText(textOf(result))}`)
+  const { output, message } = keptOf(result)
+  if (message !== undefined) throw new CodedError('RESULT_TOO_LARGE', `${tool}: ${message}`)
+  return output
 }
 
-/** Structured content where the tool gives it, else its text and its content blocks. */
+/** A write that was done is done, also when its answer is too large to be kept. */
+function keptOf(result: ToolResult): { output: JsonValue; code?: 'RESULT_TOO_LARGE'; message?: string } {
+  const output = jsonOf(result)
+  const bytes = jsonBytes(output)
+  if (bytes <= LIMITS.valueBytes) return { output }
+  const message = `the answer has ${readableBytes(bytes)}, at most ${readableBytes(LIMITS.valueBytes)} are kept`
+  return { output: null, code: 'RESULT_TOO_LARGE', message }
+}
+
+/** Structured content where the tool gives it, else its text, and its content blocks of other kinds. */
 function jsonOf(result: ToolResult): JsonValue {
-  const value = result.structuredContent ?? { text: textOf(result), content: result.content }
-  return value as JsonObject
+  if (result.structuredContent) return result.structuredContent as JsonObject
+  const others = result.content.filter((block) => (block as { type?: unknown }).type !== 'text')
+  return { text: textOf(result), content: others } as JsonObject
 }
 
 function textOf(result: ToolResult): string {

@@ -102,18 +102,17 @@ async function startRun(deps: StartDeps, delivery: StartableDelivery, run: Deliv
   const { database, temporal } = deps
   const spec = await loadSpec(database, delivery.organization, run)
   const searchAttributes = await temporal.hasSearchAttributes()
-  const input: RunInput = {
+  const input: Omit<RunInput, 'plan'> = {
     organization: delivery.organization,
     runId: run.runId,
     deliveryId: delivery.id,
-    plan: compilePlan(run.automation, run.revision, spec),
     input: run.input,
     searchAttributes,
   }
   const options: WorkflowStartOptions = {
     workflowId: run.workflowId,
     taskQueue: temporal.taskQueue,
-    args: [input],
+    args: [input, compilePlan(run.automation, run.revision, spec)],
     workflowIdReusePolicy: 'REJECT_DUPLICATE',
     workflowIdConflictPolicy: 'USE_EXISTING',
     staticSummary: runSummary(delivery, run),

@@ -1,6 +1,6 @@
 /**
  * What the Temporal UI says about a run from its start: who asked for what, and the shape of its input. Never values
- * of the input: these texts are not encrypted by a codec that an operator may add.
+ * of the input: without encryption these texts are what everybody sees who may look at the namespace.
  */
 import type { DeliveredRun, DeliveryRow } from '../../db/queries/deliveries.ts'
 import type { JsonValue } from '../../lib/json.ts'
@@ -8,8 +8,8 @@ import type { AutomationSpec } from '../../schemas/manifests.ts'
 
 type Arrival = Pick<DeliveryRow, 'id' | 'source' | 'requester'>
 
-/** Temporal takes 400 bytes, encoded. */
-const MAX_SUMMARY_LENGTH = 300
+/** Temporal takes 400 bytes, encoded; encryption adds about 160. */
+const MAX_SUMMARY_LENGTH = 200
 const MAX_SHOWN_FIELDS = 20
 
 export function runSummary(delivery: Arrival, run: DeliveredRun): string {

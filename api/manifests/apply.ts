@@ -7,15 +7,16 @@
  */
 import { listHeads } from '../../db/queries/manifests.ts'
 import { CodedError } from '../../schemas/errors.ts'
-import type { ConnectionSpec } from '../../schemas/manifests.ts'
+import type { AutomationSpec, ConnectionSpec } from '../../schemas/manifests.ts'
 import type { ProblemPlace } from '../../schemas/problem.ts'
 import type { ApiDeps } from '../deps.ts'
 import { PlacedError } from '../errors.ts'
-import { automationPlaces, type Connections } from './automations.ts'
+import { automationPlaces } from './automations.ts'
 import { ofKind, parseDocuments, place, type Document } from './document.ts'
 import { connectionPlaces } from './connections.ts'
 import { expressionPlaces, POLICY_SCOPE } from './expressions.ts'
 import { saveManifests, type Savable, type SaveContext, type SavedManifest } from './save.ts'
+import type { Known } from './steps.ts'
 import { calledConnections, inspectAutomation, type ToolsByConnection } from './tools.ts'
 
 const MAX_PLACES = 100
@@ -30,10 +31,10 @@ export async function applyManifests(
     throw new CodedError('INVALID_INPUT', 'expected_revision: goes with a single manifest only.')
   }
   const { documents, places } = parseDocuments(values)
-  const connections = await knownConnections(deps, context.organization, documents)
+  const known = await whatIsKnown(deps, context.organization, documents)
   throwIfAny([
     ...places,
-    ...ofKind(documents, 'Automation').flatMap((document) => automationPlaces(document, connections)),
+    ...ofKind(documents, 'Automation').flatMap((document) => automationPlaces(document, known)),
     ...ofKind(documents, 'Policy').flatMap(policyPlaces),
     ...ofKind(documents, 'Connection').flatMap(connectionPlaces),
   ])
@@ -78,16 +79,20 @@ async function inspectAll(
   return new Map(inspected)
 }
 
-async function knownConnections(
+/** Stored connections and automations, with those of the request over them. */
+async function whatIsKnown(
   { database }: ApiDeps,
   organization: string,
   documents: readonly Document[],
-): Promise<Connections> {
-  const rows = await listHeads(database, { organization, kind: 'Connection' })
-  const specs = new Map<string, ConnectionSpec>()
-  for (const { body } of rows) if (body.kind === 'Connection') specs.set(body.name, body.spec)
-  for (const { manifest } of ofKind(documents, 'Connection')) specs.set(manifest.name, manifest.spec)
-  return specs
+): Promise<Known> {
+  const connections = new Map<string, ConnectionSpec>()
+  const automations = new Map<string, AutomationSpec>()
+  const rows = await listHeads(database, { organization })
+  for (const manifest of [...rows.map(({ body }) => body), ...documents.map((one) => one.manifest)]) {
+    if (manifest.kind === 'Connection') connections.set(manifest.name, manifest.spec)
+    if (manifest.kind === 'Automation') automations.set(manifest.name, manifest.spec)
+  }
+  return { connections, automations }
 }
 
 function policyPlaces({ path, manifest }: Document<'Policy'>): ProblemPlace[] {

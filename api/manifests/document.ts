@@ -1,6 +1,8 @@
 /** What is applied, and the places in it that are wrong. */
 import { placesOf } from '../errors.ts'
 import { ManifestSchema, type Manifest, type ManifestKind } from '../../schemas/manifests.ts'
+import type { JsonValue } from '../../lib/json.ts'
+import { jsonBytes, LIMITS, readableBytes } from '../../lib/limits.ts'
 import { nearestName } from '../../lib/nearest-name.ts'
 import type { ProblemPlace } from '../../schemas/problem.ts'
 
@@ -21,7 +23,11 @@ export function parseDocuments(values: readonly unknown[]): ParsedDocuments {
   for (const [index, value] of values.entries()) {
     const path = `manifests[${index}]`
     const parsed = ManifestSchema.safeParse(value)
-    if (parsed.success) documents.push({ path, manifest: parsed.data })
+    const bytes = jsonBytes(value as JsonValue)
+    if (bytes > LIMITS.manifestBytes) {
+      const sizes = `${readableBytes(bytes)}, at most ${readableBytes(LIMITS.manifestBytes)}`
+      places.push(place(path, `the manifest is too large: ${sizes}`))
+    } else if (parsed.success) documents.push({ path, manifest: parsed.data })
     else places.push(...placesOf(path, parsed.error.issues))
   }
   return { documents, places: [...places, ...doubleNames(documents)] }

@@ -11,23 +11,25 @@ export interface ExpressionScope {
   variables: readonly string[]
   /** Names of steps that have run by then. */
   earlierSteps: readonly string[]
-  /** Names of all steps, to tell one that comes later from one that does not exist. */
-  allSteps: readonly string[]
+  /** Why the name of another step cannot be named here; undefined if there is none. */
+  hidden: (name: string) => string | undefined
 }
 
+const NONE = (): undefined => undefined
+
 export const STEP_VARIABLES = ['input', 'steps', 'run'] as const
-export const TRIGGER_SCOPE: ExpressionScope = { variables: ['event'], earlierSteps: [], allSteps: [] }
+export const TRIGGER_SCOPE: ExpressionScope = { variables: ['event'], earlierSteps: [], hidden: NONE }
 export const POLICY_SCOPE: ExpressionScope = {
   variables: POLICY_VARIABLES,
   earlierSteps: [],
-  allSteps: [],
+  hidden: NONE,
 }
 
 /** Of `check` of a tool: for the arguments of the reading, and for what its result says. */
 export const CHECK_SCOPE: ExpressionScope = {
   variables: ['arguments', 'key'],
   earlierSteps: [],
-  allSteps: [],
+  hidden: NONE,
 }
 export const CHECK_RESULT_SCOPE: ExpressionScope = {
   ...CHECK_SCOPE,
@@ -37,6 +39,9 @@ export const CHECK_RESULT_SCOPE: ExpressionScope = {
 const STEP_FIELDS = ['output', 'status', 'error', 'writeback']
 
 export function expressionPlaces(path: string, source: string, scope: ExpressionScope): ProblemPlace[] {
+  if (source.trimStart().startsWith('${{')) {
+    return [place(path, 'is an expression as it is', 'Write it without `${{` and `}}`.')]
+  }
   const checked = checkExpression(source, scope.variables)
   if (!checked.ok) return [place(path, checked.message)]
   return checked.references.flatMap((reference) => referencePlaces(path, reference, scope))
@@ -59,7 +64,8 @@ function referencePlaces(path: string, reference: readonly string[], scope: Expr
   const [variable, step, field] = reference
   if (variable !== 'steps' || step === undefined) return []
   if (!scope.earlierSteps.includes(step)) {
-    if (scope.allSteps.includes(step)) return [place(path, `step \`${step}\` comes later, or is this one`)]
+    const why = scope.hidden(step)
+    if (why !== undefined) return [place(path, why)]
     return [unknownName(path, `there is no step \`${step}\``, step, scope.earlierSteps)]
   }
   if (field === undefined || STEP_FIELDS.includes(field)) return []

@@ -3,12 +3,11 @@ import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import type { Config } from '../../config.ts'
+import { codeRoot, isSource, moduleFile } from '../../lib/modules.ts'
 import { LOOPBACK } from '../../scripts/stack/ports.ts'
 import type { ProcessOptions } from '../../scripts/stack/processes.ts'
 
 const READY_TIMEOUT_MS = 90_000
-const ROOT = new URL('../../', import.meta.url)
-const IS_SOURCE = import.meta.url.endsWith('.ts')
 
 export interface ChildPlan {
   dataDir: string
@@ -18,6 +17,7 @@ export interface ChildPlan {
   databaseUrl: string
   temporalAddress: string
   temporalUiUrl: string
+  codecToken: string
 }
 
 export function apiProcess(plan: ChildPlan, port: number): ProcessOptions {
@@ -30,6 +30,8 @@ export function apiProcess(plan: ChildPlan, port: number): ProcessOptions {
       HOST: LOOPBACK,
       PORT: String(port),
       COUNTERSIGN_PUBLIC_URL: plan.config.publicUrl ?? url,
+      // The Temporal UI of a development server can send no header.
+      COUNTERSIGN_CODEC_TOKEN: plan.codecToken,
     },
     readyUrl: `${url}/readyz`,
   }
@@ -60,13 +62,12 @@ export function keysFolderOf(dataDir: string): string {
 }
 
 function program(plan: ChildPlan, name: 'api' | 'worker'): Omit<ProcessOptions, 'env'> {
-  const folder = name === 'api' ? 'api' : 'workers'
-  const file = fileURLToPath(new URL(`${folder}/main.${IS_SOURCE ? 'ts' : 'js'}`, ROOT))
+  const file = moduleFile(name === 'api' ? 'api/main' : 'workers/main')
   return {
     name,
     command: process.execPath,
     args: [...nodeArguments(), file],
-    cwd: fileURLToPath(ROOT),
+    cwd: fileURLToPath(codeRoot),
     logFile: join(plan.dataDir, 'logs', `${name}.log`),
     timeoutMs: READY_TIMEOUT_MS,
   }
@@ -74,12 +75,13 @@ function program(plan: ChildPlan, name: 'api' | 'worker'): Omit<ProcessOptions, 
 
 /** From source, programs are run through tsx; by its address, so that it is found from every folder. */
 export function nodeArguments(): string[] {
-  return IS_SOURCE ? ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href] : []
+  return isSource ? ['--import', pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href] : []
 }
 
 /** The host's own, without what configures us: that is set here, and secrets are for the worker only. */
 function commonEnvironment(plan: ChildPlan): Record<string, string> {
   const { config, environment } = plan
+  const { encryptionKeysFile } = config
   const foreign = Object.entries(environment).filter(([name]) => !name.startsWith('COUNTERSIGN_'))
   return {
     ...Object.fromEntries(foreign),
@@ -91,6 +93,9 @@ function commonEnvironment(plan: ChildPlan): Record<string, string> {
     COUNTERSIGN_TASK_QUEUE: config.taskQueue,
     COUNTERSIGN_KEYS_DIR: keysFolderOf(plan.dataDir),
     COUNTERSIGN_IDENTITY: 'asserted',
+    ...(encryptionKeysFile === undefined
+      ? {}
+      : { COUNTERSIGN_ENCRYPTION_KEYS_FILE: resolve(encryptionKeysFile) }),
     // They go to files, and the line that tells of readiness is one of them.
     LOG_LEVEL: ['trace', 'debug'].includes(config.logLevel) ? config.logLevel : 'info',
   }

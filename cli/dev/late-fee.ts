@@ -5,10 +5,10 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { loadManifests, notesCommand } from '../../examples/late-fee/manifests.ts'
 import { seedBilling, type BillingFacts } from '../../examples/late-fee/seed.ts'
+import { moduleFile } from '../../lib/modules.ts'
 import { choosePort } from '../../scripts/stack/ports.ts'
 import { ensureDatabase } from '../../scripts/stack/postgres.ts'
 import type { ProcessOptions } from '../../scripts/stack/processes.ts'
@@ -19,7 +19,7 @@ import type { Services } from './services.ts'
 
 const BILLING_PORT = 8811
 const READY_TIMEOUT_MS = 30_000
-const SERVER_FILE = fileURLToPath(new URL('../../examples/late-fee/billing-server.ts', import.meta.url))
+const SERVER_FILE = moduleFile('examples/late-fee/billing-server')
 
 export interface LateFeeOptions {
   dataDir: string

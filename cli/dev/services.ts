@@ -18,6 +18,8 @@ export interface ServicePlan {
   config: Config
   environment: Record<string, string>
   ports: PortWishes
+  /** Of the API, for the Temporal UI. */
+  codecEndpoint: string
   log: Log
   supervisor: Supervisor
   /** Throws once we were asked to stop. */
@@ -81,6 +83,7 @@ async function startTemporalService(
       dbFile: temporalDbFileOf(plan.dataDir),
       port: ports.temporalPort || undefined,
       uiPort: ports.uiPort || undefined,
+      codecEndpoint: plan.codecEndpoint,
       namespaces: [config.temporalNamespace],
       log,
     }),

@@ -10,6 +10,8 @@ export interface DeliveredRun {
   automation: string
   revision: number
   input: JsonValue
+  /** Of a run that a step of another run has started. */
+  parent?: { runId: string; path: string; depth: number }
 }
 
 export interface DeliveryRow {

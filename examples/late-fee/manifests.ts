@@ -3,10 +3,12 @@
  * first try (tenant `acme`, a billing server on this machine); four of them depend on where the story runs and are set
  * here, by their place: the address of `billing`, the scope of `billing-db`, tenant and notes folder of the trigger.
  */
+import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { parseAllDocuments } from 'yaml'
+import { CodedError } from '../../schemas/errors.ts'
 import { ManifestSchema } from '../../schemas/manifests.ts'
 import type { Manifest } from '../../schemas/manifests.ts'
 
@@ -31,12 +33,21 @@ export async function loadManifests(values?: ManifestValues): Promise<Manifest[]
 
 /** The entry `notes` of the worker's file of commands: the file system server, confined to one folder. */
 export function notesCommand(notesFolder: string): { command: string; args: string[] } {
-  const require = createRequire(import.meta.url)
-  const packageFile = require.resolve('@modelcontextprotocol/server-filesystem/package.json')
-  const { bin } = require(packageFile) as { bin: Record<string, string> }
+  const packageFile = findNotesServer()
+  const { bin } = JSON.parse(readFileSync(packageFile, 'utf8')) as { bin: Record<string, string> }
   const [program] = Object.values(bin)
   if (program === undefined) throw new Error('the file system server has no program')
   return { command: process.execPath, args: [path.join(path.dirname(packageFile), program), notesFolder] }
+}
+
+function findNotesServer(): string {
+  const name = '@modelcontextprotocol/server-filesystem'
+  try {
+    return createRequire(import.meta.url).resolve(`${name}/package.json`)
+  } catch (error) {
+    const detail = `The story needs the package ${name}. Install Countersign again without \`--omit=optional\`.`
+    throw new CodedError('UNAVAILABLE', detail, { cause: error })
+  }
 }
 
 function parseManifests(text: string): Manifest[] {

@@ -1,6 +1,6 @@
 /** Operations on approvals. */
 import { z } from 'zod'
-import { SHA256_HEX } from '../common.ts'
+import { CommentSchema, SHA256_HEX } from '../common.ts'
 import { defineOperation, PageQuerySchema, pageOf } from './operation.ts'
 import { ApprovalStateSchema, ApprovalViewSchema, EnvelopeViewSchema } from './views.ts'
 
@@ -15,7 +15,7 @@ const DecisionBodySchema = z.strictObject({
   verdict: z.enum(['approve', 'reject']),
   /** The digest of the write that was looked at: if another one waits now, the decision is refused. */
   digest: z.string().regex(SHA256_HEX, 'must be 64 lower-case hex digits'),
-  comment: z.string().max(4_000).default(''),
+  comment: CommentSchema.default(''),
   channel: z.enum(['api', 'cli', 'console']).default('api'),
 })
 

@@ -33,7 +33,7 @@ const RunHeadSchema = z.object({
   automation: z.string(),
   revision: z.number().int(),
   delivery_id: z.string(),
-  /** `api/<automation>` or `event/<connection>/<type>`. */
+  /** `api/<automation>`, `event/<connection>/<type>`, or `run/<run_id>` of the run that started it with a step. */
   source: z.string(),
   received_at: TimestampSchema,
   temporal_workflow_id: z.string(),

@@ -60,7 +60,7 @@ function findPackage(): string {
     return path.resolve(path.dirname(createRequire(import.meta.url).resolve(name)), '..')
   } catch (error) {
     const detail =
-      `The package ${name} with PostgreSQL for this platform is not installed. Run \`npm ci\` without ` +
+      `The package ${name} with PostgreSQL for this platform is not installed. Install again without ` +
       '`--omit=optional`, or set DATABASE_URL to a PostgreSQL server of your own.'
     throw new CodedError('UNAVAILABLE', detail, { cause: error })
   }

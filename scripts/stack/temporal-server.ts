@@ -24,6 +24,8 @@ export interface ServerPlan {
   namespaces: string[]
   port: number | undefined
   uiPort: number | undefined
+  /** Where its UI asks for the values that histories hold encoded. */
+  codecEndpoint?: string | undefined
   log: Log
 }
 
@@ -33,6 +35,7 @@ const recordSchema = z.object({
   uiPort: z.number(),
   binary: z.string(),
   namespaces: z.array(z.string()),
+  codecEndpoint: z.string().optional(),
 })
 
 export type ServerRecord = z.infer<typeof recordSchema>
@@ -85,7 +88,8 @@ async function spawnOnce(plan: ServerPlan, logFile: string): Promise<ServerRecor
     const reason = child.pid === undefined ? (await failed).message : `it ended at once, see ${logFile}`
     throw new CodedError('UNAVAILABLE', `Temporal does not start: ${reason}`)
   }
-  const record = { identity, port, uiPort, binary: plan.binary, namespaces: plan.namespaces }
+  const { binary, namespaces, codecEndpoint } = plan
+  const record: ServerRecord = { identity, port, uiPort, binary, namespaces, codecEndpoint }
   const file = recordFile(plan.dbFile)
   fs.writeFileSync(`${file}.new`, JSON.stringify(record))
   fs.renameSync(`${file}.new`, file)
@@ -103,12 +107,14 @@ async function argumentsFor(plan: ServerPlan, ports: { port: number; uiPort: num
     timeoutMs: 20_000,
   })
   const quiet = '--ui-disable-news-fetch'
+  const codec = plan.codecEndpoint === undefined ? [] : ['--ui-codec-endpoint', plan.codecEndpoint]
   return [
     ...fixed,
     ...storage,
     ...eager,
     ...places,
     ...namespaces,
+    ...codec,
     ...(help.output.includes(quiet) ? [quiet] : []),
   ]
 }

@@ -35,6 +35,8 @@ export interface TemporalOptions {
   /** Wished for; others are taken if they are not free. */
   port?: number | undefined
   uiPort?: number | undefined
+  /** Where its UI asks for the values that histories hold encoded. */
+  codecEndpoint?: string | undefined
   /** Besides `default`. */
   namespaces?: string[] | undefined
 }
@@ -58,8 +60,8 @@ export async function startTemporal(options: TemporalOptions): Promise<Temporal>
   }
   const dbFile = path.resolve(options.dbFile)
   mkdirSync(path.dirname(dbFile), { recursive: true })
-  const { binary, port, uiPort, log } = options
-  const plan: ServerPlan = { binary, dbFile, namespaces, port, uiPort, log }
+  const { binary, port, uiPort, codecEndpoint, log } = options
+  const plan: ServerPlan = { binary, dbFile, namespaces, port, uiPort, codecEndpoint, log }
   const lock = { file: `${dbFile}.lock`, purpose: 'starting Temporal', timeoutMs: START_LOCK_TIMEOUT_MS, log }
   return withLock(lock, () => startOwn(plan))
 }
@@ -91,6 +93,7 @@ async function adoptOrEnd(plan: ServerPlan): Promise<ServerRecord | undefined> {
     (plan.port === undefined || plan.port === record.port) &&
     (plan.uiPort === undefined || plan.uiPort === record.uiPort) &&
     plan.binary === record.binary &&
+    (plan.codecEndpoint === undefined || plan.codecEndpoint === record.codecEndpoint) &&
     plan.namespaces.every((namespace) => record.namespaces.includes(namespace))
   if (sameWishes && (await answers(`${LOOPBACK}:${record.port}`))) {
     plan.log(`Temporal is running already (pid ${record.identity.pid}, port ${record.port}): using it`)

@@ -42,12 +42,19 @@ describe('a start', () => {
     expect(await description.staticSummary()).toContain('refund')
     expect(await description.staticDetails()).toContain('`amount` (number)')
     const history = await handle.fetchHistory()
-    const payload = history.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads?.[0]
-    expect(JSON.parse(Buffer.from(payload?.data ?? []).toString())).toMatchObject({
+    const payloads = history.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? []
+    const [input, plan] = payloads.map(
+      ({ data }) => JSON.parse(Buffer.from(data ?? []).toString()) as unknown,
+    )
+    expect(input).toMatchObject({
       organization: 'acme',
       runId: body['run_id'],
       input: { amount: 5 },
-      plan: { automation: 'refund', revision: 1, steps: [{ type: 'return', name: 'answer' }] },
+    })
+    expect(plan).toMatchObject({
+      automation: 'refund',
+      revision: 1,
+      steps: [{ type: 'return', name: 'answer' }],
     })
   })
 

@@ -11,6 +11,9 @@ import { buildApp } from '../../api/app.ts'
 import { bootstrapOrganization } from '../../api/bootstrap.ts'
 import type { ApiDeps, InspectTools } from '../../api/deps.ts'
 import { createTemporalAccess } from '../../api/temporal.ts'
+import { dataConverterOf } from '../../codec/data-converter.ts'
+import type { EncryptionKeys } from '../../codec/encryption.ts'
+import { createPayloads } from '../../codec/payloads.ts'
 import { createDatabase, type Database } from '../../db/database.ts'
 import { migrate } from '../../db/migrate.ts'
 import { ensureKeys, loadSigningKey, loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
@@ -45,6 +48,8 @@ export interface TestAnswer {
 
 export interface TestApiOptions {
   inspectTools?: InspectTools
+  encryption?: EncryptionKeys
+  codecToken?: string
   /** Another one than the run's, such as a dead port. */
   temporalAddress?: string
   databaseUrl?: string
@@ -65,7 +70,8 @@ export async function createTestApi(options: TestApiOptions = {}): Promise<TestA
   })
   const database = options.databaseUrl === undefined ? setupDatabase : createDatabase(options.databaseUrl)
   const connection = Connection.lazy({ address: options.temporalAddress ?? inject('temporalAddress') })
-  const client = new Client({ connection })
+  const payloads = createPayloads({ database, encryption: options.encryption })
+  const client = new Client({ connection, dataConverter: dataConverterOf(payloads, options) })
   const logger = pino({ level: 'silent' })
   const taskQueue = `api-${suffix}`
   const deps: ApiDeps = {
@@ -81,6 +87,8 @@ export async function createTestApi(options: TestApiOptions = {}): Promise<TestA
     signingKey: loadSigningKey(folder, 'decision'),
     trustedKeys: loadTrustedKeys(publicKeysFile(folder)),
     inspectTools: options.inspectTools ?? noTools,
+    payloads,
+    codecToken: options.codecToken,
     logger,
   }
   const app = await buildApp(deps)

@@ -454,7 +454,9 @@ const flippedRows: Door[] = [
 const changedConfiguration: Door[] = [
   {
     name: 'the step of a pinned revision may call anything',
-    patches: [{ file: ORIGIN, find: 'if (!step || !callsTheSame(step, call)) {', replace: 'if (!step) {' }],
+    patches: [
+      { file: ORIGIN, find: 'if (!step || !callsTheSame(step, call)) throw', replace: 'if (!step) throw' },
+    ],
     test: {
       file: 'flipped-rows.test.ts',
       title: 'changed under it makes the write one of no known origin',
@@ -473,8 +475,8 @@ const changedConfiguration: Door[] = [
     patches: [
       {
         file: ORIGIN,
-        find: 'if (run.automation !== origin.automation || run.revision !== origin.revision) {',
-        replace: 'if (run.revision < 1) {',
+        find: 'if (run.automation === origin.automation && run.revision === origin.revision) return',
+        replace: 'if (run.revision > 0) return',
       },
     ],
     test: {

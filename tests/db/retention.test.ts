@@ -1,14 +1,14 @@
 /** What is deleted is old, finished and forgotten by Temporal; everything else stays. */
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { Client, Connection } from '@temporalio/client'
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest'
 import { retain } from '../../activities/retention.ts'
 import { insertApproval } from '../../db/queries/approvals.ts'
 import { insertDelivery } from '../../db/queries/deliveries.ts'
 import { insertPlannedWriteback } from '../../db/queries/writebacks.ts'
 import { RETENTION } from '../../db/retention.ts'
-import { writebackWorkflowId } from '../../schemas/names.ts'
+import { writebackWorkflowId, WORKFLOW_TYPES } from '../../schemas/names.ts'
 import { renderRetention } from '../../scripts/render-retention.ts'
 import { useTestDatabase } from '../support/database.ts'
 import { ORGANIZATION, preview, requester, requirement } from '../support/fixtures.ts'
@@ -119,7 +119,7 @@ const all = (count: number) => ({ deliveries: count, writebacks: count, approval
 
 async function sweep(): Promise<number> {
   const { deliveries, next } = await retain(
-    { database: db.database, client },
+    { database: db.database, client, nowMs: Date.now },
     null,
     new AbortController().signal,
   )
@@ -169,6 +169,61 @@ describe('retention', () => {
     await client.workflow.start('nobodyWorks', { workflowId, taskQueue: 'nobody', args: [] })
     started.push(workflowId)
     expect(await sweep()).toBe(1)
+  })
+})
+
+describe('large values', () => {
+  const DAY_MS = 86_400_000
+
+  beforeAll(async () => {
+    const workflowId = `run/${randomUUID()}`
+    await client.workflow.start(WORKFLOW_TYPES.automation, { workflowId, taskQueue: 'nobody', args: [] })
+    started.push(workflowId)
+    await vi.waitFor(
+      async () => expect((await client.workflow.count(`WorkflowId = '${workflowId}'`)).count).toBe(1),
+      10_000,
+    )
+  })
+  beforeEach(() => db.database.query('delete from payloads'))
+
+  /** Deleted, with a worker's clock that many days ahead. */
+  async function sweepIn(days: number): Promise<number> {
+    const nowMs = () => Date.now() + days * DAY_MS
+    const { payloads } = await retain(
+      { database: db.database, client, nowMs },
+      null,
+      AbortSignal.timeout(60_000),
+    )
+    return payloads
+  }
+
+  async function unusedFor(days: number): Promise<void> {
+    await db.database.query(
+      `insert into payloads (sha256, organization, bytes, last_used_at)
+       values ($1, 'acme', 'x', now() - $2::integer * interval '1 day')`,
+      [randomBytes(32).toString('hex'), days],
+    )
+  }
+
+  it('go when they were last used before the oldest execution started, with three days between', async () => {
+    for (const days of [0, 29, 32, 34, 400]) await unusedFor(days)
+    expect(await sweepIn(0)).toBe(2)
+    expect(await sweepIn(0)).toBe(0)
+  })
+
+  it('stay as long as executions are that old', async () => {
+    await unusedFor(1)
+    await unusedFor(20)
+    // 40 days from now there are executions of today; none is older than 60 days, and the values are 41 and 60 old.
+    expect(await sweepIn(40)).toBe(0)
+    // 50 days from now, one was last used more than 63 days before.
+    expect(await sweepIn(50)).toBe(1)
+    expect(await sweepIn(1000)).toBe(0)
+  })
+
+  it('go in parts of a hundred', async () => {
+    await Promise.all(Array.from({ length: 130 }, () => unusedFor(40)))
+    expect(await sweepIn(0)).toBe(130)
   })
 })
 

@@ -13,6 +13,7 @@ import { CHANGE, LOOK, needs, NOTE, ONE_LEAD } from '../support/automations.ts'
 import { textResult } from '../support/mcp-server.ts'
 import { about, startScenario, type Person, type Scenario, type StartedRun } from '../support/scenario.ts'
 import { eventually } from '../support/world.ts'
+import { recordBlocks } from './block-scenarios.ts'
 import {
   HISTORIES_FOLDER,
   readHistories,
@@ -194,6 +195,8 @@ test('waits for a person to say what became of a write', async () => {
   await recordOne(resolutionWorkflowId({ organization: 'acme', resolutionId }), 'resolved-apart')
 })
 
+recordBlocks({ scenario: () => s, over, record: (run, name) => record(run, name) })
+
 test('is reset while it waits, and finds its children again', async () => {
   const run = await s.park('gated-write')
   await reset(run)
@@ -263,14 +266,18 @@ async function treeOf(workflowId: string): Promise<string[]> {
   return [workflowId, ...below.flat()]
 }
 
-/** `<name>.<run|writeback|approval>`, or only the run. */
+/** `<name>.<run|writeback|approval>`, further ones of a kind numbered in the order of their start, or only the run. */
 async function record(run: StartedRun, name: string, only?: 'run'): Promise<void> {
+  const known = new Map<string, number>()
   for (const workflowId of await treeOf(run.workflowId)) {
     const kind = workflowId.split('/', 1)[0] ?? ''
     const ask = /\/ask(\d+)$/.exec(workflowId)?.[1] ?? ''
     const round = /\.([2-9])(?:\/ask\d+)?$/.exec(workflowId)?.[1]
     const which = `${kind}${round ? `-round${round}` : ''}${ask}`
-    if (only === undefined || kind === only) await recordOne(workflowId, `${name}.${which}`)
+    if (only !== undefined && kind !== only) continue
+    const number = (known.get(which) ?? 0) + 1
+    known.set(which, number)
+    await recordOne(workflowId, `${name}.${which}${number > 1 ? `-no${number}` : ''}`)
   }
 }
 

@@ -55,6 +55,14 @@ test('the histories are of every workflow, waiting and over, and one is wrong', 
     'expired',
     'withdrawn',
     'failed',
+    'for-each-waiting',
+    'parallel-waiting',
+    'choose-waiting',
+    'sleep-waiting',
+    'run-automation-waiting',
+    'retry-before-the-next-try',
+    'rounds-in-loop-waiting',
+    'on-error-waiting',
   ]) {
     expect(good.filter(({ name }) => name.includes(part)).map(({ name }) => name)).not.toEqual([])
   }

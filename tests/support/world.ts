@@ -14,6 +14,9 @@ import { bootstrapOrganization } from '../../api/bootstrap.ts'
 import { createInspectTools } from '../../api/inspect-tools.ts'
 import { createTemporalAccess } from '../../api/temporal.ts'
 import { createSecretResolver } from '../../activities/secrets.ts'
+import { createDataConverter, failureConverterPath } from '../../codec/data-converter.ts'
+import type { EncryptionKeys } from '../../codec/encryption.ts'
+import { createPayloads } from '../../codec/payloads.ts'
 import { createDatabase, type Database } from '../../db/database.ts'
 import { migrate } from '../../db/migrate.ts'
 import { ensureKeys, loadSigningKey, loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
@@ -28,6 +31,8 @@ export interface WorldOptions {
   commands?: Record<string, { command: string; args: string[] }>
   /** Without one, tests start worker processes of their own. */
   worker?: boolean
+  /** Of values in Temporal. */
+  encryption?: EncryptionKeys
 }
 
 export interface World {
@@ -53,7 +58,7 @@ export interface World {
   close(): Promise<void>
 }
 
-let bundle: Promise<{ code: string }> | undefined
+let plainBundle: Promise<{ code: string }> | undefined
 let count = 0
 
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
@@ -68,7 +73,8 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   writeFileSync(commandsFile, JSON.stringify({ commands: options.commands ?? {} }))
   const taskQueue = `countersign-${name}`
   const connection = await Connection.connect({ address: inject('temporalAddress') })
-  const temporal = new Client({ connection })
+  const { encryption } = options
+  const temporal = new Client({ connection, dataConverter: createDataConverter({ database, encryption }) })
   const trustedKeys = loadTrustedKeys(publicKeysFile(keysFolder))
   const closers: (() => Promise<void>)[] = []
 
@@ -87,6 +93,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     signingKey: loadSigningKey(keysFolder, 'decision'),
     trustedKeys,
     inspectTools: createInspectTools(access),
+    payloads: createPayloads({ database, encryption }),
     logger,
   })
   const apiUrl = await app.listen({ host: '127.0.0.1', port: 0 })
@@ -102,7 +109,9 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
           trust: { keys: trustedKeys, identity: options.identity ?? 'verified' },
           resolveSecret: createSecretResolver({ environment: options.secrets ?? {} }),
           commandsFile,
+          encryption,
         }),
+        ...(encryption ? { failureConverterPath } : {}),
       }),
     )
   }
@@ -159,11 +168,15 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
 async function startWorker({
   taskQueue,
   plugin,
+  failureConverterPath: converter,
 }: {
   taskQueue: string
   plugin: ReturnType<typeof countersign>
+  failureConverterPath?: string
 }): Promise<() => Promise<void>> {
-  bundle ??= bundleWorkflows()
+  const bundle = converter
+    ? bundleWorkflows({ failureConverterPath: converter })
+    : (plainBundle ??= bundleWorkflows())
   const connection = await NativeConnection.connect({ address: inject('temporalAddress') })
   const worker = await Worker.create({
     connection,

@@ -3,7 +3,7 @@ import type { JsonValue } from '../../lib/json.ts'
 import { StepNameSchema } from '../../schemas/common.ts'
 import type { Plan, PlanStep } from '../../schemas/run.ts'
 import { advance } from '../../workflows/interpreter/advance.ts'
-import { createRunState, withStep, type RunState, type StepState } from '../../workflows/interpreter/state.ts'
+import { createRunState, type RunState, type StepState } from '../../workflows/interpreter/state.ts'
 
 const plan = (...steps: PlanStep[]): Plan => ({ automation: 'late-fee', revision: 1, steps })
 const start = (input: JsonValue = { n: 5 }): RunState => createRunState(input, { id: 'run_1' })
@@ -18,41 +18,46 @@ const withArguments = (name: string, value: JsonValue): PlanStep =>
     call: { connection: 'billing', operation: 'get', arguments: { value }, raisedToWrite: false },
   })
 
-const settled = (state: RunState, steps: Record<string, StepState>): RunState =>
-  Object.entries(steps).reduce((before, [path, known]) => withStep(before, path, known), state)
+const TRIES = { attempt: 1, round: 1 }
+const RUNNING: StepState = { status: 'running', tries: TRIES }
+const settled = (state: RunState, block: Record<string, StepState>): RunState => ({ ...state, block })
 const done = (output: JsonValue): StepState => ({ status: 'completed', output })
+const starts = (over: object) => ({ kind: 'perform', start: [over] })
 
 describe('the next thing to do', () => {
   it('is the first step, with its arguments resolved', () => {
     const { state, next } = advance(plan(withArguments('a', '${{ input.n }}'), step('b')), start())
     expect(next).toEqual({
-      kind: 'start',
-      steps: [
+      kind: 'perform',
+      start: [
         {
           path: 'a',
           type: 'call',
           timeoutMs: 1_000,
           call: { connection: 'billing', operation: 'get', arguments: { value: 5 }, raisedToWrite: false },
+          round: 1,
+          delayMs: 0,
         },
       ],
+      cancel: [],
     })
-    expect(state.steps).toEqual({ a: { status: 'running' } })
+    expect(state.block).toEqual({ a: RUNNING })
   })
 
   it('is to wait while a step runs', () => {
-    const before = settled(start(), { a: { status: 'running' } })
+    const before = settled(start(), { a: RUNNING })
     expect(advance(plan(step('a'), step('b')), before)).toEqual({ state: before, next: { kind: 'wait' } })
   })
 
   it('is the step after the one that has settled, which may name it', () => {
     const before = settled(start(), { a: done({ id: 7 }) })
     const { next } = advance(plan(step('a'), withArguments('b', '${{ steps.a.output.id }}')), before)
-    expect(next).toMatchObject({ kind: 'start', steps: [{ path: 'b', call: { arguments: { value: 7 } } }] })
+    expect(next).toMatchObject(starts({ path: 'b', call: { arguments: { value: 7 } } }))
   })
 
   it('is a writeback where the plan says so', () => {
     const { next } = advance(plan(step('a', { type: 'writeback' })), start())
-    expect(next).toMatchObject({ kind: 'start', steps: [{ type: 'writeback' }] })
+    expect(next).toMatchObject(starts({ type: 'writeback' }))
   })
 
   it('is the end, with the output of the last step', () => {
@@ -75,7 +80,7 @@ describe('the next thing to do', () => {
   it('leaves the state that came in as it was', () => {
     const before = start()
     advance(plan(step('a', { if: 'false' }), step('b')), before)
-    expect(before.steps).toEqual({})
+    expect(before.block).toEqual({})
   })
 })
 
@@ -85,8 +90,8 @@ describe('a condition', () => {
       plan(step('a', { if: 'input.n > 5' }), step('b', { if: 'input.n == 5' })),
       start(),
     )
-    expect(state.steps).toEqual({ a: { status: 'skipped', output: null }, b: { status: 'running' } })
-    expect(next).toMatchObject({ kind: 'start', steps: [{ path: 'b' }] })
+    expect(state.block).toEqual({ a: { status: 'skipped', output: null }, b: RUNNING })
+    expect(next).toMatchObject(starts({ path: 'b' }))
   })
 
   it('of the last step leaves the output of the one before', () => {
@@ -100,7 +105,7 @@ describe('a condition', () => {
     const before = settled(start(), { a: { status: 'skipped', output: null } })
     const condition = 'steps.a.output == null && steps.a.error == null && steps.a.status == "skipped"'
     expect(advance(plan(step('a'), step('b', { if: condition })), before).next).toMatchObject({
-      kind: 'start',
+      kind: 'perform',
     })
   })
 
@@ -109,7 +114,7 @@ describe('a condition', () => {
     const before = settled(start(), { a: { status: 'completed', output: null, writeback } })
     const condition = 'steps.a.writeback.status == "already_applied"'
     expect(advance(plan(step('a'), step('b', { if: condition })), before).next).toMatchObject({
-      kind: 'start',
+      kind: 'perform',
     })
   })
 
@@ -133,15 +138,14 @@ describe('a condition', () => {
 describe('a return', () => {
   it('ends the run with its value, and what comes after is not reached', () => {
     const ending: PlanStep = { type: 'return', name: 'end', value: { n: '${{ input.n }}' } }
-    expect(advance(plan(ending, step('b')), start())).toEqual({
-      state: start(),
-      next: { kind: 'completed', output: { n: 5 } },
-    })
+    const { state, next } = advance(plan(ending, step('b')), start())
+    expect(next).toEqual({ kind: 'completed', output: { n: 5 } })
+    expect(state.block).toEqual({ end: { status: 'completed', output: { n: 5 }, ends: true } })
   })
 
   it('that is skipped does not', () => {
     const ending: PlanStep = { type: 'return', name: 'end', if: 'false', value: 1 }
-    expect(advance(plan(ending, step('b')), start()).next).toMatchObject({ kind: 'start' })
+    expect(advance(plan(ending, step('b')), start()).next).toMatchObject({ kind: 'perform' })
   })
 
   it('that cannot be resolved fails, with its place', () => {
@@ -156,7 +160,7 @@ describe('a return', () => {
 describe('steps with names that every object has', () => {
   it('are not taken for settled', () => {
     const { state, next } = advance(plan(step('constructor')), start())
-    expect(next).toMatchObject({ kind: 'start', steps: [{ path: 'constructor' }] })
+    expect(next).toMatchObject(starts({ path: 'constructor' }))
     expect(advance(plan(step('constructor')), state).next).toEqual({ kind: 'wait' })
   })
 

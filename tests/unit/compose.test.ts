@@ -79,6 +79,41 @@ describe('docker-compose.yml', () => {
     }
   })
 
+  test('runs programs that the build makes and the image has', () => {
+    const [, runtime = ''] = read('docker/Dockerfile').split(/^FROM (?!.* AS build)/m)
+    const copied = [...runtime.matchAll(/^COPY --from=build (.+) \S+$/gm)].flatMap(([, from = '']) =>
+      from.split(' ').map((file) => file.replace('/app/', '')),
+    )
+    expect(copied).toContain('dist')
+    const context = contextOfImage()
+    const cmd = JSON.parse(/^CMD (\[.*\])$/m.exec(runtime)?.[1] ?? '[]') as string[]
+    const commands = services
+      .filter(([, service]) => service.build)
+      .map(([, service]) => service.command ?? [])
+    expect(commands).toHaveLength(3)
+    for (const [program, file = ''] of [cmd, ...commands]) {
+      expect(program).toBe('node')
+      const source = file.replace(/^dist\/(.*)\.js$/, '$1.ts')
+      expect(source).not.toBe(file)
+      expect(exists(source), file).toBe(true)
+      expect(
+        context.some((each) => source === each || source.startsWith(`${each}/`)),
+        source,
+      ).toBe(true)
+    }
+    for (const file of copied.filter((each) => !['dist', 'node_modules'].includes(each))) {
+      expect(exists(file), file).toBe(true)
+      expect(
+        context.some((each) => file === each || file.startsWith(`${each}/`)),
+        file,
+      ).toBe(true)
+    }
+  })
+
+  test('builds the image from files that exist', () => {
+    for (const name of contextOfImage()) expect(exists(name), name).toBe(true)
+  })
+
   test.each(ours)('gives %s an environment that config.ts accepts and knows', (_name, service) => {
     const environment = Object.fromEntries(
       Object.entries(service.environment ?? {}).map(([name, value]) => [name, interpolate(value)]),
@@ -133,6 +168,13 @@ function variablesOfConfig(): string[] {
   )
   loadConfig({}, spy)
   return names
+}
+
+/** What Docker's build sees of this repository. */
+function contextOfImage(): string[] {
+  const lines = read('docker/Dockerfile.dockerignore').split('\n')
+  expect(lines).toContain('*')
+  return lines.filter((line) => line.startsWith('!')).map((line) => line.slice(1))
 }
 
 /** As Compose does it: `${NAME:-default}`, and a value for what must be set. */

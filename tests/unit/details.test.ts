@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Plan } from '../../schemas/run.ts'
 import { createApprovalState, decide, refuse } from '../../workflows/decide.ts'
 import { approvalDetails, callSummary, runDetails } from '../../workflows/details.ts'
-import { createRunState, withStep } from '../../workflows/interpreter/state.ts'
+import { createRunState, type StepState } from '../../workflows/interpreter/state.ts'
 import { DIGEST, NOON_MS, pendingWrite, preview, requirement, vote } from '../support/fixtures.ts'
 
 const APPROVAL_ID = 'wb_7e1f.waive.1'
@@ -29,8 +29,11 @@ describe('a run', () => {
 
   it('shows every step, how far it is, and what it waits for', () => {
     const error = { code: 'TOOL_FAILED', message: 'a | b' }
-    const failed = withStep(createRunState({}, {}), 'waive', { status: 'failed', output: null, error })
-    const state = withStep(failed, 'invoice', { status: 'completed', output: 1 })
+    const block: Record<string, StepState> = {
+      waive: { status: 'failed', output: null, error },
+      invoice: { status: 'completed', output: 1 },
+    }
+    const state = { ...createRunState({}, {}), block }
     const text = runDetails(plan, state, ['writeback/acme/wb_1'])
     expect(cells(text, 'invoice')).toEqual(['invoice', 'billing.get\\_invoice', 'completed', ''])
     expect(cells(text, 'waive')).toEqual(['waive', 'billing.update', 'failed', 'TOOL\\_FAILED: a \\| b'])
@@ -124,7 +127,11 @@ describe('text of other people', () => {
     }
     const error = { code: 'TOOL_FAILED', message: nasty }
     const row = cells(
-      runDetails(plan, withStep(createRunState({}, {}), 'x', { status: 'failed', output: null, error }), []),
+      runDetails(
+        plan,
+        { ...createRunState({}, {}), block: { x: { status: 'failed', output: null, error } } },
+        [],
+      ),
       'x',
     )
     expect(row).toHaveLength(4)

@@ -5,6 +5,7 @@ import {
   idPart,
   MESSAGES,
   runWorkflowId,
+  subRunKeyOf,
   SEARCH_ATTRIBUTES,
   TASK_QUEUE,
   WORKFLOW_TYPES,
@@ -94,6 +95,21 @@ describe('ids', () => {
     const id = (path: string, round: number): string =>
       writebackIdOf({ firstExecutionRunId: UUID, path, round })
     expect(new Set([id('a', 1), id('a', 2), id('b', 1), id('each[1].a', 1), id('each[2].a', 1)]).size).toBe(5)
+  })
+
+  it('tell every item of every loop from every other, however deep it stands', () => {
+    const long = `${'outer_loop_with_a_long_name'.repeat(2)}[7].${'inner_loop_with_a_long_name'.repeat(2)}`
+    const paths = ['each', 'each_1', long].flatMap((loop) =>
+      Array.from({ length: 1_000 }, (_, index) => [
+        `${loop}[${index}].notify`,
+        `${loop}[${index}].pick.otherwise.a`,
+      ]).flat(),
+    )
+    const ids = paths.map((path) => writebackIdOf({ firstExecutionRunId: UUID, path, round: 1 }))
+    expect(new Set(ids).size).toBe(paths.length)
+    expect(ids[0]).toBe(`wb_${UUID}.each.0.notify.1`)
+    for (const id of ids) expect(id).toMatch(/^[A-Za-z0-9_.-]{1,200}$/)
+    expect(subRunKeyOf({ firstExecutionRunId: UUID, path: 'each[3].sub' })).toBe(`${UUID}.each.3.sub`)
   })
 
   it('stay under 250 bytes with the longest names', () => {

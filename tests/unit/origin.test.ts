@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { verifyOrigin } from '../../activities/origin.ts'
+import { verifyOrigin, verifySubRunOrigin } from '../../activities/origin.ts'
 import type { OriginRow } from '../../db/queries/deliveries.ts'
 import { AutomationSpecSchema } from '../../schemas/manifests.ts'
 import type { Call } from '../../schemas/run.ts'
@@ -13,6 +13,16 @@ const spec = AutomationSpecSchema.parse({
       writeback: { connection: 'billing', update: { table: 'invoices', key: { id: 7 }, set: { fee: 0 } } },
     },
     { name: 'end', return: 1 },
+    {
+      name: 'each',
+      for_each: {
+        items: 'input',
+        steps: [
+          { name: 'look', tool_call: { connection: 'crm', tool: 'get_invoice' } },
+          { name: 'sub', run_automation: { automation: 'notify' } },
+        ],
+      },
+    },
   ],
 })
 
@@ -49,9 +59,32 @@ describe('a call of a run that we started', () => {
     expect(verifyOrigin(toolCall(), row()).pinnedDefinitionSha256).toBe('f'.repeat(64))
     expect(verifyOrigin(toolCall(), row({ pins: null })).pinnedDefinitionSha256).toBeNull()
   })
+})
 
-  it.each(['invoice[3].notify', 'invoice.inner'])('may come from inside its step: %s', (path) => {
-    expect(() => verifyOrigin(toolCall({ origin: origin({ path }) }), row())).not.toThrow()
+describe('a step inside of another one', () => {
+  const at = (path: string) => origin({ path })
+
+  it('is known by its path', () => {
+    expect(() => verifyOrigin(toolCall({ origin: at('each[3].look') }), row())).not.toThrow()
+  })
+
+  it.each(['look', 'each.look', 'each[3]', 'each[1000].look', 'each[3].look.look', 'invoice[3].look'])(
+    'is not at %s',
+    (path) => {
+      expect(() => verifyOrigin(toolCall({ origin: at(path) }), row())).toThrow('no such call at')
+    },
+  )
+
+  it('may start a run of the automation that it names, and of no other', () => {
+    const { run, requester: by } = verifySubRunOrigin(at('each[3].sub'), 'notify', row())
+    expect([run.runId, by]).toEqual(['run_1', requester()])
+    for (const [path, automation] of [
+      ['each[3].sub', 'other'],
+      ['each[3].look', 'notify'],
+      ['sub', 'notify'],
+    ] as const)
+      expect(() => verifySubRunOrigin(at(path), automation, row())).toThrow('no such sub-run at')
+    expect(() => verifySubRunOrigin(at('each[3].sub'), 'notify', undefined)).toThrow('no delivery of ours')
   })
 })
 

@@ -10,11 +10,11 @@ const ended = (status: WriteStatus): WriteOutcome => outcome('wb_1', { status })
 const read: ReadOutcome = { kind: 'read', output: 1 }
 const coded = (type: string) => ApplicationFailure.create({ type, nonRetryable: true })
 
-async function play(script: (WriteOutcome | ReadOutcome | Error)[]) {
+async function play(script: (WriteOutcome | ReadOutcome | Error)[], first = 1) {
   const rounds: number[] = []
-  const result = await inRounds(async (round) => {
+  const result = await inRounds(first, async (round) => {
     rounds.push(round)
-    const next = script[round - 1]
+    const next = script[round - first]
     if (next instanceof Error || next === undefined) throw next ?? new Error('no further round is expected')
     return next
   })
@@ -43,6 +43,11 @@ describe('a write', () => {
       status: 'rejected',
     })
     expect(await play([conflict, conflict, conflict])).toEqual({ rounds: [1, 2, 3], status: 'conflict' })
+  })
+
+  it('that is tried again has as many rounds, behind the earlier ones', async () => {
+    const conflict = ended('conflict')
+    expect(await play([conflict, conflict, conflict], 4)).toEqual({ rounds: [4, 5, 6], status: 'conflict' })
   })
 
   it('that cannot be planned again stays in conflict', async () => {

@@ -84,14 +84,14 @@ test('terminating a parked run withdraws its write', async () => {
 test('a parked run that runs into a time-out of Temporal withdraws its write', async () => {
   const first = await s.park('change')
   const { events } = await handleOf(first.workflowId).fetchHistory()
-  const payload = events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads?.[0]
-  if (!payload) throw new Error('the run has no input')
+  const payloads = events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads
+  if (!payloads) throw new Error('the run has no input')
   await handleOf(first.workflowId).terminate('started again with a time-out')
   await s.expectEnding(first, WITHDRAWN)
   const second = await s.world.temporal.workflow.start(WORKFLOW_TYPES.automation, {
     workflowId: `${first.workflowId}-again`,
     taskQueue: s.world.taskQueue,
-    args: [defaultPayloadConverter.fromPayload(payload)],
+    args: payloads.map((payload) => defaultPayloadConverter.fromPayload(payload)),
     workflowRunTimeout: '2s',
   })
   await expect(second.result()).rejects.toThrow()

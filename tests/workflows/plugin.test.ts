@@ -12,6 +12,8 @@ import { createSecretResolver } from '../../activities/secrets.ts'
 import { buildApp } from '../../api/app.ts'
 import { createInspectTools } from '../../api/inspect-tools.ts'
 import { createTemporalAccess, type Log } from '../../api/temporal.ts'
+import { createDataConverter } from '../../codec/data-converter.ts'
+import { createPayloads } from '../../codec/payloads.ts'
 import { loadSigningKey, loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
 import { createClient, type Client as ApiClient } from '../../sdk/client/index.ts'
 import { countersign } from '../../workers/plugin.ts'
@@ -34,7 +36,8 @@ beforeAll(async () => {
   const connection = await Connection.connect({ address: inject('temporalAddress') })
   closers.push(() => connection.close())
   await registerNamespace(connection)
-  temporal = new Client({ connection, namespace: NAMESPACE })
+  const dataConverter = createDataConverter({ database: attack.world.database })
+  temporal = new Client({ connection, namespace: NAMESPACE, dataConverter })
   await startApi(connection)
   await startForeignWorker()
 })
@@ -129,6 +132,7 @@ async function startApi(connection: Connection): Promise<void> {
     signingKey: loadSigningKey(world.keysFolder, 'decision'),
     trustedKeys: loadTrustedKeys(publicKeysFile(world.keysFolder)),
     inspectTools: createInspectTools(access),
+    payloads: createPayloads({ database: world.database }),
     logger: pino({ level: 'silent' }),
   })
   const baseUrl = await app.listen({ host: '127.0.0.1', port: 0 })

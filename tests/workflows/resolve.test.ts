@@ -35,6 +35,10 @@ beforeAll(async () => {
   }
   await s.define('free', [NOTE, next], { allow: true })
   await s.define('gated', [NOTE, next], ONE_LEAD)
+  await s.define('stubborn', [{ ...NOTE, retry: { max_attempts: 3, backoff: '1ms' } }], { allow: true })
+  const stop = { name: 'stop', fail: { code: 'NOT_TODAY', message: 'no' } }
+  const right = [{ name: 'nap', sleep: { for: '8s' } }, stop]
+  await s.define('fan', [{ name: 'fan', parallel: { branches: { left: [NOTE], right } } }], { allow: true })
 })
 
 afterAll(() => s.close())
@@ -47,7 +51,10 @@ interface Doubtful extends StartedRun {
 }
 
 /** A run whose write may have been done: its answer is lost. */
-async function doubtful(automation: 'free' | 'gated', by: Person = s.clerk): Promise<Doubtful> {
+async function doubtful(
+  automation: 'free' | 'gated' | 'stubborn' | 'fan',
+  by: Person = s.clerk,
+): Promise<Doubtful> {
   isBroken = true
   const run = await s.start(automation, { by })
   if (automation === 'gated') {
@@ -115,6 +122,20 @@ test('found not applied, the step fails, and nothing is sent again', async () =>
     notes: 0,
   })
   expect(ending.message).toContain('no trace of it')
+})
+
+test('found not applied, it is not tried again either: so it was promised to whoever said it', async () => {
+  const run = await doubtful('stubborn')
+  isBroken = false
+  expect(await resolve(olga, run, 'not_applied')).toMatchObject({ state: 'failed' })
+  await s.expectEnding(run, { state: 'failed', code: 'NOT_APPLIED', writebacks: ['failed'], notes: 0 })
+})
+
+test('a branch beside it that fails leaves it unknown, and a person can still say what became of it', async () => {
+  const run = await doubtful('fan')
+  await s.expectEnding(run, { state: 'failed', code: 'NOT_TODAY', writebacks: ['unknown'] })
+  expect(await resolve(olga, run, 'applied')).toMatchObject({ state: 'applied' })
+  await s.expectEnding(run, { state: 'failed', code: 'NOT_TODAY', writebacks: ['applied'] })
 })
 
 test('who may not approve it, asked for it, or is no person, is refused', async () => {

@@ -121,3 +121,26 @@ test('a run that is cancelled in its second round withdraws that one', async () 
   await s.clerk.cancelRun({ run_id: run.runId })
   await s.expectEnding(run, { state: 'cancelled', writebacks: ['withdrawn', 'conflict'], changes: 1 })
 })
+
+test('that a step is tried again after has as many rounds anew, with ids of their own in a loop', async () => {
+  const step = { ...CHANGE, retry: { max_attempts: 2, backoff: '100ms' } }
+  await s.define('persistent', [{ name: 'each', for_each: { items: '["a"]', steps: [step] } }], ONE_LEAD)
+  const run = await s.park('persistent')
+  let approval: ApprovalView = run.approval
+  const ids = [approval.writeback_id]
+  for (let round = 1; round <= 5; round++) {
+    if (round < 5) await setBalance(run, 50 + round)
+    await s.lena.decideApproval({ ...about(approval), verdict: 'approve' })
+    if (round === 5) break
+    approval = await eventually(async () => {
+      const { items } = await s.world.admin.listApprovals({ run_id: run.runId, state: 'waiting' })
+      return items.find(({ writeback_id: id }) => !ids.includes(id))
+    })
+    ids.push(approval.writeback_id)
+  }
+  const base = run.approval.writeback_id.replace(/1$/, '')
+  expect(base).toMatch(/\.each\.0\.change\.$/)
+  expect(ids).toEqual([1, 2, 3, 4, 5].map((round) => `${base}${round}`))
+  const ending = await s.expectEnding(run, { state: 'completed', balance: 7 })
+  expect(ending.writebacks.sort()).toEqual(['applied', 'conflict', 'conflict', 'conflict', 'conflict'])
+})

@@ -1,24 +1,18 @@
 /**
- * What a run does next. Pure: a plan and a state in; the state after every step that needs nobody (skipped ones), and
- * the next thing to do, out. The workflow performs it, settles the step, and asks again.
+ * What a run does next. Pure: a plan and a state in; the state after everything that needs nobody, and what is to be
+ * done now, out. The workflow does it, settles the steps as they end, and asks again.
  */
-import { evaluateExpression, type Scope } from '../../lib/cel.ts'
-import type { JsonObject, JsonValue } from '../../lib/json.ts'
-import { resolveTemplates } from '../../lib/templates.ts'
-import { CodedError } from '../../schemas/errors.ts'
-import type { Plan, PlannedCall, PlanStep } from '../../schemas/run.ts'
-import { withStep, type RunState, type StepError } from './state.ts'
-
-/** A step whose expressions are resolved: ready to be performed. */
-export interface ReadyStep {
-  path: string
-  type: 'call' | 'writeback'
-  call: PlannedCall
-  timeoutMs: number
-}
+import type { JsonValue } from '../../lib/json.ts'
+import { MAX_UNDER_WAY } from '../../lib/limits.ts'
+import type { Plan } from '../../schemas/planned.ts'
+import { advanceBlock } from './block.ts'
+import { valueProblem } from './limits.ts'
+import type { RunState, StepError } from './state.ts'
+import type { ReadyStep, Turn } from './turn.ts'
 
 export type Next =
-  | { kind: 'start'; steps: ReadyStep[] }
+  /** Begin these steps; cancel those under these paths, which then settle like any other. */
+  | { kind: 'perform'; start: ReadyStep[]; cancel: string[] }
   | { kind: 'wait' }
   | { kind: 'completed'; output: JsonValue }
   | { kind: 'failed'; error: StepError }
@@ -28,88 +22,35 @@ export interface Advanced {
   next: Next
 }
 
-export function advance(plan: Plan, state: RunState): Advanced {
-  try {
-    return advanceBlock(plan.steps, '', state)
-  } catch (error) {
-    if (!(error instanceof CodedError)) throw error
-    return { state, next: { kind: 'failed', error: { code: error.code, message: error.message } } }
+const TOP = { prefix: '', outer: () => ({}), variables: {}, isInLoop: false }
+
+export function advance(plan: Plan, before: RunState): Advanced {
+  const { input, run, begun, items, underWay } = before
+  const problem = Object.keys(before.block).length === 0 ? valueProblem('the input', input) : null
+  if (problem)
+    return { state: before, next: { kind: 'failed', error: { code: 'VALUE_TOO_LARGE', message: problem } } }
+  const room = MAX_UNDER_WAY - underWay
+  const turn: Turn = { input, run, begun, items, room, advanceBlock, start: [], cancel: [] }
+  const progress = advanceBlock(turn, TOP, plan.steps, before.block)
+  const { block } = progress
+  const state = {
+    ...before,
+    block,
+    begun: turn.begun,
+    items: turn.items,
+    underWay: MAX_UNDER_WAY - turn.room,
   }
-}
-
-/** Steps of one block run one after the other. `prefix` is the path of the block, empty at the top. */
-function advanceBlock(steps: readonly PlanStep[], prefix: string, before: RunState): Advanced {
-  let state = before
-  let output: JsonValue = null
-  for (const step of steps) {
-    const path = prefix + step.name
-    const known = state.steps[path]
-    switch (known?.status) {
-      case 'running':
-        return { state, next: { kind: 'wait' } }
-      case 'failed':
-        return { state, next: { kind: 'failed', error: atPath(path, known.error) } }
-      case 'completed':
-        output = known.output
-        break
-      case 'skipped':
-        break
-      case undefined: {
-        const moved = enter(step, path, state)
-        if (moved.next) return { state: moved.state, next: moved.next }
-        state = moved.state
-        break
-      }
-      default:
-        known satisfies never
+  switch (progress.kind) {
+    case 'done':
+      return { state, next: { kind: 'completed', output: progress.output } }
+    case 'failed':
+      return { state, next: { kind: 'failed', error: progress.error } }
+    case 'going': {
+      const { start, cancel } = turn
+      const isIdle = start.length + cancel.length === 0
+      return { state, next: isIdle ? { kind: 'wait' } : { kind: 'perform', start, cancel } }
     }
+    default:
+      return progress satisfies never
   }
-  return { state, next: { kind: 'completed', output } }
-}
-
-/** `next` is absent when the step was skipped, and the block goes on. */
-function enter(step: PlanStep, path: string, state: RunState): { state: RunState; next?: Next } {
-  return locating(path, () => {
-    const scope = scopeOf(state)
-    if (step.if !== undefined && !isTrue(step.if, scope)) {
-      return { state: withStep(state, path, { status: 'skipped', output: null }) }
-    }
-    if (step.type === 'return') {
-      return { state, next: { kind: 'completed', output: resolveTemplates(step.value, scope) } }
-    }
-    const call = { ...step.call, arguments: resolveTemplates(step.call.arguments, scope) as JsonObject }
-    const ready: ReadyStep = { path, type: step.type, call, timeoutMs: step.timeoutMs }
-    return { state: withStep(state, path, { status: 'running' }), next: { kind: 'start', steps: [ready] } }
-  })
-}
-
-function isTrue(expression: string, scope: Scope): boolean {
-  const value = evaluateExpression(expression, scope)
-  if (typeof value === 'boolean') return value
-  throw new CodedError(
-    'EXPRESSION_FAILED',
-    `if: ${expression} gives ${JSON.stringify(value)}, not true or false`,
-  )
-}
-
-/** Only what has settled can be named. */
-function scopeOf(state: RunState): Scope {
-  const settled = Object.entries(state.steps).filter(([, step]) => step.status !== 'running')
-  const steps = Object.fromEntries(
-    settled.map(([path, step]) => [path, { error: null, writeback: null, ...step }]),
-  )
-  return { input: state.input, run: state.run, steps: steps as unknown as JsonObject }
-}
-
-function locating<T>(path: string, work: () => T): T {
-  try {
-    return work()
-  } catch (error) {
-    if (!(error instanceof CodedError)) throw error
-    throw new CodedError(error.code, `step ${path}: ${error.message}`)
-  }
-}
-
-function atPath(path: string, error: StepError): StepError {
-  return { code: error.code, message: `step ${path}: ${error.message}` }
 }

@@ -5,8 +5,8 @@
 import { Ajv, type ErrorObject, type Options, type ValidateFunction } from 'ajv'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
-import { canonicalJson } from '../lib/canonical-json.ts'
-import type { JsonObject } from '../lib/json.ts'
+import { canonicalJson } from './canonical-json.ts'
+import type { JsonObject } from './json.ts'
 
 export type CompiledSchema =
   { ok: true; errorsOf: (value: unknown) => ErrorObject[] } | { ok: false; message: string }

@@ -1,0 +1,137 @@
+/**
+ * A run that a step of another run starts. Like every start it is a delivery, which freezes the automation's revision
+ * and whom it is for; and like every call it is believed only as far as our own records go: the run around it must have
+ * been started by a delivery of ours, and its revision must have a step that starts this automation.
+ */
+import { inTransaction } from '../db/database.ts'
+import {
+  findDeliveryByKey,
+  insertDelivery,
+  loadOrigin,
+  markDeliveryStarted,
+  type DeliveredRun,
+  type DeliveryRow,
+} from '../db/queries/deliveries.ts'
+import { findHead, findRevision, type RevisionRow } from '../db/queries/manifests.ts'
+import { digestOf, sha256Hex } from '../lib/canonical-json.ts'
+import type { JsonObject, JsonValue } from '../lib/json.ts'
+import { MAX_RUN_DEPTH } from '../lib/limits.ts'
+import { inputPlaces } from '../lib/run-input.ts'
+import { CodedError } from '../schemas/errors.ts'
+import type { AutomationSpec } from '../schemas/manifests.ts'
+import { runWorkflowId } from '../schemas/names.ts'
+import { compilePlan } from '../schemas/plan.ts'
+import type { Origin, Requester, RunInput } from '../schemas/run.ts'
+import type { DoorDeps } from './door.ts'
+import { verifySubRunOrigin } from './origin.ts'
+
+export interface SubRunRequest {
+  organization: string
+  /** Of the step that starts it. */
+  origin: Origin
+  /** The same whenever the step is played again. */
+  key: string
+  automation: string
+  input: JsonValue
+}
+
+export type SubRun = Pick<RunInput, 'deliveryId' | 'runId' | 'plan' | 'input'> & { workflowId: string }
+
+/** Asked again, it gives the same run: same id, same revision, same input. */
+export async function openSubRun(
+  { database }: Pick<DoorDeps, 'database'>,
+  request: SubRunRequest,
+): Promise<SubRun> {
+  const { organization, origin, automation, key } = request
+  const row = await loadOrigin(database, { organization, ...origin })
+  const { run: around, requester } = verifySubRunOrigin(origin, automation, row)
+  const source = sourceOf(origin)
+  const delivery =
+    (await findDeliveryByKey(database, { organization, source, dedupeKey: key })) ??
+    (await store(database, request, { requester, depth: (around.parent?.depth ?? 1) + 1 }))
+  const run = frozenRun(request, requester, delivery)
+  const { runId, workflowId, revision, input } = run
+  const pinned = await findRevision(database, {
+    organization,
+    kind: 'Automation',
+    name: automation,
+    number: revision,
+  })
+  const plan = compilePlan(automation, revision, specOf(pinned, `${automation} revision ${revision}`))
+  return { deliveryId: delivery.id, runId, workflowId, plan, input }
+}
+
+/** The automation as it is now, if it takes this input. */
+async function store(
+  database: DoorDeps['database'],
+  request: SubRunRequest,
+  { requester, depth }: { requester: Requester; depth: number },
+): Promise<DeliveryRow> {
+  const { organization, origin, automation, input } = request
+  if (depth > MAX_RUN_DEPTH) throw new CodedError('LIMIT_EXCEEDED', `runs are ${MAX_RUN_DEPTH} deep already`)
+  const head = await findHead(database, { organization, kind: 'Automation', name: automation })
+  assertFits(specOf(head, automation), request)
+  const parent = { runId: origin.runId, path: origin.path, depth }
+  const run = { automation, revision: head?.number ?? 0, input, parent }
+  return inTransaction(database, async (tx) => {
+    const inserted = await insertDelivery(tx, deliveryOf(request, requester, run))
+    // The run around it starts it, as its child: nobody else is to.
+    await markDeliveryStarted(tx, inserted.id)
+    return inserted
+  })
+}
+
+function deliveryOf(
+  request: SubRunRequest,
+  requester: Requester,
+  run: Omit<DeliveredRun, 'runId' | 'workflowId'>,
+): Parameters<typeof insertDelivery>[1] {
+  const { organization, key } = request
+  const source = sourceOf(request.origin)
+  const id = `dlv_${idOf('delivery', organization, source, key)}`
+  const runId = `run_${idOf('run', organization, source, key)}`
+  const workflowId = runWorkflowId({ organization, automation: run.automation, deliveryId: id })
+  const requestSha256 = digestOfRequest(request, requester)
+  return {
+    id,
+    organization,
+    source,
+    dedupeKey: key,
+    requestSha256,
+    requester,
+    runs: [{ runId, workflowId, ...run }],
+  }
+}
+
+/** What was opened first stands, if it was opened for the same. */
+function frozenRun(request: SubRunRequest, requester: Requester, delivery: DeliveryRow): DeliveredRun {
+  const [run] = delivery.runs
+  if (run && delivery.request_sha256 === digestOfRequest(request, requester)) return run
+  throw new CodedError('IDEMPOTENCY_CONFLICT', `${request.origin.path} has started another run before`)
+}
+
+function digestOfRequest({ automation, input, origin }: SubRunRequest, requester: Requester): string {
+  return digestOf({ automation, input, requester, path: origin.path })
+}
+
+/** They follow from the step, so that two attempts at once open the same run. */
+function idOf(...parts: string[]): string {
+  return sha256Hex(parts.join('\n')).slice(0, 32)
+}
+
+function sourceOf(origin: Origin): string {
+  return `run/${origin.runId}`
+}
+
+function specOf(row: RevisionRow | undefined, what: string): AutomationSpec {
+  if (row?.body.kind === 'Automation') return row.body.spec
+  throw new CodedError('NOT_FOUND', `there is no automation ${what}`)
+}
+
+function assertFits(spec: AutomationSpec, { automation, input }: SubRunRequest): void {
+  const [first, ...others] = inputPlaces(spec.input as JsonObject | undefined, input)
+  if (!first) return
+  const more = others.length > 0 ? `, and ${others.length} more` : ''
+  const what = `${automation} does not take this: ${first.path}: ${first.message}${more}`
+  throw new CodedError('INVALID_ARGUMENTS', what)
+}

@@ -1,0 +1,80 @@
+/**
+ * What one automation, one run and one message may be at most: each lies below what Temporal takes, whose answer would
+ * be to terminate the run. Workflow code imports this file.
+ */
+import type { JsonValue } from './json.ts'
+
+const KB = 1024
+const MB = 1024 * KB
+
+export const LIMITS = {
+  /** As JSON. INVALID_MANIFEST at save. */
+  manifestBytes: 256 * KB,
+  /** LIMIT_EXCEEDED; in one manifest INVALID_MANIFEST at save. */
+  stepsPerRun: 500,
+  /** Of one value as JSON: the input, the arguments of a call, an output, the result. VALUE_TOO_LARGE. */
+  valueBytes: 4 * MB,
+  /** Of all that a run keeps: its input and the outputs of its steps. VALUE_TOO_LARGE. */
+  runValuesBytes: 16 * MB,
+  /** RUN_TOO_LARGE; Temporal ends a run at 51,200. */
+  historyEvents: 20_000,
+  /** RUN_TOO_LARGE; Temporal ends a run at 50 MB. */
+  historyBytes: 20 * MB,
+  /** Of a request to the API, a trigger's included. PAYLOAD_TOO_LARGE. */
+  bodyBytes: 1 * MB,
+  /** In UTF-8. INVALID_INPUT; in a raw signal UNVERIFIED. */
+  commentBytes: 4 * KB,
+  /** After that many refused ones no further decision is looked at: TOO_MANY_REFUSED. */
+  refusedDecisions: 50,
+} as const
+
+/** About as long as the JSON text in UTF-8, without making it: what has to be escaped counts as it is. */
+export function jsonBytes(value: JsonValue): number {
+  switch (typeof value) {
+    case 'string':
+      return utf8Bytes(value) + 2
+    case 'object': {
+      if (value === null) return 4
+      const isList = Array.isArray(value)
+      let bytes = 2
+      for (const name of Object.keys(value)) {
+        const item = (value as Record<string, JsonValue>)[name] ?? null
+        bytes += jsonBytes(item) + 1 + (isList ? 0 : utf8Bytes(name) + 3)
+      }
+      return bytes
+    }
+    default:
+      return String(value).length
+  }
+}
+
+/** The sandbox of workflows has no encoder. */
+export function utf8Bytes(text: string): number {
+  let bytes = text.length
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i)
+    // Half of a pair of surrogates is two of its four bytes.
+    if (unit > 0x7f) bytes += unit > 0x7ff && (unit < 0xd800 || unit > 0xdfff) ? 2 : 1
+  }
+  return bytes
+}
+
+/** `5.0 MB`, `300 KB`. */
+export function readableBytes(bytes: number): string {
+  return bytes >= MB ? `${(bytes / MB).toFixed(1)} MB` : `${Math.ceil(bytes / KB)} KB`
+}
+
+/** Of one loop. */
+export const MAX_ITEMS = 1_000
+/** Of all loops of a run: a loop in a loop multiplies. */
+export const MAX_ITEMS_OF_RUN = 10_000
+export const MAX_BRANCHES = 20
+export const MAX_CONCURRENCY = 20
+/** Calls, sleeps and sub-runs at the same time, however blocks are nested. The server refuses a run with 2,000. */
+export const MAX_UNDER_WAY = 100
+/** How deep blocks may stand in each other. */
+export const MAX_BLOCK_DEPTH = 8
+/** A run that nobody's run started is 1 deep. */
+export const MAX_RUN_DEPTH = 8
+/** A year and a day. */
+export const MAX_SLEEP_MS = 366 * 86_400_000

@@ -1,0 +1,126 @@
+/** Sizes of values, and where a run has grown too large. */
+import { describe, expect, it } from 'vitest'
+import type { JsonValue } from '../../lib/json.ts'
+import { jsonBytes, LIMITS, utf8Bytes } from '../../lib/limits.ts'
+import type { Plan } from '../../schemas/run.ts'
+import { advance } from '../../workflows/interpreter/advance.ts'
+import { historyProblem, keepable } from '../../workflows/interpreter/limits.ts'
+import { createRunState, settle, type RunState, type SettledStep } from '../../workflows/interpreter/state.ts'
+import { callStep, completed, forEach, planOf, play, settleStep } from '../support/plans.ts'
+
+const text = (bytes: number): string => 'x'.repeat(bytes - 2)
+const start = (input: JsonValue = {}): RunState => createRunState(input, {})
+
+describe('the size of a value', () => {
+  it.each<JsonValue>([
+    null,
+    true,
+    12.5,
+    '',
+    'abc',
+    'ünïcödé €',
+    '😀',
+    [],
+    [1, [2]],
+    {},
+    { a: 'ö', b: [null, {}] },
+  ])('of %j is about that of its JSON', (value) => {
+    const exact = Buffer.byteLength(JSON.stringify(value))
+    expect(jsonBytes(value)).toBeGreaterThanOrEqual(exact)
+    expect(jsonBytes(value)).toBeLessThanOrEqual(exact + 4)
+  })
+
+  it.each(['', 'a', 'é', '€', '😀', 'a😀é€'])('of the text %j is that in UTF-8', (value) => {
+    expect(utf8Bytes(value)).toBe(Buffer.byteLength(value))
+  })
+})
+
+describe('a run', () => {
+  const call = { connection: 'tools', operation: 'look', arguments: {}, raisedToWrite: false }
+  const plan = (count: number): Plan => ({
+    automation: 'long',
+    revision: 1,
+    steps: Array.from({ length: count }, (_, i) => ({ type: 'call', name: `s${i}`, timeoutMs: 1_000, call })),
+  })
+  const after = (count: number, status: 'completed' | 'skipped'): RunState => ({
+    ...start(),
+    begun: status === 'completed' ? count : 0,
+    block: Object.fromEntries(
+      Array.from({ length: count }, (_, i) => [`s${i}`, { status, output: null }] as const),
+    ),
+  })
+  const settled = (state: RunState, name: string, step: SettledStep): RunState => {
+    const block = { ...state.block, [name]: { status: 'running', tries: { attempt: 1, round: 1 } } as const }
+    return settle({ ...state, block, underWay: state.underWay + 1 }, name, step)
+  }
+
+  it('executes 500 steps and no more', () => {
+    expect(advance(plan(501), after(499, 'completed')).next).toMatchObject({ kind: 'perform' })
+    expect(advance(plan(501), after(500, 'completed')).next).toMatchObject({
+      kind: 'failed',
+      error: { code: 'LIMIT_EXCEEDED', message: 'step s500: a run takes 500 steps outside of loops' },
+    })
+  })
+
+  it('does not count what it skips', () => {
+    expect(advance(plan(501), after(500, 'skipped')).next).toMatchObject({ kind: 'perform' })
+  })
+
+  it('takes an input of 4 MB', () => {
+    expect(advance(plan(1), start(text(LIMITS.valueBytes))).next).toMatchObject({ kind: 'perform' })
+    expect(advance(plan(1), start(text(LIMITS.valueBytes + 1))).next).toMatchObject({
+      kind: 'failed',
+      error: { code: 'VALUE_TOO_LARGE' },
+    })
+  })
+
+  it('keeps outputs of 4 MB, and of 16 MB together with its input', () => {
+    const ended = (bytes: number) => ({ status: 'completed' as const, output: text(bytes) })
+    expect(keepable(start(), ended(LIMITS.valueBytes))).toMatchObject({ status: 'completed' })
+    expect(keepable(start(), ended(LIMITS.valueBytes + 1))).toMatchObject({
+      status: 'failed',
+      output: null,
+      error: { code: 'VALUE_TOO_LARGE', message: 'the output: 4.0 MB, at most 4.0 MB' },
+    })
+    const full = [1, 2, 3].reduce(
+      (state, i) => settled(state, `s${i}`, ended(LIMITS.valueBytes)),
+      start(text(LIMITS.valueBytes - 100)),
+    )
+    expect(keepable(full, ended(100))).toMatchObject({ status: 'completed' })
+    expect(keepable(full, ended(101))).toMatchObject({ error: { code: 'VALUE_TOO_LARGE' } })
+  })
+
+  it('ends a loop whose results are too large for one value, though each of them is kept', () => {
+    const part = text(LIMITS.valueBytes / 4)
+    const plan = planOf(forEach('each', 'input.items', [callStep('a')], 5))
+    const many = (count: number) => {
+      let now = play(plan, { items: Array<number>(count).fill(0) })
+      for (let i = 0; i < count; i++) now = settleStep(plan, now, `each[${i}].a`, completed(part))
+      return now.next
+    }
+    expect(many(3)).toMatchObject({ kind: 'completed' })
+    expect(many(5)).toMatchObject({
+      kind: 'failed',
+      error: { code: 'VALUE_TOO_LARGE', message: 'step each: the output: 5.0 MB, at most 4.0 MB' },
+    })
+  })
+
+  it('remembers the write behind an output that it cannot keep', () => {
+    const writeback = { id: 'wb_1', status: 'applied' as const, receipt: 'rcpt_1' }
+    const much = { status: 'completed' as const, output: text(LIMITS.valueBytes + 1), writeback }
+    expect(keepable(start(), much)).toMatchObject({ status: 'failed', writeback })
+    const failed = { status: 'failed' as const, output: null, error: { code: 'TOOL_FAILED', message: '' } }
+    expect(keepable(start(), failed)).toBe(failed)
+  })
+
+  it('goes on up to 20,000 events and 20 MB of history', () => {
+    const { historyEvents: historyLength, historyBytes: historySize } = LIMITS
+    expect(historyProblem({ historyLength, historySize })).toBeNull()
+    expect(historyProblem({ historyLength: historyLength + 1, historySize })).toMatchObject({
+      code: 'RUN_TOO_LARGE',
+    })
+    expect(historyProblem({ historyLength, historySize: historySize + 1 })).toMatchObject({
+      code: 'RUN_TOO_LARGE',
+    })
+  })
+})

@@ -1,0 +1,35 @@
+/** What the plugin needs, taken from the configuration of the process that runs the worker. */
+import { existsSync } from 'node:fs'
+import { createSecretResolver } from '../activities/secrets.ts'
+import { loadEncryptionKeys } from '../codec/encryption.ts'
+import { environmentSecrets, loadConfig, type Config } from '../config.ts'
+import { createDatabase } from '../db/database.ts'
+import { loadSigningKey, loadTrustedKeys, publicKeysFile } from '../lib/keys.ts'
+import type { PluginDeps } from './plugin.ts'
+
+/**
+ * Throws at once, and not at the first task, when something is missing or wrong. Connects when it is first used; who
+ * called it ends `database` when the worker has stopped.
+ */
+export function pluginDeps(config: Config = loadConfig()): PluginDeps {
+  const { encryptionKeysFile } = config
+  return {
+    signingKey: loadSigningKey(config.keysFolder, 'receipt'),
+    trust: { keys: loadTrustedKeys(publicKeysFile(config.keysFolder)), identity: config.identity },
+    resolveSecret: createSecretResolver({
+      environment: environmentSecrets(),
+      file: secretsFileOf(config),
+    }),
+    commandsFile: config.commandsFile,
+    encryption: encryptionKeysFile === undefined ? undefined : loadEncryptionKeys(encryptionKeysFile),
+    database: createDatabase(config.databaseUrl),
+  }
+}
+
+/** A file that is named must be there from the start: else every call would wait for secrets that nobody can add. */
+function secretsFileOf(config: Config): string | undefined {
+  if (config.secretsFile !== undefined && !existsSync(config.secretsFile)) {
+    throw new Error(`COUNTERSIGN_SECRETS_FILE names ${config.secretsFile}, which does not exist`)
+  }
+  return config.secretsFile
+}

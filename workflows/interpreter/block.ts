@@ -1,0 +1,182 @@
+/** The steps of one block, one after the other. */
+import { LIMITS } from '../../lib/limits.ts'
+import type { Scope } from '../../lib/cel.ts'
+import type { JsonValue } from '../../lib/json.ts'
+import { CodedError } from '../../schemas/errors.ts'
+import type { CallStep, PlanStep } from '../../schemas/planned.ts'
+import { advanceLanes, openLanes } from './lanes.ts'
+import { assertValueSize } from './limits.ts'
+import { nextTry, type NextTry } from './retry.ts'
+import { isTrue, resolved, resolvedObject, scopeOf, timeOf } from './scope.ts'
+import { stepIn, type BlockState, type StepError, type StepState } from './state.ts'
+import type { Frame, Progress, ReadyStep, Turn } from './turn.ts'
+
+const FIRST_TRY: NextTry = { tries: { attempt: 1, round: 1 }, delayMs: 0 }
+const SKIPPED: StepState = { status: 'skipped', output: null }
+
+export function advanceBlock(
+  turn: Turn,
+  frame: Frame,
+  steps: readonly PlanStep[],
+  before: BlockState,
+): Progress {
+  let block = before
+  let output: Extract<Progress, { kind: 'done' }>['output'] = null
+  for (const step of steps) {
+    const known = stepIn(block, step.name)
+    const now = move(turn, frame, { step, block, known })
+    if (!now) return { kind: 'going', block }
+    if (now !== known) block = { ...block, [step.name]: now }
+    switch (now.status) {
+      case 'running':
+        return { kind: 'going', block }
+      case 'failed':
+        if (step.onError !== 'continue') return { kind: 'failed', block, error: located(frame, step, now) }
+        output = null
+        break
+      case 'completed':
+        output = now.output
+        if (now.ends) return { kind: 'done', block, output, ends: true }
+        break
+      case 'skipped':
+        break
+      default:
+        now satisfies never
+    }
+  }
+  return { kind: 'done', block, output, ends: false }
+}
+
+interface At {
+  step: PlanStep
+  /** Of all steps of the block. */
+  block: BlockState
+  known: StepState | undefined
+}
+
+/** The step as it is after this turn; undefined if it has to wait until fewer steps are under way. */
+function move(turn: Turn, frame: Frame, at: At): StepState | undefined {
+  const { step, known } = at
+  if (known === undefined) return enter(turn, frame, at)
+  if (known.status === 'running' && 'lanes' in known) {
+    if (step.type === 'choose' || step.type === 'for_each' || step.type === 'parallel')
+      return advanceLanes(turn, frame, { step, block: at.block, lanes: known.lanes })
+  }
+  if (known.status !== 'failed' || (step.type !== 'call' && step.type !== 'writeback')) return known
+  const again = nextTry(step.retry, known)
+  if (!again) return known
+  return guarded(() => startCall(turn, frame, step, { ...again, scope: scopeOf(turn, frame, at.block) }))
+}
+
+/** What goes wrong on the way in is the step's failure. */
+function enter(turn: Turn, frame: Frame, { step, block }: At): StepState | undefined {
+  return guarded(() => {
+    const scope = scopeOf(turn, frame, block)
+    if (step.if !== undefined && !isTrue('if', step.if, scope)) return SKIPPED
+    switch (step.type) {
+      case 'return':
+        return { status: 'completed', output: bounded('the result', resolved(step.value, scope)), ends: true }
+      case 'fail': {
+        const text = bounded('the message', resolved(step.message, scope))
+        const message = typeof text === 'string' ? text : JSON.stringify(text)
+        return { status: 'failed', output: null, error: { code: step.code, message } }
+      }
+      case 'choose':
+      case 'for_each':
+      case 'parallel': {
+        const lanes = openLanes(turn, step, scope)
+        if (!lanes) return SKIPPED
+        countBegun(turn, frame)
+        return advanceLanes(turn, frame, { step, block, lanes })
+      }
+      case 'call':
+      case 'writeback':
+        return startCall(turn, frame, step, { ...FIRST_TRY, scope })
+      case 'run_automation':
+      case 'sleep':
+        return start(turn, frame, () => ({ path: frame.prefix + step.name, ...readyOf(step, scope) }))
+      default:
+        return step satisfies never
+    }
+  })
+}
+
+function readyOf(
+  step: Extract<PlanStep, { type: 'run_automation' | 'sleep' }>,
+  scope: () => Scope,
+):
+  | Omit<Extract<ReadyStep, { type: 'run_automation' }>, 'path'>
+  | Omit<Extract<ReadyStep, { type: 'sleep' }>, 'path'> {
+  if (step.type === 'run_automation') {
+    return {
+      type: step.type,
+      automation: step.automation,
+      input: bounded('the input', resolvedObject(step.input, scope)),
+    }
+  }
+  const { sleep } = step
+  return {
+    type: step.type,
+    sleep: 'forMs' in sleep ? { forMs: sleep.forMs } : { untilMs: timeOf(sleep.until, scope) },
+  }
+}
+
+function startCall(
+  turn: Turn,
+  frame: Frame,
+  step: CallStep,
+  { tries, delayMs, scope }: NextTry & { scope: () => Scope },
+): StepState | undefined {
+  const path = frame.prefix + step.name
+  return start(
+    turn,
+    frame,
+    () => {
+      const args = bounded('the arguments', resolvedObject(step.call.arguments, scope))
+      const call = { ...step.call, arguments: args }
+      return { path, type: step.type, call, timeoutMs: step.timeoutMs, round: tries.round, delayMs }
+    },
+    tries,
+  )
+}
+
+function start(
+  turn: Turn,
+  frame: Frame,
+  ready: () => ReadyStep,
+  tries = FIRST_TRY.tries,
+): StepState | undefined {
+  if (turn.room <= 0) return undefined
+  if (tries.attempt === 1) countBegun(turn, frame)
+  turn.start.push(ready())
+  turn.room -= 1
+  return { status: 'running', tries }
+}
+
+function countBegun(turn: Turn, frame: Frame): void {
+  if (frame.isInLoop) return
+  turn.begun += 1
+  if (turn.begun > LIMITS.stepsPerRun)
+    throw new CodedError('LIMIT_EXCEEDED', `a run takes ${LIMITS.stepsPerRun} steps outside of loops`)
+}
+
+/** The value; throws VALUE_TOO_LARGE. */
+function bounded<Value extends JsonValue>(what: string, value: Value): Value {
+  assertValueSize(what, value)
+  return value
+}
+
+function guarded(work: () => StepState | undefined): StepState | undefined {
+  try {
+    return work()
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error
+    return { status: 'failed', output: null, error: { code: error.code, message: error.message } }
+  }
+}
+
+/** The failure of a block is that of the step inside, which is named already. */
+function located(frame: Frame, step: PlanStep, failed: Extract<StepState, { status: 'failed' }>): StepError {
+  const { code, message } = failed.error
+  return failed.lanes ? failed.error : { code, message: `step ${frame.prefix}${step.name}: ${message}` }
+}

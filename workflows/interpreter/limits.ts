@@ -1,0 +1,42 @@
+/** Where a run ends because it has grown too large: by a code of ours, before Temporal terminates it. Pure. */
+import type { JsonValue } from '../../lib/json.ts'
+import { jsonBytes, LIMITS, readableBytes } from '../../lib/limits.ts'
+import { CodedError } from '../../schemas/errors.ts'
+import type { RunState, SettledStep, StepError } from './state.ts'
+
+/** Throws VALUE_TOO_LARGE. */
+export function assertValueSize(what: string, value: JsonValue): void {
+  const problem = valueProblem(what, value)
+  if (problem) throw new CodedError('VALUE_TOO_LARGE', problem)
+}
+
+/** Null if the value is not too large. */
+export function valueProblem(what: string, value: JsonValue): string | null {
+  return tooLarge(what, jsonBytes(value), LIMITS.valueBytes)
+}
+
+/** A step whose output the run cannot keep has failed; what became of a write behind it stays known. */
+export function keepable(state: RunState, settled: SettledStep): SettledStep {
+  if (settled.status !== 'completed') return settled
+  const bytes = jsonBytes(settled.output)
+  const problem =
+    tooLarge('the output', bytes, LIMITS.valueBytes) ??
+    tooLarge('all values of the run together', state.valueBytes + bytes, LIMITS.runValuesBytes)
+  if (problem === null) return settled
+  return { ...settled, status: 'failed', output: null, error: { code: 'VALUE_TOO_LARGE', message: problem } }
+}
+
+export function historyProblem(history: { historyLength: number; historySize: number }): StepError | null {
+  const { historyLength, historySize } = history
+  if (historyLength <= LIMITS.historyEvents && historySize <= LIMITS.historyBytes) return null
+  return {
+    code: 'RUN_TOO_LARGE',
+    message:
+      `the history has ${historyLength} events and ${readableBytes(historySize)}; ` +
+      `a run goes on up to ${LIMITS.historyEvents} events and ${readableBytes(LIMITS.historyBytes)}`,
+  }
+}
+
+function tooLarge(what: string, bytes: number, maxBytes: number): string | null {
+  return bytes > maxBytes ? `${what}: ${readableBytes(bytes)}, at most ${readableBytes(maxBytes)}` : null
+}
