@@ -85,16 +85,14 @@ async function roundOf(run: Run, step: ReadyCall, round: number): Promise<ReadOu
   return settling<ReadOutcome | WriteOutcome>(call, [], work, async (outcome) => {
     noteReceipt(run, outcome)
     // A run that was reset may be cancelled before it has come back to the writeback that it had started.
-    const { writebackId } = call.origin
-    const workflowId = writebackWorkflowId({ organization, writebackId })
-    await CancellationScope.nonCancellable(() => cancelById(workflowId))
+    await CancellationScope.nonCancellable(() => cancelById(idOfWriteback(call)))
   })
 }
 
 async function waitForWriteback(run: Run, input: WritebackInput, state: string): Promise<WriteOutcome> {
   const { call } = input
   const { organization, connection, origin } = call
-  const workflowId = writebackWorkflowId({ organization, writebackId: origin.writebackId })
+  const workflowId = idOfWriteback(call)
   run.writebacks.set(origin.path, { workflowId, state })
   showWaiting(run)
   showDetails(run)
@@ -117,6 +115,10 @@ async function waitForWriteback(run: Run, input: WritebackInput, state: string):
     run.writebacks.delete(origin.path)
     showWaiting(run)
   }
+}
+
+function idOfWriteback({ organization, origin }: Call): string {
+  return writebackWorkflowId({ organization, writebackId: origin.writebackId })
 }
 
 function settledCall(run: Run, outcome: ReadOutcome | WriteOutcome): SettledStep {
