@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
-const READY_TIMEOUT_MS = 90_000
+const READY_TIMEOUT_MS = 300_000
 const KEPT_OUTPUT = 30_000
 
 export interface Child {
@@ -14,6 +14,7 @@ export interface Child {
   ready: string
   /** Whether it has ended without being killed by us. */
   hasEndedByItself(): boolean
+  isRunning(): boolean
   /** SIGKILL: nothing is tidied up. */
   kill(): Promise<void>
 }
@@ -51,14 +52,16 @@ export async function startChild(options: ChildOptions): Promise<Child> {
     child.stderr.on('data', take)
     child.once('exit', (code) => fail(`has ended with code ${code} before it was ready`))
   })
+  const isRunning = (): boolean => child.exitCode === null && child.signalCode === null
   return {
     ready,
     output: () => output,
-    hasEndedByItself: () => isWanted && (child.exitCode !== null || child.signalCode !== null),
+    hasEndedByItself: () => isWanted && !isRunning(),
+    isRunning,
     kill: async () => {
       isWanted = false
       process.off('exit', onExit)
-      if (child.exitCode !== null || child.signalCode !== null) return
+      if (!isRunning()) return
       child.kill('SIGKILL')
       await once(child, 'exit')
     },

@@ -5,12 +5,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { makeHistory, textOf, type Gate } from './model/actions.ts'
-import { live, liveOn, reportOf, shrink, type Lived } from './model/compare.ts'
+import { live, liveOn, RECONCILED, reportOf, settle, shrink, type Lived } from './model/compare.ts'
 import { differences, type Observed, type Step } from './model/model.ts'
 import { startScene, type Scene } from './model/scene.ts'
 import { chanceOf } from './random.ts'
 
-const COUNT = Number(process.env['MODEL_HISTORIES'] ?? 25)
+const COUNT = Number(process.env['MODEL_HISTORIES'] ?? 20)
 const SEED = process.env['MODEL_SEED'] ?? String(Date.now())
 const AT_ONCE = 25
 /** Longer than any attempt that may still be under way: its deadline, with the ledger's margin. */
@@ -21,7 +21,7 @@ let scene: Scene
 
 beforeAll(async () => {
   scene = await startScene()
-})
+}, 240_000)
 
 afterAll(() => scene?.close())
 
@@ -42,7 +42,7 @@ const differs = (life: Lived): boolean => life.differences.length > 0
 
 test(
   `what ${COUNT} random histories leave behind is what the model allows (seed ${SEED})`,
-  { timeout: 60_000 + COUNT * 10_000 },
+  { timeout: 600_000 + COUNT * 10_000 },
   async () => {
     const histories = Array.from({ length: COUNT }, (_, index) => makeHistory(chanceOf(`${SEED}/${index}`)))
     const lived = await forEach(histories, async (history) => {
@@ -52,8 +52,12 @@ test(
       return life
     })
     await sleep(AFTERWARDS_MS)
+    await scene.reconcile()
     const settled = lived.filter((life) => !differs(life))
-    const later = await forEach(settled, (life) => liveOn(scene, life))
+    const later = await forEach(settled, async (life) => {
+      const reconciled = await settle(scene, life, RECONCILED)
+      return differs(reconciled) ? reconciled : liveOn(scene, reconciled)
+    })
     const found = [...lived, ...later].filter(differs)
     const small: Lived[] = []
     for (const life of lived.filter(differs).slice(0, MOST_SHRUNK)) small.push(await shrink(scene, life))

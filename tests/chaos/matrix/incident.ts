@@ -24,8 +24,8 @@ export interface Incident {
   log: string[]
 }
 
-const REACH_PATIENCE_MS = 40_000
-const END_PATIENCE_MS = 120_000
+const REACH_PATIENCE_MS = 180_000
+const END_PATIENCE_MS = 300_000
 
 interface Scene {
   lane: Lane
@@ -79,10 +79,7 @@ function letGo({ stack }: Lane): void {
 /** A process that died of what we did to another one is a violation, and must not spoil the next incident. */
 async function revive({ stack }: Lane): Promise<string[]> {
   const deaths = stack.deaths()
-  for (const death of deaths) {
-    const [component] = death.split(':')
-    if (component === 'api' || component === 'worker' || component === 'tools') await stack.restart(component)
-  }
+  for (const component of stack.missing()) await stack.restart(component)
   return deaths.map((death) => `a process has ended by itself: ${death}`)
 }
 

@@ -31,7 +31,7 @@ export interface Evidence {
   problems: string[]
 }
 
-const PATIENCE_MS = 60_000
+const PATIENCE_MS = 180_000
 
 export async function judgeRun(
   lane: Lane,

@@ -37,6 +37,8 @@ function report(incident: Incident): void {
   console.log(`${incidents.length}/${total} ${cellName(cell)} ${variant} ${verdict} ${seconds} s`)
   if (violations.length > 0 || values.verbose)
     console.log([`seed ${seed}`, ...violations, ...log].join('\n    '))
+  if (incidents.length % cells.length === 0 && incidents.length < total)
+    console.log(`\n${tableOf(incidents)}\n`)
 }
 
 async function runLane(): Promise<void> {
@@ -53,6 +55,8 @@ async function runLane(): Promise<void> {
 
 async function main(): Promise<void> {
   const startedAtMs = Date.now()
+  // Every child that is there to be killed wants to be told when this process ends.
+  process.setMaxListeners(100)
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
   console.log(`seed ${values.seed}: ${cells.length} cells, ${values.times} kills each, ${values.lanes} lanes`)
   const lanes = await Promise.allSettled(Array.from({ length: Number(values.lanes) }, runLane))

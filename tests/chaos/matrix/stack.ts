@@ -39,6 +39,8 @@ export interface Stack {
   withShop<T>(look: (client: pg.Client) => Promise<T>): Promise<T>
   kill(component: Component): Promise<void>
   restart(component: Component): Promise<void>
+  /** Ours that were killed, and could not be started again. */
+  missing(): Component[]
   /** Names of our processes that have ended although nobody killed them, with their last words. */
   deaths(): string[]
   close(): Promise<void>
@@ -141,6 +143,8 @@ export async function startStack(): Promise<Stack> {
       else await servers[component].kill()
     },
     restart: (component) => start[component](),
+    missing: () =>
+      (['api', 'worker', 'tools'] as const).filter((component) => !children[component]?.isRunning()),
     deaths: () =>
       Object.entries(children).flatMap(([name, child]) =>
         child.hasEndedByItself() ? [`${name}: ${child.output().slice(-2_000)}`] : [],

@@ -6,13 +6,13 @@ import { describeOpen, observe } from './observe.ts'
 import { act, begin, type Subject } from './perform.ts'
 import type { Scene } from './scene.ts'
 
-/** To be set to true with the reconciler: then what dead executions left open is a difference too. */
-export const RECONCILES = false
 /** To be set to true when a decision is only recorded if it counts, whatever becomes of the worker that records it. */
 export const RECORDS_IN_ORDER = false
 
+export const RECONCILED = { reconciles: true }
+
 /** Lost workers, calls whose answer does not come, and a machine with other things to do: all of it is over by then. */
-const SETTLING_PATIENCE_MS = 120_000
+const SETTLING_PATIENCE_MS = 240_000
 const SHRINKING_PATIENCE_MS = 240_000
 const SETTLING_INTERVAL_MS = 400
 
@@ -42,13 +42,18 @@ async function stepOf(scene: Scene, subject: Subject, action: Action): Promise<S
   return { action, answer, endedBefore: state !== undefined && isFinal(state) ? state : null }
 }
 
-export async function settle(scene: Scene, life: { subject: Subject; steps: Step[] }): Promise<Lived> {
+/** With `reconciles`, what dead executions have left open is a difference too: to be asked when the reconciler was there. */
+export async function settle(
+  scene: Scene,
+  life: { subject: Subject; steps: Step[] },
+  { reconciles = false } = {},
+): Promise<Lived> {
   const deadlineMs = Date.now() + SETTLING_PATIENCE_MS
   for (;;) {
     const observed = await observe(scene, life.subject)
     const found = differences(life.subject.history, life.steps, observed, {
       workersDied: scene.workersDied(),
-      reconciles: RECONCILES,
+      reconciles,
       recordsInOrder: RECORDS_IN_ORDER,
     })
     if (found.length === 0) return { ...life, observed, differences: found }
@@ -69,7 +74,7 @@ export async function liveOn(scene: Scene, life: Lived): Promise<Lived> {
   const wasAlive = Object.values(life.observed.alive).some(Boolean)
   const isChanged = JSON.stringify(after) !== JSON.stringify(life.observed)
   // What still waited may have gone on: a decision can be long on its way.
-  const { observed: before } = isChanged && wasAlive ? await settle(scene, life) : life
+  const { observed: before } = isChanged && wasAlive ? await settle(scene, life, RECONCILED) : life
   if (isChanged && !wasAlive) {
     const text = `it changed by itself: ${JSON.stringify(before)} → ${JSON.stringify(after)}`
     return { ...life, observed: after, differences: [text] }
@@ -82,7 +87,7 @@ export async function liveOn(scene: Scene, life: Lived): Promise<Lived> {
     through: 'api',
   }))
   for (const action of approvals) steps.push(await stepOf(scene, life.subject, action))
-  const lived = await settle(scene, { subject: life.subject, steps })
+  const lived = await settle(scene, { subject: life.subject, steps }, RECONCILED)
   const wasWaiting = before.alive.approval
   const isSame = JSON.stringify(lived.observed) === JSON.stringify(before)
   const isApplied = ['applied', 'already_applied', 'unknown'].includes(lived.observed.rows[0] ?? '')

@@ -32,9 +32,8 @@ export interface Surroundings {
   /** A worker was killed at some time: then the fate of a call that may not be repeated can be unknown. */
   workersDied: boolean
   /**
-   * Whether somebody comes by and ends what dead executions left open. False until the reconciler is there: then a row
-   * may stay open when nothing is alive that could apply it; and a wait may outlive a run that was reset, and terminated
-   * before it had found the wait again.
+   * Whether somebody has come by and ended what dead executions left open. Before, a row may be open when nothing is alive
+   * that could apply it; and a wait may outlive a run that was reset, and ended before it had found the wait again.
    */
   reconciles: boolean
   /**
@@ -192,6 +191,7 @@ function finalDifferences(facts: Facts, observed: Observed, surroundings: Surrou
   const wrong: string[] = []
   if (allowed[state] !== true) wrong.push(`it may not end as ${state}`)
   const isTidy = reconciles || !isLeftBehind(facts, observed)
+  if (state === 'unknown') return [...wrong, ...unknownDifferences(facts, observed)]
   if (alive.run || ((alive.writeback || alive.approval) && isTidy))
     wrong.push(`it is ${state}, and still alive: ${JSON.stringify(alive)}`)
   if (inbox.includes('waiting')) wrong.push(`it is ${state}, and the inbox still asks`)
@@ -200,6 +200,16 @@ function finalDifferences(facts: Facts, observed: Observed, surroundings: Surrou
   // What was terminated does not tell how its write ended.
   if (facts.terminatedRun) runStates.push('terminated')
   if (!alive.run && !runStates.includes(run)) wrong.push(`it is ${state}, and the run is ${run}`)
+  return wrong
+}
+
+/** It waits for a person who looks at the target, unless somebody stopped that wait. */
+function unknownDifferences({ stopped }: Facts, { alive, run, inbox }: Observed): string[] {
+  const wrong: string[] = []
+  if (alive.approval) wrong.push('it is unknown, and still waits for approval')
+  if (inbox.includes('waiting')) wrong.push('it is unknown, and the inbox still asks')
+  const waits = alive.run && run === 'waiting_for_resolution'
+  if (!waits && !(stopped && !alive.run)) wrong.push(`it is unknown, and the run is ${run}`)
   return wrong
 }
 
