@@ -11,6 +11,8 @@ import type { McpClientPort } from '../mcp/port.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type {
   Call,
+  CodeInput,
+  CodeOutput,
   Envelope,
   PerformResult,
   ResolutionAnswer,
@@ -26,6 +28,7 @@ import {
   type OpenedApproval,
 } from './approvals.ts'
 import type { Trust } from './decisions.ts'
+import { runCode } from './code.ts'
 import type { DoorDeps } from './door.ts'
 import { createMcpToolExecutor } from './executors/mcp-tool.ts'
 import { createSqlExecutor } from './executors/sql.ts'
@@ -87,6 +90,10 @@ export function createActivities(deps: ActivityDeps) {
       withContext(door, null, () => closeApproval(door, params)),
     openSubRun: (params: Parameters<typeof openSubRun>[1]): Promise<SubRun> =>
       withContext(door, null, () => openSubRun(door, params)),
+    runCode: (source: string, input: CodeInput): Promise<CodeOutput> =>
+      withContext(door, null, (signal) =>
+        runCode({ ...input, source, nowMs: activityInfo().scheduledTimestampMs }, signal),
+      ),
     inspectConnection: (
       params: Parameters<typeof inspectConnection>[1],
     ): Promise<{ tools: InspectedTool[] }> =>

@@ -103,6 +103,16 @@ export const ERRORS = {
     'A step of the run has failed.',
     'Look at the step in the Temporal UI; its cause is named in `detail`.',
   ),
+  CODE_FAILED: entry(
+    422,
+    'The code of a step has failed.',
+    'Look at the line named in `detail` and at the log of the step; correct the automation and start a new run.',
+  ),
+  CODE_TIMEOUT: entry(
+    422,
+    'The code of a step took too long.',
+    'Do less in one step, or give it a longer `timeout`.',
+  ),
   CANCELLED: entry(409, 'The run was cancelled.', 'Start a new run if it is still wanted.'),
 
   // Calls

@@ -41,6 +41,13 @@ export interface RunAutomationStep extends Common {
   input: JsonObject
 }
 
+export interface CodeStep extends Common {
+  type: 'code'
+  source: string
+  timeoutMs: number
+  retry?: PlannedRetry
+}
+
 export interface SleepStep extends Common {
   type: 'sleep'
   /** Milliseconds, or an expression for a time. */
@@ -81,4 +88,4 @@ export interface ParallelStep extends Common {
 export type BlockStep = ChooseStep | ForEachStep | ParallelStep
 
 /** Expressions are CEL; strings inside `arguments`, `input`, `value` and `message` may hold `${{ … }}`. */
-export type PlanStep = CallStep | RunAutomationStep | SleepStep | ReturnStep | FailStep | BlockStep
+export type PlanStep = CallStep | RunAutomationStep | CodeStep | SleepStep | ReturnStep | FailStep | BlockStep

@@ -27,6 +27,26 @@ export interface RunInput {
   searchAttributes: boolean
 }
 
+/** What the code of a step said with `console`. */
+export interface LogLine {
+  level: 'debug' | 'log' | 'info' | 'warn' | 'error'
+  text: string
+}
+
+/** For one call of the code of a step. */
+export interface CodeInput {
+  /** What the code is given as `ctx`. */
+  context: JsonObject
+  timeoutMs: number
+  /** Chance in the sandbox comes from this. */
+  seed: string
+}
+
+export interface CodeOutput {
+  output: JsonValue
+  logs: LogLine[]
+}
+
 /** Where a call comes from. The door believes none of it: it looks the delivery and the revision up. */
 export interface Origin {
   deliveryId: string

@@ -10,7 +10,15 @@
  * `pick[0].pay` and `pick.otherwise.tell` (a choice).
  */
 import { z } from 'zod'
-import { MAX_BRANCHES, MAX_CONCURRENCY, MAX_SLEEP_MS, LIMITS } from '../lib/limits.ts'
+import {
+  MAX_BRANCHES,
+  MAX_CODE_BYTES,
+  MAX_CODE_TIMEOUT_MS,
+  MAX_CONCURRENCY,
+  MAX_SLEEP_MS,
+  LIMITS,
+  utf8Bytes,
+} from '../lib/limits.ts'
 import { DurationSchema, durationMs, JsonObjectSchema, NameSchema, StepNameSchema } from './common.ts'
 
 export const ExpressionSchema = z.string().min(1).max(4_000)
@@ -90,6 +98,30 @@ export const RunAutomationStepSchema = z.strictObject({
   run_automation: z.strictObject({ automation: NameSchema, input: JsonObjectSchema.default({}) }),
 })
 
+/**
+ * Computes something: JavaScript in a sandbox without network, files and timers, with bounded time, memory and stack.
+ * `ctx` is a copy of what expressions can name (`input`, `steps`, `run`, and in a loop `item` and `index`); what the
+ * function gives back, as JSON, is the output. The clock stands at the moment when the step was scheduled, and chance is
+ * seeded by run and path: tried again by Temporal, the code computes the same.
+ */
+export const CodeStepSchema = z.strictObject({
+  ...step,
+  ...failing,
+  retry: RetrySchema.optional(),
+  code: z.strictObject({
+    /** A module: `export default async function (ctx) { … }`. */
+    source: z
+      .string()
+      .min(1)
+      .refine((source) => utf8Bytes(source) <= MAX_CODE_BYTES, 'is over 64 KB'),
+    /** Of computing; waiting for a free thread does not count. */
+    timeout: DurationSchema.refine((text) => {
+      const ms = durationMs(text)
+      return ms >= 1 && ms <= MAX_CODE_TIMEOUT_MS
+    }, 'must be between 1ms and 60s').default('5s'),
+  }),
+})
+
 /** Waits, for days if need be; costs nothing meanwhile. A time that has passed is no wait. */
 export const SleepStepSchema = z.strictObject({
   ...step,
@@ -120,6 +152,7 @@ type LeafStep =
   | z.infer<typeof ToolCallStepSchema>
   | z.infer<typeof WritebackStepSchema>
   | z.infer<typeof RunAutomationStepSchema>
+  | z.infer<typeof CodeStepSchema>
   | z.infer<typeof SleepStepSchema>
   | z.infer<typeof ReturnStepSchema>
   | z.infer<typeof FailStepSchema>
@@ -205,6 +238,7 @@ export const StepSchema: z.ZodType<StepManifest> = z.lazy(() =>
     ToolCallStepSchema,
     WritebackStepSchema,
     RunAutomationStepSchema,
+    CodeStepSchema,
     SleepStepSchema,
     ChooseStepSchema,
     ForEachStepSchema,

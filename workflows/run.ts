@@ -96,7 +96,8 @@ export function viewOf(run: Run): unknown {
     const error = step.status === 'failed' ? { error: step.error } : {}
     const writeback = 'writeback' in step && step.writeback ? { writeback: step.writeback } : {}
     const attempt = 'tries' in step && step.tries ? { attempt: step.tries.attempt } : {}
-    return [path, { status: step.status, ...attempt, ...error, ...writeback }] as const
+    const logs = 'logs' in step && step.logs ? { logs: step.logs } : {}
+    return [path, { status: step.status, ...attempt, ...error, ...writeback, ...logs }] as const
   })
   return { ...aboutRun(run.input), steps: Object.fromEntries(steps), receipts: run.receipts }
 }

@@ -9,11 +9,11 @@ import {
   WORKFLOW_TYPES,
   writebackWorkflowId,
 } from '../schemas/names.ts'
-import type { Call, ReadOutcome, WritebackInput, WriteOutcome } from '../schemas/run.ts'
-import { nearby } from './activity-options.ts'
+import type { Call, LogLine, ReadOutcome, WritebackInput, WriteOutcome } from '../schemas/run.ts'
+import { nearby, outside } from './activity-options.ts'
 import { executeOrAttach, keyword } from './children.ts'
 import { callSummary } from './details.ts'
-import { failure, stepErrorOf } from './failures.ts'
+import { detailOf, failure, stepErrorOf } from './failures.ts'
 import type { SettledStep } from './interpreter/state.ts'
 import type { ReadyStep } from './interpreter/turn.ts'
 import { inRounds } from './rounds.ts'
@@ -26,6 +26,8 @@ export async function execute(run: Run, step: ReadyStep): Promise<SettledStep> {
     case 'call':
     case 'writeback':
       return executeCall(run, step)
+    case 'code':
+      return orFailed(run, () => computed(run, step))
     case 'sleep':
       return orFailed(run, () => takeNap(step))
     case 'run_automation':
@@ -44,7 +46,8 @@ async function orFailed(run: Run, work: () => Promise<SettledStep>): Promise<Set
       run.wasCut = true
       return { status: 'failed', output: null, error: { code: 'CANCELLED', message: 'it was cancelled' } }
     }
-    return { status: 'failed', output: null, error: stepErrorOf(error) }
+    const logs = detailOf<{ logs: LogLine[] }>(error)?.logs
+    return { status: 'failed', output: null, error: stepErrorOf(error), ...(logs && { logs }) }
   }
 }
 
@@ -122,6 +125,15 @@ function settledCall(run: Run, outcome: ReadOutcome | WriteOutcome): SettledStep
   if (outcome.status === 'withdrawn' && CancellationScope.current().consideredCancelled) run.wasCut = true
   const error = { code: outcome.code ?? 'WRITE_FAILED', message: outcome.message ?? outcome.status }
   return { status: 'failed', output: null, error, writeback }
+}
+
+/** The source is an argument of its own, the same for all runs: a large one is stored once. */
+async function computed(run: Run, step: Extract<ReadyStep, { type: 'code' }>): Promise<SettledStep> {
+  const { path, source, context, timeoutMs, delayMs } = step
+  if (delayMs > 0) await sleep(delayMs, { summary: `Step ${path}: before the next try` })
+  const seed = `${run.input.runId}/${path}`
+  const { output, logs } = await outside(`code of step ${path}`).runCode(source, { context, timeoutMs, seed })
+  return { status: 'completed', output, ...(logs.length > 0 && { logs }) }
 }
 
 async function takeNap(step: Extract<ReadyStep, { type: 'sleep' }>): Promise<SettledStep> {

@@ -129,6 +129,19 @@ export function recordBlocks({ scenario, over, record }: Recording): void {
     await finish(run, 'retry-approved')
   })
 
+  test('computes, and tries again', async () => {
+    const s = scenario()
+    const code = {
+      source: 'export default (ctx) => { console.log("at", ctx.input.balance); return Math.random() }',
+    }
+    await s.define('code', [{ name: 'sum', code }], ONE_LEAD)
+    await finish(await s.start('code'), 'code-done')
+    const source = 'export default () => { console.warn("no"); throw new Error("not today") }'
+    const step = { name: 'sum', code: { source }, retry: { max_attempts: 2, backoff: '100ms' } }
+    await s.define('code-fails', [step], ONE_LEAD)
+    await finish(await s.start('code-fails'), 'code-failed')
+  })
+
   test('goes on after a failure', async () => {
     const run = await parked('on-error', [{ ...NOTE, on_error: 'continue' }, LOOK], 1)
     await decideAll(run, 1, 'reject')

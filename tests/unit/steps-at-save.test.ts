@@ -43,7 +43,7 @@ function wrong(steps: object[]): string[] {
 describe('a step', () => {
   it('says what it does, and only one thing', () => {
     expect(wrong([{ name: 'a' }])).toEqual([
-      'spec.steps[0]: needs one of tool_call, writeback, run_automation, sleep, choose, for_each, parallel, return, fail',
+      'spec.steps[0]: needs one of tool_call, writeback, run_automation, code, sleep, choose, for_each, parallel, return, fail',
     ])
     expect(wrong([{ ...call('a'), return: 1 }])).toEqual(['spec.steps[0]: Unrecognized key: "return"'])
   })

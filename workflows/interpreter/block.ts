@@ -1,9 +1,9 @@
 /** The steps of one block, one after the other. */
 import { LIMITS } from '../../lib/limits.ts'
 import type { Scope } from '../../lib/cel.ts'
-import type { JsonValue } from '../../lib/json.ts'
+import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { CodedError } from '../../schemas/errors.ts'
-import type { CallStep, PlanStep } from '../../schemas/planned.ts'
+import type { CallStep, CodeStep, PlanStep } from '../../schemas/planned.ts'
 import { advanceLanes, openLanes } from './lanes.ts'
 import { assertValueSize } from './limits.ts'
 import { nextTry, type NextTry } from './retry.ts'
@@ -62,10 +62,14 @@ function move(turn: Turn, frame: Frame, at: At): StepState | undefined {
     if (step.type === 'choose' || step.type === 'for_each' || step.type === 'parallel')
       return advanceLanes(turn, frame, { step, block: at.block, lanes: known.lanes })
   }
-  if (known.status !== 'failed' || (step.type !== 'call' && step.type !== 'writeback')) return known
+  if (known.status !== 'failed' || !isTried(step)) return known
   const again = nextTry(step.retry, known)
   if (!again) return known
-  return guarded(() => startCall(turn, frame, step, { ...again, scope: scopeOf(turn, frame, at.block) }))
+  return guarded(() => startTry(turn, frame, step, { ...again, scope: scopeOf(turn, frame, at.block) }))
+}
+
+function isTried(step: PlanStep): step is CallStep | CodeStep {
+  return step.type === 'call' || step.type === 'writeback' || step.type === 'code'
 }
 
 /** What goes wrong on the way in is the step's failure. */
@@ -91,7 +95,8 @@ function enter(turn: Turn, frame: Frame, { step, block }: At): StepState | undef
       }
       case 'call':
       case 'writeback':
-        return startCall(turn, frame, step, { ...FIRST_TRY, scope })
+      case 'code':
+        return startTry(turn, frame, step, { ...FIRST_TRY, scope })
       case 'run_automation':
       case 'sleep':
         return start(turn, frame, () => ({ path: frame.prefix + step.name, ...readyOf(step, scope) }))
@@ -121,20 +126,24 @@ function readyOf(
   }
 }
 
-function startCall(
+function startTry(
   turn: Turn,
   frame: Frame,
-  step: CallStep,
+  step: CallStep | CodeStep,
   { tries, delayMs, scope }: NextTry & { scope: () => Scope },
 ): StepState | undefined {
-  const path = frame.prefix + step.name
+  const { timeoutMs } = step
+  const common = { path: frame.prefix + step.name, timeoutMs, delayMs }
   return start(
     turn,
     frame,
     () => {
+      if (step.type === 'code') {
+        const context = bounded('what the code is given', scope() as JsonObject)
+        return { ...common, type: step.type, source: step.source, context }
+      }
       const args = bounded('the arguments', resolvedObject(step.call.arguments, scope))
-      const call = { ...step.call, arguments: args }
-      return { path, type: step.type, call, timeoutMs: step.timeoutMs, round: tries.round, delayMs }
+      return { ...common, type: step.type, call: { ...step.call, arguments: args }, round: tries.round }
     },
     tries,
   )
