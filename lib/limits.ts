@@ -24,6 +24,8 @@ export const LIMITS = {
   bodyBytes: 1 * MB,
   /** In UTF-8. INVALID_INPUT; in a raw signal UNVERIFIED. */
   commentBytes: 4 * KB,
+  /** Of the answer to a question, as JSON: it is kept in signed documents. INVALID_ANSWER. */
+  answerBytes: 32 * KB,
   /** After that many refused ones no further decision is looked at: TOO_MANY_REFUSED. */
   refusedDecisions: 50,
 } as const

@@ -254,6 +254,11 @@ export const ERRORS = {
     'This approval is already decided.',
     'Nothing to do; who decided is named in `detail`.',
   ),
+  INVALID_ANSWER: entry(
+    422,
+    'The answer does not fit the form of the question.',
+    'Correct the places named in `detail` and answer again.',
+  ),
   ALREADY_VOTED: entry(409, 'You have already voted.', 'Nothing to do; somebody else is needed.'),
   SELF_APPROVAL: entry(
     409,

@@ -30,6 +30,10 @@ function compileStep(step: StepManifest): PlanStep {
     const { source, timeout } = step.code
     return { type: 'code', ...common, source, timeoutMs: durationMs(timeout), ...compileRetry(step.retry) }
   }
+  if ('ask' in step) {
+    const { title, markdown, expires_after } = step.ask
+    return { type: 'ask', ...common, title, markdown, expiresAfterMs: durationMs(expires_after) }
+  }
   if ('sleep' in step) return { type: 'sleep', ...common, sleep: compileSleep(step.sleep) }
   return compileBlock(step, common)
 }

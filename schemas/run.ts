@@ -142,13 +142,30 @@ export interface ReadOutcome {
   output: JsonValue
 }
 
-/** A write that waits, as the ledger has it: what people see and sign. */
+/** Of an automation, to people. */
+export interface Question {
+  title: string
+  markdown: string
+  /** JSON Schema of the answer. */
+  form: JsonObject
+}
+
+/** A question on its way: where it comes from, with its id as `writebackId`, and what the run has made of its texts. */
+export interface Asking {
+  organization: string
+  origin: Origin
+  title: string
+  markdown: string
+}
+
+/** A write that waits, as the ledger has it, or a question: what people see and sign. */
 export interface PendingWrite {
   writebackId: string
   digest: string
   requirement: Requirement
   requester: Requester
   preview: Preview
+  question?: Question
 }
 
 /** What a workflow is told of a write that waits: enough to ask for it, and nothing that could be believed instead. */
@@ -178,6 +195,8 @@ export interface ApprovalInput {
   asked: AskedWrite
   /** Decisions of the earlier ask that still count. */
   kept: DecisionMessage[]
+  /** It is no write that waits, but a question. */
+  asking?: Asking
 }
 
 export type Verdict = 'approve' | 'reject'
@@ -209,6 +228,7 @@ export interface Vote {
   channel: string
   at: string
   comment: string
+  answer?: JsonValue
 }
 
 export type ResolvedDecision =

@@ -19,7 +19,15 @@ import {
   LIMITS,
   utf8Bytes,
 } from '../lib/limits.ts'
-import { DurationSchema, durationMs, JsonObjectSchema, NameSchema, StepNameSchema } from './common.ts'
+import {
+  DurationSchema,
+  durationMs,
+  JsonObjectSchema,
+  NameSchema,
+  PrincipalIdSchema,
+  RoleSchema,
+  StepNameSchema,
+} from './common.ts'
 
 export const ExpressionSchema = z.string().min(1).max(4_000)
 export const IdentifierSchema = z
@@ -122,6 +130,39 @@ export const CodeStepSchema = z.strictObject({
   }),
 })
 
+/** Up to a year: whoever asks for longer should ask again. */
+const AskExpirySchema = DurationSchema.refine((text) => {
+  const ms = durationMs(text)
+  return ms >= 1_000 && ms <= MAX_SLEEP_MS
+}, 'must be between 1s and 366 days').default('7d')
+
+/**
+ * Asks people, and waits for the answer of one of them, which is the output. It has to fit the form; one that does not is
+ * refused, and may be given again. Without an answer in time the step fails as EXPIRED. Only persons answer; whoever
+ * asked for the run may be one of them.
+ */
+export const AskStepSchema = z.strictObject({
+  ...step,
+  ...failing,
+  ask: z.strictObject({
+    /** Title and text may hold `${{ … }}`. */
+    title: z.string().min(1).max(300),
+    markdown: z.string().max(8_000).default(''),
+    /** JSON Schema of the answer. */
+    form: JsonObjectSchema,
+    of: z
+      .strictObject({
+        roles: z.array(RoleSchema).max(20).default([]),
+        people: z.array(PrincipalIdSchema).max(50).default([]),
+      })
+      .refine(({ roles, people }) => roles.length + people.length > 0, 'needs a role or a person'),
+    expires_after: AskExpirySchema,
+    self_answer: z.boolean().default(true),
+  }),
+})
+
+export type AskStepManifest = z.infer<typeof AskStepSchema>
+
 /** Waits, for days if need be; costs nothing meanwhile. A time that has passed is no wait. */
 export const SleepStepSchema = z.strictObject({
   ...step,
@@ -153,6 +194,7 @@ type LeafStep =
   | z.infer<typeof WritebackStepSchema>
   | z.infer<typeof RunAutomationStepSchema>
   | z.infer<typeof CodeStepSchema>
+  | AskStepManifest
   | z.infer<typeof SleepStepSchema>
   | z.infer<typeof ReturnStepSchema>
   | z.infer<typeof FailStepSchema>
@@ -239,6 +281,7 @@ export const StepSchema: z.ZodType<StepManifest> = z.lazy(() =>
     WritebackStepSchema,
     RunAutomationStepSchema,
     CodeStepSchema,
+    AskStepSchema,
     SleepStepSchema,
     ChooseStepSchema,
     ForEachStepSchema,

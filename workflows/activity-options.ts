@@ -18,7 +18,16 @@ type Outside = Pick<
 >
 type Nearby = Pick<
   Activities,
-  'openApproval' | 'resolveDecision' | 'recordDecision' | 'closeApproval' | 'recordResolution' | 'openSubRun'
+  | 'openApproval'
+  | 'resolveDecision'
+  | 'recordDecision'
+  | 'closeApproval'
+  | 'recordResolution'
+  | 'openSubRun'
+  | 'openAsk'
+  | 'resolveAnswer'
+  | 'recordAnswer'
+  | 'acceptAnswer'
 >
 
 /** What a step is called in the Temporal UI goes into `summary`; it costs no event. */

@@ -4,12 +4,13 @@
  * it to: then the log says so.
  */
 import { getExternalWorkflowHandle, log, setHandler } from '@temporalio/workflow'
-import { approveSignal, rejectSignal, resolveSignal, SIGNAL_DESCRIPTION } from './messages.ts'
+import { answerSignal, approveSignal, rejectSignal, resolveSignal, SIGNAL_DESCRIPTION } from './messages.ts'
 
 export function forwardDecisions(waitingIds: () => string[]): void {
   for (const signal of [approveSignal, rejectSignal]) {
     forward(signal, waitingIds, SIGNAL_DESCRIPTION[signal.name as 'approve' | 'reject'])
   }
+  forward(answerSignal, waitingIds, 'Answer the question.')
 }
 
 export function forwardResolutions(waitingIds: () => string[]): void {

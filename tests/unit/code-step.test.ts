@@ -1,4 +1,4 @@
-/** Code in the interpreter: what it is given, what of it a run keeps, and when it is tried again. */
+/** Code and questions in the interpreter: what they are given, what of it a run keeps, and when it is tried again. */
 import { expect, it } from 'vitest'
 import type { CodeStep } from '../../schemas/planned.ts'
 import { advance } from '../../workflows/interpreter/advance.ts'
@@ -60,4 +60,19 @@ it('counts its log among the values of the run', () => {
     error: { code: 'VALUE_TOO_LARGE' },
     logs,
   })
+})
+
+it('asks with texts that are made of the values of the run', () => {
+  const ask = {
+    type: 'ask' as const,
+    name: 'tier',
+    title: 'Tier of ${{ input.who }}?',
+    markdown: '${{ input.n }}',
+    expiresAfterMs: 1_000,
+  }
+  const { next } = advance(planOf(ask), createRunState({ who: 'ann', n: 5 }, {}))
+  if (next.kind !== 'perform') throw new Error('the question was to be asked')
+  expect(next.start).toEqual([
+    { type: 'ask', path: 'tier', title: 'Tier of ann?', markdown: '5', expiresAfterMs: 1_000 },
+  ])
 })

@@ -82,8 +82,7 @@ function enter(turn: Turn, frame: Frame, { step, block }: At): StepState | undef
         return { status: 'completed', output: bounded('the result', resolved(step.value, scope)), ends: true }
       case 'fail': {
         const text = bounded('the message', resolved(step.message, scope))
-        const message = typeof text === 'string' ? text : JSON.stringify(text)
-        return { status: 'failed', output: null, error: { code: step.code, message } }
+        return { status: 'failed', output: null, error: { code: step.code, message: asText(text) } }
       }
       case 'choose':
       case 'for_each':
@@ -97,6 +96,7 @@ function enter(turn: Turn, frame: Frame, { step, block }: At): StepState | undef
       case 'writeback':
       case 'code':
         return startTry(turn, frame, step, { ...FIRST_TRY, scope })
+      case 'ask':
       case 'run_automation':
       case 'sleep':
         return start(turn, frame, () => ({ path: frame.prefix + step.name, ...readyOf(step, scope) }))
@@ -106,12 +106,28 @@ function enter(turn: Turn, frame: Frame, { step, block }: At): StepState | undef
   })
 }
 
+type Ready<Type extends ReadyStep['type']> = Omit<Extract<ReadyStep, { type: Type }>, 'path'>
+
+function asText(value: JsonValue | undefined): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}
+
 function readyOf(
-  step: Extract<PlanStep, { type: 'run_automation' | 'sleep' }>,
+  step: Extract<PlanStep, { type: 'ask' | 'run_automation' | 'sleep' }>,
   scope: () => Scope,
-):
-  | Omit<Extract<ReadyStep, { type: 'run_automation' }>, 'path'>
-  | Omit<Extract<ReadyStep, { type: 'sleep' }>, 'path'> {
+): Ready<'ask'> | Ready<'run_automation'> | Ready<'sleep'> {
+  if (step.type === 'ask') {
+    const { title, markdown } = bounded(
+      'the question',
+      resolvedObject({ title: step.title, markdown: step.markdown }, scope),
+    )
+    return {
+      type: step.type,
+      title: asText(title),
+      markdown: asText(markdown),
+      expiresAfterMs: step.expiresAfterMs,
+    }
+  }
   if (step.type === 'run_automation') {
     return {
       type: step.type,
