@@ -4,6 +4,7 @@ import { nearestName } from '../lib/nearest-name.ts'
 import { registerApply } from './commands/apply.ts'
 import { registerApprovals } from './commands/approvals.ts'
 import { registerConnections } from './commands/connections.ts'
+import { registerAnswer } from './commands/answer.ts'
 import { registerDecisions } from './commands/decide.ts'
 import { registerDemo } from './commands/demo.ts'
 import { registerDoctor } from './commands/doctor.ts'
@@ -44,6 +45,7 @@ function buildProgram(): Command {
   registerRuns(program)
   registerApprovals(program)
   registerDecisions(program)
+  registerAnswer(program)
   registerReceipts(program)
   registerWritebacks(program)
   registerConnections(program)
