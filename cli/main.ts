@@ -13,6 +13,7 @@ import { registerManifests } from './commands/manifests.ts'
 import { registerReceipts } from './commands/receipts.ts'
 import { registerRun } from './commands/run.ts'
 import { registerRuns } from './commands/runs.ts'
+import { registerValidate } from './commands/validate.ts'
 import { registerWritebacks } from './commands/writebacks.ts'
 import { EXIT_CODES, EXIT_CODES_HELP, report, UsageError } from './errors.ts'
 
@@ -39,6 +40,7 @@ function buildProgram(): Command {
     .exitOverride()
   registerDev(program)
   registerDemo(program)
+  registerValidate(program)
   registerApply(program)
   registerRun(program)
   registerRuns(program)
