@@ -1,7 +1,8 @@
-/** The OpenAPI 3.1 description of the operations, at /openapi.json. */
+/** The OpenAPI 3.1 description of the operations, at /openapi.json, and JSON Schemas of documents, under /schemas. */
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import { jsonSchemaTransform } from 'fastify-type-provider-zod'
+import { JSON_SCHEMAS } from '../schemas/json-schemas.ts'
 
 export async function installOpenApi(app: FastifyInstance): Promise<void> {
   await app.register(swagger, {
@@ -25,6 +26,8 @@ export async function installOpenApi(app: FastifyInstance): Promise<void> {
     },
   })
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+  for (const [name, schema] of Object.entries(JSON_SCHEMAS))
+    app.get(`/schemas/${name}.json`, { schema: { hide: true } }, async () => schema())
 }
 
 /**

@@ -13,6 +13,7 @@ import { registerManifests } from './commands/manifests.ts'
 import { registerReceipts } from './commands/receipts.ts'
 import { registerRun } from './commands/run.ts'
 import { registerRuns } from './commands/runs.ts'
+import { registerSchema } from './commands/schema.ts'
 import { registerValidate } from './commands/validate.ts'
 import { registerWritebacks } from './commands/writebacks.ts'
 import { EXIT_CODES, EXIT_CODES_HELP, report, UsageError } from './errors.ts'
@@ -51,6 +52,7 @@ function buildProgram(): Command {
   registerConnections(program)
   registerManifests(program)
   registerKeys(program)
+  registerSchema(program)
   registerDoctor(program)
   suggestNames(program)
   return program
