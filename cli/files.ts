@@ -29,6 +29,7 @@ export class MalformedFile extends UsageError {
   }
 }
 
+const TEST_FILE = /\.test\.ya?ml$/i
 const STANDARD_INPUT = '-'
 const MANIFEST_FILE = /(?<!\.test)\.(ya?ml|json)$/i
 
@@ -44,6 +45,30 @@ export function manifestFiles(paths: readonly string[]): string[] {
 /** Throws MalformedFile. */
 export function readManifestFile(path: string): ManifestSource[] {
   return parseManifests(readText(path), path === STANDARD_INPUT ? 'standard input' : path)
+}
+
+/** Tests of automations: files as they are, and of folders all below them. */
+export function testFiles(paths: readonly string[]): string[] {
+  return paths.flatMap((path) => {
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return [path]
+    return readdirSync(path, { recursive: true, encoding: 'utf8' })
+      .filter((name) => TEST_FILE.test(name) && !/(^|[\\/])(node_modules|\.[^\\/]+)[\\/]/.test(name))
+      .sort()
+      .map((name) => join(path, name))
+  })
+}
+
+export interface YamlFile {
+  value: unknown
+  /** As that of a manifest. */
+  placeOf: (path: string) => string
+}
+
+/** A file with one document. Throws MalformedFile. */
+export function readYamlFile(path: string): YamlFile {
+  const [first, second] = parseYaml(readText(path), path)
+  if (!first?.document.contents || second) throw new MalformedFile(path, 'holds not one document.')
+  return { value: first.document.toJS(), placeOf: (place) => first.lineOf(pathParts(place)) }
 }
 
 /** Text, or the content of the file behind `@` (`@-`: standard input). */

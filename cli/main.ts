@@ -14,6 +14,7 @@ import { registerReceipts } from './commands/receipts.ts'
 import { registerRun } from './commands/run.ts'
 import { registerRuns } from './commands/runs.ts'
 import { registerSchema } from './commands/schema.ts'
+import { registerTest } from './commands/test.ts'
 import { registerValidate } from './commands/validate.ts'
 import { registerWritebacks } from './commands/writebacks.ts'
 import { EXIT_CODES, EXIT_CODES_HELP, report, UsageError } from './errors.ts'
@@ -42,6 +43,7 @@ function buildProgram(): Command {
   registerDev(program)
   registerDemo(program)
   registerValidate(program)
+  registerTest(program)
   registerApply(program)
   registerRun(program)
   registerRuns(program)

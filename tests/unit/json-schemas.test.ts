@@ -54,7 +54,7 @@ describe.each(NAMES)('of a %s', (name) => {
   })
 
   it('takes every example, each of which names it to editors', () => {
-    const files = FILES.filter((file) => file.endsWith('.test.yaml') === ((name as string) === 'test'))
+    const files = FILES.filter((file) => file.endsWith('.test.yaml') === (name === 'test'))
     expect(files.length).toBeGreaterThan(3)
     for (const file of files) {
       const [first] = readFileSync(`${ROOT}examples/${file}`, 'utf8').split('\n')
