@@ -10,8 +10,8 @@ export interface Approval {
   /** When it ended. */
   atMs: number
   message: string
-  /** Codes of the votes that did not count. */
-  refused: string[]
+  /** The votes that did not count. */
+  refused: readonly { code: string; message: string }[]
 }
 
 interface Asked {
@@ -41,7 +41,7 @@ export function playApproval(asked: Asked, decisions: readonly DecisionFixture[]
 }
 
 function ended(state: ApprovalState, status: Approval['status'], atMs: number, message: string): Approval {
-  return { status, atMs, message, refused: state.refusals.map(({ code }) => code) }
+  return { status, atMs, message, refused: state.refusals }
 }
 
 function rejection({ votes }: ApprovalState): string {

@@ -66,7 +66,13 @@ function roundOf(passage: Passage, round: number): ReadOutcome | WriteOutcome {
 function classOf(world: World, asking: Asking): 'read' | 'write' {
   const spec = world.known.connections.get(asking.connection ?? '')
   const settings = spec?.type === 'mcp' ? spec.tools[asking.tool ?? ''] : undefined
-  return settings?.class ?? world.fixtures.classOf(asking) ?? 'write'
+  const word = settings?.class ?? world.fixtures.classOf(asking)
+  if (word) return word
+  const tool = `${asking.connection}.${asking.tool}`
+  world.notes.add(
+    `${asking.path}: ${tool} counts as a write; neither its connection nor an answer says otherwise`,
+  )
+  return 'write'
 }
 
 function rulingOn({ world, automation, step }: Passage, classOfCall: 'read' | 'write'): Ruling {
@@ -114,7 +120,9 @@ function unlessApproved(
   const decisions = world.fixtures.decisionsOn(record.path)
   const approval = playApproval(asked, decisions, passage.nowMs)
   passage.nowMs = approval.atMs
-  record.refused = approval.refused
+  record.refused = approval.refused.map(({ code }) => code)
+  for (const { code, message } of approval.refused)
+    world.notes.add(`${record.path}: a decision does not count: ${code}: ${message}`)
   switch (approval.status) {
     case 'approved':
       return null

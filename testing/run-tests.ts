@@ -19,6 +19,8 @@ export interface TestResult {
   differences: Difference[]
   /** What is wrong with the test itself. */
   problems: string[]
+  /** Of one that is not ok: what helps to understand it. */
+  notes: string[]
 }
 
 export async function runTests(
@@ -31,12 +33,13 @@ export async function runTests(
     const startedMs = nowMs()
     const found = await differencesIn(file, test, manifests)
     const ok = found.differences.length + found.problems.length === 0
-    results.push({ name: test.name, ok, durationMs: nowMs() - startedMs, ...found })
+    const notes = ok ? [] : found.notes
+    results.push({ name: test.name, ok, durationMs: nowMs() - startedMs, ...found, notes })
   }
   return results
 }
 
-type Found = Pick<TestResult, 'differences' | 'problems'>
+type Found = Pick<TestResult, 'differences' | 'problems' | 'notes'>
 
 async function differencesIn(
   file: TestFile,
@@ -46,16 +49,20 @@ async function differencesIn(
   const world = worldOf(file, test, manifests)
   const spec = world.known.automations.get(file.automation)
   if (!spec)
-    return { differences: [], problems: [`there is no automation ${file.automation} in the manifests`] }
+    return {
+      differences: [],
+      notes: [],
+      problems: [`there is no automation ${file.automation} in the manifests`],
+    }
   const input = test.input as JsonValue
   const misfits = inputPlaces(spec.input as JsonObject | undefined, input)
   if (misfits.length > 0)
-    return { differences: [], problems: misfits.map(({ path, message }) => `${path}: ${message}`) }
+    return { differences: [], notes: [], problems: misfits.map(({ path, message }) => `${path}: ${message}`) }
   try {
     return await play(file.automation, spec, test, world)
   } catch (error) {
     if (!(error instanceof TestGap)) throw error
-    return { differences: [], problems: [error.message] }
+    return { differences: [], notes: [...world.notes], problems: [error.message] }
   }
 }
 
@@ -71,7 +78,7 @@ async function play(
   const { state, end } = await simulate(compilePlan(automation, 1, spec), start, outside)
   const course = { end, steps: statusesOf(state), writes: world.writes }
   const unused = world.fixtures.unused().map((place) => `${place} was never asked for`)
-  return { differences: differencesOf(test.expect, course), problems: unused }
+  return { differences: differencesOf(test.expect, course), problems: unused, notes: [...world.notes] }
 }
 
 function worldOf(file: TestFile, test: AutomationTest, manifests: readonly Manifest[]): World {
@@ -84,6 +91,7 @@ function worldOf(file: TestFile, test: AutomationTest, manifests: readonly Manif
     ),
     requester: { principal, kind, onBehalfOf },
     writes: [],
+    notes: new Set(),
   }
 }
 

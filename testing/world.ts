@@ -15,6 +15,8 @@ export interface World {
   requester: Requester
   /** Every round of every write, in the order in which they were planned. */
   writes: WriteRecord[]
+  /** What helps to understand a course that nobody expected. */
+  notes: Set<string>
 }
 
 /** Where in the test the run is: `settle/` for one that the step `settle` started. */

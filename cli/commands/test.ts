@@ -105,11 +105,12 @@ function show(results: readonly FileResult[], { passed, failed, broken, duration
   printLine(`${counts.join(', ')} (${Math.round(durationMs)} ms)`)
 }
 
-function showTest({ name, ok, durationMs, differences, problems }: TestResult): void {
+function showTest({ name, ok, durationMs, differences, problems, notes }: TestResult): void {
   const mark = ok ? styled('green', '✓') : styled('red', '✗')
   printLine(`  ${mark} ${visible(name)} ${styled('dim', `(${durationMs.toFixed(1)} ms)`)}`)
   for (const problem of problems) printLine(`      ${visible(problem)}`)
   for (const difference of differences) showDifference(difference)
+  for (const text of notes) printLine(`      ${styled('dim', visible(text))}`)
 }
 
 function showDifference({ at, expected, actual }: Difference): void {

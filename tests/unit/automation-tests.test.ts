@@ -151,6 +151,17 @@ describe('a test', () => {
     expect(await told({ steps, rules }, late)).toEqual([])
   })
 
+  it('that fails says what helps to understand why', async () => {
+    const rules = [{ name: 'two', require: TWO_STAGES }]
+    const decisions = [{ path: 'set', verdict: 'approve', by: 'sue@x', roles: ['support'] }]
+    const { ok, notes } = await result({ steps: [call('set')], rules }, { decisions, expect: {} })
+    expect(ok).toBe(false)
+    expect(notes).toEqual([
+      'set: crm.set counts as a write; neither its connection nor an answer says otherwise',
+      'set: a decision does not count: NOT_ELIGIBLE: needed: lead, finance; sue@x is support',
+    ])
+  })
+
   it('asks one approver where no rule says anything, as a real run does', async () => {
     const steps = [call('set')]
     const rules = [{ name: 'other', match: { connection: 'mail' }, allow: true }]
