@@ -1,8 +1,10 @@
-/** The OpenAPI 3.1 description of the operations, at /openapi.json, and JSON Schemas of documents, under /schemas. */
+/** The OpenAPI 3.1 description, at /openapi.json, and as a page at /docs; JSON Schemas of documents, under /schemas. */
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import { jsonSchemaTransform } from 'fastify-type-provider-zod'
 import { JSON_SCHEMAS } from '../schemas/json-schemas.ts'
+import { DOCS_CSP, renderDocs } from './openapi/docs.ts'
+import { withExamples, type Description } from './openapi/document.ts'
 
 export async function installOpenApi(app: FastifyInstance): Promise<void> {
   await app.register(swagger, {
@@ -11,7 +13,8 @@ export async function installOpenApi(app: FastifyInstance): Promise<void> {
       info: {
         title: 'Countersign',
         description:
-          'Durable automations over MCP tools, with approvals that hold and writes that happen once.',
+          'Durable automations over MCP tools, with approvals that hold and writes that happen once. Every refusal ' +
+          'is a problem (RFC 9457) with a stable `code`, a sentence, and the next action in `hint`.',
         version: '1',
       },
       components: {
@@ -25,7 +28,18 @@ export async function installOpenApi(app: FastifyInstance): Promise<void> {
       return { schema: withoutCycles(schema), url }
     },
   })
-  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+  let description: Description | undefined
+  let page: string | undefined
+  const describe = (): Description => (description ??= withExamples(app.swagger() as unknown as Description))
+  app.get('/openapi.json', { schema: { hide: true } }, async () => describe())
+  app.get('/docs', { schema: { hide: true } }, async (_request, reply) =>
+    reply
+      .type('text/html; charset=utf-8')
+      .header('content-security-policy', DOCS_CSP)
+      .header('x-content-type-options', 'nosniff')
+      .header('referrer-policy', 'no-referrer')
+      .send((page ??= renderDocs(describe()))),
+  )
   for (const [name, schema] of Object.entries(JSON_SCHEMAS))
     app.get(`/schemas/${name}.json`, { schema: { hide: true } }, async () => schema())
 }

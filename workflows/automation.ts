@@ -27,7 +27,8 @@ export async function automationWorkflow(start: Omit<RunInput, 'plan'>, plan: Pl
   setHandler(getRunQuery, () => viewOf(run), { description: 'Every step, and what became of it' })
   for (;;) {
     const { state, next } = advance(plan, run.state)
-    if (next.kind === 'perform' && isCancelled()) return endCut(run)
+    // Until a step is cut off, steps begin under a cancel too: one that a reset run had begun before may still be waiting.
+    if (next.kind === 'perform' && isCancelled() && run.wasCut) return endCut(run)
     run.state = state
     switch (next.kind) {
       case 'completed':
