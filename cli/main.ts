@@ -14,6 +14,9 @@ import { registerManifests } from './commands/manifests.ts'
 import { registerReceipts } from './commands/receipts.ts'
 import { registerRun } from './commands/run.ts'
 import { registerRuns } from './commands/runs.ts'
+import { registerSchema } from './commands/schema.ts'
+import { registerTest } from './commands/test.ts'
+import { registerValidate } from './commands/validate.ts'
 import { registerWritebacks } from './commands/writebacks.ts'
 import { EXIT_CODES, EXIT_CODES_HELP, report, UsageError } from './errors.ts'
 
@@ -40,6 +43,8 @@ function buildProgram(): Command {
     .exitOverride()
   registerDev(program)
   registerDemo(program)
+  registerValidate(program)
+  registerTest(program)
   registerApply(program)
   registerRun(program)
   registerRuns(program)
@@ -51,6 +56,7 @@ function buildProgram(): Command {
   registerConnections(program)
   registerManifests(program)
   registerKeys(program)
+  registerSchema(program)
   registerDoctor(program)
   suggestNames(program)
   return program
