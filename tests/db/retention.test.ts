@@ -9,12 +9,10 @@ import { insertDelivery } from '../../db/queries/deliveries.ts'
 import { insertPlannedWriteback } from '../../db/queries/writebacks.ts'
 import { RETENTION } from '../../db/retention.ts'
 import { writebackWorkflowId, WORKFLOW_TYPES } from '../../schemas/names.ts'
-import { renderRetention } from '../../scripts/render-retention.ts'
 import { useTestDatabase } from '../support/database.ts'
 import { ORGANIZATION, preview, requester, requirement } from '../support/fixtures.ts'
 
 const db = useTestDatabase()
-const DOC = fileURLToPath(new URL('../../docs/reference/retention.md', import.meta.url))
 
 let client: Client
 let connection: Connection
@@ -234,9 +232,5 @@ describe('the table of what is kept', () => {
     )
     const listed = RETENTION.flatMap(({ tables }) => tables)
     expect([...listed].sort()).toEqual(rows.map(({ name }) => name).sort())
-  })
-
-  it('is the one in the documentation (vitest -u writes it)', async () => {
-    await expect(renderRetention()).toMatchFileSnapshot(DOC)
   })
 })
