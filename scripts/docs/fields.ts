@@ -22,6 +22,8 @@ export interface FieldOptions {
   /** Schemas that have a place of their own, and what is written instead of their fields. */
   known?: ReadonlyMap<z.core.$ZodType, string>
   io?: 'input' | 'output'
+  /** The page that explains the forms of texts, if it is another one. */
+  formsPage?: string
 }
 
 const NAMED: ReadonlyMap<z.core.$ZodType, string> = new Map<z.core.$ZodType, string>([
@@ -35,6 +37,10 @@ const NAMED: ReadonlyMap<z.core.$ZodType, string> = new Map<z.core.$ZodType, str
   [StepsSchema, '[steps](#steps)'],
 ])
 
+function namedType(schema: z.core.$ZodType, { formsPage = '' }: FieldOptions): string | undefined {
+  return NAMED.get(schema)?.replace('](#', `](${formsPage}#`)
+}
+
 /** `[field, type, default, meaning]`, nested ones with dots. */
 export function fieldRows(schema: z.ZodType, options: FieldOptions): string[][] {
   const json = z.toJSONSchema(schema, {
@@ -45,7 +51,7 @@ export function fieldRows(schema: z.ZodType, options: FieldOptions): string[][] 
       const label =
         (zodSchema as z.core.$ZodType) === schema
           ? undefined
-          : (options.known?.get(zodSchema) ?? NAMED.get(zodSchema))
+          : (options.known?.get(zodSchema) ?? namedType(zodSchema, options))
       if (label !== undefined) jsonSchema.title = label
     },
   })

@@ -14,7 +14,8 @@ const FILES = [
   'schemas/common.ts',
   ...readdirSync(new URL(`../../${FOLDER}`, import.meta.url)).map((name) => `${FOLDER}/${name}`),
 ]
-const OUTPUT_HEAD = ['field', 'type', '', 'meaning']
+const FORMS_PAGE = 'manifests.md'
+const OUTPUT_HEAD = ['field', 'type', 'meaning']
 const INPUT_HEAD = ['field', 'type', 'default', 'meaning']
 /** Lists and states need no place of their own. */
 const OWN_PLACE = /^(Approval|Writeback|Receipt|Preview|Requirement|Requester|Envelope)ViewSchema$/
@@ -39,7 +40,7 @@ export function renderHttp(): string {
     '## Views',
     ...viewSchemas().map(
       ([name, schema]) =>
-        `### ${name}\n\n${table(OUTPUT_HEAD, fieldRows(schema, { constant: `${name}ViewSchema`, comments, known: places(schema), io: 'output' }))}`,
+        `### ${name}\n\n${outputTable(schema, { constant: `${name}ViewSchema`, comments, known: places(schema) })}`,
     ),
     REST,
   )
@@ -76,12 +77,6 @@ function operationText(operation: Operation, comments: FieldOptions['comments'])
     const rows = inputRows(operation, part, comments)
     return rows.length === 0 ? [] : [`${PARTS[part]}:`, table(INPUT_HEAD, rows)]
   })
-  const outputs = fieldRows(operation.output, {
-    constant: name,
-    comments: (constant, fieldPath) => comments(constant, ['output', ...fieldPath]),
-    known: places(),
-    io: 'output',
-  })
   return [
     `## ${name}`,
     `${code(`${method} ${path}`)} · scope ${code(scope)} · success ${statuses.join(', or ')}`,
@@ -89,8 +84,21 @@ function operationText(operation: Operation, comments: FieldOptions['comments'])
     ...parts,
     fence('bash', curlOf(operation)),
     'Answer:',
-    table(OUTPUT_HEAD, outputs),
+    outputTable(operation.output, {
+      constant: name,
+      comments: (constant, fieldPath) => comments(constant, ['output', ...fieldPath]),
+      known: places(),
+    }),
   ].join('\n\n')
+}
+
+/** What an answer has, it always has: no column for defaults. */
+function outputTable(schema: z.ZodType, options: FieldOptions): string {
+  const rows = fieldRows(schema, { ...options, io: 'output', formsPage: FORMS_PAGE })
+  return table(
+    OUTPUT_HEAD,
+    rows.map(([field = '', type = '', , meaning = '']) => [field, type, meaning]),
+  )
 }
 
 const PARTS = { params: 'In the path', query: 'In the query', body: 'In the body' }
@@ -103,7 +111,7 @@ function inputRows(
   const schema = operation[part]
   if (schema === undefined) return []
   const inPart = (constant: string, path: readonly string[]) => comments(constant, [part, ...path])
-  return fieldRows(schema, { constant: operation.name, comments: inPart })
+  return fieldRows(schema, { constant: operation.name, comments: inPart, formsPage: FORMS_PAGE })
 }
 
 /** With the values of the examples, which the operation's own schemas have to accept. */
@@ -127,11 +135,12 @@ function curlOf({ name, method, path, params, body }: Operation): string {
 }
 
 function viewSchemas(): [string, z.ZodObject][] {
-  return Object.entries(views).flatMap(([constant, schema]): [string, z.ZodObject][] =>
+  const found = Object.entries(views).flatMap(([constant, schema]): [string, z.ZodObject][] =>
     OWN_PLACE.test(constant) && schema instanceof z.ZodObject
       ? [[constant.replace('ViewSchema', ''), schema]]
       : [],
   )
+  return found.sort(([a], [b]) => (a < b ? -1 : 1))
 }
 
 function places(except?: z.ZodType): ReadonlyMap<z.core.$ZodType, string> {

@@ -1,6 +1,5 @@
 /** What is deleted is old, finished and forgotten by Temporal; everything else stays. */
 import { randomBytes, randomUUID } from 'node:crypto'
-import { fileURLToPath } from 'node:url'
 import { Client, Connection } from '@temporalio/client'
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest'
 import { retain } from '../../activities/retention.ts'

@@ -13,6 +13,7 @@ import { connectionPlaces } from '../../api/manifests/connections.ts'
 import { ofKind, parseDocuments } from '../../api/manifests/document.ts'
 import { expressionPlaces, POLICY_SCOPE } from '../../api/manifests/expressions.ts'
 import { anchorsOf, blocksOf, linksOf, markdownFiles, readPage, ROOT, type Block } from './markdown.ts'
+import { requireLines } from './tutorial/follow.ts'
 import { commandProblems, commandsIn, inlineCommands } from './commands.ts'
 
 const FILES = markdownFiles()
@@ -102,6 +103,10 @@ describe('the checks of code blocks', () => {
     const places = placesIn(manifestsIn({ place: 'x', language: 'yaml', info: '', text: steps }), NOTHING)
     expect(places.map(({ message }) => message).join()).toContain('There is no variable `inptu`')
     expect(leadsSomewhere('README.md', 'ARCHITECTURE.md#no-such-heading')).toBe(false)
+    const printed = 'State   completed\nRun     run_0f3c5a1e9b7d42688c1d7e5f3a2b9c40'
+    requireLines('State completed\nRun run_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', printed, 'x')
+    expect(() => requireLines('State failed', printed, 'x')).toThrow('the page has')
+    expect(() => requireLines('Run run_1\nState completed', printed, 'x')).toThrow('the page has')
   })
 })
 

@@ -25,11 +25,6 @@ interface Background {
   seen: number
 }
 
-export interface Followed {
-  blocks: number
-  stop(): Promise<void>
-}
-
 /** Throws at the first block that does not do what the page says. `stop` in any case. */
 export function createFollower(reader: Reader): {
   follow(block: Block): Promise<void>
@@ -150,7 +145,7 @@ function readersEnvironment(): Record<string, string> {
 
 async function runToEnd(command: string, folder: string): Promise<{ code: number | null; output: string }> {
   const { child, output } = startInGroup(command, folder)
-  const timer = setTimeout(() => void signalGroup(child, 'SIGKILL'), STEP_TIMEOUT_MS)
+  const timer = setTimeout(() => signalGroup(child, 'SIGKILL'), STEP_TIMEOUT_MS)
   const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
   clearTimeout(timer)
   return { code, output: output() }
@@ -160,7 +155,7 @@ async function endGroup(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const closed = new Promise((resolve) => child.once('close', resolve))
   signalGroup(child, 'SIGINT')
-  const timer = setTimeout(() => void signalGroup(child, 'SIGKILL'), 60_000)
+  const timer = setTimeout(() => signalGroup(child, 'SIGKILL'), 60_000)
   await closed
   clearTimeout(timer)
 }
