@@ -71,7 +71,9 @@ function commandText(command: Command): string {
     `${upper(command.description())}.`,
     fence('text', usage.join(' ')),
     ...(own.length > 0 ? [optionsTable(own)] : []),
-    ...(talksToApi(command) ? ['Talks to the API.'] : []),
+    ...(talksToApi(command)
+      ? ['Talks to the API, with the [common options](#options-of-every-command-that-talks-to-the-api).']
+      : []),
     ...afterText(command),
   ].join('\n\n')
 }

@@ -131,7 +131,7 @@ function typeOf(schema: JsonSchema, root: JsonSchema): string {
     case 'integer':
       return `whole number${between(target.minimum, target.maximum)}`
     default:
-      return [target.type ?? 'any JSON'].flat().join(' or ')
+      return [target.type ?? 'any JSON'].flat().join(' or ').replace('string', 'text')
   }
 }
 

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Block } from '../markdown.ts'
 
 const STEP_TIMEOUT_MS = 240_000
+const STOP_TIMEOUT_MS = 60_000
 const POLL_MS = 1_000
 
 export interface Reader {
@@ -151,13 +152,19 @@ async function runToEnd(command: string, folder: string): Promise<{ code: number
   return { code, output: output() }
 }
 
+/** Throws if Ctrl-C did not end it. */
 async function endGroup(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const closed = new Promise((resolve) => child.once('close', resolve))
   signalGroup(child, 'SIGINT')
-  const timer = setTimeout(() => signalGroup(child, 'SIGKILL'), 60_000)
+  let hung = false
+  const timer = setTimeout(() => {
+    hung = true
+    signalGroup(child, 'SIGKILL')
+  }, STOP_TIMEOUT_MS)
   await closed
   clearTimeout(timer)
+  if (hung) throw new Error('what runs in the background did not end with Ctrl-C')
 }
 
 /** Ctrl-C reaches the whole group, as in a terminal. */
