@@ -20,6 +20,9 @@ const FILES = markdownFiles()
 const BLOCKS = FILES.flatMap((file) => blocksOf(file))
 const ofLanguage = (...languages: string[]) => BLOCKS.filter(({ language }) => languages.includes(language))
 
+/** It reads all of Temporal's types, on a machine that may be busy. */
+const COMPILER_TIMEOUT_MS = 180_000
+
 /** Declared for blocks that leave them to the reader. */
 const READERS_OWN = { workflowsPath: 'string', activities: 'object' }
 
@@ -61,10 +64,14 @@ describe('a code block', () => {
     expect(values.length).toBeGreaterThan(10)
   })
 
-  it('with TypeScript compiles against what the package exports', () => {
-    expect(compile(ofLanguage('ts'))).toEqual([])
-    expect(ofLanguage('ts').length).toBeGreaterThan(1)
-  })
+  it(
+    'with TypeScript compiles against what the package exports',
+    () => {
+      expect(compile(ofLanguage('ts'))).toEqual([])
+      expect(ofLanguage('ts').length).toBeGreaterThan(1)
+    },
+    COMPILER_TIMEOUT_MS,
+  )
 
   it('with commands has commands and options that exist', () => {
     const inBlocks = ofLanguage('bash', 'sh').flatMap(({ place, text }) =>
@@ -91,23 +98,27 @@ describe('a link', () => {
 })
 
 describe('the checks of code blocks', () => {
-  it('do bite', () => {
-    const command = 'countersign approvals list --nope'
-    expect(commandProblems(command)).toEqual(['there is no option --nope'])
-    expect(commandProblems('countersign aproovals list')).not.toEqual([])
-    expect(commandProblems('npm run nothing')).toEqual(['there is no script nothing'])
-    expect(
-      compile([{ place: 'x', language: 'ts', info: '', text: 'const wrong: number = "text"' }]),
-    ).toHaveLength(1)
-    const steps = '- name: a\n  if: inptu.x\n  return: 1'
-    const places = placesIn(manifestsIn({ place: 'x', language: 'yaml', info: '', text: steps }), NOTHING)
-    expect(places.map(({ message }) => message).join()).toContain('There is no variable `inptu`')
-    expect(leadsSomewhere('README.md', 'ARCHITECTURE.md#no-such-heading')).toBe(false)
-    const printed = 'State   completed\nRun     run_0f3c5a1e9b7d42688c1d7e5f3a2b9c40'
-    requireLines('State completed\nRun run_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', printed, 'x')
-    expect(() => requireLines('State failed', printed, 'x')).toThrow('the page has')
-    expect(() => requireLines('Run run_1\nState completed', printed, 'x')).toThrow('the page has')
-  })
+  it(
+    'do bite',
+    () => {
+      const command = 'countersign approvals list --nope'
+      expect(commandProblems(command)).toEqual(['there is no option --nope'])
+      expect(commandProblems('countersign aproovals list')).not.toEqual([])
+      expect(commandProblems('npm run nothing')).toEqual(['there is no script nothing'])
+      expect(
+        compile([{ place: 'x', language: 'ts', info: '', text: 'const wrong: number = "text"' }]),
+      ).toHaveLength(1)
+      const steps = '- name: a\n  if: inptu.x\n  return: 1'
+      const places = placesIn(manifestsIn({ place: 'x', language: 'yaml', info: '', text: steps }), NOTHING)
+      expect(places.map(({ message }) => message).join()).toContain('There is no variable `inptu`')
+      expect(leadsSomewhere('README.md', 'ARCHITECTURE.md#no-such-heading')).toBe(false)
+      const printed = 'State   completed\nRun     run_0f3c5a1e9b7d42688c1d7e5f3a2b9c40'
+      requireLines('State completed\nRun run_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', printed, 'x')
+      expect(() => requireLines('State failed', printed, 'x')).toThrow('the page has')
+      expect(() => requireLines('Run run_1\nState completed', printed, 'x')).toThrow('the page has')
+    },
+    COMPILER_TIMEOUT_MS,
+  )
 })
 
 const NOTHING = { connections: new Map(), automations: new Map() }
