@@ -15,11 +15,16 @@ const ConfigSchema = z
     databaseUrl: text,
     temporalAddress: text.default('127.0.0.1:7233'),
     temporalNamespace: text.default('default'),
-    temporalUiUrl: text.default('http://127.0.0.1:8233'),
+    temporalUiUrl: text.optional(),
     taskQueue: text.default('countersign'),
     host: text.default('127.0.0.1'),
     port: port.default(8700),
     publicUrl: text.optional(),
+    rateLimit: z.coerce.number().min(0).max(100_000).default(50),
+    unknownRateLimit: z.coerce.number().min(0).max(100_000).default(5),
+    trustedProxies: text
+      .refine(isAddressList, 'must be addresses or networks with commas between')
+      .optional(),
     keysFolder: text.default('.countersign/keys').transform((path) => resolve(path)),
     secretsFile: text.optional(),
     encryptionKeysFile: text.optional(),
@@ -37,6 +42,11 @@ const ConfigSchema = z
     path: ['codecToken'],
     message: 'shows all values to whoever has it: only for an API that listens on loopback',
   })
+
+function isAddressList(list: string): boolean {
+  const AddressSchema = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()])
+  return list.split(',').every((part) => AddressSchema.safeParse(part.trim()).success)
+}
 
 export type Config = Readonly<z.infer<typeof ConfigSchema>>
 
@@ -67,12 +77,27 @@ const SETTINGS: Record<keyof Config, Setting> = {
   temporalUiUrl: setting(
     'TEMPORAL_UI_URL',
     BOTH_AND_DEV,
-    'Base address of the Temporal UI, for links to people.',
+    'Base address of the Temporal UI, for links to people; without it there are none.',
   ),
   taskQueue: setting('COUNTERSIGN_TASK_QUEUE', BOTH_AND_DEV, 'API and worker need the same.'),
   host: setting('HOST', ['API'], 'Address to listen on.'),
   port: setting('PORT', ['API'], 'Port to listen on.'),
   publicUrl: setting('COUNTERSIGN_PUBLIC_URL', ['API', 'dev'], 'Where people and programs reach the API.'),
+  rateLimit: setting(
+    'COUNTERSIGN_RATE_LIMIT',
+    ['API'],
+    'Requests of one API key per second; 0 for no limit.',
+  ),
+  unknownRateLimit: setting(
+    'COUNTERSIGN_UNKNOWN_RATE_LIMIT',
+    ['API'],
+    'Requests without a valid key of one address per second; 0 for no limit.',
+  ),
+  trustedProxies: setting(
+    'COUNTERSIGN_TRUSTED_PROXIES',
+    ['API'],
+    'Addresses and networks, with commas between: proxies whose `X-Forwarded-For` is believed.',
+  ),
   keysFolder: setting(
     'COUNTERSIGN_KEYS_DIR',
     ['API', 'worker', 'CLI'],

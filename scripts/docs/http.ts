@@ -2,11 +2,11 @@
 import { readdirSync } from 'node:fs'
 import { z } from 'zod'
 import { OPERATIONS } from '../../schemas/operations.ts'
-import type { Operation } from '../../schemas/operations/operation.ts'
+import { errorsOf, type Operation } from '../../schemas/operations/operation.ts'
 import * as views from '../../schemas/operations/views.ts'
 import { readDocComments } from './doc-comments.ts'
 import { fieldRows, type FieldOptions } from './fields.ts'
-import { EXAMPLE_BODIES, EXAMPLE_PARAMETERS } from './http-examples.ts'
+import { EXAMPLES } from '../../api/openapi/examples/index.ts'
 import { code, fence, madeFrom, page, table } from './markdown.ts'
 
 const FOLDER = 'schemas/operations'
@@ -54,7 +54,7 @@ typed client for it.
 - A list has \`items\` and \`next_cursor\`, null on the last page; give it back as \`cursor\`.
 - Whatever is not a success is a problem document; its codes are in [errors](errors.md). Besides what an operation says:
   400 for a request of the wrong form, 401 without a valid key, 403 without the scope, 404 for what your organization does
-  not have, 413 over 1 MB, 415 for a body that is not JSON, 503 with \`Retry-After\` while PostgreSQL or Temporal is away.
+  not have, 413 over 1 MB, 415 for a body that is not JSON, 429 with \`Retry-After\` for too many requests, 503 with \`Retry-After\` while PostgreSQL or Temporal is away.
 - \`Idempotency-Key\` (1 to 255 visible ASCII characters) makes starting a run safe to repeat.`
 
 const REST = `## What is not an operation
@@ -65,7 +65,8 @@ const REST = `## What is not an operation
 | \`POST /codec/decode\`, \`POST /codec/encode\` | scope \`read\` | Temporal's codec endpoint: shows the values of the key's organization to the Temporal UI and CLI |
 | \`GET /healthz\` | none | 200: the process lives |
 | \`GET /readyz\` | none | 200 or 503 with \`{"ok", "database", "temporal"}\` |
-| \`GET /openapi.json\` | none | the description of this API |`
+| \`GET /openapi.json\` | none | the description of this API |
+| \`GET /docs\` | none | the same, to read in a browser |`
 
 function operationText(operation: Operation, comments: FieldOptions['comments']): string {
   const { name, method, path, scope, summary, status = 200, alternative } = operation
@@ -89,6 +90,9 @@ function operationText(operation: Operation, comments: FieldOptions['comments'])
       comments: (constant, fieldPath) => comments(constant, ['output', ...fieldPath]),
       known: places(),
     }),
+    `May be refused with ${errorsOf(operation)
+      .map((name) => `[${code(name)}](errors.md#${name.toLowerCase()})`)
+      .join(', ')}.`,
   ].join('\n\n')
 }
 
@@ -114,22 +118,26 @@ function inputRows(
   return fieldRows(schema, { constant: operation.name, comments: inPart, formsPage: FORMS_PAGE })
 }
 
-/** With the values of the examples, which the operation's own schemas have to accept. */
-function curlOf({ name, method, path, params, body }: Operation): string {
-  const given = EXAMPLE_PARAMETERS[name] ?? {}
-  params?.parse(given)
+interface Example {
+  params?: Record<string, string>
+  body?: unknown
+}
+
+/** With the values of the examples of OpenAPI. */
+function curlOf({ name, method, path, body }: Operation): string {
+  const { params = {}, body: example } = EXAMPLES[name as keyof typeof EXAMPLES] as Example
   const filled = path.replace(/:(\w+)/g, (_all, parameter: string) =>
-    encodeURIComponent(given[parameter] ?? ''),
+    encodeURIComponent(params[parameter] ?? ''),
   )
   const lines = [
     `curl ${method === 'GET' ? '' : `-X ${method} `}"$COUNTERSIGN_URL${filled}"`,
     `-H "authorization: Bearer $COUNTERSIGN_API_KEY"`,
   ]
   if (body !== undefined) {
-    const example = EXAMPLE_BODIES[name]
-    if (example === undefined) throw new Error(`http-examples.ts has no body for ${name}`)
-    body.parse(example)
-    lines.push(`-H 'content-type: application/json'`, `-d '${JSON.stringify(example)}'`)
+    lines.push(
+      `-H 'content-type: application/json'`,
+      `-d '${JSON.stringify(example ?? {}).replaceAll("'", `'\\''`)}'`,
+    )
   }
   return lines.join(' \\\n  ')
 }
