@@ -32,7 +32,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-function buildProgram(): Command {
+export function buildProgram(): Command {
   const program = new Command('countersign')
     .description('Durable automations over MCP tools, with approvals that hold and writes that happen once.')
     .version('0.1.0')

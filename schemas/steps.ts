@@ -72,11 +72,13 @@ const calling = {
   timeout: DurationSchema.default('1h'),
 }
 
+/** Calls a tool of an MCP server. The output is what the tool answers. */
 export const ToolCallStepSchema = z.strictObject({
   ...calling,
   tool_call: z.strictObject({
     connection: NameSchema,
     tool: z.string().min(1).max(128),
+    /** Texts may hold `${{ … }}`. */
     arguments: JsonObjectSchema.default({}),
     /** A step may only raise the class: say that a call is a write though its server does not. */
     class: z.literal('write').optional(),
@@ -84,13 +86,17 @@ export const ToolCallStepSchema = z.strictObject({
 })
 
 export const SqlUpdateSchema = z.strictObject({
+  /** One of the connection’s tables. */
   table: IdentifierSchema,
+  /** The primary key of the one row. Texts here and below may hold `${{ … }}`. */
   key: JsonObjectSchema,
   /** Column values that the row must still have, besides the table's version column. */
   guard: JsonObjectSchema.default({}),
+  /** Columns and their new values. */
   set: JsonObjectSchema,
 })
 
+/** Changes one row of a database. A write that people or a policy refused fails the step. */
 export const WritebackStepSchema = z.strictObject({
   ...calling,
   writeback: z.strictObject({ connection: NameSchema, update: SqlUpdateSchema }),
@@ -103,7 +109,11 @@ export const WritebackStepSchema = z.strictObject({
 export const RunAutomationStepSchema = z.strictObject({
   ...step,
   ...failing,
-  run_automation: z.strictObject({ automation: NameSchema, input: JsonObjectSchema.default({}) }),
+  run_automation: z.strictObject({
+    automation: NameSchema,
+    /** Texts may hold `${{ … }}`. */
+    input: JsonObjectSchema.default({}),
+  }),
 })
 
 /**

@@ -1,5 +1,5 @@
 /** docs/reference/retention.md, from the table that the retention job goes by. `npm test` says when they differ. */
-import { RETENTION } from '../db/retention.ts'
+import { RETENTION } from '../../db/retention.ts'
 
 export function renderRetention(): string {
   const rows = RETENTION.map(
