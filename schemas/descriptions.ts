@@ -81,7 +81,14 @@ export const DESCRIPTIONS: Readonly<Record<string, string>> = {
   parallel: 'Branches side by side.',
   return: 'Ends the run with this result; texts may hold ${{ … }}.',
   fail: 'Fails with a code of your own.',
-  code: 'Upper case, such as OVER_BUDGET.',
+  code: 'In `fail`: upper case, such as OVER_BUDGET. As a step: JavaScript that computes, and reaches nothing.',
+  'code.source': 'A module: `export default async function (ctx) { … }`.',
+  ask: 'Ask people; the answer is the output.',
+  'ask.title': 'One line; may hold ${{ … }}.',
+  'ask.markdown': 'What to know for an answer; may hold ${{ … }}.',
+  'ask.form': 'JSON Schema that the answer has to fit.',
+  'ask.of': 'Who may answer.',
+  'ask.self_answer': 'Whoever asked for the run may answer too.',
   message: 'May hold ${{ … }}.',
 
   // policies

@@ -5,7 +5,7 @@ import {
   POLICY_SCOPE,
   STEP_VARIABLES,
   TRIGGER_SCOPE,
-} from '../../api/manifests/expressions.ts'
+} from '../../manifests/expressions.ts'
 import { environmentFor, REPLACED_FUNCTIONS, REPLACED_METHODS } from '../../lib/cel-environment.ts'
 import { checkExpression, evaluateExpression } from '../../lib/cel.ts'
 import { resolveTemplates } from '../../lib/templates.ts'

@@ -64,6 +64,7 @@ const TYPES: Record<Type, string> = {
 const RECEIVERS: Record<Message, string> = {
   approveSignal: 'approval, writeback, run: with a ticket',
   rejectSignal: 'approval, writeback, run: with a ticket',
+  answerSignal: 'question (an approval workflow), run: with a ticket',
   decideUpdate: 'approval: what the API sends',
   resolveSignal: 'writeback: with a ticket',
   resolveUpdate: 'writeback: what the API sends',

@@ -8,10 +8,11 @@ import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parseAllDocuments } from 'yaml'
-import { automationPlaces } from '../../api/manifests/automations.ts'
-import { connectionPlaces } from '../../api/manifests/connections.ts'
-import { ofKind, parseDocuments } from '../../api/manifests/document.ts'
-import { expressionPlaces, POLICY_SCOPE } from '../../api/manifests/expressions.ts'
+import { automationPlaces } from '../../manifests/automations.ts'
+import { knownOf } from '../../manifests/check.ts'
+import { connectionPlaces } from '../../manifests/connections.ts'
+import { ofKind, parseDocuments } from '../../manifests/document.ts'
+import { expressionPlaces, POLICY_SCOPE } from '../../manifests/expressions.ts'
 import { anchorsOf, blocksOf, linksOf, markdownFiles, readPage, ROOT, type Block } from './markdown.ts'
 import { requireLines } from './tutorial/follow.ts'
 import { commandProblems, commandsIn, inlineCommands } from './commands.ts'
@@ -49,14 +50,10 @@ describe('a code block', () => {
       ...examples,
       ...values.flatMap(({ documents }) => documents),
     ]).documents
-    const known = {
-      connections: new Map(
-        ofKind(everything, 'Connection').map(({ manifest }) => [manifest.name, manifest.spec]),
-      ),
-      automations: new Map(
-        ofKind(everything, 'Automation').map(({ manifest }) => [manifest.name, manifest.spec]),
-      ),
-    }
+    const known = knownOf(
+      everything.map(({ manifest }) => manifest),
+      false,
+    )
     const wrong = values.flatMap(({ block, documents }) =>
       placesIn(documents, known).map(({ path, message }) => `${block.place}: ${path} ${message}`),
     )

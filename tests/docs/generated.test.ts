@@ -15,7 +15,8 @@ describe('a reference page', () => {
   )
 
   it('is made from the code, whichever it is', () => {
-    expect(readdirSync(FOLDER).sort()).toEqual(Object.keys(GENERATED_PAGES).sort())
+    const pages = readdirSync(FOLDER).filter((name) => name.endsWith('.md'))
+    expect(pages.sort()).toEqual(Object.keys(GENERATED_PAGES).sort())
   })
 
   it('gives no field without a meaning where its name does not say it', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { MESSAGES } from '../../schemas/names.ts'
 import {
+  answerSignal,
   approveSignal,
   decideUpdate,
   decisionMessageOf,
@@ -97,6 +98,7 @@ it('goes by the names on the wire', () => {
   const definitions = [
     approveSignal,
     rejectSignal,
+    answerSignal,
     decideUpdate,
     resolveSignal,
     resolveUpdate,

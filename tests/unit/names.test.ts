@@ -28,6 +28,7 @@ describe('names on the wire', () => {
       retention: 'retentionWorkflow',
       approveSignal: 'approve',
       rejectSignal: 'reject',
+      answerSignal: 'answer',
       decideUpdate: 'decide',
       resolveSignal: 'resolve',
       resolveUpdate: 'resolveNow',
