@@ -1,9 +1,11 @@
 /** Manifests: the versioned configuration documents that people write, as YAML or JSON. */
 import { z } from 'zod'
 import { DurationSchema, JsonObjectSchema, NameSchema, PrincipalIdSchema, RoleSchema } from './common.ts'
-import { ExpressionSchema, IdentifierSchema, StepsSchema } from './steps.ts'
+import { IdentifierSchema } from './sql.ts'
+import { ExpressionSchema, StepsSchema } from './steps.ts'
 
-export { SqlUpdateSchema, type SqlUpdate, type StepManifest } from './steps.ts'
+export { SqlUpdateSchema, type SqlUpdate } from './sql.ts'
+export type { StepManifest } from './steps.ts'
 
 const SEMVER = /^\d+\.\d+\.\d+$/
 

@@ -28,11 +28,9 @@ import {
   RoleSchema,
   StepNameSchema,
 } from './common.ts'
+import { SqlUpdateSchema } from './sql.ts'
 
 export const ExpressionSchema = z.string().min(1).max(4_000)
-export const IdentifierSchema = z
-  .string()
-  .regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/, 'must be a plain SQL identifier')
 
 const DEFAULT_CONCURRENCY = 5
 
@@ -83,17 +81,6 @@ export const ToolCallStepSchema = z.strictObject({
     /** A step may only raise the class: say that a call is a write though its server does not. */
     class: z.literal('write').optional(),
   }),
-})
-
-export const SqlUpdateSchema = z.strictObject({
-  /** One of the connection’s tables. */
-  table: IdentifierSchema,
-  /** The primary key of the one row. Texts here and below may hold `${{ … }}`. */
-  key: JsonObjectSchema,
-  /** Column values that the row must still have, besides the table's version column. */
-  guard: JsonObjectSchema.default({}),
-  /** Columns and their new values. */
-  set: JsonObjectSchema,
 })
 
 /** Changes one row of a database. A write that people or a policy refused fails the step. */
@@ -300,5 +287,3 @@ export const StepSchema: z.ZodType<StepManifest> = z.lazy(() =>
     FailStepSchema,
   ]),
 )
-
-export type SqlUpdate = z.infer<typeof SqlUpdateSchema>

@@ -118,7 +118,7 @@ describe('the checks of code blocks', () => {
   )
 })
 
-const NOTHING = { connections: new Map(), automations: new Map() }
+const NOTHING = { connections: new Map(), automations: new Map(), mayBeMore: false }
 
 /** A list of steps stands for an automation that has them. */
 function manifestsIn({ text }: Block): unknown[] {
