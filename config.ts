@@ -16,13 +16,19 @@ const ConfigSchema = z
     databaseUrl: text,
     temporalAddress: text.default('127.0.0.1:7233'),
     temporalNamespace: text.default('default'),
-    /** Base address of the Temporal UI, for links to people. */
-    temporalUiUrl: text.default('http://127.0.0.1:8233'),
+    /** Base address of the Temporal UI, for links to people; without it there are none. */
+    temporalUiUrl: text.optional(),
     taskQueue: text.default('countersign'),
     host: text.default('127.0.0.1'),
     port: port.default(8700),
     /** Where people and programs reach the API. */
     publicUrl: text.optional(),
+    /** Requests of one API key per second; 0 for no limit. */
+    rateLimit: z.coerce.number().min(0).max(100_000).default(50),
+    /** Requests without a valid key of one address per second; 0 for no limit. */
+    unknownRateLimit: z.coerce.number().min(0).max(100_000).default(5),
+    /** Addresses and networks, with commas between: proxies whose X-Forwarded-For is believed. */
+    trustedProxies: text.refine(isAddressList, 'must be addresses or networks with commas between').optional(),
     /** Folder with decision.key.pem (API), receipt.key.pem (worker) and public.json (both). */
     keysFolder: text.default('.countersign/keys').transform((path) => resolve(path)),
     /** JSON file: {"shared": {NAME: value}, "organizations": {"acme": {NAME: value}}}. */
@@ -51,6 +57,11 @@ const ConfigSchema = z
     message: 'shows all values to whoever has it: only for an API that listens on loopback',
   })
 
+function isAddressList(list: string): boolean {
+  const AddressSchema = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()])
+  return list.split(',').every((part) => AddressSchema.safeParse(part.trim()).success)
+}
+
 export type Config = Readonly<z.infer<typeof ConfigSchema>>
 
 const VARIABLES: Record<keyof Config, string> = {
@@ -62,6 +73,9 @@ const VARIABLES: Record<keyof Config, string> = {
   host: 'HOST',
   port: 'PORT',
   publicUrl: 'COUNTERSIGN_PUBLIC_URL',
+  rateLimit: 'COUNTERSIGN_RATE_LIMIT',
+  unknownRateLimit: 'COUNTERSIGN_UNKNOWN_RATE_LIMIT',
+  trustedProxies: 'COUNTERSIGN_TRUSTED_PROXIES',
   keysFolder: 'COUNTERSIGN_KEYS_DIR',
   secretsFile: 'COUNTERSIGN_SECRETS_FILE',
   encryptionKeysFile: 'COUNTERSIGN_ENCRYPTION_KEYS_FILE',

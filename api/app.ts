@@ -12,6 +12,7 @@ import { installOpenApi } from './openapi.ts'
 import { IMPLEMENTATIONS } from './operations/index.ts'
 import { installAuthentication } from './plugins/authentication.ts'
 import { answerError, installProblems } from './plugins/problems.ts'
+import { createRunWatchers } from './run-watchers.ts'
 import { installTriggerCallback } from './trigger-callback.ts'
 
 /** Writeback ids with their steps are long, and longer when encoded. */
@@ -23,6 +24,7 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
     bodyLimit: BODY_LIMIT_BYTES,
     genReqId: () => newId('req'),
     requestIdHeader: false,
+    trustProxy: deps.trustedProxies?.length ? [...deps.trustedProxies] : false,
     routerOptions: { maxParamLength: MAX_PARAMETER_LENGTH },
     frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
     // A request that is under way when we are asked to stop is finished; the next one goes to another process.
@@ -39,7 +41,12 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
   installAuthentication(app)
   await installOpenApi(app)
   installHealth(app, deps)
-  installOperations(app, deps, IMPLEMENTATIONS)
+  const watchers = createRunWatchers(deps)
+  app.addHook('preClose', (done) => {
+    watchers.close()
+    done()
+  })
+  installOperations(app, { ...deps, watchers }, IMPLEMENTATIONS)
   await installTriggerCallback(app, deps)
   await installCodec(app, deps)
   return app

@@ -59,7 +59,7 @@ function installDirection(scope: FastifyInstance, deps: ApiDeps, direction: Dire
   const path = `/codec/${direction}`
   const options = { bodyLimit: BODY_LIMIT_BYTES, schema: { hide: true } }
   scope.options(path, options, answerPreflight)
-  scope.post(path, { ...options, onRequest: requireScope(deps.database, 'read') }, (request) => {
+  scope.post(path, { ...options, onRequest: requireScope(deps, 'read') }, (request) => {
     const { organization } = principalOf(request)
     return answer(deps.payloads, direction, { organization, seesAll: false }, request.body)
   })
@@ -128,8 +128,8 @@ function allowOrigin(allowed: readonly string[], request: FastifyRequest, reply:
 }
 
 /** A loopback address has two names, and people use either. */
-function originsOf(uiUrl: string): string[] {
-  if (!URL.canParse(uiUrl)) return []
+function originsOf(uiUrl: string | undefined): string[] {
+  if (uiUrl === undefined || !URL.canParse(uiUrl)) return []
   const { protocol, hostname, host, port } = new URL(uiUrl)
   const names = hostname === '127.0.0.1' || hostname === 'localhost' ? ['127.0.0.1', 'localhost'] : undefined
   const hosts = names?.map((name) => (port === '' ? name : `${name}:${port}`)) ?? [host]

@@ -8,8 +8,10 @@ import {
   insertDelivery,
   type DeliveredRun,
   type DeliveryRow,
+  type SkippedAutomation,
 } from '../db/queries/deliveries.ts'
 import { findHead, listAutomationsForEvent, type RevisionRow } from '../db/queries/manifests.ts'
+import { listPauses } from '../db/queries/pauses.ts'
 import { digestOf, sha256Hex } from '../lib/canonical-json.ts'
 import type { JsonObject, JsonValue } from '../lib/json.ts'
 import { CodedError } from '../schemas/errors.ts'
@@ -17,6 +19,7 @@ import { runWorkflowId } from '../schemas/names.ts'
 import type { Requester } from '../schemas/run.ts'
 import { checkInput, checkTexts } from './deliveries/input.ts'
 import { groupMatches, matchEvent, type AutomationRevision, type DeliveryGroup } from './deliveries/match.ts'
+import { pausedBecause } from './deliveries/pauses.ts'
 import { startDelivery, type StartDeps } from './deliveries/start.ts'
 import { newId } from './ids.ts'
 
@@ -77,14 +80,20 @@ export interface EventRequest {
 export async function acceptEvent(deps: StartDeps, request: EventRequest): Promise<DeliveryRow[]> {
   const { organization, connection, type, data, idempotencyKey } = request
   const rows = await listAutomationsForEvent(deps.database, { organization, connection, event: type })
-  const { matches, failures } = matchEvent({ connection, type, data }, rows.map(toAutomation))
-  for (const { automation, error } of failures) {
+  const pauses = await listPauses(deps.database, { organization, automations: rows.map(({ name }) => name) })
+  const matched = matchEvent({ connection, type, data }, rows.map(toAutomation), pauses)
+  const skipped = matched.failures.map(({ automation, error }) => {
+    const { code, message: detail } = error
+    return { automation, code, detail }
+  })
+  for (const { automation, code, detail } of skipped) {
     deps.logger.warn(
-      { organization, connection, automation, code: error.code, detail: error.message },
+      { organization, connection, automation, code, detail },
       'an event does not start an automation that has a trigger for it',
     )
   }
-  const deliveries = await storeGroups(deps.database, request, groupMatches(matches, idempotencyKey))
+  const groups = groupMatches(matched.matches, idempotencyKey)
+  const deliveries = await storeGroups(deps.database, request, { groups, skipped })
   await Promise.all(deliveries.map((delivery) => startDelivery(deps, delivery)))
   return deliveries
 }
@@ -92,7 +101,7 @@ export async function acceptEvent(deps: StartDeps, request: EventRequest): Promi
 function storeGroups(
   database: Database,
   request: EventRequest,
-  groups: readonly DeliveryGroup[],
+  { groups, skipped }: { groups: readonly DeliveryGroup[]; skipped: readonly SkippedAutomation[] },
 ): Promise<DeliveryRow[]> {
   const { organization, connection, type, data } = request
   const requester: Requester = { principal: `connection/${connection}`, kind: 'service', onBehalfOf: [] }
@@ -106,7 +115,16 @@ function storeGroups(
       const dedupeKey = key ?? id
       const source = eventSource(connection, type)
       rows.push(
-        await insertDelivery(tx, { id, organization, source, dedupeKey, requestSha256, requester, runs }),
+        await insertDelivery(tx, {
+          id,
+          organization,
+          source,
+          dedupeKey,
+          requestSha256,
+          requester,
+          runs,
+          skipped,
+        }),
       )
     }
     return rows
@@ -123,6 +141,11 @@ async function freezeRun(
   if (head?.body.kind !== 'Automation') {
     throw new CodedError('NOT_FOUND', `There is no automation ${automation}.`)
   }
+  const paused = pausedBecause(
+    await listPauses(database, { organization, automations: [automation] }),
+    automation,
+  )
+  if (paused) throw paused
   checkInput(head.body.spec, input)
   return toRun(organization, deliveryId, { automation, revision: head.number, input })
 }

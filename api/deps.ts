@@ -4,6 +4,7 @@ import type { Payloads } from '../codec/payloads.ts'
 import type { Database } from '../db/database.ts'
 import type { SigningKey, TrustedKey } from '../lib/dsse.ts'
 import type { JsonObject } from '../lib/json.ts'
+import type { RateLimits } from './plugins/rate-limit.ts'
 import type { TemporalAccess } from './temporal.ts'
 
 export interface InspectedTool {
@@ -27,4 +28,8 @@ export interface ApiDeps {
   /** See config.ts. */
   codecToken?: string | undefined
   logger: FastifyBaseLogger
+  /** None unless given. */
+  limits?: RateLimits
+  /** Addresses or networks of proxies whose word on the caller's address is taken. */
+  trustedProxies?: readonly string[]
 }

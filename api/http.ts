@@ -8,12 +8,10 @@ import type {
 } from 'fastify'
 import { z } from 'zod'
 import { IdempotencyKeySchema, type Operation } from '../schemas/operations/operation.ts'
-import { ProblemSchema } from '../schemas/problem.ts'
-import type { ApiDeps } from './deps.ts'
 import { PlacedError, placesOf } from './errors.ts'
-import type { Implementation, OperationRequest } from './operations/implement.ts'
+import { problemResponses } from './openapi/problems.ts'
+import type { Implementation, OperationDeps, OperationRequest } from './operations/implement.ts'
 import { principalOf, requireScope } from './plugins/authentication.ts'
-import { PROBLEM_TYPE } from './plugins/problems.ts'
 
 const HeadersSchema = z.looseObject({
   'idempotency-key': IdempotencyKeySchema.optional().describe(
@@ -21,14 +19,9 @@ const HeadersSchema = z.looseObject({
   ),
 })
 
-const problemResponse = {
-  description: 'Refused or failed: what is wrong, and the next action.',
-  content: { [PROBLEM_TYPE]: { schema: ProblemSchema } },
-}
-
 export function installOperations(
   app: FastifyInstance,
-  deps: ApiDeps,
+  deps: OperationDeps,
   implementations: readonly Implementation[],
 ): void {
   for (const { operation, handle } of implementations) {
@@ -36,7 +29,7 @@ export function installOperations(
       method: operation.method,
       url: operation.path,
       schema: routeSchema(operation),
-      onRequest: requireScope(deps.database, operation.scope),
+      onRequest: requireScope(deps, operation.scope),
       handler: async (request, reply) => {
         void reply.code(operation.status ?? 200)
         return handle(deps, toOperationRequest(operation, request, reply))
@@ -56,6 +49,7 @@ function toOperationRequest(
     query: request.query as OperationRequest<Operation>['query'],
     body: request.body as OperationRequest<Operation>['body'],
     principal: principalOf(request),
+    signal: request.signal,
     idempotencyKey: typeof key === 'string' ? key : undefined,
     useAlternative: () => {
       if (operation.alternative) void reply.code(operation.alternative.status)
@@ -91,8 +85,7 @@ function routeSchema(operation: Operation): FastifySchema {
             [operation.alternative.status]: jsonResponse(operation.output, operation.alternative.description),
           }
         : {}),
-      '4xx': problemResponse,
-      '5xx': problemResponse,
+      ...problemResponses(operation),
     },
   }
 }

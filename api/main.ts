@@ -15,6 +15,7 @@ import { migrateWhenReady } from '../db/ready.ts'
 import { loadSigningKey, loadTrustedKeys, publicKeysFile } from '../lib/keys.ts'
 import { buildApp } from './app.ts'
 import { createInspectTools } from './inspect-tools.ts'
+import { createRateLimits } from './plugins/rate-limit.ts'
 import { startRelay } from './relay.ts'
 import { createTemporalAccess, type TemporalAccess } from './temporal.ts'
 import { watchTemporal } from './watch-temporal.ts'
@@ -30,15 +31,16 @@ async function main(config: Config, logger: Logger): Promise<void> {
   const temporal = temporalAccess(config, { connection, dataConverter }, logger)
   const inspectTools = createInspectTools(temporal)
   const { codecToken } = config
+  const { rateLimit: perKey, unknownRateLimit: perUnknownAddress, trustedProxies } = config
+  const limits = createRateLimits({ perKey, perUnknownAddress })
+  const common = { database, temporal, signingKey, trustedKeys, logger }
   const app = await buildApp({
-    database,
-    temporal,
-    signingKey,
-    trustedKeys,
+    ...common,
     inspectTools,
     payloads,
     codecToken,
-    logger,
+    limits,
+    trustedProxies: trustedProxies?.split(',').map((address) => address.trim()) ?? [],
   })
   const stopped = new AbortController()
   const background: { stop(): Promise<void> }[] = []

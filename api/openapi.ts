@@ -1,7 +1,9 @@
-/** The OpenAPI 3.1 description of the operations, at /openapi.json. */
+/** The OpenAPI 3.1 description of the operations, at /openapi.json, and as a page for people, at /docs. */
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import { jsonSchemaTransform } from 'fastify-type-provider-zod'
+import { DOCS_CSP, renderDocs } from './openapi/docs.ts'
+import { withExamples, type Description } from './openapi/document.ts'
 
 export async function installOpenApi(app: FastifyInstance): Promise<void> {
   await app.register(swagger, {
@@ -10,7 +12,8 @@ export async function installOpenApi(app: FastifyInstance): Promise<void> {
       info: {
         title: 'Countersign',
         description:
-          'Durable automations over MCP tools, with approvals that hold and writes that happen once.',
+          'Durable automations over MCP tools, with approvals that hold and writes that happen once. Every refusal ' +
+          'is a problem (RFC 9457) with a stable `code`, a sentence, and the next action in `hint`.',
         version: '1',
       },
       components: {
@@ -24,7 +27,18 @@ export async function installOpenApi(app: FastifyInstance): Promise<void> {
       return { schema: withoutCycles(schema), url }
     },
   })
-  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+  let description: Description | undefined
+  let page: string | undefined
+  const describe = (): Description => (description ??= withExamples(app.swagger() as unknown as Description))
+  app.get('/openapi.json', { schema: { hide: true } }, async () => describe())
+  app.get('/docs', { schema: { hide: true } }, async (_request, reply) =>
+    reply
+      .type('text/html; charset=utf-8')
+      .header('content-security-policy', DOCS_CSP)
+      .header('x-content-type-options', 'nosniff')
+      .header('referrer-policy', 'no-referrer')
+      .send((page ??= renderDocs(describe()))),
+  )
 }
 
 /**

@@ -1,6 +1,12 @@
 /** What Temporal says of a run: its state, and how it ended. */
-import { WorkflowFailedError, WorkflowNotFoundError, type WorkflowHandle } from '@temporalio/client'
+import {
+  WorkflowFailedError,
+  WorkflowNotFoundError,
+  type WorkflowExecutionDescription,
+  type WorkflowHandle,
+} from '@temporalio/client'
 import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common'
+import { optionalTsToMs } from '@temporalio/common/lib/time.js'
 import type { JsonValue } from '../lib/json.ts'
 import { isErrorCode } from '../schemas/errors.ts'
 import type { ReceiptsHead } from '../schemas/run.ts'
@@ -23,7 +29,22 @@ export interface RunDescription {
   started_at: string | null
   closed_at: string | null
   receipts_head: ReceiptsHead | null
+  /** Null if Temporal has no execution of the run. */
+  execution: ExecutionFacts | null
 }
+
+type RawDescription = WorkflowExecutionDescription['raw']
+
+/** What Temporal says beside the state. It changes with every step that the run takes. */
+export interface ExecutionFacts {
+  historyLength: number
+  pendingActivities: NonNullable<RawDescription['pendingActivities']>
+  /** A workflow task that no worker has taken, since when. */
+  taskWaitsSinceMs: number | null
+}
+
+/** PENDING_WORKFLOW_TASK_STATE_SCHEDULED of Temporal's API. */
+const TASK_SCHEDULED = 1
 
 const STATES: Record<string, RunDescription['state']> = {
   RUNNING: 'running',
@@ -34,6 +55,18 @@ const STATES: Record<string, RunDescription['state']> = {
   TIMED_OUT: 'timed_out',
   CONTINUED_AS_NEW: 'running',
 }
+
+/** WORKFLOW_EXECUTION_STATUS_… of Temporal's API, by number. */
+const STATUS_NAMES = [
+  'UNSPECIFIED',
+  'RUNNING',
+  'COMPLETED',
+  'FAILED',
+  'CANCELLED',
+  'TERMINATED',
+  'CONTINUED_AS_NEW',
+  'TIMED_OUT',
+]
 
 /** Throws what Temporal's client throws while Temporal is away. */
 export async function describeRun(
@@ -47,7 +80,7 @@ export async function describeRun(
     if (!(error instanceof WorkflowNotFoundError)) throw error
     const state = deliveryState === 'pending' ? 'pending' : 'no_longer_kept'
     const times = { temporal_run_id: null, started_at: null, closed_at: null }
-    return { state, result: null, failure: null, receipts_head: null, ...times }
+    return { state, result: null, failure: null, receipts_head: null, execution: null, ...times }
   }
 }
 
@@ -59,6 +92,7 @@ async function describe(temporal: TemporalAccess, workflowId: string): Promise<R
     temporal_run_id: description.runId,
     started_at: description.startTime.toISOString(),
     closed_at: description.closeTime?.toISOString() ?? null,
+    execution: factsOf(description),
   }
   if (state === 'running') return { ...common, result: null, failure: null, receipts_head: null }
   // Of this execution: a reset that happens meanwhile must not make us wait for the next one.
@@ -70,6 +104,15 @@ async function describe(temporal: TemporalAccess, workflowId: string): Promise<R
   return { ...common, ...end, receipts_head }
 }
 
+function factsOf({ raw, historyLength }: WorkflowExecutionDescription): ExecutionFacts {
+  const task = raw.pendingWorkflowTask
+  return {
+    historyLength,
+    pendingActivities: raw.pendingActivities ?? [],
+    taskWaitsSinceMs: task?.state === TASK_SCHEDULED ? (optionalTsToMs(task.scheduledTime) ?? null) : null,
+  }
+}
+
 async function endOf(handle: WorkflowHandle): Promise<Pick<RunDescription, 'result' | 'failure'>> {
   try {
     const result = (await handle.result()) as JsonValue | undefined
@@ -78,6 +121,11 @@ async function endOf(handle: WorkflowHandle): Promise<Pick<RunDescription, 'resu
     if (!(error instanceof WorkflowFailedError)) throw error
     return { result: null, failure: failureOf(error) }
   }
+}
+
+/** `RunDescription['state']` of Temporal's number for a status. */
+export function stateOfStatus(status: number | null | undefined): RunDescription['state'] {
+  return STATES[STATUS_NAMES[status ?? 0] ?? ''] ?? 'running'
 }
 
 /** The outermost of our codes: what lies deeper is how it came about. */

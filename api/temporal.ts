@@ -26,8 +26,8 @@ export interface TemporalAccess {
   connection: Connection
   namespace: string
   taskQueue: string
-  /** Base address of the Temporal UI. */
-  uiUrl: string
+  /** Base address of the Temporal UI, if it is known. */
+  uiUrl: string | undefined
   presence: Presence
   /** Whether the namespace has all our search attributes. Throws while Temporal is away. */
   hasSearchAttributes: () => Promise<boolean>
@@ -61,8 +61,9 @@ export function withPatience<T>(
   return temporal.connection.withDeadline(Date.now() + patienceMs, work)
 }
 
-/** For people: the workflow's page in the Temporal UI. */
-export function workflowUrl(temporal: TemporalAccess, workflowId: string): string {
+/** For people: the workflow's page in the Temporal UI; null where nobody has said where that is. */
+export function workflowUrl(temporal: TemporalAccess, workflowId: string): string | null {
+  if (!temporal.uiUrl) return null
   const base = temporal.uiUrl.replace(/\/+$/, '')
   return `${base}/namespaces/${encodeURIComponent(temporal.namespace)}/workflows/${encodeURIComponent(workflowId)}`
 }

@@ -47,15 +47,27 @@ async function handleCallback(
     return reply.code(401).send({ error: 'Missing or invalid Authorization header' })
   }
   const { org } = request.params as { org?: string }
+  deps.limits?.checkAddress(request)
   const sender = await findSender(deps, header.slice(PREFIX.length), org)
-  if (!sender) return reply.code(401).send({ error: 'Invalid callback token' })
+  if (!sender) {
+    deps.limits?.noteUnknown(request)
+    return reply.code(401).send({ error: 'Invalid callback token' })
+  }
+  deps.limits?.takeOfKey(sender.keyId)
   const parsed = BodySchema.safeParse(parseBody(request.body))
   if (!parsed.success) {
     return reply.code(400).send({ error: 'Invalid body', details: parsed.error.issues })
   }
   const { type } = parsed.data
   const data = parsed.data.data as JsonObject
-  await acceptEvent(deps, { ...sender, type, data, idempotencyKey: idempotencyKeyOf(request) })
+  const { organization, connection } = sender
+  await acceptEvent(deps, {
+    organization,
+    connection,
+    type,
+    data,
+    idempotencyKey: idempotencyKeyOf(request),
+  })
   return reply.code(202).send({ ok: true, type })
 }
 
@@ -64,11 +76,12 @@ async function findSender(
   deps: ApiDeps,
   token: string,
   organization: string | undefined,
-): Promise<{ organization: string; connection: string } | undefined> {
+): Promise<{ organization: string; connection: string; keyId: string } | undefined> {
   const principal = await findPrincipal(deps.database, token)
   if (!principal?.scopes.includes('trigger') || !principal.id.startsWith(CONNECTION_PREFIX)) return undefined
   if (organization !== undefined && organization !== principal.organization) return undefined
-  return { organization: principal.organization, connection: principal.id.slice(CONNECTION_PREFIX.length) }
+  const { organization: of, id, keyId } = principal
+  return { organization: of, connection: id.slice(CONNECTION_PREFIX.length), keyId }
 }
 
 /** What is no JSON, or nested beyond what we walk through, is refused like any other value that is no object. */
@@ -95,6 +108,6 @@ function answerCallbackError(error: unknown, request: FastifyRequest, reply: Fas
   const { status, title } = ERRORS[code]
   if (status === 413) return reply.code(413).send({ error: 'Payload too large' })
   if (status >= 500) request.log.error({ err: error }, 'a trigger callback could not be accepted')
-  if (status === 503) void reply.header('retry-after', RETRY_AFTER_S)
+  if (status === 503 || status === 429) void reply.header('retry-after', RETRY_AFTER_S)
   return reply.code(status).send({ error: title })
 }

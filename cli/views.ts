@@ -25,7 +25,7 @@ export function approvalFields(approval: ApprovalView): Field[] {
     }),
     ['Expires', approval.expires_at],
     ['Digest', approval.digest],
-    ['Temporal UI', approval.temporal_ui_url],
+    ...linkField(approval.temporal_ui_url),
   ]
 }
 
@@ -71,6 +71,11 @@ export function runFields(run: Run): Field[] {
     ...(run.state === 'completed' ? [['Result', valueText(run.result)] as const] : []),
     ...(failure === null ? [] : [['Failure', `${failure.code}: ${failure.message}`] as const]),
     ['Receipts', String(run.receipts.length)],
-    ['Temporal UI', run.temporal_ui_url],
+    ...linkField(run.temporal_ui_url),
   ]
+}
+
+/** Nothing where the deployment does not say where its Temporal UI is. */
+export function linkField(url: string | null): Field[] {
+  return url === null ? [] : [['Temporal UI', url]]
 }

@@ -57,6 +57,11 @@ export const RETENTION: readonly RetentionRule[] = [
     why: 'Runs are pinned to revisions, and receipts name them.',
   },
   {
+    tables: ['pauses'],
+    keep: 'until it is resumed',
+    why: 'A pause is state: when it is over, nothing rests on it.',
+  },
+  {
     tables: ['principals', 'roles', 'api_keys'],
     keep: 'always',
     why: 'Decisions and receipts name principals; a revoked key stays, so that its id never means anything else.',

@@ -46,6 +46,7 @@ export const ERRORS = {
   ),
   FORBIDDEN: entry(403, 'This API key may not do that.', 'Use a key with the scope named in `detail`.'),
   NOT_FOUND: entry(404, 'There is no such thing.', 'Check the name or id; list what exists with the CLI.'),
+  METHOD_NOT_ALLOWED: entry(405, 'This path has no such method.', 'Use one that the `Allow` header names.'),
   REVISION_CONFLICT: entry(
     409,
     'Somebody else has changed this manifest meanwhile.',
@@ -57,6 +58,7 @@ export const ERRORS = {
     'Use a new key for a new request.',
   ),
   RATE_LIMITED: entry(429, 'Too many requests.', 'Wait as long as `Retry-After` says.', true),
+  TOO_MANY_WATCHERS: entry(429, 'Too many callers wait for runs.', 'Look at the run now and then.', true),
   INTERNAL: entry(
     500,
     'Something went wrong on our side.',
@@ -71,6 +73,7 @@ export const ERRORS = {
   ),
 
   // Runs
+  AUTOMATION_PAUSED: entry(409, 'It is paused and starts nothing.', 'Resume it, then send this again.'),
   UNRESOLVED_REFERENCE: entry(
     422,
     'An expression refers to something that does not exist.',

@@ -1,9 +1,12 @@
 /** The one table of operations: routes, OpenAPI, the client and the CLI are renderings of it. */
 import * as approvals from './operations/approvals.ts'
+import * as automations from './operations/automations.ts'
 import * as connections from './operations/connections.ts'
+import * as deliveries from './operations/deliveries.ts'
 import * as health from './operations/health.ts'
 import * as keys from './operations/keys.ts'
 import * as manifests from './operations/manifests.ts'
+import * as receipts from './operations/receipts.ts'
 import * as runs from './operations/runs.ts'
 import * as writebacks from './operations/writebacks.ts'
 
@@ -11,9 +14,14 @@ export const OPERATIONS = {
   applyManifests: manifests.applyManifests,
   listManifests: manifests.listManifests,
   getManifest: manifests.getManifest,
+  listAutomations: automations.listAutomations,
+  getAutomation: automations.getAutomation,
+  pauseAutomation: automations.pauseAutomation,
+  resumeAutomation: automations.resumeAutomation,
   startRun: runs.startRun,
   listRuns: runs.listRuns,
   getRun: runs.getRun,
+  watchRun: runs.watchRun,
   cancelRun: runs.cancelRun,
   listApprovals: approvals.listApprovals,
   getApproval: approvals.getApproval,
@@ -23,13 +31,18 @@ export const OPERATIONS = {
   getWriteback: writebacks.getWriteback,
   resolveWriteback: writebacks.resolveWriteback,
   createResolutionTicket: writebacks.createResolutionTicket,
-  listReceipts: writebacks.listReceipts,
-  getKeys: writebacks.getKeys,
+  listReceipts: receipts.listReceipts,
+  searchReceipts: receipts.searchReceipts,
+  getKeys: receipts.getKeys,
+  listDeliveries: deliveries.listDeliveries,
+  getDelivery: deliveries.getDelivery,
+  listConnections: connections.listConnections,
   getConnectionState: connections.getConnectionState,
   freezeConnection: connections.freezeConnection,
   thawConnection: connections.thawConnection,
   createKey: keys.createKey,
   listKeys: keys.listKeys,
+  listPrincipals: keys.listPrincipals,
   revokeKey: keys.revokeKey,
   getHealth: health.getHealth,
 } as const

@@ -2,15 +2,17 @@
  * Which automations an event starts, with which input, and what identifies it. Pure.
  *
  * An event starts an automation at most once, by the first of its triggers that fits. One automation whose expressions
- * fail on this event does not keep the others from starting.
+ * fail on this event, or that is paused, does not keep the others from starting.
  */
 import { canonicalJson, sha256Hex } from '../../lib/canonical-json.ts'
 import { evaluateExpression, type Scope } from '../../lib/cel.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import type { PauseRow } from '../../db/queries/pauses.ts'
 import { resolveTemplates } from '../../lib/templates.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import type { AutomationSpec, EventTrigger } from '../../schemas/manifests.ts'
 import { checkInput } from './input.ts'
+import { pausedBecause, triggerIdOf } from './pauses.ts'
 
 export interface IncomingEvent {
   /** Name of the connection that sent it. */
@@ -50,13 +52,14 @@ const MAX_IDENTITY_LENGTH = 200
 export function matchEvent(
   event: IncomingEvent,
   automations: readonly AutomationRevision[],
+  pauses: readonly PauseRow[] = [],
 ): { matches: Match[]; failures: Failure[] } {
   const matches: Match[] = []
   const failures: Failure[] = []
   const scope: Scope = { event: { type: event.type, data: event.data } }
   for (const automation of automations) {
     try {
-      const match = matchAutomation(event, automation, scope)
+      const match = matchAutomation(event, automation, { scope, pauses })
       if (match) matches.push(match)
     } catch (error) {
       if (!(error instanceof CodedError)) throw error
@@ -84,13 +87,15 @@ export function groupMatches(matches: readonly Match[], senderKey: string | unde
 function matchAutomation(
   event: IncomingEvent,
   { name, revision, spec }: AutomationRevision,
-  scope: Scope,
+  { scope, pauses }: { scope: Scope; pauses: readonly PauseRow[] },
 ): Match | undefined {
   const trigger = spec.triggers.find(
     (candidate) =>
       candidate.connection === event.connection && candidate.event === event.type && passes(candidate, scope),
   )
   if (!trigger) return undefined
+  const paused = pausedBecause(pauses, name, triggerIdOf(trigger))
+  if (paused) throw paused
   const input = resolveTemplates(trigger.input as JsonObject, scope)
   checkInput(spec, input)
   return { automation: name, revision, input, identity: identityOf(trigger, scope) }

@@ -5,25 +5,25 @@ import type { Database } from '../../db/database.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
 import { sendDecision, signDecision, signalOf } from '../decisions.ts'
-import { readCursor, toPage } from '../pages.ts'
+import { badCursor, openList } from '../pages.ts'
 import { signalCommand } from '../temporal.ts'
 import { approvalView } from '../views.ts'
 import { implement } from './implement.ts'
 
-const PositionSchema = z.object({ approval_id: z.string() })
-
 const list = implement(OPERATIONS.listApprovals, async ({ database, temporal }, { query, principal }) => {
   const { organization } = principal
+  const list = openList('approvals', query, z.string())
   const rows = await listApprovals(database, {
+    ...query,
     organization,
     state: query.state === 'all' ? undefined : query.state,
     runId: query.run_id,
-    limit: query.limit + 1,
-    after: await positionAfter(database, organization, query.cursor),
+    limit: list.limit,
+    after: await positionAfter(database, organization, list.after),
   })
-  return toPage(rows, query.limit, {
+  return list.page(rows, {
     item: (row) => approvalView(row, temporal),
-    position: ({ approval_id }) => ({ approval_id }),
+    position: ({ approval_id }) => approval_id,
   })
 })
 
@@ -60,11 +60,10 @@ const ticket = implement(OPERATIONS.createTicket, async (deps, request) => {
   return { workflow_id: approval.workflow_id, signal, input, command }
 })
 
-async function positionAfter(database: Database, organization: string, cursor: string | undefined) {
-  const position = readCursor(cursor, PositionSchema)
-  if (!position) return undefined
-  const found = await findApprovalPosition(database, { organization, approvalId: position.approval_id })
-  if (!found) throw new CodedError('INVALID_INPUT', 'The cursor is not one that this list gave.')
+async function positionAfter(database: Database, organization: string, approvalId: string | undefined) {
+  if (approvalId === undefined) return undefined
+  const found = await findApprovalPosition(database, { organization, approvalId })
+  if (!found) throw badCursor('what it points to is no longer kept')
   return found
 }
 

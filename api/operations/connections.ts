@@ -1,16 +1,18 @@
-/** Handlers: freezing connections. That nothing slips through is the ledger's doing, in the claim of each sending. */
+/** Handlers: connections, and freezing them. That nothing slips through is the ledger's doing, in the claim of each sending. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database } from '../../db/database.ts'
 import {
   countUnderWay,
   findFreeze,
   freezeConnection,
+  listConnections,
   listOpenWritebacks,
   thawConnection,
   type FreezeRow,
 } from '../../db/queries/freezes.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
+import { NamePositionSchema, openList } from '../pages.ts'
 import { isoTime, writebackView } from '../views.ts'
 import { implement } from './implement.ts'
 
@@ -23,6 +25,21 @@ interface Named {
   organization: string
   connection: string
 }
+
+const list = implement(OPERATIONS.listConnections, async ({ database }, { query, principal }) => {
+  const list = openList('connections', query, NamePositionSchema)
+  const rows = await listConnections(database, {
+    organization: principal.organization,
+    type: query.type,
+    frozen: query.frozen === undefined ? undefined : query.frozen === 'true',
+    after: list.after,
+    limit: list.limit,
+  })
+  return list.page(rows, {
+    item: ({ name, type, revision, ...row }) => ({ name, type, revision, frozen: frozenView(row) }),
+    position: ({ name }) => name,
+  })
+})
 
 const get = implement(OPERATIONS.getConnectionState, async ({ database }, { params, principal }) => {
   const named = { organization: principal.organization, connection: params.name }
@@ -60,18 +77,18 @@ async function stateOf(database: Database, named: Named, row: FreezeRow) {
   const underWay = open.filter(({ state }) => state === 'sending')
   return {
     name: named.connection,
-    frozen: row.frozen_at && {
-      at: isoTime(row.frozen_at),
-      by: row.frozen_by ?? '',
-      reason: row.frozen_reason ?? '',
-    },
+    frozen: frozenView(row),
     held: held.slice(0, MAX_SHOWN).map(writebackView),
     under_way: underWay.slice(0, MAX_SHOWN).map(writebackView),
   }
+}
+
+function frozenView({ frozen_at, frozen_by, frozen_reason }: FreezeRow) {
+  return frozen_at && { at: isoTime(frozen_at), by: frozen_by ?? '', reason: frozen_reason ?? '' }
 }
 
 function noConnection({ connection }: Named): CodedError {
   return new CodedError('NOT_FOUND', `There is no connection ${connection}.`)
 }
 
-export const connectionOperations = [get, freeze, thaw]
+export const connectionOperations = [list, get, freeze, thaw]

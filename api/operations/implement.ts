@@ -1,26 +1,33 @@
 /** Ties a handler to an operation of the table, with the types of the operation. */
 import type { ApiDeps } from '../deps.ts'
+import type { RunWatchers } from '../run-watchers.ts'
 import type { Operation, OperationOutput, OperationParts } from '../../schemas/operations/operation.ts'
 import type { Principal } from '../plugins/authentication.ts'
+
+export interface OperationDeps extends ApiDeps {
+  watchers: RunWatchers
+}
 
 export interface RequestContext {
   principal: Principal
   idempotencyKey: string | undefined
   /** Answers with the operation's alternative status instead of its own. */
   useAlternative: () => void
+  /** Aborted when the caller has gone. */
+  signal: AbortSignal
 }
 
 export type OperationRequest<Op extends Operation> = OperationParts<Op> & RequestContext
 
 type Handler<Op extends Operation> = (
-  deps: ApiDeps,
+  deps: OperationDeps,
   request: OperationRequest<Op>,
 ) => Promise<OperationOutput<Op>>
 
 export interface Implementation {
   operation: Operation
   /** The renderer has checked the parts with the operation's schemas before it calls this. */
-  handle: (deps: ApiDeps, request: OperationRequest<Operation>) => Promise<unknown>
+  handle: (deps: OperationDeps, request: OperationRequest<Operation>) => Promise<unknown>
 }
 
 export function implement<Op extends Operation>(operation: Op, handler: Handler<Op>): Implementation {

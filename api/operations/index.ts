@@ -1,17 +1,23 @@
 /** All handlers. A test compares them with the table of operations. */
 import { approvalOperations } from './approvals.ts'
+import { automationOperations } from './automations.ts'
 import { connectionOperations } from './connections.ts'
+import { deliveryOperations } from './deliveries.ts'
 import { healthOperations } from './health.ts'
 import { keyOperations } from './keys.ts'
 import { manifestOperations } from './manifests.ts'
+import { receiptOperations } from './receipts.ts'
 import { runOperations } from './runs.ts'
 import { writebackOperations } from './writebacks.ts'
 
 export const IMPLEMENTATIONS = [
   ...manifestOperations,
+  ...automationOperations,
   ...runOperations,
   ...approvalOperations,
   ...writebackOperations,
+  ...receiptOperations,
+  ...deliveryOperations,
   ...connectionOperations,
   ...keyOperations,
   ...healthOperations,

@@ -3,6 +3,7 @@ import { inTransaction, type Database } from '../../db/database.ts'
 import {
   insertApiKey,
   listApiKeys,
+  listPrincipals,
   loadPrincipals,
   revokeApiKey,
   upsertPrincipal,
@@ -12,6 +13,7 @@ import { CodedError } from '../../schemas/errors.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
 import type { PrincipalKind } from '../../schemas/run.ts'
 import { newApiKey, newId, newTriggerToken } from '../ids.ts'
+import { NamePositionSchema, openList, TimePositionSchema } from '../pages.ts'
 import { isoTime } from '../views.ts'
 import { implement } from './implement.ts'
 
@@ -36,14 +38,42 @@ const create = implement(OPERATIONS.createKey, async ({ database }, { body, prin
   return { ...made, principal: body.principal.id, scopes }
 })
 
-const list = implement(OPERATIONS.listKeys, async ({ database }, { principal }) => {
-  const rows = await listApiKeys(database, principal.organization)
-  const items = rows.map((row) => ({
-    ...row,
-    created_at: isoTime(row.created_at),
-    revoked_at: row.revoked_at && isoTime(row.revoked_at),
-  }))
-  return { items, next_cursor: null }
+const list = implement(OPERATIONS.listKeys, async ({ database }, { query, principal }) => {
+  const list = openList('keys', query, TimePositionSchema)
+  const rows = await listApiKeys(database, {
+    organization: principal.organization,
+    principal: query.principal,
+    revoked: query.state === 'all' ? undefined : query.state === 'revoked',
+    after: list.after,
+    limit: list.limit,
+  })
+  return list.page(rows, {
+    item: ({ position: _position, ...row }) => ({
+      ...row,
+      created_at: isoTime(row.created_at),
+      revoked_at: row.revoked_at && isoTime(row.revoked_at),
+    }),
+    position: ({ position, id }) => ({ createdAt: position, id }),
+  })
+})
+
+const principals = implement(OPERATIONS.listPrincipals, async ({ database }, { query, principal }) => {
+  const list = openList('principals', query, NamePositionSchema)
+  const { limit, after } = list
+  const rows = await listPrincipals(database, {
+    ...query,
+    organization: principal.organization,
+    after,
+    limit,
+  })
+  return list.page(rows, {
+    item: (row) => ({
+      ...row,
+      created_at: isoTime(row.created_at),
+      disabled_at: row.disabled_at && isoTime(row.disabled_at),
+    }),
+    position: ({ id }) => id,
+  })
 })
 
 const revoke = implement(OPERATIONS.revokeKey, async ({ database }, { params, principal }) => {
@@ -92,4 +122,4 @@ function checkTriggerKey(principal: NewKey['principal'], scopes: readonly string
   }
 }
 
-export const keyOperations = [create, list, revoke]
+export const keyOperations = [create, list, principals, revoke]

@@ -1,8 +1,10 @@
 /** Handlers: manifests. */
+import { z } from 'zod'
 import { findHead, listHeads, type RevisionRow } from '../../db/queries/manifests.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
 import { applyManifests } from '../manifests/apply.ts'
+import { openList } from '../pages.ts'
 import { isoTime } from '../views.ts'
 import { implement } from './implement.ts'
 
@@ -15,9 +17,14 @@ const apply = implement(OPERATIONS.applyManifests, async (deps, { body, principa
   return { results: await applyManifests(deps, context, body.manifests) }
 })
 
+const PositionSchema = z.object({ kind: z.string(), name: z.string() })
+
 const list = implement(OPERATIONS.listManifests, async ({ database }, { query, principal }) => {
-  const rows = await listHeads(database, { organization: principal.organization, kind: query.kind })
-  return { items: rows.map(summary), next_cursor: null }
+  const list = openList('manifests', query, PositionSchema)
+  const { organization } = principal
+  const { limit, after } = list
+  const rows = await listHeads(database, { organization, kind: query.kind, after, limit })
+  return list.page(rows, { item: summary, position: ({ kind, name }) => ({ kind, name }) })
 })
 
 const get = implement(OPERATIONS.getManifest, async ({ database }, { params, principal }) => {

@@ -1,21 +1,17 @@
 /** Handlers: runs. */
 import { z } from 'zod'
-import { listApprovals, type ApprovalRow } from '../../db/queries/approvals.ts'
-import { findDeliveryOfRun, listRuns } from '../../db/queries/deliveries.ts'
-import { listReceipts } from '../../db/queries/receipts.ts'
-import { listWritebacks, type WritebackRow } from '../../db/queries/writebacks.ts'
+import { findRunsByWorkflow, listRuns, type RunRow } from '../../db/queries/delivery-lists.ts'
 import type { JsonValue } from '../../lib/json.ts'
-import { CodedError } from '../../schemas/errors.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
+import type { RunView } from '../../schemas/operations/runs.ts'
 import { acceptStart } from '../deliveries.ts'
 import type { ApiDeps } from '../deps.ts'
-import { readCursor, toPage } from '../pages.ts'
-import { describeRun } from '../run-state.ts'
-import { withPatience, workflowUrl } from '../temporal.ts'
-import { approvalView, isoTime, requesterView, writebackView } from '../views.ts'
-import { implement } from './implement.ts'
-
-const MAX_SHOWN = 200
+import { openList, type Page } from '../pages.ts'
+import { requireRun, runView } from '../run-view.ts'
+import { isTemporalState, listExecutions, statesOf, type TemporalState } from '../run-visibility.ts'
+import { withPatience, workflowUrl, type TemporalAccess } from '../temporal.ts'
+import { isoTime } from '../views.ts'
+import { implement, type OperationRequest } from './implement.ts'
 
 const PositionSchema = z.object({
   receivedAt: z.iso.datetime({ offset: true }),
@@ -43,53 +39,101 @@ const start = implement(OPERATIONS.startRun, async (deps, { params, body, princi
   }
 })
 
-const list = implement(OPERATIONS.listRuns, async ({ database, temporal }, { query, principal }) => {
-  const rows = await listRuns(database, {
-    organization: principal.organization,
-    automation: query.automation,
-    limit: query.limit + 1,
-    before: readCursor(query.cursor, PositionSchema),
-  })
-  return toPage(rows, query.limit, {
-    item: ({ workflow_id, state, received_at, ...same }) => ({
-      ...same,
-      delivery_state: state,
-      received_at: isoTime(received_at),
-      temporal_workflow_id: workflow_id,
-      temporal_ui_url: workflowUrl(temporal, workflow_id),
-    }),
-    position: (row) => ({ receivedAt: row.received_at, deliveryId: row.delivery_id, ordinal: row.ordinal }),
-  })
+const list = implement(OPERATIONS.listRuns, async (deps, request) => {
+  const { state } = request.query
+  return isTemporalState(state) ? listByTemporal(deps, request, state) : listByRows(deps, request)
 })
 
-const get = implement(OPERATIONS.getRun, async (deps, { params, principal }) => {
-  const { database, temporal } = deps
-  const about = { organization: principal.organization, runId: params.run_id }
-  const { delivery, run } = await requireRun(deps, about)
-  // First the run, then the rows: what a run that is over has written, the rows have.
-  const described = await describeRun(temporal, run.workflowId, delivery.state)
-  const [writebacks, approvals, receipts] = await Promise.all([
-    listWritebacks(database, { ...about, limit: MAX_SHOWN }),
-    listApprovals(database, { ...about, limit: MAX_SHOWN }),
-    listReceipts(database, about),
-  ])
+type ListRequest = OperationRequest<typeof OPERATIONS.listRuns>
+
+/** What our own rows know: all runs, those that are pending, those that wait. */
+async function listByRows({ database, temporal }: ApiDeps, { query, principal }: ListRequest) {
+  const { state, automation, connection, since, until } = query
+  const list = openList('runs', query, PositionSchema)
+  const rows = await listRuns(database, {
+    organization: principal.organization,
+    automation,
+    connection,
+    since,
+    until,
+    state: state === 'pending' ? 'pending' : undefined,
+    waitsFor:
+      state === 'waiting_for_approval'
+        ? 'approval'
+        : state === 'waiting_for_resolution'
+          ? 'resolution'
+          : undefined,
+    limit: list.limit,
+    before: list.after,
+  })
+  const states = await statesOf(temporal, rows)
+  const page = list.page(rows, {
+    item: (row) => runHead(row, states, temporal),
+    position: (row) => ({ receivedAt: row.received_at, deliveryId: row.delivery_id, ordinal: row.ordinal }),
+  })
+  return onlyIn(state, page)
+}
+
+/** A state that Temporal alone knows: its page of executions, with our rows to them. */
+async function listByTemporal(
+  { database, temporal }: ApiDeps,
+  { query, principal }: ListRequest,
+  state: TemporalState,
+) {
+  const { organization } = principal
+  const { automation, connection, since, until, limit } = query
+  const list = openList('runs', query, z.string())
+  const filter = { organization, automation, state, since, until, limit, token: list.after }
+  const { workflowIds, token } = await listExecutions(temporal, filter)
+  const found = await findRunsByWorkflow(database, { organization, workflowIds, connection })
+  const rows = found.toSorted(
+    (a, b) => workflowIds.indexOf(a.workflow_id) - workflowIds.indexOf(b.workflow_id),
+  )
+  const states = await statesOf(temporal, rows)
+  const items = rows.map((row) => runHead(row, states, temporal))
+  return onlyIn(state, { items, next_cursor: token === null ? null : list.cursorAt(token) })
+}
+
+/** The states are looked up after the rows: one that is another by now is left out, and the page is shorter. */
+function onlyIn<Item extends { state: string | null }>(
+  wanted: string | undefined,
+  page: Page<Item>,
+): Page<Item> {
+  if (wanted === undefined) return page
+  const fits = ({ state }: Item): boolean =>
+    state === null || state === wanted || (wanted === 'running' && state.startsWith('waiting_for_'))
+  return { ...page, items: page.items.filter(fits) }
+}
+
+function runHead(
+  row: RunRow,
+  states: ReadonlyMap<string, RunView['state'] | null>,
+  temporal: TemporalAccess,
+) {
+  const { run_id, automation, revision, delivery_id, source, workflow_id } = row
   return {
-    ...described,
-    state: waitingState({ writebacks, approvals }, described.state),
-    run_id: run.runId,
-    automation: run.automation,
-    revision: run.revision,
-    delivery_id: delivery.id,
-    source: delivery.source,
-    received_at: isoTime(delivery.received_at),
-    temporal_workflow_id: run.workflowId,
-    temporal_ui_url: workflowUrl(temporal, run.workflowId),
-    input: run.input,
-    requester: requesterView(delivery.requester),
-    writebacks: writebacks.map(writebackView),
-    approvals: approvals.map((row) => approvalView(row, temporal)),
-    receipts,
+    run_id,
+    automation,
+    revision,
+    delivery_id,
+    source,
+    delivery_state: row.state,
+    state: states.get(run_id) ?? null,
+    received_at: isoTime(row.received_at),
+    temporal_workflow_id: workflow_id,
+    temporal_ui_url: workflowUrl(temporal, workflow_id),
   }
+}
+
+const get = implement(OPERATIONS.getRun, (deps, { params, principal }) =>
+  runView(deps, { organization: principal.organization, runId: params.run_id }),
+)
+
+const watch = implement(OPERATIONS.watchRun, async ({ watchers }, { params, query, principal, signal }) => {
+  const name = { organization: principal.organization, runId: params.run_id }
+  const waiting = { after: query.after, waitMs: query.wait * 1_000, signal }
+  const { version, run, isOver } = await watchers.next(name, waiting)
+  return { version, changed: run !== null, is_over: isOver, run }
 })
 
 const cancel = implement(OPERATIONS.cancelRun, async (deps, { params, principal }) => {
@@ -100,21 +144,4 @@ const cancel = implement(OPERATIONS.cancelRun, async (deps, { params, principal 
   return { run_id: run.runId, state: 'cancel_requested' as const }
 })
 
-/** What a run waits for is in the ledger and the inbox; Temporal only says that it runs. */
-function waitingState<State>(
-  open: { writebacks: WritebackRow[]; approvals: ApprovalRow[] },
-  state: State | 'running',
-): State | 'running' | 'waiting_for_approval' | 'waiting_for_resolution' {
-  if (state !== 'running') return state
-  if (open.approvals.some((approval) => approval.state === 'waiting')) return 'waiting_for_approval'
-  return open.writebacks.some((write) => write.state === 'unknown') ? 'waiting_for_resolution' : state
-}
-
-async function requireRun({ database }: ApiDeps, about: { organization: string; runId: string }) {
-  const delivery = await findDeliveryOfRun(database, about)
-  const run = delivery?.runs.find((candidate) => candidate.runId === about.runId)
-  if (!delivery || !run) throw new CodedError('NOT_FOUND', `There is no run ${about.runId}.`)
-  return { delivery, run }
-}
-
-export const runOperations = [start, list, get, cancel]
+export const runOperations = [start, list, get, watch, cancel]

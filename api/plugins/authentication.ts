@@ -9,6 +9,7 @@ import { sha256Hex } from '../../lib/canonical-json.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import type { Scope } from '../../schemas/operations/operation.ts'
 import type { PrincipalKind } from '../../schemas/run.ts'
+import type { ApiDeps } from '../deps.ts'
 
 export interface Principal {
   organization: string
@@ -33,9 +34,12 @@ export function installAuthentication(app: FastifyInstance): void {
 }
 
 /** For a route: authenticates, and refuses a key without the scope. */
-export function requireScope(database: Database, scope: Scope): onRequestAsyncHookHandler {
+export function requireScope(
+  deps: Pick<ApiDeps, 'database' | 'limits'>,
+  scope: Scope,
+): onRequestAsyncHookHandler {
   return async (request) => {
-    const principal = await authenticate(database, request.headers.authorization)
+    const principal = await identify(deps, request)
     if (!principal.scopes.includes(scope)) {
       throw new CodedError('FORBIDDEN', `The key of ${principal.id} lacks the scope \`${scope}\`.`)
     }
@@ -47,6 +51,22 @@ export function requireScope(database: Database, scope: Scope): onRequestAsyncHo
 export function principalOf(request: FastifyRequest): Principal {
   if (request.principal === null) throw new CodedError('UNAUTHENTICATED', 'Nobody is authenticated.')
   return request.principal
+}
+
+/** Bounded: neither can keys be guessed fast, nor can one key keep the others from being served. */
+async function identify(
+  { database, limits }: Pick<ApiDeps, 'database' | 'limits'>,
+  request: FastifyRequest,
+): Promise<Principal> {
+  limits?.checkAddress(request)
+  try {
+    const principal = await authenticate(database, request.headers.authorization)
+    limits?.takeOfKey(principal.keyId)
+    return principal
+  } catch (error) {
+    if (error instanceof CodedError && error.code === 'UNAUTHENTICATED') limits?.noteUnknown(request)
+    throw error
+  }
 }
 
 async function authenticate(database: Database, header: string | undefined): Promise<Principal> {

@@ -13,16 +13,54 @@ export const PROBLEM_TYPE = 'application/problem+json'
 
 const DEFAULT_RETRY_AFTER_S = 5
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Path patterns with the methods they have. */
+    knownRoutes: Map<string, Set<string>>
+  }
+}
+
 export function installProblems(app: FastifyInstance): void {
-  app.setErrorHandler(answerError)
-  app.setNotFoundHandler((request, reply) => {
-    const path = request.url.split('?', 1)[0] ?? ''
-    return sendProblem(request, reply, new CodedError('NOT_FOUND', `There is no ${request.method} ${path}.`))
+  const routes = new Map<string, Set<string>>()
+  app.decorate('knownRoutes', routes)
+  app.addHook('onRoute', ({ url, method }) => {
+    const methods = routes.get(url) ?? new Set()
+    routes.set(url, methods)
+    for (const each of [method].flat()) methods.add(each)
   })
+  app.setErrorHandler(answerError)
+  app.setNotFoundHandler(answerNotFound)
+}
+
+function answerNotFound(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const path = request.url.split('?', 1)[0] ?? ''
+  const methods = methodsOf(request.server.knownRoutes, path)
+  // With the method there, it is a parameter that no route takes: longer than any id of ours.
+  if (methods.length === 0 || methods.includes(request.method)) {
+    return sendProblem(request, reply, new CodedError('NOT_FOUND', `There is no ${request.method} ${path}.`))
+  }
+  void reply.header('allow', methods.join(', '))
+  const detail = `${path} has no ${request.method}; it has ${methods.join(', ')}.`
+  return sendProblem(request, reply, new CodedError('METHOD_NOT_ALLOWED', detail))
+}
+
+/** Of a path that some route has, with another method. */
+function methodsOf(routes: ReadonlyMap<string, ReadonlySet<string>>, path: string): string[] {
+  const found = [...routes]
+    .filter(([url]) => patternOf(url).test(path))
+    .flatMap(([, methods]) => [...methods])
+  return [...new Set(found)].toSorted()
+}
+
+function patternOf(url: string): RegExp {
+  const parts = url.split(/:[a-z_]+/i).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+  return new RegExp(`^${parts.join('[^/]+')}$`)
 }
 
 export function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const coded = toCodedError(error)
+  // What is wrong with a request to nowhere does not matter, such as the form of its body.
+  if (request.is404 && ERRORS[coded.code].status < 500) return answerNotFound(request, reply)
   if (ERRORS[coded.code].status === 500) request.log.error({ err: error }, 'request failed')
   else if (ERRORS[coded.code].status > 500) request.log.warn({ err: error }, 'request could not be served')
   return sendProblem(request, reply, coded)
@@ -62,7 +100,7 @@ function sendProblem(request: FastifyRequest, reply: FastifyReply, error: CodedE
     .send(JSON.stringify(problemOf(error, request.id)))
 }
 
-function problemOf(error: CodedError, requestId: string): Problem {
+export function problemOf(error: CodedError, requestId: string): Problem {
   const { status, title, hint } = ERRORS[error.code]
   return {
     type: problemType(error.code),

@@ -96,7 +96,7 @@ async function initKeys(options: { folder?: string; json?: boolean }): Promise<v
 }
 
 async function list(options: ApiOptions): Promise<void> {
-  const page = await openApi(options).listKeys()
+  const page = await openApi(options).listKeys({ limit: 500 })
   if (options.json) return printJson(page)
   const rows = page.items.map((key) => [
     key.id,

@@ -31,7 +31,7 @@ export function registerManifests(program: Command): void {
 
 async function list(options: ApiOptions & { kind?: Kind }): Promise<void> {
   const { kind } = options
-  const page = await openApi(options).listManifests(kind === undefined ? {} : { kind })
+  const page = await openApi(options).listManifests({ limit: 500, ...(kind === undefined ? {} : { kind }) })
   if (options.json) return printJson(page)
   const rows = page.items.map((manifest) => [
     manifest.kind,

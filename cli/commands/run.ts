@@ -6,7 +6,7 @@ import { apiCommand, openApi, type ApiOptions } from '../context.ts'
 import { EXIT_CODES } from '../errors.ts'
 import { readJsonArgument } from '../files.ts'
 import { note, printFields, printJson, visible } from '../output.ts'
-import { runFields, type Run } from '../views.ts'
+import { linkField, runFields, type Run } from '../views.ts'
 
 const POLL_MS = 500
 
@@ -53,7 +53,7 @@ async function startRun(automation: string, options: RunOptions): Promise<void> 
     ['Run', started.run_id],
     ['State', STATES[started.state]],
     ...(started.duplicate ? [['Note', 'this key has started a run before: it is that one'] as const] : []),
-    ['Temporal UI', started.temporal_ui_url],
+    ...linkField(started.temporal_ui_url),
   ])
 }
 

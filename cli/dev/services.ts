@@ -51,7 +51,7 @@ export async function startServices(plan: ServicePlan): Promise<Services> {
   return {
     databaseUrl: postgres.value.databaseUrl,
     temporalAddress: server.address,
-    temporalUiUrl: server.uiUrl ?? plan.config.temporalUiUrl,
+    temporalUiUrl: server.uiUrl ?? plan.config.temporalUiUrl ?? '',
     temporalBinary: binary,
     pids: { ...pidOf('postgres', postgres.value.server.pid), ...pidOf('temporal', server.pid) },
   }

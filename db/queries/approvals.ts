@@ -88,6 +88,11 @@ export async function listApprovals(
     organization: string
     state?: ApprovalRow['state'] | undefined
     runId?: string | undefined
+    automation?: string | undefined
+    connection?: string | undefined
+    /** ISO 8601. */
+    since?: string | undefined
+    until?: string | undefined
     limit: number
     after?: { createdAt: string; id: string } | undefined
   },
@@ -96,6 +101,8 @@ export async function listApprovals(
     `select ${COLUMNS} from approvals
      where organization = $1 and ($2::text is null or state = $2) and ($3::text is null or run_id = $3)
        and ($4::timestamptz is null or (created_at, approval_id) > ($4::timestamptz, $5::text))
+       and ($7::text is null or automation = $7) and ($8::text is null or preview ->> 'connection' = $8)
+       and ($9::timestamptz is null or created_at >= $9) and ($10::timestamptz is null or created_at < $10)
      order by created_at, approval_id limit $6`,
     [
       params.organization,
@@ -104,6 +111,10 @@ export async function listApprovals(
       params.after?.createdAt ?? null,
       params.after?.id ?? null,
       params.limit,
+      params.automation ?? null,
+      params.connection ?? null,
+      params.since ?? null,
+      params.until ?? null,
     ],
   )
   return rows

@@ -14,6 +14,13 @@ export interface DeliveredRun {
   parent?: { runId: string; path: string; depth: number }
 }
 
+/** An automation that listens to an event and was not started by it, and why. */
+export interface SkippedAutomation {
+  automation: string
+  code: string
+  detail: string
+}
+
 export interface DeliveryRow {
   id: string
   organization: string
@@ -39,12 +46,13 @@ export async function insertDelivery(
     requestSha256: string
     requester: Requester
     runs: DeliveredRun[]
+    skipped?: readonly SkippedAutomation[]
   },
 ): Promise<DeliveryRow> {
   const { rows } = await db.query<DeliveryRow>(
     // The update writes what is there already: it makes the existing row come back, in one statement.
-    `insert into deliveries (id, organization, source, dedupe_key, request_sha256, requester, runs, state)
-     values ($1, $2, $3, $4, $5, $6::jsonb, $7::jsonb, 'pending')
+    `insert into deliveries (id, organization, source, dedupe_key, request_sha256, requester, runs, skipped, state)
+     values ($1, $2, $3, $4, $5, $6::jsonb, $7::jsonb, $8::jsonb, 'pending')
      on conflict (organization, source, dedupe_key) do update set id = deliveries.id
      returning ${COLUMNS}`,
     [
@@ -55,6 +63,7 @@ export async function insertDelivery(
       params.requestSha256,
       JSON.stringify(params.requester),
       JSON.stringify(params.runs),
+      JSON.stringify(params.skipped ?? []),
     ],
   )
   const [row] = rows
@@ -78,20 +87,6 @@ export async function findDeliveryOfRun(
     [params.organization, JSON.stringify([{ runId: params.runId }])],
   )
   return rows[0]
-}
-
-export async function listDeliveries(
-  db: Queryable,
-  params: { organization: string; limit: number; before?: { receivedAt: string; id: string } | undefined },
-): Promise<DeliveryRow[]> {
-  const { rows } = await db.query<DeliveryRow>(
-    `select ${COLUMNS} from deliveries
-     where organization = $1 and jsonb_array_length(runs) > 0
-       and ($2::timestamptz is null or (received_at, id) < ($2::timestamptz, $3::text))
-     order by received_at desc, id desc limit $4`,
-    [params.organization, params.before?.receivedAt ?? null, params.before?.id ?? null, params.limit],
-  )
-  return rows
 }
 
 export interface OriginRow {
@@ -124,48 +119,4 @@ export async function findDeliveryByKey(
     [params.organization, params.source, params.dedupeKey],
   )
   return rows[0]
-}
-
-export interface RunRow {
-  run_id: string
-  workflow_id: string
-  automation: string
-  revision: number
-  delivery_id: string
-  source: string
-  state: DeliveryRow['state']
-  /** ISO 8601 with microseconds: exact, unlike a Date, so that a page ends where the next one starts. */
-  received_at: string
-  /** Place of the run within its delivery, from 1. */
-  ordinal: number
-}
-
-/** Newest first. */
-export async function listRuns(
-  db: Queryable,
-  params: {
-    organization: string
-    automation?: string | undefined
-    limit: number
-    before?: { receivedAt: string; deliveryId: string; ordinal: number } | undefined
-  },
-): Promise<RunRow[]> {
-  const { rows } = await db.query<RunRow>(
-    `select run ->> 'runId' as run_id, run ->> 'workflowId' as workflow_id, run ->> 'automation' as automation,
-       (run ->> 'revision')::integer as revision, d.id as delivery_id, d.source, d.state,
-       to_jsonb(d.received_at) #>> '{}' as received_at, ordinal::integer as ordinal
-     from deliveries d, jsonb_array_elements(d.runs) with ordinality as r(run, ordinal)
-     where d.organization = $1 and ($2::text is null or run ->> 'automation' = $2)
-       and ($3::timestamptz is null or (d.received_at, d.id, ordinal) < ($3::timestamptz, $4::text, $5::bigint))
-     order by d.received_at desc, d.id desc, ordinal desc limit $6`,
-    [
-      params.organization,
-      params.automation ?? null,
-      params.before?.receivedAt ?? null,
-      params.before?.deliveryId ?? null,
-      params.before?.ordinal ?? null,
-      params.limit,
-    ],
-  )
-  return rows
 }

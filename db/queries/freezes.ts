@@ -51,6 +51,34 @@ export async function findFreeze(
   return rows[0]
 }
 
+export interface ConnectionListRow extends FreezeRow {
+  name: string
+  type: string
+  revision: number
+}
+
+/** By name. */
+export async function listConnections(
+  db: Queryable,
+  params: {
+    organization: string
+    type?: string | undefined
+    frozen?: boolean | undefined
+    after?: string | undefined
+    limit: number
+  },
+): Promise<ConnectionListRow[]> {
+  const { rows } = await db.query<ConnectionListRow>(
+    `select m.name, r.body #>> '{spec,type}' as type, r.number as revision, ${COLUMNS} from manifests m
+       join revisions r on r.organization = m.organization and r.kind = m.kind and r.name = m.name and r.number = m.head
+     where m.organization = $1 and m.kind = 'Connection' and ($2::text is null or r.body #>> '{spec,type}' = $2)
+       and ($3::boolean is null or (m.frozen_at is not null) = $3) and ($4::text is null or m.name > $4)
+     order by m.name limit $5`,
+    [params.organization, params.type ?? null, params.frozen ?? null, params.after ?? null, params.limit],
+  )
+  return rows
+}
+
 /** Writes of a connection that are not over, oldest first. `waits_for_people`: an approval of it is in the inbox. */
 export async function listOpenWritebacks(
   db: Queryable,

@@ -76,14 +76,59 @@ export async function findHead(
   return rows[0]
 }
 
+/** By kind and name. */
 export async function listHeads(
   db: Queryable,
-  params: { organization: string; kind?: ManifestKind | undefined },
+  params: {
+    organization: string
+    kind?: ManifestKind | undefined
+    after?: { kind: string; name: string } | undefined
+    /** All of them unless given. */
+    limit?: number
+  },
 ): Promise<RevisionRow[]> {
   const { rows } = await db.query<RevisionRow>(
     `select ${REVISION_COLUMNS} from ${HEADS}
-     where m.organization = $1 and ($2::text is null or m.kind = $2) order by m.kind, m.name`,
-    [params.organization, params.kind ?? null],
+     where m.organization = $1 and ($2::text is null or m.kind = $2)
+       and ($3::text is null or (m.kind, m.name) > ($3::text, $4::text))
+     order by m.kind, m.name limit $5`,
+    [
+      params.organization,
+      params.kind ?? null,
+      params.after?.kind ?? null,
+      params.after?.name ?? null,
+      params.limit ?? null,
+    ],
+  )
+  return rows
+}
+
+/** Automations at their head, by name. */
+export async function listAutomations(
+  db: Queryable,
+  params: {
+    organization: string
+    paused?: boolean | undefined
+    connection?: string | undefined
+    after?: string | undefined
+    limit: number
+  },
+): Promise<RevisionRow[]> {
+  const listens = params.connection && { spec: { triggers: [{ connection: params.connection }] } }
+  const { rows } = await db.query<RevisionRow>(
+    `select ${REVISION_COLUMNS} from ${HEADS}
+     where m.organization = $1 and m.kind = 'Automation' and ($2::text is null or m.name > $2)
+       and ($3::jsonb is null or r.body @> $3)
+       and ($4::boolean is null or $4 = exists (select from pauses p
+         where p.organization = m.organization and p.automation = m.name and p.trigger = ''))
+     order by m.name limit $5`,
+    [
+      params.organization,
+      params.after ?? null,
+      listens ? JSON.stringify(listens) : null,
+      params.paused ?? null,
+      params.limit,
+    ],
   )
   return rows
 }

@@ -96,14 +96,64 @@ export interface ApiKeyListRow {
   roles: string[]
   created_at: Date
   revoked_at: Date | null
+  /** `created_at` to the microsecond. */
+  position: string
 }
 
-export async function listApiKeys(db: Queryable, organization: string): Promise<ApiKeyListRow[]> {
+/** Oldest first. */
+export async function listApiKeys(
+  db: Queryable,
+  params: {
+    organization: string
+    principal?: string | undefined
+    revoked?: boolean | undefined
+    after?: { createdAt: string; id: string } | undefined
+    limit: number
+  },
+): Promise<ApiKeyListRow[]> {
   const { rows } = await db.query<ApiKeyListRow>(
-    `select k.id, k.principal, k.scopes, ${ROLES} as roles, k.created_at, k.revoked_at
+    `select k.id, k.principal, k.scopes, ${ROLES} as roles, k.created_at, k.revoked_at,
+       to_jsonb(k.created_at) #>> '{}' as position
      from api_keys k join principals p on p.organization = k.organization and p.id = k.principal
-     where k.organization = $1 order by k.created_at, k.id`,
-    [organization],
+     where k.organization = $1 and ($2::text is null or k.principal = $2)
+       and ($3::boolean is null or (k.revoked_at is not null) = $3)
+       and ($4::timestamptz is null or (k.created_at, k.id) > ($4::timestamptz, $5::text))
+     order by k.created_at, k.id limit $6`,
+    [
+      params.organization,
+      params.principal ?? null,
+      params.revoked ?? null,
+      params.after?.createdAt ?? null,
+      params.after?.id ?? null,
+      params.limit,
+    ],
+  )
+  return rows
+}
+
+export interface PrincipalListRow extends PrincipalRow {
+  created_at: Date
+  disabled_at: Date | null
+}
+
+/** By id. */
+export async function listPrincipals(
+  db: Queryable,
+  params: {
+    organization: string
+    kind?: PrincipalKind | undefined
+    role?: string | undefined
+    after?: string | undefined
+    limit: number
+  },
+): Promise<PrincipalListRow[]> {
+  const { rows } = await db.query<PrincipalListRow>(
+    `select p.id, p.kind, p.display_name, ${ROLES} as roles, p.created_at, p.disabled_at from principals p
+     where p.organization = $1 and ($2::text is null or p.kind = $2) and ($3::text is null or p.id > $3)
+       and ($4::text is null or exists (
+         select from roles r where r.organization = p.organization and r.principal = p.id and r.role = $4))
+     order by p.id limit $5`,
+    [params.organization, params.kind ?? null, params.after ?? null, params.role ?? null, params.limit],
   )
   return rows
 }

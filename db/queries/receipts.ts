@@ -68,6 +68,55 @@ export async function listReceipts(
   return rows
 }
 
+export interface ReceiptListRow {
+  id: string
+  seq: number
+  sha256: string
+  envelope: Envelope
+  run_id: string
+  kind: ReceiptKind
+  subject: string
+  /** ISO 8601 with microseconds. */
+  created_at: string
+}
+
+/** Of all runs, newest first. */
+export async function searchReceipts(
+  db: Queryable,
+  params: {
+    organization: string
+    runId?: string | undefined
+    kind?: ReceiptKind | undefined
+    subject?: string | undefined
+    since?: string | undefined
+    until?: string | undefined
+    limit: number
+    before?: { createdAt: string; id: string } | undefined
+  },
+): Promise<ReceiptListRow[]> {
+  const { rows } = await db.query<ReceiptListRow>(
+    `select receipt_id as id, seq, sha256, envelope, run_id, kind, subject,
+       to_jsonb(created_at) #>> '{}' as created_at from receipts
+     where organization = $1 and ($2::text is null or run_id = $2) and ($3::text is null or kind = $3)
+       and ($4::text is null or subject = $4)
+       and ($5::timestamptz is null or created_at >= $5) and ($6::timestamptz is null or created_at < $6)
+       and ($7::timestamptz is null or (created_at, receipt_id) < ($7::timestamptz, $8::text))
+     order by created_at desc, receipt_id desc limit $9`,
+    [
+      params.organization,
+      params.runId ?? null,
+      params.kind ?? null,
+      params.subject ?? null,
+      params.since ?? null,
+      params.until ?? null,
+      params.before?.createdAt ?? null,
+      params.before?.id ?? null,
+      params.limit,
+    ],
+  )
+  return rows
+}
+
 /** What the last receipt of the run is said to be; undefined if the run has none. */
 export async function findChainHead(
   db: Queryable,

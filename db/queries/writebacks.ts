@@ -236,6 +236,12 @@ export async function listWritebacks(
   params: {
     organization: string
     runId?: string | undefined
+    state?: WritebackRow['state'] | undefined
+    automation?: string | undefined
+    connection?: string | undefined
+    /** ISO 8601. */
+    since?: string | undefined
+    until?: string | undefined
     limit: number
     before?: { createdAt: string; id: string } | undefined
   },
@@ -244,6 +250,9 @@ export async function listWritebacks(
     `select to_jsonb(w) as row from writebacks w
      where organization = $1 and ($2::text is null or run_id = $2)
        and ($3::timestamptz is null or (created_at, writeback_id) < ($3::timestamptz, $4::text))
+       and ($6::text is null or state = $6) and ($7::text is null or automation = $7)
+       and ($8::text is null or connection = $8)
+       and ($9::timestamptz is null or created_at >= $9) and ($10::timestamptz is null or created_at < $10)
      order by created_at desc, writeback_id desc limit $5`,
     [
       params.organization,
@@ -251,6 +260,11 @@ export async function listWritebacks(
       params.before?.createdAt ?? null,
       params.before?.id ?? null,
       params.limit,
+      params.state ?? null,
+      params.automation ?? null,
+      params.connection ?? null,
+      params.since ?? null,
+      params.until ?? null,
     ],
   )
   return rows.map(({ row }) => row)

@@ -1,8 +1,8 @@
 /** Operations on approvals. */
 import { z } from 'zod'
-import { CommentSchema, SHA256_HEX } from '../common.ts'
-import { defineOperation, PageQuerySchema, pageOf } from './operation.ts'
-import { ApprovalStateSchema, ApprovalViewSchema, EnvelopeViewSchema } from './views.ts'
+import { CommentSchema, NameSchema, SHA256_HEX } from '../common.ts'
+import { defineOperation, pageOf, SpanQuerySchema } from './operation.ts'
+import { ApprovalStateSchema, ApprovalViewSchema, EnvelopeViewSchema, RunIdSchema } from './views.ts'
 
 /** The writeback's id, with `/ask2` and so on when people were asked again; in a URL, encode it. */
 const ApprovalIdSchema = z
@@ -19,17 +19,35 @@ const DecisionBodySchema = z.strictObject({
   channel: z.enum(['api', 'cli', 'console']).default('api'),
 })
 
+const SIGNING_ERRORS = ['NOT_FOUND', 'STALE_DIGEST', 'IDEMPOTENCY_CONFLICT'] as const
+
+/** Verdicts on a vote that was not taken. */
+const VERDICT_ERRORS = [
+  'ALREADY_DECIDED',
+  'ALREADY_VOTED',
+  'SELF_APPROVAL',
+  'NOT_ELIGIBLE',
+  'EXPIRED',
+  'UNVERIFIED',
+  'TOO_MANY_REFUSED',
+  'NO_ELIGIBLE_APPROVER',
+  'WAIT_OVER',
+] as const
+
 export const listApprovals = defineOperation({
   name: 'listApprovals',
   method: 'GET',
   path: '/v1/approvals',
   scope: 'read',
   summary: 'List approvals, oldest first: those that wait, unless another state is asked for.',
-  query: PageQuerySchema.extend({
-    state: z.union([ApprovalStateSchema, z.literal('all')]).default('waiting'),
-    run_id: z.string().optional(),
+  query: SpanQuerySchema.extend({
+    state: z.enum([...ApprovalStateSchema.options, 'all']).default('waiting'),
+    run_id: RunIdSchema.optional(),
+    automation: NameSchema.optional(),
+    connection: NameSchema.optional(),
   }),
   output: pageOf(ApprovalViewSchema),
+  errors: [],
   hints: { readOnly: true, idempotent: true },
 })
 
@@ -41,6 +59,7 @@ export const getApproval = defineOperation({
   summary: 'Show an approval: what would be written, who is asked, who has voted.',
   params,
   output: ApprovalViewSchema,
+  errors: ['NOT_FOUND'],
   hints: { readOnly: true, idempotent: true },
 })
 
@@ -56,9 +75,10 @@ export const decideApproval = defineOperation({
   output: z.object({
     decision_id: z.string(),
     /** What the approval has become with this vote; `recorded` if no worker could say so yet. */
-    state: z.union([ApprovalStateSchema, z.literal('recorded')]),
+    state: z.enum([...ApprovalStateSchema.options, 'recorded']),
     message: z.string(),
   }),
+  errors: [...SIGNING_ERRORS, ...VERDICT_ERRORS],
   alternative: { status: 202, description: 'Recorded for certain; it counts as soon as a worker runs.' },
   hints: { readOnly: false, idempotent: true },
 })
@@ -80,5 +100,6 @@ export const createTicket = defineOperation({
     command: z.string(),
   }),
   status: 201,
+  errors: SIGNING_ERRORS,
   hints: { readOnly: false, idempotent: true },
 })

@@ -1,18 +1,37 @@
-/** Operations on connections: the emergency brake. What a connection is, its manifest says. */
+/** Operations on connections: which there are, and the emergency brake. What a connection is, its manifest says. */
 import { z } from 'zod'
 import { NameSchema } from '../common.ts'
-import { defineOperation, TimestampSchema } from './operation.ts'
+import { defineOperation, FlagSchema, LongPageQuerySchema, pageOf, TimestampSchema } from './operation.ts'
 import { WritebackViewSchema } from './views.ts'
 
 const params = z.object({ name: NameSchema })
 
+const FrozenSchema = z.object({ at: TimestampSchema, by: z.string(), reason: z.string() }).nullable()
+
 const ConnectionStateSchema = z.object({
   name: z.string(),
-  frozen: z.object({ at: TimestampSchema, by: z.string(), reason: z.string() }).nullable(),
+  frozen: FrozenSchema,
   /** Writes that wait for the connection to be thawed, and for nothing else. The first 100. */
   held: z.array(WritebackViewSchema),
   /** Writes that were sent before the freeze, and whose answer is not there yet. The first 100. */
   under_way: z.array(WritebackViewSchema),
+})
+
+export const listConnections = defineOperation({
+  name: 'listConnections',
+  method: 'GET',
+  path: '/v1/connections',
+  scope: 'read',
+  summary: 'List connections by name, with whether they are frozen.',
+  query: LongPageQuerySchema.extend({
+    type: z.enum(['mcp', 'postgres']).optional(),
+    frozen: FlagSchema.optional(),
+  }),
+  output: pageOf(
+    z.object({ name: z.string(), type: z.string(), revision: z.number().int(), frozen: FrozenSchema }),
+  ),
+  errors: [],
+  hints: { readOnly: true, idempotent: true },
 })
 
 export const getConnectionState = defineOperation({
@@ -23,6 +42,7 @@ export const getConnectionState = defineOperation({
   summary: 'Show whether a connection is frozen, which writes that holds, and which are under way.',
   params,
   output: ConnectionStateSchema,
+  errors: ['NOT_FOUND'],
   hints: { readOnly: true, idempotent: true },
 })
 
@@ -37,6 +57,7 @@ export const freezeConnection = defineOperation({
   params,
   body: z.strictObject({ reason: z.string().max(500).default('') }),
   output: ConnectionStateSchema,
+  errors: ['NOT_FOUND'],
   hints: { readOnly: false, idempotent: true },
 })
 
@@ -48,5 +69,6 @@ export const thawConnection = defineOperation({
   summary: 'Let writes through a connection again. Those that were held go on by themselves.',
   params,
   output: z.object({ name: z.string(), frozen: z.null() }),
+  errors: ['NOT_FOUND'],
   hints: { readOnly: false, idempotent: true },
 })

@@ -27,5 +27,6 @@ export const getHealth = defineOperation({
     checked_at: TimestampSchema,
     checks: z.array(CheckSchema),
   }),
+  errors: [],
   hints: { readOnly: true, idempotent: true },
 })

@@ -1,10 +1,12 @@
 /** Operations on API keys, and with them on principals. */
 import { z } from 'zod'
 import { PrincipalIdSchema, RoleSchema } from '../common.ts'
-import { defineOperation, pageOf, ScopeSchema, TimestampSchema } from './operation.ts'
+import { defineOperation, LongPageQuerySchema, pageOf, ScopeSchema, TimestampSchema } from './operation.ts'
 
 /** `trigger` is for the callback token of a connection; it goes with no other scope. */
 export const KeyScopeSchema = z.enum([...ScopeSchema.options, 'trigger'])
+
+const PrincipalKindSchema = z.enum(['person', 'service', 'agent'])
 
 export const createKey = defineOperation({
   name: 'createKey',
@@ -17,7 +19,7 @@ export const createKey = defineOperation({
   body: z.strictObject({
     principal: z.strictObject({
       id: PrincipalIdSchema,
-      kind: z.enum(['person', 'service', 'agent']),
+      kind: PrincipalKindSchema,
       display_name: z.string().min(1).max(200).optional(),
       /** Replace the roles the principal has; without them it keeps those. */
       roles: z.array(RoleSchema).max(50).optional(),
@@ -32,6 +34,7 @@ export const createKey = defineOperation({
     scopes: z.array(KeyScopeSchema),
   }),
   status: 201,
+  errors: [],
   hints: { readOnly: false, idempotent: false },
 })
 
@@ -40,7 +43,11 @@ export const listKeys = defineOperation({
   method: 'GET',
   path: '/v1/keys',
   scope: 'admin',
-  summary: 'List API keys, without the keys themselves.',
+  summary: 'List API keys, oldest first, without the keys themselves.',
+  query: LongPageQuerySchema.extend({
+    principal: PrincipalIdSchema.optional(),
+    state: z.enum(['active', 'revoked', 'all']).default('all'),
+  }),
   output: pageOf(
     z.object({
       id: z.string(),
@@ -51,6 +58,28 @@ export const listKeys = defineOperation({
       revoked_at: TimestampSchema.nullable(),
     }),
   ),
+  errors: [],
+  hints: { readOnly: true, idempotent: true },
+})
+
+export const listPrincipals = defineOperation({
+  name: 'listPrincipals',
+  method: 'GET',
+  path: '/v1/principals',
+  scope: 'admin',
+  summary: 'List principals by id: who acts here, and with which roles.',
+  query: LongPageQuerySchema.extend({ kind: PrincipalKindSchema.optional(), role: RoleSchema.optional() }),
+  output: pageOf(
+    z.object({
+      id: z.string(),
+      kind: PrincipalKindSchema,
+      display_name: z.string(),
+      roles: z.array(z.string()),
+      created_at: TimestampSchema,
+      disabled_at: TimestampSchema.nullable(),
+    }),
+  ),
+  errors: [],
   hints: { readOnly: true, idempotent: true },
 })
 
@@ -62,5 +91,6 @@ export const revokeKey = defineOperation({
   summary: 'Revoke an API key at once.',
   params: z.object({ key_id: z.string().regex(/^key_[0-9a-f]{32}$/, 'must be a key id') }),
   output: z.object({ id: z.string(), revoked: z.literal(true) }),
+  errors: ['NOT_FOUND'],
   hints: { readOnly: false, idempotent: true },
 })

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { NameSchema } from '../common.ts'
 import { ManifestSchema } from '../manifests.ts'
-import { defineOperation, pageOf, TimestampSchema } from './operation.ts'
+import { defineOperation, LongPageQuerySchema, pageOf, TimestampSchema } from './operation.ts'
 
 const KindSchema = z.enum(['Automation', 'Connection', 'Policy'])
 
@@ -15,6 +15,24 @@ const ManifestSummarySchema = z.object({
   author: z.string(),
   created_at: TimestampSchema,
 })
+
+/** Tools are looked at on a worker, and what is wrong there is the answer. */
+const INSPECTION_ERRORS = [
+  'CONNECTION_NOT_FOUND',
+  'CONNECTION_NOT_READY',
+  'SECRET_NOT_FOUND',
+  'COMMAND_NOT_FOUND',
+  'CREDENTIALS_REFUSED',
+  'TOOL_NOT_FOUND',
+  'TOOL_FAILED',
+  'INVALID_ARGUMENTS',
+  'CALL_REFUSED',
+  'CALL_THROTTLED',
+  'CALL_TIMEOUT',
+  'CALL_INTERRUPTED',
+  'RESULT_TOO_LARGE',
+  'RESULT_INVALID',
+] as const
 
 export const applyManifests = defineOperation({
   name: 'applyManifests',
@@ -40,6 +58,7 @@ export const applyManifests = defineOperation({
       }),
     ),
   }),
+  errors: ['INVALID_MANIFEST', 'INVALID_EXPRESSION', 'REVISION_CONFLICT', ...INSPECTION_ERRORS],
   hints: { readOnly: false, idempotent: true },
 })
 
@@ -48,9 +67,10 @@ export const listManifests = defineOperation({
   method: 'GET',
   path: '/v1/manifests',
   scope: 'read',
-  summary: 'List manifests at their current revision.',
-  query: z.strictObject({ kind: KindSchema.optional() }),
+  summary: 'List manifests at their current revision, by kind and name.',
+  query: LongPageQuerySchema.extend({ kind: KindSchema.optional() }),
   output: pageOf(ManifestSummarySchema),
+  errors: [],
   hints: { readOnly: true, idempotent: true },
 })
 
@@ -66,5 +86,6 @@ export const getManifest = defineOperation({
     /** Definition hash of each tool the automation calls, as `<connection>/<tool>`. */
     pins: z.record(z.string(), z.string()),
   }),
+  errors: ['NOT_FOUND'],
   hints: { readOnly: true, idempotent: true },
 })

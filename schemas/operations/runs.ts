@@ -1,16 +1,16 @@
 /** Operations on runs. `run_…` is our public id; Temporal's is always called `temporal_run_id`. */
 import { z } from 'zod'
 import { NameSchema, PrincipalIdSchema } from '../common.ts'
-import { defineOperation, PageQuerySchema, pageOf, TimestampSchema } from './operation.ts'
+import { defineOperation, pageOf, SpanQuerySchema, TimestampSchema } from './operation.ts'
 import {
   ApprovalViewSchema,
   ReceiptsHeadSchema,
   ReceiptViewSchema,
   RequesterViewSchema,
+  RunIdSchema,
+  TemporalUiUrlSchema,
   WritebackViewSchema,
 } from './views.ts'
-
-const RunIdSchema = z.string().regex(/^run_[0-9a-f]{32}$/, 'must be a run id: run_ and 32 hex digits')
 
 export const RunStateSchema = z.enum([
   /** Stored, and not yet started: Temporal was away. */
@@ -37,7 +37,7 @@ const RunHeadSchema = z.object({
   source: z.string(),
   received_at: TimestampSchema,
   temporal_workflow_id: z.string(),
-  temporal_ui_url: z.string(),
+  temporal_ui_url: TemporalUiUrlSchema,
 })
 
 export const startRun = defineOperation({
@@ -59,9 +59,10 @@ export const startRun = defineOperation({
     state: z.enum(['pending', 'started']),
     duplicate: z.boolean(),
     temporal_workflow_id: z.string(),
-    temporal_ui_url: z.string(),
+    temporal_ui_url: TemporalUiUrlSchema,
   }),
   status: 201,
+  errors: ['NOT_FOUND', 'AUTOMATION_PAUSED', 'IDEMPOTENCY_CONFLICT'],
   hints: { readOnly: false, idempotent: true },
 })
 
@@ -70,10 +71,80 @@ export const listRuns = defineOperation({
   method: 'GET',
   path: '/v1/runs',
   scope: 'read',
-  summary: 'List runs, newest first.',
-  query: PageQuerySchema.extend({ automation: NameSchema.optional() }),
-  output: pageOf(RunHeadSchema.extend({ delivery_state: z.enum(['pending', 'started']) })),
+  summary:
+    'List runs, newest first. States that Temporal knows (`running` and all that are over) are looked up in its ' +
+    'visibility store, which lags a little behind.',
+  query: SpanQuerySchema.extend({
+    automation: NameSchema.optional(),
+    state: RunStateSchema.exclude(['no_longer_kept']).optional(),
+    /** Runs that events of this connection have started. */
+    connection: NameSchema.optional(),
+  }),
+  output: pageOf(
+    RunHeadSchema.extend({
+      delivery_state: z.enum(['pending', 'started']),
+      /** Null while Temporal does not answer. */
+      state: RunStateSchema.nullable(),
+    }),
+  ),
+  errors: [],
   hints: { readOnly: true, idempotent: true },
+})
+
+/** One try of one call to the outside, as Temporal has it. */
+const AttemptSchema = z.object({
+  /** `call`: a tool or a statement. `writeback`, `run`: a child workflow. */
+  kind: z.enum(['call', 'writeback', 'run']),
+  state: z.enum(['scheduled', 'running', 'completed', 'failed', 'cancelled', 'timed_out']),
+  /** Which try it is, from 1. Of earlier ones Temporal keeps the last failure only. */
+  attempt: z.number().int(),
+  scheduled_at: TimestampSchema.nullable(),
+  started_at: TimestampSchema.nullable(),
+  closed_at: TimestampSchema.nullable(),
+  /** When it is tried again; null unless it waits for that. */
+  next_attempt_at: TimestampSchema.nullable(),
+  failure: z.object({ code: z.string(), message: z.string() }).nullable(),
+  /** Of the child workflow. */
+  temporal_workflow_id: z.string().nullable(),
+  temporal_ui_url: TemporalUiUrlSchema,
+})
+
+const StepViewSchema = z.object({
+  /** `waive`, `each[3].notify`. */
+  path: z.string(),
+  /** `waiting`: for people. */
+  state: z.enum(['running', 'waiting', 'completed', 'failed', 'skipped']),
+  output: z.json(),
+  error: z.object({ code: z.string(), message: z.string() }).nullable(),
+  writeback_ids: z.array(z.string()),
+  attempts: z.array(AttemptSchema),
+})
+
+const RunViewSchema = RunHeadSchema.extend({
+  state: RunStateSchema,
+  input: z.json(),
+  requester: RequesterViewSchema,
+  /** Null until the run has completed. */
+  result: z.json(),
+  failure: z.object({ code: z.string(), message: z.string() }).nullable(),
+  temporal_run_id: z.string().nullable(),
+  started_at: TimestampSchema.nullable(),
+  closed_at: TimestampSchema.nullable(),
+  /** In the order in which they were reached. */
+  steps: z.array(StepViewSchema),
+  /**
+   * Who has told the steps. `workflow`: the run itself. `history`: no worker answers, so that steps which call nothing
+   * are missing. `none`: Temporal has no history of the run, or not yet.
+   */
+  steps_from: z.enum(['workflow', 'history', 'none']),
+  writebacks: z.array(WritebackViewSchema),
+  approvals: z.array(ApprovalViewSchema),
+  receipts: z.array(ReceiptViewSchema),
+  /**
+   * What the run's own result in Temporal says about its receipts: how many, and the digest of the last. Null while
+   * it runs, and for what was cancelled or terminated, or is no longer kept.
+   */
+  receipts_head: ReceiptsHeadSchema.nullable(),
 })
 
 export const getRun = defineOperation({
@@ -81,27 +152,41 @@ export const getRun = defineOperation({
   method: 'GET',
   path: '/v1/runs/:run_id',
   scope: 'read',
-  summary: 'Show a run: its state, its result or failure, and what it wrote.',
+  summary:
+    'Show a run: its state, every step with its attempts, its approvals, writebacks and receipts, its result or failure.',
   params: z.object({ run_id: RunIdSchema }),
-  output: RunHeadSchema.extend({
-    state: RunStateSchema,
-    input: z.json(),
-    requester: RequesterViewSchema,
-    /** Null until the run has completed. */
-    result: z.json(),
-    failure: z.object({ code: z.string(), message: z.string() }).nullable(),
-    temporal_run_id: z.string().nullable(),
-    started_at: TimestampSchema.nullable(),
-    closed_at: TimestampSchema.nullable(),
-    writebacks: z.array(WritebackViewSchema),
-    approvals: z.array(ApprovalViewSchema),
-    receipts: z.array(ReceiptViewSchema),
-    /**
-     * What the run's own result in Temporal says about its receipts: how many, and the digest of the last. Null while
-     * it runs, and for what was cancelled or terminated, or is no longer kept.
-     */
-    receipts_head: ReceiptsHeadSchema.nullable(),
+  output: RunViewSchema,
+  errors: ['NOT_FOUND'],
+  hints: { readOnly: true, idempotent: true },
+})
+
+export const watchRun = defineOperation({
+  name: 'watchRun',
+  method: 'GET',
+  path: '/v1/runs/:run_id/events',
+  scope: 'read',
+  summary:
+    'Wait until a run has changed: the answer comes when its version is no longer `after`, or when `wait` is over. ' +
+    'Without `after` it comes at once. Ask again with the version of the answer, until `is_over`.',
+  params: z.object({ run_id: RunIdSchema }),
+  query: z.strictObject({
+    /** The version that the caller has. */
+    after: z
+      .string()
+      .regex(/^[0-9a-f]{16}$/, 'must be a version that this operation gave')
+      .optional(),
+    /** Seconds. */
+    wait: z.coerce.number<number>().int().min(0).max(30).default(25),
   }),
+  output: z.object({
+    version: z.string(),
+    changed: z.boolean(),
+    /** Nothing will change any more. */
+    is_over: z.boolean(),
+    /** Null if nothing has changed. */
+    run: RunViewSchema.nullable(),
+  }),
+  errors: ['NOT_FOUND', 'TOO_MANY_WATCHERS'],
   hints: { readOnly: true, idempotent: true },
 })
 
@@ -114,5 +199,10 @@ export const cancelRun = defineOperation({
   params: z.object({ run_id: RunIdSchema }),
   output: z.object({ run_id: z.string(), state: z.literal('cancel_requested') }),
   status: 202,
+  errors: ['NOT_FOUND'],
   hints: { readOnly: false, idempotent: true },
 })
+
+export type RunView = z.infer<typeof RunViewSchema>
+export type StepView = z.infer<typeof StepViewSchema>
+export type AttemptView = z.infer<typeof AttemptSchema>

@@ -2,6 +2,11 @@
 import { z } from 'zod'
 import { TimestampSchema } from './operation.ts'
 
+export const RunIdSchema = z.string().regex(/^run_[0-9a-f]{32}$/, 'must be a run id: run_ and 32 hex digits')
+
+/** The page of an execution in the Temporal UI; null where the deployment does not say where that is. */
+export const TemporalUiUrlSchema = z.string().nullable()
+
 export const RequesterViewSchema = z.object({
   principal: z.string(),
   kind: z.enum(['person', 'service', 'agent']),
@@ -56,7 +61,7 @@ export const ApprovalViewSchema = z.object({
   created_at: TimestampSchema,
   closed_at: TimestampSchema.nullable(),
   temporal_workflow_id: z.string(),
-  temporal_ui_url: z.string(),
+  temporal_ui_url: TemporalUiUrlSchema,
 })
 
 export const WritebackStateSchema = z.enum([

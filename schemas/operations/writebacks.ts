@@ -1,8 +1,9 @@
-/** Operations on writebacks and receipts. */
+/** Operations on writebacks. */
 import { z } from 'zod'
+import { NameSchema } from '../common.ts'
 import { ResolutionWordSchema } from '../resolution.ts'
-import { defineOperation, PageQuerySchema, pageOf } from './operation.ts'
-import { EnvelopeViewSchema, ReceiptViewSchema, WritebackStateSchema, WritebackViewSchema } from './views.ts'
+import { defineOperation, pageOf, SpanQuerySchema } from './operation.ts'
+import { EnvelopeViewSchema, RunIdSchema, WritebackStateSchema, WritebackViewSchema } from './views.ts'
 
 const params = z.object({
   writeback_id: z.string().regex(/^wb_[A-Za-z0-9_.-]{1,300}$/, 'must be a writeback id'),
@@ -15,14 +16,22 @@ const ResolutionBodySchema = z.strictObject({
   channel: z.enum(['api', 'cli', 'console']).default('api'),
 })
 
+const SIGNING_ERRORS = ['NOT_FOUND', 'STALE_DIGEST', 'IDEMPOTENCY_CONFLICT'] as const
+
 export const listWritebacks = defineOperation({
   name: 'listWritebacks',
   method: 'GET',
   path: '/v1/writebacks',
   scope: 'read',
   summary: 'List writebacks, newest first.',
-  query: PageQuerySchema.extend({ run_id: z.string().optional() }),
+  query: SpanQuerySchema.extend({
+    state: WritebackStateSchema.optional(),
+    run_id: RunIdSchema.optional(),
+    automation: NameSchema.optional(),
+    connection: NameSchema.optional(),
+  }),
   output: pageOf(WritebackViewSchema),
+  errors: [],
   hints: { readOnly: true, idempotent: true },
 })
 
@@ -34,6 +43,7 @@ export const getWriteback = defineOperation({
   summary: 'Show a writeback and its outcome.',
   params,
   output: WritebackViewSchema,
+  errors: ['NOT_FOUND'],
   hints: { readOnly: true, idempotent: true },
 })
 
@@ -49,9 +59,17 @@ export const resolveWriteback = defineOperation({
   output: z.object({
     resolution_id: z.string(),
     /** What the write has become; `recorded` if no worker could say so yet. */
-    state: z.union([WritebackStateSchema, z.literal('recorded')]),
+    state: z.enum([...WritebackStateSchema.options, 'recorded']),
     message: z.string(),
   }),
+  errors: [
+    ...SIGNING_ERRORS,
+    'NOT_UNKNOWN',
+    'NOT_ELIGIBLE',
+    'SELF_APPROVAL',
+    'UNVERIFIED',
+    'TOO_MANY_REFUSED',
+  ],
   alternative: { status: 202, description: 'Recorded for certain; it counts as soon as a worker runs.' },
   hints: { readOnly: false, idempotent: true },
 })
@@ -73,38 +91,6 @@ export const createResolutionTicket = defineOperation({
     command: z.string(),
   }),
   status: 201,
+  errors: SIGNING_ERRORS,
   hints: { readOnly: false, idempotent: true },
-})
-
-export const listReceipts = defineOperation({
-  name: 'listReceipts',
-  method: 'GET',
-  path: '/v1/receipts',
-  scope: 'read',
-  summary: 'The receipts of a run in order, with the head of their chain: a missing last one shows.',
-  query: z.strictObject({ run_id: z.string() }),
-  output: z.object({
-    receipts: z.array(ReceiptViewSchema),
-    head: z.object({ seq: z.number().int(), sha256: z.string() }).nullable(),
-  }),
-  hints: { readOnly: true, idempotent: true },
-})
-
-export const getKeys = defineOperation({
-  name: 'getKeys',
-  method: 'GET',
-  path: '/v1/public-keys',
-  scope: 'read',
-  summary: 'The public keys that decisions and outcomes are signed with, to verify receipts offline.',
-  output: z.object({
-    keys: z.array(
-      z.object({
-        key_id: z.string(),
-        purpose: z.enum(['decision', 'receipt']),
-        /** SPKI, PEM. */
-        public_key: z.string(),
-      }),
-    ),
-  }),
-  hints: { readOnly: true, idempotent: true },
 })

@@ -18,6 +18,9 @@ export interface ClientOptions {
 export interface CallOptions {
   /** Fresh for each call unless given; attempts of one call share it. */
   idempotencyKey?: string
+  /** For one attempt; that of the client unless given. */
+  timeoutMs?: number
+  /** Ends the call, also while it waits for its next attempt; then `signal.reason` is thrown. */
   signal?: AbortSignal
 }
 
@@ -57,6 +60,9 @@ const MAX_ATTEMPTS = 4
 const DEFAULT_TIMEOUT_MS = 60_000
 const FIRST_DELAY_MS = 250
 const MAX_DELAY_MS = 5_000
+const MAX_RETRY_AFTER_MS = 30_000
+
+export { followRun, itemsOf, type FollowOptions } from './follow.ts'
 
 export function createClient(options: ClientOptions): Client {
   const methods = Object.values(OPERATIONS).map((operation) => [
@@ -76,12 +82,11 @@ async function callOperation(
   const url = urlOf(options.baseUrl, operation, input)
   const init = requestOf(options, operation, input, call)
   for (let attempt = 1; ; attempt++) {
-    const outcome = await attemptOnce(options, url, init, call.signal)
+    const outcome = await attemptOnce(options, { url, init, call })
     if (outcome.kind === 'success') return operation.output.parse(outcome.value)
-    if (attempt >= MAX_ATTEMPTS || !mayTryAgain(operation, outcome.error) || call.signal?.aborted) {
-      throw outcome.error
-    }
-    await sleep(outcome.retryAfterMs ?? delayMs(attempt))
+    call.signal?.throwIfAborted()
+    if (attempt >= MAX_ATTEMPTS || !mayTryAgain(operation, outcome.error)) throw outcome.error
+    await sleep(outcome.retryAfterMs ?? delayMs(attempt), call.signal)
   }
 }
 
@@ -90,11 +95,11 @@ type Outcome =
 
 async function attemptOnce(
   options: ClientOptions,
-  url: URL,
-  init: RequestInit,
-  signal: AbortSignal | undefined,
+  { url, init, call }: { url: URL; init: RequestInit; call: CallOptions },
 ): Promise<Outcome> {
-  const timeout = AbortSignal.timeout(options.timeoutMs ?? DEFAULT_TIMEOUT_MS)
+  const { signal } = call
+  signal?.throwIfAborted()
+  const timeout = AbortSignal.timeout(call.timeoutMs ?? options.timeoutMs ?? DEFAULT_TIMEOUT_MS)
   const combined = signal ? AbortSignal.any([signal, timeout]) : timeout
   try {
     const response = await (options.fetch ?? globalThis.fetch)(url, { ...init, signal: combined })
@@ -172,7 +177,7 @@ function unreachable(url: URL, cause: unknown): ApiError {
 
 function retryAfterOf(response: Response): { retryAfterMs?: number } {
   const seconds = Number(response.headers.get('retry-after') ?? 'none')
-  return Number.isFinite(seconds) ? { retryAfterMs: Math.min(seconds * 1_000, MAX_DELAY_MS) } : {}
+  return Number.isFinite(seconds) ? { retryAfterMs: Math.min(seconds * 1_000, MAX_RETRY_AFTER_MS) } : {}
 }
 
 /** Doubles, with chance, so that clients that failed together do not come back together. */
@@ -180,8 +185,19 @@ function delayMs(attempt: number): number {
   return Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), MAX_DELAY_MS) * (0.5 + Math.random() / 2)
 }
 
-function sleep(durationMs: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, durationMs))
+/** Throws the signal's reason as soon as it is aborted. */
+function sleep(durationMs: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      clearTimeout(timer)
+      reject(signal?.reason as Error)
+    }
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', stop)
+      resolve()
+    }, durationMs)
+    signal?.addEventListener('abort', stop, { once: true })
+  })
 }
 
 function parseJson(text: string): unknown {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, expectTypeOf, it } from 'vitest'
-import { ApiError, createClient, type Client } from '../../sdk/client/index.ts'
+import { ApiError, createClient, itemsOf, type Client } from '../../sdk/client/index.ts'
 import { freePort } from './ports.ts'
 import { countRows, createTestApi, returningAutomation, type TestApi } from './support.ts'
 
@@ -84,6 +84,41 @@ describe('the client', () => {
     expect(sent).toHaveLength(4)
     const nobody = createClient({ baseUrl: `http://127.0.0.1:${await freePort()}`, apiKey: 'x' })
     await expect(nobody.listRuns()).rejects.toMatchObject({ status: 0, code: 'UNAVAILABLE' })
+  })
+
+  it('stops when it is told to, also between two tries', async () => {
+    const { client: unlucky, sent } = faulty([503, 503, 503])
+    const leaving = new AbortController()
+    const asked = unlucky.listRuns({}, { signal: leaving.signal })
+    leaving.abort(new Error('enough'))
+    await expect(asked).rejects.toThrow('enough')
+    expect(sent.length).toBeLessThan(2)
+    await expect(client.listRuns({}, { signal: AbortSignal.abort(new Error('before')) })).rejects.toThrow(
+      'before',
+    )
+  })
+
+  it('waits for one try as long as it is told to', async () => {
+    const { version } = await client
+      .startRun({ name: 'echo' })
+      .then(({ run_id }) => client.watchRun({ run_id }))
+    expect(version).toBeDefined()
+    const silent: typeof fetch = (_input, init) =>
+      new Promise((_resolve, reject) => {
+        init?.signal?.addEventListener('abort', () => reject(init.signal?.reason as Error))
+      })
+    const patient = createClient({ baseUrl, apiKey: api.adminKey, fetch: silent })
+    const startedMs = performance.now()
+    const key = { principal: { id: 'x', kind: 'service' as const }, scopes: ['read' as const] }
+    await expect(patient.createKey(key, { timeoutMs: 200 })).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+    expect(performance.now() - startedMs).toBeLessThan(2_000)
+  })
+
+  it('goes through a list page by page', async () => {
+    const ids: string[] = []
+    for await (const run of itemsOf(client.listRuns, { limit: 1 })) ids.push(run.run_id)
+    expect(ids.length).toBeGreaterThan(1)
+    expect(new Set(ids).size).toBe(ids.length)
   })
 
   it('does not repeat what would be done twice, nor what was refused', async () => {

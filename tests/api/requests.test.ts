@@ -127,7 +127,7 @@ describe('a request that is refused', () => {
     '/v1/approvals/wb_00000000.step.1%2Fask2',
     '/v1/writebacks/wb_00000000.step.1',
     '/v1/manifests/Policy/none',
-    '/v1/receipts?run_id=run_none',
+    '/v1/runs/run_00000000000000000000000000000000/receipts',
   ])('for %s says that it does not exist', async (url) => {
     expect(await api.call({ url })).toMatchObject({ status: 404, body: { code: 'NOT_FOUND' } })
   })

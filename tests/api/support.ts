@@ -6,10 +6,11 @@ import path from 'node:path'
 import { Client, Connection } from '@temporalio/client'
 import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
-import { inject } from 'vitest'
+import { expect, inject } from 'vitest'
 import { buildApp } from '../../api/app.ts'
 import { bootstrapOrganization } from '../../api/bootstrap.ts'
 import type { ApiDeps, InspectTools } from '../../api/deps.ts'
+import type { RateLimits } from '../../api/plugins/rate-limit.ts'
 import { createTemporalAccess } from '../../api/temporal.ts'
 import { dataConverterOf } from '../../codec/data-converter.ts'
 import type { EncryptionKeys } from '../../codec/encryption.ts'
@@ -17,6 +18,9 @@ import { createPayloads } from '../../codec/payloads.ts'
 import { createDatabase, type Database } from '../../db/database.ts'
 import { migrate } from '../../db/migrate.ts'
 import { ensureKeys, loadSigningKey, loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
+import { ERRORS } from '../../schemas/errors.ts'
+import { OPERATIONS } from '../../schemas/operations.ts'
+import { errorsOf, type Operation } from '../../schemas/operations/operation.ts'
 import { ensureDatabase } from '../../scripts/stack/postgres.ts'
 
 export interface TestApi {
@@ -53,6 +57,9 @@ export interface TestApiOptions {
   /** Another one than the run's, such as a dead port. */
   temporalAddress?: string
   databaseUrl?: string
+  limits?: RateLimits
+  /** None if empty. */
+  temporalUiUrl?: string
 }
 
 const noTools: InspectTools = async () => []
@@ -81,7 +88,7 @@ export async function createTestApi(options: TestApiOptions = {}): Promise<TestA
       connection,
       namespace: 'default',
       taskQueue,
-      uiUrl: 'http://127.0.0.1:8233',
+      uiUrl: options.temporalUiUrl ?? 'http://127.0.0.1:8233',
       logger,
     }),
     signingKey: loadSigningKey(folder, 'decision'),
@@ -90,8 +97,10 @@ export async function createTestApi(options: TestApiOptions = {}): Promise<TestA
     payloads,
     codecToken: options.codecToken,
     logger,
+    ...(options.limits ? { limits: options.limits } : {}),
   }
   const app = await buildApp(deps)
+  const undocumented = watchStatuses(app)
   return {
     app,
     deps,
@@ -102,12 +111,27 @@ export async function createTestApi(options: TestApiOptions = {}): Promise<TestA
     call: (request) => callApp(app, key, request),
     close: async () => {
       await app.close()
+      expect(undocumented, 'answers that the description does not have').toEqual([])
       await connection.close()
       await setupDatabase.end()
       if (database !== setupDatabase) await database.end()
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** Answers of operations with a status that their description does not have, as they come. */
+function watchStatuses(app: FastifyInstance): string[] {
+  const undocumented: string[] = []
+  app.addHook('onResponse', async (request, reply) => {
+    const name = (request.routeOptions.schema as { operationId?: string } | undefined)?.operationId
+    const operation = name && (OPERATIONS as Record<string, Operation>)[name]
+    if (!operation) return
+    const successes = [operation.status ?? 200, operation.alternative?.status]
+    const documented = [...successes, ...errorsOf(operation).map((code) => ERRORS[code].status)]
+    if (!documented.includes(reply.statusCode)) undocumented.push(`${operation.name}: ${reply.statusCode}`)
+  })
+  return undocumented
 }
 
 async function callApp(app: FastifyInstance, adminKey: string, request: TestRequest): Promise<TestAnswer> {

@@ -5,13 +5,11 @@ import {
   findDeliveryByKey,
   findDeliveryOfRun,
   insertDelivery,
-  listDeliveries,
-  listRuns,
   loadOrigin,
   markDeliveryStarted,
   type DeliveredRun,
-  type RunRow,
 } from '../../db/queries/deliveries.ts'
+import { listDeliveries, listRuns, type RunRow } from '../../db/queries/delivery-lists.ts'
 import { insertRevision, lockHead } from '../../db/queries/manifests.ts'
 import { ManifestSchema } from '../../schemas/manifests.ts'
 import { useTestDatabase } from '../support/database.ts'
@@ -165,12 +163,15 @@ describe('lists', () => {
     expect(await listRuns(db.database, { organization: 'rival', limit: 50 })).toEqual([])
   })
 
-  it('of deliveries leave out those that started nothing', async () => {
+  it('of deliveries hold those that started nothing too, and give them by automation', async () => {
     const organization = newOrganization()
     const first = await insertDelivery(db.database, delivery(organization))
     const second = await insertDelivery(db.database, delivery(organization))
-    await insertDelivery(db.database, delivery(organization, { runs: [] }))
+    const skipped = [{ automation: 'idle', code: 'AUTOMATION_PAUSED', detail: 'paused' }]
+    const third = await insertDelivery(db.database, { ...delivery(organization, { runs: [] }), skipped })
     const listed = await listDeliveries(db.database, { organization, limit: 10 })
-    expect(listed.map(({ id }) => id)).toEqual([second.id, first.id])
+    expect(listed.map(({ id }) => id)).toEqual([third.id, second.id, first.id])
+    const idle = await listDeliveries(db.database, { organization, automation: 'idle', limit: 10 })
+    expect(idle).toMatchObject([{ id: third.id, skipped }])
   })
 })

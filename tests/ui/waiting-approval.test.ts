@@ -30,7 +30,7 @@ test('the page of a waiting approval says who must approve, until when, what cha
   const page = await browser.newPage({ viewport: { width: 1400, height: 1400 } })
   const words = await wordsOf(
     page,
-    await metadataPage(approval.temporal_ui_url, approval.temporal_workflow_id),
+    await metadataPage(approval.temporal_ui_url ?? '', approval.temporal_workflow_id),
     {
       waitFor: 'Waiting for 1 of 1 approvals from',
       picture: 'waiting-approval',
@@ -50,7 +50,7 @@ test('the page of the run says in words what it did and what it waits for', asyn
   const { items } = await world.admin.listRuns({})
   const run = await world.admin.getRun({ run_id: items[0]?.run_id ?? '' })
   const page = await browser.newPage({ viewport: { width: 1400, height: 1400 } })
-  const metadata = await metadataPage(run.temporal_ui_url, run.temporal_workflow_id)
+  const metadata = await metadataPage(run.temporal_ui_url ?? '', run.temporal_workflow_id)
   const words = await wordsOf(page, metadata, {
     waitFor: 'Waits for',
     picture: 'waiting-run',

@@ -1,0 +1,134 @@
+/** Examples: manifests and what they say there is, keys, and the deployment itself. */
+import type { ExamplesOf } from './index.ts'
+import { DIGEST, KEY_ID, pageOf, writeback } from './things.ts'
+
+const SAVED_AT = '2026-10-28T15:20:00.000Z'
+
+const pause = { at: '2026-11-01T18:00:00.000Z', by: 'ops@acme.example', reason: 'month end' }
+
+const automation = {
+  name: 'late-fee',
+  revision: 3,
+  description: 'Waives the late fee of an invoice that is disputed.',
+  paused: null,
+  triggers: [{ trigger: 'event/billing/invoice.disputed', paused: null }],
+}
+
+const summary = {
+  kind: 'Automation' as const,
+  name: 'late-fee',
+  revision: 3,
+  version: '1.2.0',
+  content_sha256: DIGEST,
+  author: 'ops@acme.example',
+  created_at: SAVED_AT,
+}
+
+const manifest = {
+  kind: 'Automation' as const,
+  name: 'late-fee',
+  version: '1.2.0',
+  spec: {
+    triggers: [],
+    steps: [
+      {
+        name: 'invoice',
+        tool_call: { connection: 'billing', tool: 'get_invoice', arguments: { id: '${{ input.invoice }}' } },
+        timeout: '1h',
+      },
+    ],
+  },
+}
+
+const connection = { name: 'billing-db', type: 'postgres', revision: 2, frozen: null }
+const frozen = { at: '2026-11-02T09:30:00.000Z', by: 'ops@acme.example', reason: 'wrong rates' }
+const person = { id: 'lena@acme.example', kind: 'person' as const, display_name: 'Lena', roles: ['finance'] }
+
+type Names =
+  | 'applyManifests'
+  | 'listManifests'
+  | 'getManifest'
+  | 'listAutomations'
+  | 'getAutomation'
+  | 'pauseAutomation'
+  | 'resumeAutomation'
+  | 'listConnections'
+  | 'getConnectionState'
+  | 'freezeConnection'
+  | 'thawConnection'
+  | 'createKey'
+  | 'listKeys'
+  | 'listPrincipals'
+  | 'revokeKey'
+  | 'getHealth'
+
+export const configurationExamples: ExamplesOf<Names> = {
+  applyManifests: {
+    body: { manifests: [manifest], expected_revision: 2 },
+    output: { results: [{ kind: 'Automation', name: 'late-fee', revision: 3, status: 'changed' }] },
+  },
+  listManifests: { query: { kind: 'Automation', limit: 100 }, output: pageOf(summary) },
+  getManifest: {
+    params: { kind: 'Automation', name: 'late-fee' },
+    output: { ...summary, manifest, pins: { 'billing/get_invoice': DIGEST } },
+  },
+  listAutomations: { query: { paused: 'false', limit: 100 }, output: pageOf(automation) },
+  getAutomation: { params: { name: 'late-fee' }, output: automation },
+  pauseAutomation: {
+    params: { name: 'late-fee' },
+    body: { reason: 'month end' },
+    output: { ...automation, paused: pause },
+  },
+  resumeAutomation: { params: { name: 'late-fee' }, body: {}, output: automation },
+  listConnections: { query: { type: 'postgres', limit: 100 }, output: pageOf(connection) },
+  getConnectionState: {
+    params: { name: 'billing-db' },
+    output: { name: 'billing-db', frozen: null, held: [], under_way: [] },
+  },
+  freezeConnection: {
+    params: { name: 'billing-db' },
+    body: { reason: 'wrong rates' },
+    output: { name: 'billing-db', frozen, held: [writeback], under_way: [] },
+  },
+  thawConnection: { params: { name: 'billing-db' }, output: { name: 'billing-db', frozen: null } },
+  createKey: {
+    body: { principal: person, scopes: ['read', 'approve'] },
+    output: {
+      id: KEY_ID,
+      key: 'cs_shown-once',
+      principal: person.id,
+      roles: ['finance'],
+      scopes: ['read', 'approve'],
+    },
+  },
+  listKeys: {
+    query: { state: 'active', limit: 100 },
+    output: pageOf({
+      id: KEY_ID,
+      principal: person.id,
+      roles: ['finance'],
+      scopes: ['read', 'approve'],
+      created_at: SAVED_AT,
+      revoked_at: null,
+    }),
+  },
+  listPrincipals: {
+    query: { role: 'finance', limit: 100 },
+    output: pageOf({ ...person, created_at: SAVED_AT, disabled_at: null }),
+  },
+  revokeKey: { params: { key_id: KEY_ID }, output: { id: KEY_ID, revoked: true } },
+  getHealth: {
+    output: {
+      status: 'warn',
+      checked_at: '2026-11-02T09:30:00.000Z',
+      checks: [
+        {
+          name: 'workers',
+          status: 'warn',
+          summary: 'No worker has asked for work in the last minute.',
+          action: 'Start a worker: `npm run dev`, or your own with the plugin.',
+        },
+      ],
+    },
+  },
+}

@@ -1,0 +1,46 @@
+/** Handlers: receipts, and the public keys to verify them with. */
+import { findDeliveryOfRun } from '../../db/queries/deliveries.ts'
+import { findChainHead, listReceipts, searchReceipts } from '../../db/queries/receipts.ts'
+import { CodedError } from '../../schemas/errors.ts'
+import { OPERATIONS } from '../../schemas/operations.ts'
+import { openList, TimePositionSchema } from '../pages.ts'
+import { isoTime } from '../views.ts'
+import { implement } from './implement.ts'
+
+const chain = implement(OPERATIONS.listReceipts, async ({ database }, { params, principal }) => {
+  const { organization } = principal
+  const runId = params.run_id
+  // The head first: a receipt that is added in between then shows as one more, never as one that is missing.
+  const head = await findChainHead(database, runId)
+  const kept = await listReceipts(database, { organization, runId })
+  // They are kept for longer than the run they are about.
+  if (kept.length === 0 && !(await findDeliveryOfRun(database, { organization, runId }))) {
+    throw new CodedError('NOT_FOUND', `There is no run ${runId}.`)
+  }
+  return { receipts: kept, head: head ?? null }
+})
+
+const search = implement(OPERATIONS.searchReceipts, async ({ database }, { query, principal }) => {
+  const list = openList('receipts', query, TimePositionSchema)
+  const rows = await searchReceipts(database, {
+    ...query,
+    organization: principal.organization,
+    runId: query.run_id,
+    limit: list.limit,
+    before: list.after,
+  })
+  return list.page(rows, {
+    item: (row) => ({ ...row, created_at: isoTime(row.created_at) }),
+    position: ({ created_at, id }) => ({ createdAt: created_at, id }),
+  })
+})
+
+const keys = implement(OPERATIONS.getKeys, async ({ trustedKeys }) => ({
+  keys: trustedKeys.map(({ keyId, purpose, publicKey }) => ({
+    key_id: keyId,
+    purpose,
+    public_key: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+  })),
+}))
+
+export const receiptOperations = [chain, search, keys]

@@ -1,0 +1,108 @@
+/**
+ * Every step of a run. What became of each, the run itself says, if a worker is there to ask; what it has tried, the
+ * history. Without a worker the history stands alone, and steps that call nothing are missing.
+ */
+import { z } from 'zod'
+import type { WritebackRow } from '../db/queries/writebacks.ts'
+import type { JsonValue } from '../lib/json.ts'
+import { MESSAGES } from '../schemas/names.ts'
+import type { AttemptView, RunView, StepView } from '../schemas/operations/runs.ts'
+import { attemptsOf, type StepAttempt } from './run-history.ts'
+import type { RunDescription } from './run-state.ts'
+import { withPatience, type TemporalAccess } from './temporal.ts'
+
+type Steps = Pick<RunView, 'steps' | 'steps_from'>
+
+const QUERY_PATIENCE_MS = 1_000
+/** A workflow task that nobody has taken for this long says that no worker is there. */
+const NO_WORKER_AFTER_MS = 2_000
+
+const ErrorSchema = z.object({ code: z.string(), message: z.string() })
+/** Of the answer to `getRun`: what is wanted of it. A worker may be newer than we are. */
+const AnswerSchema = z.object({
+  steps: z.record(
+    z.string(),
+    z.object({
+      status: z.enum(['running', 'completed', 'failed', 'skipped']),
+      output: z.json().optional(),
+      error: ErrorSchema.optional(),
+    }),
+  ),
+})
+
+type Told = z.infer<typeof AnswerSchema>['steps']
+
+export interface StepsContext {
+  workflowId: string
+  described: RunDescription
+  writebacks: readonly WritebackRow[]
+  /** Of writes that people are asked about. */
+  waitingWritebackIds: ReadonlySet<string>
+}
+
+export async function stepsOf(temporal: TemporalAccess, context: StepsContext): Promise<Steps> {
+  const { workflowId, described } = context
+  const { execution, temporal_run_id: runId } = described
+  if (!execution || !runId) return { steps: [], steps_from: 'none' }
+  const [attempts, told] = await Promise.all([
+    attemptsOf(temporal, { workflowId, runId }, execution),
+    askRun(temporal, context),
+  ])
+  const paths = [...new Set([...(told ? Object.keys(told) : []), ...attempts.map(({ path }) => path)])]
+  return {
+    steps: paths.map((path) => stepView(path, { told: told?.[path], attempts, context })),
+    steps_from: told ? 'workflow' : 'history',
+  }
+}
+
+/** Undefined if no worker answers in time, or none is there that could. */
+async function askRun(
+  temporal: TemporalAccess,
+  { workflowId, described }: StepsContext,
+): Promise<Told | undefined> {
+  const sinceMs = described.execution?.taskWaitsSinceMs ?? null
+  if (sinceMs !== null && Date.now() - sinceMs > NO_WORKER_AFTER_MS) return undefined
+  const handle = temporal.client.workflow.getHandle(workflowId, described.temporal_run_id ?? undefined)
+  try {
+    const answer = await withPatience(
+      temporal,
+      () => handle.query<unknown>(MESSAGES.getRunQuery),
+      QUERY_PATIENCE_MS,
+    )
+    return AnswerSchema.parse(answer).steps
+  } catch {
+    // No worker, one that cannot replay the run, or one that answers in another form: `steps_from` says so.
+    return undefined
+  }
+}
+
+function stepView(
+  path: string,
+  {
+    told,
+    attempts,
+    context,
+  }: { told: Told[string] | undefined; attempts: StepAttempt[]; context: StepsContext },
+): StepView {
+  const own = attempts.filter((attempt) => attempt.path === path)
+  const writebacks = context.writebacks.filter((write) => write.path === path)
+  const waits = writebacks.some(
+    ({ writeback_id, state }) => context.waitingWritebackIds.has(writeback_id) || state === 'unknown',
+  )
+  const state = told?.status ?? stateFrom(own)
+  return {
+    path,
+    state: state === 'running' && waits ? 'waiting' : state,
+    output: (told?.output ?? null) as JsonValue,
+    error: told?.error ?? (state === 'failed' ? (own.at(-1)?.failure ?? null) : null),
+    writeback_ids: writebacks.map(({ writeback_id }) => writeback_id).toReversed(),
+    attempts: own.map(({ path: _path, ...attempt }) => attempt),
+  }
+}
+
+/** The last attempt tells, as far as the history does. */
+function stateFrom(attempts: readonly AttemptView[]): 'running' | 'completed' | 'failed' {
+  const last = attempts.at(-1)?.state
+  if (last === undefined || last === 'scheduled' || last === 'running') return 'running'
+  return last === 'completed' ? 'completed' : 'failed'
+}

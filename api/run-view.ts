@@ -1,0 +1,77 @@
+/** A run with all that belongs to it, put together from Temporal and from our rows. */
+import { listApprovals, type ApprovalRow } from '../db/queries/approvals.ts'
+import { findDeliveryOfRun, type DeliveredRun, type DeliveryRow } from '../db/queries/deliveries.ts'
+import { listReceipts } from '../db/queries/receipts.ts'
+import { listWritebacks, type WritebackRow } from '../db/queries/writebacks.ts'
+import { CodedError } from '../schemas/errors.ts'
+import type { RunView } from '../schemas/operations/runs.ts'
+import type { ApiDeps } from './deps.ts'
+import { describeRun } from './run-state.ts'
+import { stepsOf } from './run-steps.ts'
+import { workflowUrl } from './temporal.ts'
+import { approvalView, isoTime, requesterView, writebackView } from './views.ts'
+
+const MAX_SHOWN = 200
+
+export interface RunName {
+  organization: string
+  runId: string
+}
+
+export interface KnownRun {
+  delivery: DeliveryRow
+  run: DeliveredRun
+}
+
+/** Throws NOT_FOUND. */
+export async function requireRun({ database }: Pick<ApiDeps, 'database'>, name: RunName): Promise<KnownRun> {
+  const delivery = await findDeliveryOfRun(database, name)
+  const run = delivery?.runs.find((candidate) => candidate.runId === name.runId)
+  if (!delivery || !run) throw new CodedError('NOT_FOUND', `There is no run ${name.runId}.`)
+  return { delivery, run }
+}
+
+export async function runView(deps: ApiDeps, name: RunName): Promise<RunView> {
+  const { database, temporal } = deps
+  const { delivery, run } = await requireRun(deps, name)
+  // First the run, then the rows: what a run that is over has written, the rows have.
+  const described = await describeRun(temporal, run.workflowId, delivery.state)
+  const [writebacks, approvals, receipts] = await Promise.all([
+    listWritebacks(database, { ...name, limit: MAX_SHOWN }),
+    listApprovals(database, { ...name, limit: MAX_SHOWN }),
+    listReceipts(database, name),
+  ])
+  const waiting = approvals.filter(({ state }) => state === 'waiting')
+  const waitingWritebackIds = new Set(waiting.map(({ writeback_id }) => writeback_id))
+  const { workflowId } = run
+  const steps = await stepsOf(temporal, { workflowId, described, writebacks, waitingWritebackIds })
+  const { execution: _execution, ...state } = described
+  return {
+    ...state,
+    ...steps,
+    state: waitingState({ writebacks, approvals }, described.state),
+    run_id: run.runId,
+    automation: run.automation,
+    revision: run.revision,
+    delivery_id: delivery.id,
+    source: delivery.source,
+    received_at: isoTime(delivery.received_at),
+    temporal_workflow_id: workflowId,
+    temporal_ui_url: workflowUrl(temporal, workflowId),
+    input: run.input,
+    requester: requesterView(delivery.requester),
+    writebacks: writebacks.map(writebackView),
+    approvals: approvals.map((row) => approvalView(row, temporal)),
+    receipts,
+  }
+}
+
+/** What a run waits for is in the ledger and the inbox; Temporal only says that it runs. */
+function waitingState<State>(
+  open: { writebacks: WritebackRow[]; approvals: ApprovalRow[] },
+  state: State | 'running',
+): State | 'running' | 'waiting_for_approval' | 'waiting_for_resolution' {
+  if (state !== 'running') return state
+  if (open.approvals.some((approval) => approval.state === 'waiting')) return 'waiting_for_approval'
+  return open.writebacks.some((write) => write.state === 'unknown') ? 'waiting_for_resolution' : state
+}

@@ -1,0 +1,155 @@
+/**
+ * Callers that wait until a run changes. However many wait for one run, it is looked after once: every second one short
+ * statement and one `describe`, and only if either shows something new, the whole of it. Nobody waits while the server
+ * drains, and the number of those who wait is bounded.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { runStamp } from '../db/queries/run-stamp.ts'
+import { digestOf } from '../lib/canonical-json.ts'
+import type { JsonValue } from '../lib/json.ts'
+import { CodedError } from '../schemas/errors.ts'
+import type { RunView } from '../schemas/operations/runs.ts'
+import type { ApiDeps } from './deps.ts'
+import { describeRun } from './run-state.ts'
+import { requireRun, runView, type RunName } from './run-view.ts'
+
+const PULSE_MS = 1_000
+const MAX_WATCHED_RUNS = 200
+const MAX_WAITING = 1_000
+const VERSION_DIGITS = 16
+const OPEN_STATES = new Set(['pending', 'running', 'waiting_for_approval', 'waiting_for_resolution'])
+
+export interface Seen {
+  version: string
+  /** Null if it is what the caller has already. */
+  run: RunView | null
+  isOver: boolean
+}
+
+export interface WaitParams {
+  /** The version that the caller has. */
+  after: string | undefined
+  waitMs: number
+  /** Of a caller who goes away. */
+  signal: AbortSignal
+}
+
+export interface RunWatchers {
+  /** The run as it is now if its version is not `after`, else as soon as that is so, or when the wait is over. */
+  next(name: RunName, params: WaitParams): Promise<Seen>
+  /** Answers everybody, and lets nobody wait any more. */
+  close(): void
+}
+
+interface Waiting {
+  after: string
+  answer(seen: Seen | null): void
+  fail(error: unknown): void
+}
+
+export function createRunWatchers(deps: ApiDeps): RunWatchers {
+  /** Who waits, by run. A run is looked after for as long as it has an entry. */
+  const waitingByRun = new Map<string, Set<Waiting>>()
+  const closed = new AbortController()
+  let waitingCount = 0
+
+  function waitingFor(name: RunName): Set<Waiting> {
+    const known = waitingByRun.get(name.runId)
+    if (known) return known
+    if (waitingByRun.size >= MAX_WATCHED_RUNS) throw tooMany()
+    const waiting = new Set<Waiting>()
+    waitingByRun.set(name.runId, waiting)
+    void watch(deps, name, { waiting, closed: closed.signal, end: () => waitingByRun.delete(name.runId) })
+    return waiting
+  }
+
+  async function wait(name: RunName, after: string, signal: AbortSignal): Promise<Seen | null> {
+    if (waitingCount >= MAX_WAITING) throw tooMany()
+    const waiting = waitingFor(name)
+    waitingCount++
+    const { promise, resolve: answer, reject: fail } = withResolvers<Seen | null>()
+    const entry: Waiting = { after, answer, fail }
+    waiting.add(entry)
+    signal.addEventListener('abort', () => answer(null), { once: true })
+    if (signal.aborted) answer(null)
+    try {
+      return await promise
+    } finally {
+      waitingCount--
+      waiting.delete(entry)
+    }
+  }
+
+  return {
+    async next(name, { after, waitMs, signal }) {
+      const seen = await look(deps, name)
+      if (seen.version !== after) return seen
+      const unchanged = { ...seen, run: null }
+      if (seen.isOver || waitMs === 0) return unchanged
+      const isEnough = AbortSignal.any([signal, closed.signal, AbortSignal.timeout(waitMs)])
+      return (await wait(name, after, isEnough)) ?? unchanged
+    },
+    close: () => closed.abort(),
+  }
+}
+
+interface Watch {
+  waiting: ReadonlySet<Waiting>
+  closed: AbortSignal
+  /** In the same moment in which it is seen that nobody waits, so that nobody joins a watch that has ended. */
+  end(): void
+}
+
+/** For as long as somebody waits. What goes wrong is told to all of them. Never throws. */
+async function watch(deps: ApiDeps, name: RunName, { waiting, closed, end }: Watch): Promise<void> {
+  let last = ''
+  for (;;) {
+    await sleep(PULSE_MS, undefined, { signal: closed }).catch(() => undefined)
+    if (closed.aborted || waiting.size === 0) return end()
+    try {
+      const stamp = await stampOf(deps, name)
+      if (stamp === last) continue
+      last = stamp
+      const seen = await look(deps, name)
+      for (const each of waiting) if (each.after !== seen.version) each.answer(seen)
+    } catch (error) {
+      for (const each of waiting) each.fail(error)
+    }
+  }
+}
+
+async function look(deps: ApiDeps, name: RunName): Promise<Seen & { run: RunView }> {
+  const run = await runView(deps, name)
+  const version = digestOf(run as unknown as JsonValue).slice(0, VERSION_DIGITS)
+  return { version, run, isOver: !OPEN_STATES.has(run.state) }
+}
+
+/** Cheap, and another one whenever the run may look different. */
+async function stampOf(deps: ApiDeps, name: RunName): Promise<string> {
+  const { delivery, run } = await requireRun(deps, name)
+  const [rows, described] = await Promise.all([
+    runStamp(deps.database, name),
+    describeRun(deps.temporal, run.workflowId, delivery.state),
+  ])
+  const { historyLength, pendingActivities } = described.execution ?? {
+    historyLength: 0,
+    pendingActivities: [],
+  }
+  const attempts = pendingActivities.map(({ activityId, attempt, state }) => [activityId, attempt, state])
+  return JSON.stringify([rows, described.state, historyLength, attempts])
+}
+
+function tooMany(): CodedError {
+  return new CodedError('TOO_MANY_WATCHERS', 'As many callers wait for runs as this server lets wait.')
+}
+
+/** `Promise.withResolvers`, which this version of Node lacks. */
+function withResolvers<T>() {
+  let resolve: (value: T) => void = () => undefined
+  let reject: (reason: unknown) => void = () => undefined
+  const promise = new Promise<T>((onValue, onError) => {
+    resolve = onValue
+    reject = onError
+  })
+  return { promise, resolve, reject }
+}

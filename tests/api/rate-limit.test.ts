@@ -1,0 +1,73 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createRateLimits } from '../../api/plugins/rate-limit.ts'
+import { createTestApi, triggerToken, type TestApi } from './support.ts'
+import { billingConnection } from './support.ts'
+
+/** Four seconds' worth may come at once. */
+const PER_KEY = 5
+const PER_ADDRESS = 2
+
+let nowMs = 1_000_000
+let api: TestApi
+beforeAll(async () => {
+  const limits = createRateLimits({ perKey: PER_KEY, perUnknownAddress: PER_ADDRESS }, () => nowMs)
+  api = await createTestApi({ limits })
+})
+afterAll(() => api.close())
+
+async function untilRefused(send: () => Promise<{ status: number }>): Promise<number> {
+  for (let count = 0; count < 100; count++) if ((await send()).status === 429) return count
+  return Infinity
+}
+
+describe('a key', () => {
+  it('may ask four seconds of its rate at once, then has to wait as long as it is told', async () => {
+    nowMs += 60_000
+    expect(await untilRefused(() => api.call({ url: '/v1/runs' }))).toBe(4 * PER_KEY)
+    const refused = await api.call({ url: '/v1/runs' })
+    expect(refused).toMatchObject({ status: 429, body: { code: 'RATE_LIMITED' } })
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThanOrEqual(1)
+    nowMs += Number(refused.headers['retry-after']) * 1_000
+    expect((await api.call({ url: '/v1/runs' })).status).toBe(200)
+  })
+
+  it('does not use up what another one has', async () => {
+    nowMs += 60_000
+    const body = { principal: { id: 'other', kind: 'service' }, scopes: ['read'] }
+    const made = await api.call({ method: 'POST', url: '/v1/keys', body })
+    await untilRefused(() => api.call({ url: '/v1/runs' }))
+    expect((await api.call({ url: '/v1/runs', key: String(made.body['key']) })).status).toBe(200)
+  })
+
+  it('of a connection is held to it as well, in the form of that contract', async () => {
+    nowMs += 60_000
+    const applied = {
+      method: 'POST',
+      url: '/v1/manifests',
+      body: { manifests: [billingConnection] },
+    } as const
+    expect((await api.call(applied)).status).toBe(200)
+    const key = await triggerToken(api, 'billing')
+    const event = { method: 'POST', url: '/api/trigger-callback', key, body: { type: 'x' } } as const
+    expect(await untilRefused(() => api.call(event))).toBe(4 * PER_KEY)
+    const refused = await api.call(event)
+    expect(refused.body).toEqual({ error: 'Too many requests.' })
+    expect(refused.headers['retry-after']).toBeDefined()
+  })
+})
+
+describe('an address', () => {
+  it('may not go on guessing keys', async () => {
+    nowMs += 60_000
+    const guess = () => api.call({ url: '/v1/runs', key: `cs_${Math.random()}` })
+    expect(await untilRefused(guess)).toBe(4 * PER_ADDRESS)
+    nowMs += 60_000
+    expect((await guess()).status).toBe(401)
+  })
+
+  it('is told whether the process is well all the same', async () => {
+    nowMs += 60_000
+    await untilRefused(() => api.call({ url: '/v1/runs', key: 'cs_wrong' }))
+    for (const url of ['/healthz', '/readyz']) expect((await api.call({ url, key: null })).status).toBe(200)
+  })
+})
