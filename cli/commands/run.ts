@@ -6,7 +6,7 @@ import { apiCommand, openApi, type ApiOptions } from '../context.ts'
 import { EXIT_CODES } from '../errors.ts'
 import { readJsonArgument } from '../files.ts'
 import { note, printFields, printJson, visible } from '../output.ts'
-import { linkField, runFields, type Run } from '../views.ts'
+import { linkField, runFields, type Run } from '../render/fields.ts'
 
 const POLL_MS = 500
 
