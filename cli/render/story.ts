@@ -123,9 +123,8 @@ function plannedLines({ preview, created_at, writeback_id }: WritebackView): str
   const { connection, operation, target, changes } = preview
   const rows = changes.map(({ field, before, after }) => [field, valueText(before), valueText(after)])
   return [
-    visible(
-      `${moment(created_at)}  Planned ${operation} of ${target} through ${connection} (${writeback_id})`,
-    ),
+    visible(`${moment(created_at)}  Planned ${operation} of ${target} through ${connection}`),
+    visible(`  Writeback ${writeback_id}`),
     ...(rows.length === 0 ? [] : tableLines(['FIELD', 'BEFORE', 'AFTER'], rows).map((line) => `  ${line}`)),
   ]
 }

@@ -46,11 +46,14 @@ const RUN_TONES: Partial<Record<Run['state'], Tone>> = {
   waiting_for_resolution: 'waiting',
 }
 
-/** The first line is about the run, the last about its receipts. */
+/** The first two lines are about the run, the last about its receipts. */
 export function treeLines(run: Run, nowMs: number): Line[] {
   const sinceMs = Date.parse(run.closed_at ?? new Date(nowMs).toISOString()) - Date.parse(run.received_at)
   const words = `${run.automation}, revision ${run.revision}: ${stateText(run.state)}, ${durationText(sinceMs)}`
-  const head = line(0, { mark: '', tone: RUN_TONES[run.state] ?? 'plain', text: `${run.run_id} · ${words}` })
+  const head = [
+    line(0, { mark: '', tone: RUN_TONES[run.state] ?? 'plain', text: words }),
+    line(1, { mark: '', tone: 'quiet', text: run.run_id }),
+  ]
   const steps = inTree(run.steps).flatMap(({ step, depth, label }) => stepLines(run, { step, depth, label }))
   const end = [
     ...(run.failure === null
@@ -61,7 +64,7 @@ export function treeLines(run: Run, nowMs: number): Line[] {
       : []),
     line(1, { mark: '', tone: 'quiet', text: `${counted(run.receipts.length, 'receipt', 'receipts')}` }),
   ]
-  return [head, ...steps, ...end]
+  return [...head, ...steps, ...end]
 }
 
 function line(depth: number, rest: Pick<Line, 'mark' | 'tone' | 'text'>, isDone = false): Line {
@@ -207,9 +210,9 @@ export function fitLines(
 
 function dropDone(lines: readonly Line[], wanted: number): Line[] {
   const done = new Set(lines.filter(({ isDone }) => isDone).slice(0, wanted))
-  const [head, ...rest] = lines.filter((each) => !done.has(each))
+  const [head, id, ...rest] = lines.filter((each) => !done.has(each))
   const told = line(1, { mark: '', tone: 'quiet', text: `… ${done.size} lines of finished steps` })
-  return head && done.size > 0 ? [head, told, ...rest] : [...lines]
+  return head && id && done.size > 0 ? [head, id, told, ...rest] : [...lines]
 }
 
 /** What stands before the text. */
