@@ -28,7 +28,9 @@ const ConfigSchema = z
     /** Requests without a valid key of one address per second; 0 for no limit. */
     unknownRateLimit: z.coerce.number().min(0).max(100_000).default(5),
     /** Addresses and networks, with commas between: proxies whose X-Forwarded-For is believed. */
-    trustedProxies: text.refine(isAddressList, 'must be addresses or networks with commas between').optional(),
+    trustedProxies: text
+      .refine(isAddressList, 'must be addresses or networks with commas between')
+      .optional(),
     /** Folder with decision.key.pem (API), receipt.key.pem (worker) and public.json (both). */
     keysFolder: text.default('.countersign/keys').transform((path) => resolve(path)),
     /** JSON file: {"shared": {NAME: value}, "organizations": {"acme": {NAME: value}}}. */

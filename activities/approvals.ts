@@ -37,7 +37,7 @@ export interface OpenedApproval {
   identity: 'verified' | 'asserted'
 }
 
-/** Puts the approval into the inbox. Throws UNKNOWN_ORIGIN, NO_ELIGIBLE_APPROVER. */
+/** Puts the approval into the inbox. Throws UNKNOWN_ORIGIN, NO_ELIGIBLE_APPROVER, WAIT_OVER. */
 export async function openApproval(
   deps: DoorDeps,
   params: ApprovalKey & { digest: string; workflowId: string; expiresAt: string },
@@ -52,7 +52,7 @@ export async function openApproval(
   }
   const { digest, requirement, requester, preview } = row
   await assertSomebodyCanApprove(deps, organization, requirement, requester)
-  await insertApproval(deps.database, {
+  const { isWanted } = await insertApproval(deps.database, {
     approval_id: approvalId,
     organization,
     writeback_id: writebackId,
@@ -65,6 +65,7 @@ export async function openApproval(
     preview,
     expires_at: params.expiresAt,
   })
+  if (!isWanted) throw new CodedError('WAIT_OVER', `${writebackId} is over`)
   return { pending: { writebackId, digest, requirement, requester, preview }, identity: deps.trust.identity }
 }
 

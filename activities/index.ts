@@ -93,9 +93,7 @@ export function createActivities(deps: ActivityDeps) {
       withContext(door, null, (signal) => inspectConnection(inspection, params, signal)),
     /** The result of an execution that another one started: how a run that was reset finds its children again. */
     awaitWorkflow: ({ workflowId }: { workflowId: string }): Promise<unknown> =>
-      withContext(door, null, (signal) =>
-        resultOf(Context.current().client.workflow.getHandle(workflowId), signal),
-      ),
+      withContext(door, null, () => resultOf(Context.current(), workflowId)),
     reconcile: (after: ReconcileReport['next']): Promise<ReconcileReport> =>
       withContext(door, null, () => {
         const { client, info } = Context.current()

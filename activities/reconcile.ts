@@ -2,8 +2,9 @@
  * Closes what executions that are over have left open: operators terminate things, and then nobody is left to say what
  * became of a write. Planned becomes `withdrawn`, sent becomes `unknown`, each with its receipt, through the ledger like
  * any other outcome. Nothing is concluded about an execution that is alive; two reconcilers at once do no more than one.
+ * A write that is alive although its run is over is asked to end.
  */
-import type { Client } from '@temporalio/client'
+import { WorkflowNotFoundError, type Client } from '@temporalio/client'
 import { updateApproval } from '../db/queries/approvals.ts'
 import {
   listOpenWritebacks,
@@ -76,9 +77,10 @@ interface Pass extends ReconcileDeps {
 async function reconcileWriteback(pass: Pass, row: WritebackRow): Promise<void> {
   const run = await pass.stateOf(row.run_workflow_id)
   if (!isOver(run, pass.isGoneCredible)) return
-  // Last, so that as little time as can be lies between this look and the conclusion.
-  if ((await pass.stateOf(writebackWorkflowId({ ...row, writebackId: row.writeback_id }))) === 'alive') return
   const { report, door } = pass
+  // Last, so that as little time as can be lies between this look and the conclusion.
+  const workflowId = writebackWorkflowId({ ...row, writebackId: row.writeback_id })
+  if ((await pass.stateOf(workflowId)) === 'alive') return endOrphan(pass, workflowId)
   try {
     const outcome =
       row.state === 'planned'
@@ -97,6 +99,19 @@ async function reconcileWriteback(pass: Pass, row: WritebackRow): Promise<void> 
   } catch (error) {
     // An attempt that outlived its run was quicker. What it makes of the row is seen in the next pass.
     if (!(error instanceof CodedError && error.code === 'WRITE_IN_PROGRESS')) report.failed++
+  }
+}
+
+/**
+ * A Reset takes children from their run. One that is ended before it has found them again leaves them behind, and people
+ * could still approve what nobody wants any more.
+ */
+async function endOrphan({ client, report }: Pass, workflowId: string): Promise<void> {
+  try {
+    await client.workflow.getHandle(workflowId).cancel()
+  } catch (error) {
+    // It has ended by itself; its row is closed in the next pass, if it is open then.
+    if (!(error instanceof WorkflowNotFoundError)) report.failed++
   }
 }
 

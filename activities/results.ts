@@ -2,29 +2,55 @@
  * The result of a workflow execution, as the one that started it would get it: its failure keeps its code, and a cancel
  * of the waiting one cancels the other and waits for what it makes of it.
  */
+import type { Context } from '@temporalio/activity'
 import {
   ApplicationFailure,
   ActivityFailure,
   CancelledFailure,
   ChildWorkflowFailure,
 } from '@temporalio/common'
-import { WorkflowFailedError, WorkflowNotFoundError, type WorkflowHandle } from '@temporalio/client'
+import { WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client'
 
-/** Throws an `ApplicationFailure` that is not tried again for an execution that failed, was ended, or is gone. */
-export async function resultOf(handle: WorkflowHandle, signal: AbortSignal): Promise<unknown> {
-  const onAbort = (): void => {
-    // An execution that is closed needs no cancel, and a server that is away is told again with the next attempt.
-    handle.cancel().catch(() => undefined)
-  }
+/**
+ * Throws an `ApplicationFailure` that is not tried again for an execution that failed, was ended, or is gone; and the
+ * signal's reason if the wait ends without being taken back, so that somebody else goes on with it.
+ */
+export async function resultOf(context: Context, workflowId: string): Promise<unknown> {
+  const handle = context.client.workflow.getHandle(workflowId)
+  const { cancellationSignal: signal } = context
+  let onAbort = (): void => undefined
+  const left = new Promise<never>((_resolve, reject) => {
+    onAbort = () => {
+      isTakenBack(context).then(
+        // A child that is closed needs no cancel: its result is on the way.
+        (isSo) => (isSo ? void handle.cancel().catch(() => undefined) : reject(signal.reason)),
+        () => reject(signal.reason),
+      )
+    }
+  })
+  left.catch(() => undefined)
   if (signal.aborted) onAbort()
   signal.addEventListener('abort', onAbort, { once: true })
   try {
-    return await handle.result()
+    return await Promise.race([handle.result(), left])
   } catch (error) {
-    throw lasting(error, handle.workflowId)
+    throw lasting(error, workflowId)
   } finally {
     signal.removeEventListener('abort', onAbort)
   }
+}
+
+/** A worker that stops, or a run that is reset while it waits, takes nothing back: its successor waits on. */
+async function isTakenBack({ cancellationDetails, client, info }: Context): Promise<boolean> {
+  if (cancellationDetails?.cancelRequested) return true
+  return cancellationDetails?.notFound === true && isOver(client, info)
+}
+
+/** Whether our own workflow was ended; after a reset its id names an execution that goes on. */
+async function isOver(client: Context['client'], { workflowExecution }: Context['info']): Promise<boolean> {
+  if (!workflowExecution) return false
+  const { status } = await client.workflow.getHandle(workflowExecution.workflowId).describe()
+  return status.name !== 'RUNNING'
 }
 
 function lasting(error: unknown, workflowId: string): unknown {

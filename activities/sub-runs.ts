@@ -13,9 +13,11 @@ import {
   type DeliveryRow,
 } from '../db/queries/deliveries.ts'
 import { findHead, findRevision, type RevisionRow } from '../db/queries/manifests.ts'
+import { listPauses } from '../db/queries/pauses.ts'
 import { digestOf, sha256Hex } from '../lib/canonical-json.ts'
 import type { JsonObject, JsonValue } from '../lib/json.ts'
 import { MAX_RUN_DEPTH } from '../lib/limits.ts'
+import { pausedBecause } from '../lib/pauses.ts'
 import { inputPlaces } from '../lib/run-input.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { AutomationSpec } from '../schemas/manifests.ts'
@@ -71,6 +73,11 @@ async function store(
   if (depth > MAX_RUN_DEPTH) throw new CodedError('LIMIT_EXCEEDED', `runs are ${MAX_RUN_DEPTH} deep already`)
   const head = await findHead(database, { organization, kind: 'Automation', name: automation })
   assertFits(specOf(head, automation), request)
+  const paused = pausedBecause(
+    await listPauses(database, { organization, automations: [automation] }),
+    automation,
+  )
+  if (paused) throw paused
   const parent = { runId: origin.runId, path: origin.path, depth }
   const run = { automation, revision: head?.number ?? 0, input, parent }
   return inTransaction(database, async (tx) => {

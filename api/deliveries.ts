@@ -19,7 +19,7 @@ import { runWorkflowId } from '../schemas/names.ts'
 import type { Requester } from '../schemas/run.ts'
 import { checkInput, checkTexts } from './deliveries/input.ts'
 import { groupMatches, matchEvent, type AutomationRevision, type DeliveryGroup } from './deliveries/match.ts'
-import { pausedBecause } from './deliveries/pauses.ts'
+import { pausedBecause } from '../lib/pauses.ts'
 import { startDelivery, type StartDeps } from './deliveries/start.ts'
 import { newId } from './ids.ts'
 

@@ -30,8 +30,7 @@ async function main(config: Config, logger: Logger): Promise<void> {
   const { payloads, dataConverter } = payloadsOf(config, database)
   const temporal = temporalAccess(config, { connection, dataConverter }, logger)
   const inspectTools = createInspectTools(temporal)
-  const { codecToken } = config
-  const { rateLimit: perKey, unknownRateLimit: perUnknownAddress, trustedProxies } = config
+  const { codecToken, rateLimit: perKey, unknownRateLimit: perUnknownAddress, trustedProxies } = config
   const limits = createRateLimits({ perKey, perUnknownAddress })
   const common = { database, temporal, signingKey, trustedKeys, logger }
   const app = await buildApp({

@@ -9,12 +9,18 @@ export type Database = pg.Pool
 
 /** 10 connections: an activity holds one for milliseconds, and PostgreSQL's default allows 100 in all. */
 const MAX_CONNECTIONS = 10
+/**
+ * A machine that lost its power or its network in the middle of a transaction hangs up on nobody, and what it has locked
+ * would stay so for hours. Ours do nothing between two statements, so that this much idleness is only ever that.
+ */
+const IDLE_IN_TRANSACTION_MS = 10_000
 
 export function createDatabase(databaseUrl: string): Database {
   const pool = new pg.Pool({
     connectionString: databaseUrl,
     max: MAX_CONNECTIONS,
     connectionTimeoutMillis: 5_000,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
   })
   // An idle connection that breaks is replaced on next use; without a listener it would end the process.
   pool.on('error', () => undefined)

@@ -25,6 +25,8 @@ export interface RunInput {
   input: JsonValue
   /** Whether the namespace has our search attributes; starting with an unregistered one would fail. */
   searchAttributes: boolean
+  /** The step of another run that has started this one, for people: nothing rests on it. */
+  parent?: { runId: string; path: string }
 }
 
 /** Where a call comes from. The door believes none of it: it looks the delivery and the revision up. */

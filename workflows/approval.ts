@@ -7,7 +7,6 @@ import {
   CancellationScope,
   condition,
   isCancellation,
-  setCurrentDetails,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow'
@@ -39,6 +38,7 @@ import {
   SIGNAL_DESCRIPTION,
   verdictOf,
 } from './messages.ts'
+import { createPage, noteUnknownSignals, type Page } from './page.ts'
 
 /** Ten years: longer than anybody waits, and far from what a date can hold. */
 const MAX_WAIT_MS = 10 * 365 * 24 * 3_600_000
@@ -53,6 +53,7 @@ interface Received {
 
 interface Wait {
   input: ApprovalInput
+  page: Page
   expiresAtMs: number
   identity: Identity
   /** Null until the ledger has been asked. */
@@ -67,6 +68,7 @@ export async function approvalWorkflow(input: ApprovalInput): Promise<ApprovalRe
   const expiresAtMs = Date.now() + waitOf(input)
   const wait: Wait = {
     input,
+    page: createPage(),
     expiresAtMs,
     identity: 'verified',
     state: null,
@@ -75,6 +77,7 @@ export async function approvalWorkflow(input: ApprovalInput): Promise<ApprovalRe
     envelopes: [],
   }
   receiveDecisions(wait)
+  noteUnknownSignals(wait.page)
   let status: ClosedStatus
   try {
     await open(wait)
@@ -85,7 +88,7 @@ export async function approvalWorkflow(input: ApprovalInput): Promise<ApprovalRe
     status = await CancellationScope.nonCancellable(() => close(wait, 'withdrawn'))
   }
   answerTheRest(wait, status)
-  if (wait.state) setCurrentDetails(approvalDetails(wait.state, wait.identity, input.approvalId))
+  if (wait.state) wait.page.show(approvalDetails(wait.state, wait.identity, input.approvalId))
   await CancellationScope.nonCancellable(() => condition(allHandlersFinished))
   return { state: status, decisions: wait.envelopes, reason: wait.state?.votes.at(-1)?.comment ?? '' }
 }
@@ -151,7 +154,7 @@ async function decideUntilClosed(wait: Wait): Promise<ClosedStatus> {
       wait.queue.shift()
       continue
     }
-    setCurrentDetails(approvalDetails(state, wait.identity, wait.input.approvalId))
+    wait.page.show(approvalDetails(state, wait.identity, wait.input.approvalId))
     const remainingMs = wait.expiresAtMs - Date.now()
     const isInTime =
       remainingMs > 0 &&

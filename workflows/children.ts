@@ -7,7 +7,12 @@ import {
   defineSearchAttributeKey,
   type SearchAttributePair,
 } from '@temporalio/common'
-import { executeChild } from '@temporalio/workflow'
+import {
+  CancellationScope,
+  getExternalWorkflowHandle,
+  isCancellation,
+  startChild,
+} from '@temporalio/workflow'
 import { SEARCH_ATTRIBUTES } from '../schemas/names.ts'
 import { outside } from './activity-options.ts'
 
@@ -22,22 +27,60 @@ interface ChildParams {
 }
 
 export async function executeOrAttach<Result>(params: ChildParams): Promise<Result> {
-  const { type, workflowId, args, summary, details, searchAttributes } = params
+  const scope = CancellationScope.current()
+  // Rejects: nobody is asked about what is not wanted any more.
+  if (scope.consideredCancelled) await scope.cancelRequested
   try {
-    return (await executeChild(type, {
-      workflowId,
-      args,
-      // Operators terminate things: then the child is asked to clean up instead of being killed with its parent.
-      parentClosePolicy: 'REQUEST_CANCEL',
-      cancellationType: 'WAIT_CANCELLATION_COMPLETED',
-      workflowIdReusePolicy: 'REJECT_DUPLICATE',
-      staticSummary: summary,
-      staticDetails: details,
-      ...(searchAttributes.length > 0 ? { typedSearchAttributes: searchAttributes } : {}),
-    })) as Result
+    return (await CancellationScope.nonCancellable(() => execute(params, scope))) as Result
   } catch (error) {
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error
-    return (await outside(`Wait for ${workflowId}`).awaitWorkflow({ workflowId })) as Result
+    return (await attach(params.workflowId)) as Result
+  }
+}
+
+/**
+ * A cancel of `scope` is passed on by id, and the child ends in its own time. Left to the SDK, it would only reach a child
+ * of this very execution; after a Reset the child belongs to the execution before, and would go on as if nothing was.
+ */
+async function execute(params: ChildParams, scope: CancellationScope): Promise<unknown> {
+  const { type, workflowId, args, summary, details, searchAttributes } = params
+  const child = await startChild(type, {
+    workflowId,
+    args,
+    // Operators terminate things: then the child is asked to clean up instead of being killed with its parent.
+    parentClosePolicy: 'REQUEST_CANCEL',
+    workflowIdReusePolicy: 'REJECT_DUPLICATE',
+    staticSummary: summary,
+    staticDetails: details,
+    ...(searchAttributes.length > 0 ? { typedSearchAttributes: searchAttributes } : {}),
+  })
+  let isOver = false
+  scope.cancelRequested.catch(() => (isOver ? undefined : cancelById(workflowId)))
+  try {
+    return await child.result()
+  } finally {
+    isOver = true
+  }
+}
+
+/** One that is closed, or was never there, needs no cancel. */
+export async function cancelById(workflowId: string): Promise<void> {
+  await getExternalWorkflowHandle(workflowId)
+    .cancel()
+    .catch(() => undefined)
+}
+
+/** An attempt to wait that is cancelled before it begins tells nobody: then the child is told from here. */
+async function attach(workflowId: string): Promise<unknown> {
+  const { awaitWorkflow } = outside(`Wait for ${workflowId}`)
+  try {
+    return await awaitWorkflow({ workflowId })
+  } catch (error) {
+    if (!isCancellation(error)) throw error
+    return CancellationScope.nonCancellable(async () => {
+      await cancelById(workflowId)
+      return awaitWorkflow({ workflowId })
+    })
   }
 }
 

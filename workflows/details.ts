@@ -178,7 +178,7 @@ function text(value: JsonValue): string {
 }
 
 /** The end of a code span is the only markup in one. */
-function code(value: string): string {
+export function code(value: string): string {
   return `\`${cut(value.replace(/\s+/g, ' ').replaceAll('`', "'"))}\``
 }
 

@@ -1,19 +1,16 @@
 /** One run as it is going on: its state, what is under way, and what of it people can see from outside. */
-import {
-  setCurrentDetails,
-  upsertSearchAttributes,
-  workflowInfo,
-  type CancellationScope,
-} from '@temporalio/workflow'
+import { upsertSearchAttributes, workflowInfo, type CancellationScope } from '@temporalio/workflow'
 import { NOT_WAITING, WAITING_FOR_APPROVAL, writebackIdOf } from '../schemas/names.ts'
 import type { Origin, ReadOutcome, ReceiptsHead, RunInput, WriteOutcome } from '../schemas/run.ts'
 import { keyword } from './children.ts'
 import { runDetails } from './details.ts'
 import { createRunState, stepsByPath, type RunState } from './interpreter/state.ts'
+import { createPage, type Page } from './page.ts'
 import { laterHead } from './receipts-head.ts'
 
 export interface Run {
   input: RunInput
+  page: Page
   state: RunState
   /** Steps under way, by path, each in a scope of its own. */
   underWay: Map<string, CancellationScope>
@@ -32,6 +29,7 @@ export interface Run {
 export function createRun(input: RunInput): Run {
   return {
     input,
+    page: createPage(),
     state: createRunState(input.input, aboutRun(input)),
     underWay: new Map(),
     writebacks: new Map(),
@@ -74,7 +72,7 @@ export function showWaiting(run: Run): void {
 
 export function showDetails(run: Run): void {
   const waitingIds = [...writebackIds(run), ...run.subRuns.values()]
-  setCurrentDetails(runDetails(run.input.plan, run.state, waitingIds, run.receipts))
+  run.page.show(runDetails(run.input.plan, run.state, waitingIds, run.receipts))
 }
 
 export function noteReceipt(run: Run, outcome: ReadOutcome | WriteOutcome): void {

@@ -11,7 +11,7 @@ import {
 } from '../schemas/names.ts'
 import type { Call, ReadOutcome, WritebackInput, WriteOutcome } from '../schemas/run.ts'
 import { nearby } from './activity-options.ts'
-import { executeOrAttach, keyword } from './children.ts'
+import { cancelById, executeOrAttach, keyword } from './children.ts'
 import { callSummary } from './details.ts'
 import { failure, stepErrorOf } from './failures.ts'
 import type { SettledStep } from './interpreter/state.ts'
@@ -82,13 +82,17 @@ async function roundOf(run: Run, step: ReadyCall, round: number): Promise<ReadOu
       ? waitForWriteback(run, { call, searchAttributes }, WAITING_FOR_RESOLUTION)
       : outcome
   }
-  return settling<ReadOutcome | WriteOutcome>(call, [], work, (outcome) => noteReceipt(run, outcome))
+  return settling<ReadOutcome | WriteOutcome>(call, [], work, async (outcome) => {
+    noteReceipt(run, outcome)
+    // A run that was reset may be cancelled before it has come back to the writeback that it had started.
+    await CancellationScope.nonCancellable(() => cancelById(idOfWriteback(call)))
+  })
 }
 
 async function waitForWriteback(run: Run, input: WritebackInput, state: string): Promise<WriteOutcome> {
   const { call } = input
   const { organization, connection, origin } = call
-  const workflowId = writebackWorkflowId({ organization, writebackId: origin.writebackId })
+  const workflowId = idOfWriteback(call)
   run.writebacks.set(origin.path, { workflowId, state })
   showWaiting(run)
   showDetails(run)
@@ -111,6 +115,10 @@ async function waitForWriteback(run: Run, input: WritebackInput, state: string):
     run.writebacks.delete(origin.path)
     showWaiting(run)
   }
+}
+
+function idOfWriteback({ organization, origin }: Call): string {
+  return writebackWorkflowId({ organization, writebackId: origin.writebackId })
 }
 
 function settledCall(run: Run, outcome: ReadOutcome | WriteOutcome): SettledStep {
@@ -154,7 +162,7 @@ async function runAutomation(
     const output = await executeOrAttach<JsonValue>({
       type: WORKFLOW_TYPES.automation,
       workflowId,
-      args: [{ organization, ...frozen, searchAttributes }, plan],
+      args: [{ organization, ...frozen, searchAttributes, parent: { runId: origin.runId, path } }, plan],
       summary: `**${automation}** (revision ${plan.revision}), step ${path} of ${origin.automation}`,
       details: `Run \`${frozen.runId}\` of delivery \`${frozen.deliveryId}\`, started by run \`${origin.runId}\`.`,
       searchAttributes: searchAttributes

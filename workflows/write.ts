@@ -21,14 +21,14 @@ export async function settling<Result>(
   call: Call,
   decisions: Envelope[],
   work: () => Promise<Result>,
-  onEnded: (outcome: WriteOutcome) => void = () => undefined,
+  onEnded: (outcome: WriteOutcome) => void | Promise<void> = () => undefined,
 ): Promise<Result | WriteOutcome> {
   try {
     return await work()
   } catch (error) {
     if (isUnplanned(error)) throw error
     const outcome = await endWrite(call, decisions, 'withdrawn')
-    if (outcome) onEnded(outcome)
+    if (outcome) await onEnded(outcome)
     if (outcome && (outcome.status !== 'withdrawn' || isCancellation(error))) return outcome
     throw error
   }

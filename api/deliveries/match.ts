@@ -7,12 +7,11 @@
 import { canonicalJson, sha256Hex } from '../../lib/canonical-json.ts'
 import { evaluateExpression, type Scope } from '../../lib/cel.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
-import type { PauseRow } from '../../db/queries/pauses.ts'
 import { resolveTemplates } from '../../lib/templates.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import type { AutomationSpec, EventTrigger } from '../../schemas/manifests.ts'
 import { checkInput } from './input.ts'
-import { pausedBecause, triggerIdOf } from './pauses.ts'
+import { pausedBecause, triggerIdOf, type PauseRow } from '../../lib/pauses.ts'
 
 export interface IncomingEvent {
   /** Name of the connection that sent it. */

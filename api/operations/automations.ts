@@ -1,17 +1,11 @@
 /** Handlers: automations, and pausing them. That a paused one starts nothing is the front door's doing. */
 import type { Database } from '../../db/database.ts'
 import { findHead, listAutomations, type RevisionRow } from '../../db/queries/manifests.ts'
-import {
-  deletePause,
-  insertPause,
-  listPauses,
-  WHOLE_AUTOMATION,
-  type PauseRow,
-} from '../../db/queries/pauses.ts'
+import { deletePause, insertPause, listPauses } from '../../db/queries/pauses.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import type { AutomationSpec } from '../../schemas/manifests.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
-import { triggerIdOf } from '../deliveries/pauses.ts'
+import { triggerIdOf, WHOLE_AUTOMATION, type PauseRow } from '../../lib/pauses.ts'
 import { NamePositionSchema, openList } from '../pages.ts'
 import { isoTime } from '../views.ts'
 import { implement } from './implement.ts'

@@ -1,6 +1,6 @@
 /** The inbox, a projection of approval workflows, and the decisions that people have signed. */
 import type { Envelope, Preview, Requester, Requirement, Verdict, Vote } from '../../schemas/run.ts'
-import type { Queryable } from '../database.ts'
+import { requireRow, type Queryable } from '../database.ts'
 
 export interface ApprovalRow {
   approval_id: string
@@ -23,18 +23,23 @@ export interface ApprovalRow {
 const COLUMNS = `approval_id, organization, writeback_id, workflow_id, run_id, automation, digest, requirement, requester,
   preview, state, votes, expires_at, created_at, closed_at`
 
-/** Puts the approval into the inbox; doing so twice changes nothing. */
+/** Puts the approval into the inbox, unless its write is over; doing so twice changes nothing. */
 export async function insertApproval(
   db: Queryable,
   row: Omit<ApprovalRow, 'state' | 'votes' | 'created_at' | 'closed_at' | 'expires_at'> & {
     expires_at: string
   },
-): Promise<void> {
-  await db.query(
-    `insert into approvals (approval_id, organization, writeback_id, workflow_id, run_id, automation, digest, requirement,
-       requester, preview, state, expires_at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9::jsonb, $10::jsonb, 'waiting', $11::timestamptz)
-     on conflict (approval_id) do nothing`,
+): Promise<{ isWanted: boolean }> {
+  const { rows } = await db.query<{ wanted: boolean }>(
+    // The lock keeps the write from being closed in between, which would leave an entry that nobody withdraws.
+    `with write as (select outcome is not null as is_over from writebacks where writeback_id = $3 for share),
+       added as (
+         insert into approvals (approval_id, organization, writeback_id, workflow_id, run_id, automation, digest,
+           requirement, requester, preview, state, expires_at)
+         select $1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9::jsonb, $10::jsonb, 'waiting', $11::timestamptz
+         where not exists (select from write where is_over)
+         on conflict (approval_id) do nothing)
+     select not exists (select from write where is_over) as wanted`,
     [
       row.approval_id,
       row.organization,
@@ -49,6 +54,7 @@ export async function insertApproval(
       row.expires_at,
     ],
   )
+  return { isWanted: requireRow(rows, 'approval').wanted }
 }
 
 /** Shows the votes so far, and what the approval has become. A closed one stays as it closed. */

@@ -1,16 +1,6 @@
 /** What is paused: automations, and triggers of them. */
+import type { PauseRow } from '../../lib/pauses.ts'
 import type { Queryable } from '../database.ts'
-
-/** Stands for the automation as a whole where a trigger is named. */
-export const WHOLE_AUTOMATION = ''
-
-export interface PauseRow {
-  automation: string
-  trigger: string
-  paused_at: Date
-  paused_by: string
-  reason: string
-}
 
 interface Paused {
   organization: string

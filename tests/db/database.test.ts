@@ -1,6 +1,6 @@
 /** Transactions on our own database, also when the server goes away in the middle of one. */
 import { describe, expect, it } from 'vitest'
-import { inTransaction, type Queryable } from '../../db/database.ts'
+import { createDatabase, inTransaction, type Queryable } from '../../db/database.ts'
 import { useTestDatabase } from '../support/database.ts'
 
 const db = useTestDatabase({ migrated: false })
@@ -55,4 +55,20 @@ describe('a transaction', () => {
     await expect(failing).rejects.toThrow()
     await expect(db.database.query('select 1')).resolves.toMatchObject({ rowCount: 1 })
   })
+
+  it(
+    'does not keep its locks when whoever began it is never heard of again',
+    { timeout: 60_000 },
+    async () => {
+      const gone = createDatabase(db.url)
+      const client = await gone.connect()
+      client.on('error', () => undefined)
+      await client.query('begin')
+      await client.query('insert into kept values (5)')
+      // Waits for the other one to end, as the next attempt at a write does.
+      expect((await db.database.query('insert into kept values (5)')).rowCount).toBe(1)
+      client.release(true)
+      await gone.end()
+    },
+  )
 })

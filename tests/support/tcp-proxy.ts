@@ -13,10 +13,17 @@ export interface TcpProxy {
   release(direction: Direction): void
   /** Once the client has sent `pattern` (which goes through), no answer comes back any more. */
   swallowAnswersAfter(pattern: string): void
-  /** Once the client has sent `pattern`, that packet and all later ones wait until `release('toServer')`. */
-  holdFrom(pattern: string): void
+  /**
+   * Once the client has sent `pattern`, that packet and all later ones wait until `release('toServer')`. With `after`,
+   * only a `pattern` counts that comes in a later packet than that.
+   */
+  holdFrom(pattern: string, after?: string): void
   /** A client that hangs up is not reported to the server: a machine that lost its power or its network. */
   hideHangUps(): void
+  /** Hangs up on the server for clients whose hanging up was hidden. */
+  closeOrphans(): void
+  /** Where connections lead from now on: a server that was started again may listen elsewhere. */
+  retarget(url: string): void
   /** Breaks every connection, on both sides, with a reset. */
   cut(): void
   connections(): number
@@ -33,17 +40,25 @@ interface Faults {
   held: Set<Direction>
   swallowAfter: string | null
   holdFrom: string | null
+  holdAfter: string | null
   swallowing: boolean
   hideHangUps: boolean
 }
 
-const NO_FAULTS = { swallowAfter: null, holdFrom: null, swallowing: false, hideHangUps: false } as const
+const NO_FAULTS = {
+  swallowAfter: null,
+  holdFrom: null,
+  holdAfter: null,
+  swallowing: false,
+  hideHangUps: false,
+} as const
 
 export async function startTcpProxy(target: string): Promise<TcpProxy> {
-  const { hostname, port } = new URL(target)
+  let { hostname, port } = new URL(target)
   const faults: Faults = { held: new Set(), ...NO_FAULTS }
   const waiting: Record<Direction, (() => void)[]> = { toServer: [], toClient: [] }
   const sockets = new Set<Socket>()
+  const orphans = new Set<Socket>()
   const watchers: (() => void)[] = []
   let isSeen = false
   const see = (): void => {
@@ -65,7 +80,9 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
       faults.swallowing = true
       see()
     }
-    if (faults.holdFrom !== null && bytes.includes(faults.holdFrom)) {
+    if (faults.holdAfter !== null) {
+      if (bytes.includes(faults.holdAfter)) faults.holdAfter = null
+    } else if (faults.holdFrom !== null && bytes.includes(faults.holdFrom)) {
       faults.held.add('toServer')
       see()
     }
@@ -86,8 +103,9 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
       one.on('error', () => undefined)
       one.on('close', () => {
         sockets.delete(one)
-        if (one === client && faults.hideHangUps) return
-        other.destroy()
+        orphans.delete(one)
+        if (one === client && faults.hideHangUps) orphans.add(upstream)
+        else other.destroy()
       })
     }
   })
@@ -105,8 +123,10 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
     hold: (direction) => void faults.held.add(direction),
     release,
     swallowAnswersAfter: (pattern) => void (faults.swallowAfter = pattern),
-    holdFrom: (pattern) => void (faults.holdFrom = pattern),
+    holdFrom: (pattern, after) => void Object.assign(faults, { holdFrom: pattern, holdAfter: after ?? null }),
     hideHangUps: () => void (faults.hideHangUps = true),
+    closeOrphans: () => orphans.forEach((socket) => socket.destroy()),
+    retarget: (url) => void ({ hostname, port } = new URL(url)),
     cut,
     connections: () => sockets.size / 2,
     reset: () => {

@@ -163,7 +163,7 @@ test('cancelling a run while a write is sent waits for what becomes of it', asyn
   await untilBroken()
   await s.clerk.cancelRun({ run_id: run.runId })
   await s.expectEnding(run, { writebacks: ['unknown'], receipts: ['outcome unknown'] })
-  expect(['cancelled', 'failed']).toContain((await s.look(run)).state)
+  await eventually(async () => ['cancelled', 'failed'].includes((await s.look(run)).state))
   fault = 'none'
 })
 

@@ -16,6 +16,7 @@ import type { ApprovalView } from '../../schemas/operations/views.ts'
 import { ReconcileReportSchema, type ReconcileReport } from '../../schemas/upkeep.ts'
 import { CHANGE, NOTE, ONE_LEAD } from '../support/automations.ts'
 import { startWorkerHere } from '../support/own-worker.ts'
+import { reset as resetIn } from '../support/resets.ts'
 import { startScenario, type Scenario, type StartedRun } from '../support/scenario.ts'
 import { eventually } from '../support/world.ts'
 
@@ -162,6 +163,28 @@ describe('the reconciler', () => {
     } finally {
       await startWorker()
     }
+  })
+
+  it('ends a write that a run has left behind, which was reset and terminated before it found it again', async () => {
+    const run = await scenario.park('park')
+    await stopWorker()
+    try {
+      await resetIn(scenario.world, run)
+      await scenario.world.temporal.workflow.getHandle(run.workflowId).terminate('operator')
+    } finally {
+      await startWorker()
+    }
+    expect(await reconcile(deps(), START)).toMatchObject({ withdrawn: 0 })
+    expect(await scenario.look(run)).toMatchObject({ writebacks: ['planned'], approvals: ['waiting'] })
+    await makeOld(run)
+    expect(await reconcile(deps(), START)).toMatchObject({ withdrawn: 0, failed: 0 })
+    await scenario.expectEnding(run, {
+      state: 'terminated',
+      writebacks: ['withdrawn'],
+      approvals: ['withdrawn'],
+      receipts: ['outcome withdrawn'],
+      changes: 0,
+    })
   })
 
   it('says of a write that was sent, and whose answer nobody waits for any more, that nobody knows', async () => {

@@ -1,12 +1,9 @@
 /** Reset, a button in the Temporal UI: a run that is played again meets what it has left behind, and adds nothing. */
-import { randomUUID } from 'node:crypto'
-import { temporal } from '@temporalio/proto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { CHANGE, needs, NOTE, ONE_LEAD } from '../support/automations.ts'
+import { reset as resetIn, untilAttached as untilAttachedIn } from '../support/resets.ts'
 import { about, startScenario, type Scenario, type StartedRun } from '../support/scenario.ts'
 import { eventually } from '../support/world.ts'
-
-const COMPLETED = temporal.api.enums.v1.EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
 
 let s: Scenario
 
@@ -20,28 +17,8 @@ beforeAll(async () => {
 
 afterAll(() => s.close())
 
-/** To its first workflow task: everything is played again. */
-async function reset({ workflowId }: StartedRun): Promise<void> {
-  const handle = s.world.temporal.workflow.getHandle(workflowId)
-  const [{ runId }, { events }] = [await handle.describe(), await handle.fetchHistory()]
-  const first = events?.find(({ eventType }) => eventType === COMPLETED)
-  if (!first?.eventId) throw new Error('no workflow task has completed yet')
-  await s.world.temporal.workflowService.resetWorkflowExecution({
-    namespace: 'default',
-    workflowExecution: { workflowId, runId },
-    reason: 'a test',
-    workflowTaskFinishEventId: first.eventId,
-    requestId: randomUUID(),
-  })
-}
-
-/** Until the new execution waits for its child again. */
-async function untilAttached({ workflowId }: StartedRun): Promise<void> {
-  await eventually(async () => {
-    const { raw } = await s.world.temporal.workflow.getHandle(workflowId).describe()
-    return raw.pendingActivities?.some(({ activityType }) => activityType?.name === 'awaitWorkflow')
-  })
-}
+const reset = (run: StartedRun) => resetIn(s.world, run)
+const untilAttached = (run: StartedRun) => untilAttachedIn(s.world, run)
 
 for (const [automation, effect] of [
   ['change', { changes: 1 }],
@@ -109,4 +86,85 @@ test('cancelling a run that was reset withdraws the write that it found again', 
     receipts: ['outcome withdrawn'],
     changes: 0,
   })
+})
+
+test('a run that is reset again and again finds its approval each time', async () => {
+  const run = await s.park('change')
+  for (let round = 0; round < 3; round++) {
+    await reset(run)
+    await untilAttached(run)
+  }
+  // Longer than it takes until an attempt hears that its run was reset.
+  await new Promise((resolve) => setTimeout(resolve, 6_000))
+  expect(await s.look(run)).toMatchObject({ state: 'waiting_for_approval', receipts: [] })
+  await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
+  await s.expectEnding(run, {
+    state: 'completed',
+    writebacks: ['applied'],
+    receipts: ['approve by lena@acme.example', 'outcome applied'],
+    changes: 1,
+  })
+})
+
+test('terminating a run that was reset withdraws the write that it found again', async () => {
+  const run = await s.park('change')
+  await reset(run)
+  await untilAttached(run)
+  await s.world.temporal.workflow.getHandle(run.workflowId).terminate('a test')
+  await s.expectEnding(run, {
+    state: 'terminated',
+    writebacks: ['withdrawn'],
+    approvals: ['withdrawn'],
+    receipts: ['outcome withdrawn'],
+    changes: 0,
+  })
+})
+
+test.each(['change', 'gated-note'])(
+  'a run of %s that is reset to where it waits can be cancelled',
+  async (name) => {
+    const run = await s.park(name)
+    await resetIn(s.world, run, 'last')
+    await s.clerk.cancelRun({ run_id: run.runId })
+    await s.expectEnding(run, {
+      state: 'cancelled',
+      writebacks: ['withdrawn'],
+      approvals: ['withdrawn'],
+      receipts: ['outcome withdrawn'],
+      changes: 0,
+      notes: 0,
+    })
+  },
+)
+
+test.each(['change', 'gated-note'])(
+  'cancelling a run of %s before it has found its write again leaves nothing that waits',
+  async (name) => {
+    const run = await s.park(name)
+    await reset(run)
+    await s.clerk.cancelRun({ run_id: run.runId })
+    await s.expectEnding(run, {
+      state: 'cancelled',
+      writebacks: ['withdrawn'],
+      receipts: ['outcome withdrawn'],
+    })
+    await eventually(async () => {
+      const { status } = await s.world.temporal.workflow
+        .getHandle(run.approval.temporal_workflow_id)
+        .describe()
+      return status.name !== 'RUNNING'
+    })
+  },
+)
+
+test('an approval that opens when its write is over does not come into the inbox', async () => {
+  const run = await s.park('change')
+  await s.clerk.cancelRun({ run_id: run.runId })
+  await s.expectEnding(run, { state: 'cancelled', writebacks: ['withdrawn'] })
+  const { database } = s.world
+  await database.query('delete from approvals where approval_id = $1', [run.approval.approval_id])
+  await resetIn(s.world, { workflowId: run.approval.temporal_workflow_id })
+  const opened = s.world.temporal.workflow.getHandle(run.approval.temporal_workflow_id).result()
+  await expect(opened).rejects.toThrow()
+  expect(await s.look(run)).toMatchObject({ approvals: [], writebacks: ['withdrawn'], changes: 0 })
 })

@@ -175,3 +175,28 @@ test('only a run of ours, at a step that says so, starts another one, and what i
   await s.clerk.cancelRun({ run_id: run.runId })
   await s.expectEnding(run, { state: 'cancelled' })
 })
+
+test('an automation that is paused is not started by another one either, and what it has begun goes on', async () => {
+  const begun = await s.start('around')
+  const inner = await parkedSubRun(begun)
+  await s.world.admin.pauseAutomation({ name: 'noting', reason: 'being checked' })
+  try {
+    const refused = await s.start('around')
+    await s.expectEnding(refused, { state: 'failed', code: 'AUTOMATION_PAUSED', notes: 0 })
+    await s.lena.decideApproval({ ...about(inner.approval), verdict: 'approve' })
+    await s.expectEnding(begun, { state: 'completed', notes: 1 })
+  } finally {
+    await s.world.admin.resumeAutomation({ name: 'noting' })
+  }
+})
+
+test('the page of a run shows the run that it has started', async () => {
+  const run = await s.start('around')
+  const inner = await parkedSubRun(run)
+  const { steps } = await s.world.admin.getRun({ run_id: run.runId })
+  expect(steps.find(({ path }) => path === 'sub')?.attempts).toMatchObject([
+    { kind: 'run', temporal_workflow_id: inner.workflowId },
+  ])
+  await s.clerk.cancelRun({ run_id: run.runId })
+  await s.expectEnding(run, { state: 'cancelled' })
+})

@@ -1,7 +1,17 @@
 /** What is paused starts nothing. Which triggers count, and how they are named. Pure. */
-import { WHOLE_AUTOMATION, type PauseRow } from '../../db/queries/pauses.ts'
-import { CodedError } from '../../schemas/errors.ts'
-import type { EventTrigger } from '../../schemas/manifests.ts'
+import { CodedError } from '../schemas/errors.ts'
+import type { EventTrigger } from '../schemas/manifests.ts'
+
+/** Stands for the automation as a whole where a trigger is named. */
+export const WHOLE_AUTOMATION = ''
+
+export interface PauseRow {
+  automation: string
+  trigger: string
+  paused_at: Date
+  paused_by: string
+  reason: string
+}
 
 /** Triggers for the same event of the same connection are paused together. */
 export function triggerIdOf({ type, connection, event }: EventTrigger): string {

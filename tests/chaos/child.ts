@@ -1,0 +1,69 @@
+/** Processes of ours that are there to be killed. None outlives the one that started it, however that one ends. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const READY_TIMEOUT_MS = 300_000
+const KEPT_OUTPUT = 30_000
+
+export interface Child {
+  /** Everything it has said, or the last part of it. */
+  output(): string
+  /** What it printed when it was ready. */
+  ready: string
+  /** Whether it has ended without being killed by us. */
+  hasEndedByItself(): boolean
+  isRunning(): boolean
+  /** SIGKILL: nothing is tidied up. */
+  kill(): Promise<void>
+}
+
+export interface ChildOptions {
+  script: string
+  arguments?: string[]
+  environment: Record<string, string>
+  /** Resolves with the first match of this in its output, or when this says so. */
+  ready: RegExp
+}
+
+export async function startChild(options: ChildOptions): Promise<Child> {
+  // `npx tsx` would put processes in front that survive the kill of what we know.
+  const child = spawn(process.execPath, ['--import', 'tsx', options.script, ...(options.arguments ?? [])], {
+    cwd: ROOT,
+    env: options.environment,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const onExit = (): void => void child.kill('SIGKILL')
+  process.once('exit', onExit)
+  let output = ''
+  let isWanted = true
+  const ready = await new Promise<string>((resolve, reject) => {
+    const fail = (why: string) => reject(new Error(`${options.script} ${why}:\n${output}`))
+    const timer = setTimeout(() => fail('is not ready in time'), READY_TIMEOUT_MS)
+    const take = (chunk: Buffer): void => {
+      output = (output + chunk.toString()).slice(-KEPT_OUTPUT)
+      const [found] = options.ready.exec(output) ?? []
+      if (found === undefined) return
+      clearTimeout(timer)
+      resolve(found)
+    }
+    child.stdout.on('data', take)
+    child.stderr.on('data', take)
+    child.once('exit', (code) => fail(`has ended with code ${code} before it was ready`))
+  })
+  const isRunning = (): boolean => child.exitCode === null && child.signalCode === null
+  return {
+    ready,
+    output: () => output,
+    hasEndedByItself: () => isWanted && !isRunning(),
+    isRunning,
+    kill: async () => {
+      isWanted = false
+      process.off('exit', onExit)
+      if (!isRunning()) return
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    },
+  }
+}

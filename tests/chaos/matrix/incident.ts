@@ -1,0 +1,233 @@
+/**
+ * One run through one cell: it is brought to the position, the component is killed at a moment left to chance, started
+ * again, and everything is let go. Around the kill somebody else starts a run: what was accepted must have happened.
+ */
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ApprovalView } from '../../../schemas/operations/views.ts'
+import { ApiError } from '../../../sdk/client/index.ts'
+import { cellName, variantFor, type Cell, type Variant } from './cells.ts'
+import { judgeRun, resolveAsItIs, type Judged } from './judge.ts'
+import { ARRIVAL, AUTOMATION_OF, type Lane } from './lane.ts'
+import { faultAt, type Fault } from './positions.ts'
+import { chanceOf, type Chance } from '../random.ts'
+import { patiently } from './patience.ts'
+
+export interface Incident {
+  cell: Cell
+  variant: Variant
+  seed: string
+  /** From the kill to the end of the run: the time that the component was away is part of it. */
+  recoveryMs: number
+  violations: string[]
+  /** What it went through, to be read when something is wrong. */
+  log: string[]
+}
+
+const REACH_PATIENCE_MS = 180_000
+const END_PATIENCE_MS = 300_000
+
+interface Scene {
+  lane: Lane
+  cell: Cell
+  variant: Variant
+  chance: Chance
+  note(line: string): void
+}
+
+interface Parked {
+  runId: string
+  account: string
+  approval: ApprovalView
+}
+
+export async function runIncident(
+  lane: Lane,
+  cell: Cell,
+  { round, seed }: { round: number; seed: string },
+): Promise<Incident> {
+  const variant = variantFor(cell, round)
+  const ownSeed = `${seed}/${cellName(cell)}/${round}`
+  const startedAtMs = Date.now()
+  const log: string[] = []
+  const note = (line: string): void =>
+    void log.push(`${((Date.now() - startedAtMs) / 1000).toFixed(2)} ${line}`)
+  const scene: Scene = { lane, cell, variant, chance: chanceOf(ownSeed), note }
+  const incident = { cell, variant, seed: ownSeed, recoveryMs: 0, violations: [] as string[], log }
+  try {
+    const parked = await park(scene)
+    const { killedAtMs, arrival } = await killAndRestart(scene, parked)
+    const judged = await ending(scene, parked)
+    incident.recoveryMs = judged.endedAtMs - killedAtMs
+    incident.violations = [...judged.violations, ...(await arrivalViolations(scene, arrival))]
+  } catch (error) {
+    incident.violations.push(error instanceof Error ? error.message : String(error))
+  } finally {
+    letGo(lane)
+  }
+  incident.violations.push(...(await revive(lane)))
+  return incident
+}
+
+function letGo({ stack }: Lane): void {
+  for (const proxy of [stack.ledger, stack.shop, stack.tools]) {
+    proxy.reset()
+    proxy.closeOrphans()
+  }
+}
+
+/** A process that died of what we did to another one is a violation, and must not spoil the next incident. */
+async function revive({ stack }: Lane): Promise<string[]> {
+  const deaths = stack.deaths()
+  for (const component of stack.missing()) await stack.restart(component)
+  return deaths.map((death) => `a process has ended by itself: ${death}`)
+}
+
+async function park({ lane, variant, note }: Scene): Promise<Parked> {
+  const account = `account-${randomUUID()}`
+  await lane.stack.withShop((client) => client.query('insert into accounts (id) values ($1)', [account]))
+  const input = variant === 'sql' ? { account, balance: 7 } : { account }
+  const started = await patiently('a run starts', END_PATIENCE_MS, () =>
+    lane.as('carl').startRun({ name: AUTOMATION_OF[variant], input }, { idempotencyKey: account }),
+  )
+  const { run_id: runId } = started
+  const approval = await patiently('the run waits for approval', END_PATIENCE_MS, async () => {
+    const { items } = await lane.as('admin').listApprovals({ run_id: runId })
+    return items[0]
+  })
+  note(`parked ${runId} (${started.temporal_workflow_id})`)
+  return { runId, account, approval }
+}
+
+/** Resolves when everything is there again, nothing is held any more, and the decision is in. */
+async function killAndRestart(
+  scene: Scene,
+  parked: Parked,
+): Promise<{ killedAtMs: number; arrival: Arrival }> {
+  const { lane, cell, chance, note, variant } = scene
+  const { component, position } = cell
+  const plan = {
+    holdsCommit: chance.happens(0.5),
+    /** The bytes of a worker that is dead arrive all the same. */
+    isLate: component === 'worker' && chance.happens(0.5),
+    isDecidedFirst: position !== 'waiting' || chance.happens(0.5),
+    afterMs: chance.below(position === 'resume' ? 40 : 250),
+    downMs: chance.below(1_500),
+    heldMs: chance.below(3_000),
+    arrivalMs: chance.below(600),
+  }
+  note(`plan ${JSON.stringify(plan)}`)
+  const fault = faultAt(lane.stack, position, { variant, ...plan })
+  fault.arm()
+  let decision = position === 'waiting' ? undefined : decide(scene, parked)
+  // It is awaited at the end; what goes wrong before must not leave it without anybody who listens.
+  decision?.catch(() => undefined)
+  await reached(scene, fault, decision)
+  const arrival = arrive(scene, plan.arrivalMs)
+  await sleep(plan.afterMs)
+  if (plan.isLate) fault.proxy?.hideHangUps()
+  const killedAtMs = Date.now()
+  await lane.stack.kill(component)
+  note(`killed ${component}`)
+  if (position === 'waiting' && plan.isDecidedFirst) decision = decide(scene, parked)
+  await Promise.all([
+    sleep(plan.downMs)
+      .then(() => lane.stack.restart(component))
+      .then(() => note(`${component} is back`)),
+    sleep(plan.heldMs).then(() => release(fault, note)),
+  ])
+  await (decision ?? decide(scene, parked))
+  return { killedAtMs, arrival: await arrival }
+}
+
+async function reached(scene: Scene, fault: Fault, decision: Promise<void> | undefined): Promise<void> {
+  const { cell, chance, note } = scene
+  if (fault.proxy) {
+    const patience = sleep(REACH_PATIENCE_MS, 'late', { ref: false })
+    if ((await Promise.race([fault.proxy.patternSeen(), patience])) === 'late')
+      throw new Error(`harness: ${cellName(cell)} was not reached`)
+  } else if (cell.position === 'resume' && decision) {
+    // Half of the time the kill falls into the decision itself, else right after its answer.
+    await (chance.happens(0.5) ? sleep(chance.below(60)) : decision)
+  }
+  note('reached')
+}
+
+function release({ proxy }: Fault, note: (line: string) => void): void {
+  if (!proxy) return
+  proxy.reset()
+  note('let go')
+}
+
+/** Until it is in, as a person would click again. */
+async function decide({ lane, note }: Scene, { approval }: Parked): Promise<void> {
+  const { approval_id, digest } = approval
+  let attempts = 0
+  const idempotencyKey = randomUUID()
+  const state = await patiently('the decision is in', END_PATIENCE_MS, async () => {
+    attempts++
+    try {
+      const decision = { approval_id, digest, verdict: 'approve' as const }
+      return (await lane.as('lena').decideApproval(decision, { idempotencyKey })).state
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 410 && attempts > 1) return error.code
+      if (error instanceof ApiError && error.status > 0 && error.status < 500)
+        return `refused: ${error.message}`
+      throw error
+    }
+  })
+  note(`decided: ${state} (attempt ${attempts})`)
+}
+
+export interface Arrival {
+  key: string
+  /** Null if it was not accepted. */
+  accepted: { runId: string; state: string } | null
+}
+
+async function arrive({ lane, note }: Scene, afterMs: number): Promise<Arrival> {
+  const key = randomUUID()
+  await sleep(afterMs)
+  try {
+    const run = await lane
+      .as('carl')
+      .startRun({ name: ARRIVAL, input: { account: key } }, { idempotencyKey: key })
+    note(`arrival accepted: ${run.state}`)
+    return { key, accepted: { runId: run.run_id, state: run.state } }
+  } catch (error) {
+    note(`arrival not accepted: ${String(error)}`)
+    return { key, accepted: null }
+  }
+}
+
+/** Sent once more, as a sender does that got no answer, or as the relay does: the same key, the same run. */
+async function arrivalViolations({ lane, note }: Scene, { key, accepted }: Arrival): Promise<string[]> {
+  const again = await patiently('the arrival is accepted', END_PATIENCE_MS, () =>
+    lane.as('carl').startRun({ name: ARRIVAL, input: { account: key } }, { idempotencyKey: key }),
+  )
+  if (accepted && accepted.runId !== again.run_id)
+    return [`the arrival was accepted as ${accepted.runId} and then as ${again.run_id}`]
+  const state = await patiently('what was accepted has run', END_PATIENCE_MS, async () => {
+    const run = await lane.as('admin').getRun({ run_id: again.run_id })
+    return ['pending', 'running'].includes(run.state) ? undefined : run.state
+  })
+  note(`arrival ended: ${state}`)
+  return state === 'completed' ? [] : [`what was accepted has ended as ${state}`]
+}
+
+async function ending(scene: Scene, { runId, account }: Parked): Promise<Judged> {
+  const { lane, variant, note } = scene
+  await patiently('the run has ended', END_PATIENCE_MS, async () => {
+    const run = await lane.as('admin').getRun({ run_id: runId })
+    if (run.state === 'waiting_for_resolution') {
+      note('nobody knows: resolved by a person')
+      await resolveAsItIs(lane, { runId, account, variant })
+      return undefined
+    }
+    return !['pending', 'running', 'waiting_for_approval'].includes(run.state)
+  })
+  const endedAtMs = Date.now()
+  const judged = await judgeRun(lane, { runId, account, variant })
+  note(`ended: ${judged.text}`)
+  return { ...judged, endedAtMs }
+}
