@@ -77,7 +77,9 @@ function drawing(): Display {
   let drawn = 0
   const draw = (): void => {
     if (run === undefined) return
-    const { rows = DEFAULT_ROWS, columns = DEFAULT_COLUMNS } = process.stdout
+    // Both are 0 on a terminal that does not say how large it is.
+    const rows = process.stdout.rows || DEFAULT_ROWS
+    const columns = process.stdout.columns || DEFAULT_COLUMNS
     // The last column and the last row stay empty: a terminal wraps and scrolls there.
     const lines = fitLines(treeLines(run, Date.now()), { rows: rows - 1, columns: columns - 1 })
     const back = drawn === 0 ? '' : `\u001B[${drawn}A\r\u001B[J`
