@@ -30,6 +30,7 @@ import {
 import { approvalDetails, type Identity } from './details.ts'
 import { failure } from './failures.ts'
 import {
+  answerSignal,
   approveSignal,
   decideUpdate,
   decisionMessageOf,
@@ -114,6 +115,9 @@ function receiveDecisions(wait: Wait): void {
   setHandler(rejectSignal, (raw) => void receive(decisionMessageOf('reject', raw)), {
     description: SIGNAL_DESCRIPTION.reject,
   })
+  setHandler(answerSignal, (raw) => void receive(decisionMessageOf('approve', raw)), {
+    description: 'Answer the question. Input: {"ticket": …} as a door has signed it.',
+  })
   setHandler(
     decideUpdate,
     async (raw) => {
@@ -134,11 +138,13 @@ function receiveDecisions(wait: Wait): void {
 
 /** The ledger says what is to be approved; what came in as input is only where to look. */
 async function open(wait: Wait): Promise<void> {
-  const { organization, approvalId, writebackId, asked } = wait.input
+  const { organization, approvalId, writebackId, asked, asking } = wait.input
   const expiresAt = new Date(wait.expiresAtMs).toISOString()
   const { workflowId } = workflowInfo()
   const key = { organization, approvalId, writebackId }
-  const opened = await nearby().openApproval({ ...key, digest: asked.digest, workflowId, expiresAt })
+  const opened = asking
+    ? await nearby().openAsk({ asking, workflowId, expiresAt })
+    : await nearby().openApproval({ ...key, digest: asked.digest, workflowId, expiresAt })
   wait.state = createApprovalState(opened.pending, wait.expiresAtMs)
   wait.identity = opened.identity
 }
@@ -167,9 +173,12 @@ async function take(wait: Wait, received: Received): Promise<void> {
   const decided = await judged(wait, received)
   if (decided.counted && decided.envelope) {
     const { votes, status } = decided.state
-    const key = keyOf(wait.input)
-    await nearby().recordDecision({ ...key, envelope: decided.envelope, votes: [...votes], state: status })
-    wait.envelopes.push(decided.envelope)
+    const { asking } = wait.input
+    const { envelope } = decided
+    const record = { envelope, votes: [...votes], state: status }
+    if (asking) await nearby().recordAnswer({ asking, ...record })
+    else await nearby().recordDecision({ ...keyOf(wait.input), ...record })
+    wait.envelopes.push(envelope)
   }
   wait.state = decided.state
   received.answer = decided.answer
@@ -183,7 +192,10 @@ async function judged(wait: Wait, { message }: Received): Promise<Decided & { en
     return refuse(state, 'UNVERIFIED', 'the message is neither a ticket nor of a form that we know')
   const position = wait.received++
   const { digest } = state.pending
-  const resolved = await nearby().resolveDecision({ ...keyOf(wait.input), digest, message, position })
+  const { asking } = wait.input
+  const resolved = asking
+    ? await nearby().resolveAnswer({ asking, message })
+    : await nearby().resolveDecision({ ...keyOf(wait.input), digest, message, position })
   if (resolved.kind === 'refused') return refuse(state, resolved.code, resolved.message)
   return { ...decide(state, resolved.vote, Date.now()), envelope: resolved.envelope }
 }

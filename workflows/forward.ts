@@ -4,13 +4,14 @@
  * it to: then the page says so.
  */
 import { getExternalWorkflowHandle, setHandler } from '@temporalio/workflow'
-import { approveSignal, rejectSignal, resolveSignal, SIGNAL_DESCRIPTION } from './messages.ts'
+import { answerSignal, approveSignal, rejectSignal, resolveSignal, SIGNAL_DESCRIPTION } from './messages.ts'
 import type { Page } from './page.ts'
 
 export function forwardDecisions(page: Page, waitingIds: () => string[]): void {
   for (const signal of [approveSignal, rejectSignal]) {
     forward(page, signal, waitingIds, SIGNAL_DESCRIPTION[signal.name as 'approve' | 'reject'])
   }
+  forward(page, answerSignal, waitingIds, 'Answer the question.')
 }
 
 export function forwardResolutions(page: Page, waitingIds: () => string[]): void {

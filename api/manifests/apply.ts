@@ -13,6 +13,7 @@ import type { ApiDeps } from '../deps.ts'
 import { PlacedError } from '../errors.ts'
 import { automationPlaces } from './automations.ts'
 import { ofKind, parseDocuments, place, type Document } from './document.ts'
+import { codePlaces } from './code.ts'
 import { connectionPlaces } from './connections.ts'
 import { expressionPlaces, POLICY_SCOPE } from './expressions.ts'
 import { saveManifests, type Savable, type SaveContext, type SavedManifest } from './save.ts'
@@ -32,9 +33,11 @@ export async function applyManifests(
   }
   const { documents, places } = parseDocuments(values)
   const known = await whatIsKnown(deps, context.organization, documents)
+  const automations = ofKind(documents, 'Automation')
   throwIfAny([
     ...places,
-    ...ofKind(documents, 'Automation').flatMap((document) => automationPlaces(document, known)),
+    ...automations.flatMap((document) => automationPlaces(document, known)),
+    ...(await Promise.all(automations.map(codePlaces))).flat(),
     ...ofKind(documents, 'Policy').flatMap(policyPlaces),
     ...ofKind(documents, 'Connection').flatMap(connectionPlaces),
   ])

@@ -3,9 +3,11 @@
  * rules of names and scope are those of schemas/steps.ts.
  */
 import { MAX_BLOCK_DEPTH, LIMITS } from '../../lib/limits.ts'
+import { compileSchema } from '../../lib/json-schema.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { isErrorCode } from '../../schemas/errors.ts'
 import type { AutomationSpec, StepManifest } from '../../schemas/manifests.ts'
+import type { AskStepManifest } from '../../schemas/steps.ts'
 import { untilExpression } from '../../schemas/plan.ts'
 import type { ProblemPlace } from '../../schemas/problem.ts'
 import { blocksOf, type Block } from '../../schemas/step-tree.ts'
@@ -141,6 +143,7 @@ function endPlaces(
   step: StepManifest,
   { scope, race }: Standing & StepContext,
 ): ProblemPlace[] {
+  if ('ask' in step) return askPlaces(`${path}.ask`, step, scope)
   if ('sleep' in step) {
     if ('for' in step.sleep) return []
     return expressionPlaces(`${path}.sleep.until`, untilExpression(step.sleep.until), scope)
@@ -159,6 +162,15 @@ function endPlaces(
       ? [place(`${path}.fail.code`, `${code} has a meaning already; choose another`)]
       : []),
     ...templatePlaces(`${path}.fail.message`, message, scope),
+  ]
+}
+
+function askPlaces(path: string, { ask }: AskStepManifest, scope: ExpressionScope): ProblemPlace[] {
+  const form = compileSchema(ask.form as JsonObject)
+  return [
+    ...templatePlaces(`${path}.title`, ask.title, scope),
+    ...templatePlaces(`${path}.markdown`, ask.markdown, scope),
+    ...(form.ok ? [] : [place(`${path}.form`, `is not a usable JSON Schema: ${form.message}`)]),
   ]
 }
 

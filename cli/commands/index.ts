@@ -1,5 +1,6 @@
 /** Every command, in the order in which `--help` lists them. */
 import type { Command } from 'commander'
+import { registerAnswer } from './answer.ts'
 import { registerApply } from './apply.ts'
 import { registerApprovals } from './approvals.ts'
 import { registerAutomations } from './automations.ts'
@@ -28,6 +29,7 @@ export const COMMANDS: readonly ((program: Command) => void)[] = [
   registerRuns,
   registerApprovals,
   registerDecisions,
+  registerAnswer,
   registerAutomations,
   registerConnections,
   registerManifests,

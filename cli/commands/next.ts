@@ -13,7 +13,7 @@ import { apiCommand, openApi, type ApiOptions } from '../context.ts'
 import { EXIT_CODES, report } from '../errors.ts'
 import { note, printFields, printJson, printLine, visible } from '../output.ts'
 import { approvalFields, changeLines } from '../render/fields.ts'
-import { counted } from '../render/words.ts'
+import { counted, decideCommand } from '../render/words.ts'
 
 interface NextOptions extends ApiOptions {
   automation?: string
@@ -54,6 +54,9 @@ async function printNext(client: Client, caller: Caller, options: NextOptions): 
   show(approval)
   const { approval_id: id, digest } = approval
   printLine()
+  if (approval.question !== null) {
+    return printLine(visible(`${decideCommand(approval)} --digest ${digest}`))
+  }
   printLine(visible(`countersign approve ${id} --digest ${digest}`))
   printLine(visible(`countersign reject ${id} --digest ${digest} --comment "why"`))
 }
@@ -110,6 +113,10 @@ async function walk(
     if (seen++ > 0) printLine()
     show(approval)
     printLine()
+    if (approval.question !== null) {
+      printLine(`To answer it: ${visible(decideCommand(approval))}`)
+      continue
+    }
     const verdict = await askVerdict(ask)
     if (verdict === 'quit') return
     if (verdict === 'skip') continue

@@ -9,6 +9,7 @@ import { inTree } from './tree.ts'
 import {
   attemptText,
   counted,
+  decideCommand,
   durationText,
   isOpen,
   moment,
@@ -33,6 +34,7 @@ export function storyOf(run: Run, steps: readonly StepManifest[] | undefined): S
     parts: [
       beginningOf(run),
       ...stepParts(run, steps),
+      ...questionParts(run),
       endOf(run),
       receiptLines(run),
       [
@@ -67,6 +69,17 @@ function stepParts(run: Run, steps: readonly StepManifest[] | undefined): string
     return [visible(head), ...below.map((line) => `  ${line}`)].map((line) => `${indent}${line}`)
   })
   return [...missing, ...told]
+}
+
+/** What people were asked, and what they answered. */
+function questionParts({ approvals }: Run): string[][] {
+  return approvals.flatMap((approval) => {
+    const { question, answer } = approval
+    if (question === null) return []
+    const answered = answer === null ? [] : [`Answer: ${shortValue(answer, 200)}`]
+    const below = [...approvalLines(approval), ...answered]
+    return [[visible(`Question: ${question.title}`), ...below.map((each) => `  ${each}`)]]
+  })
 }
 
 /** What a step is there for, as its manifest says. */
@@ -130,7 +143,7 @@ function plannedLines({ preview, created_at, writeback_id }: WritebackView): str
 }
 
 function approvalLines(approval: ApprovalView): string[] {
-  const { requirement, votes, state, created_at, closed_at, expires_at, approval_id } = approval
+  const { requirement, votes, state, created_at, closed_at, expires_at } = approval
   const rule = `policy ${requirement.policy}, rule ${requirement.rule}`
   const said = votes.map(({ principal, verdict, at, channel, comment }) => {
     const reason = comment === '' ? '' : `: “${comment}”`
@@ -138,7 +151,7 @@ function approvalLines(approval: ApprovalView): string[] {
   })
   const end =
     state === 'waiting'
-      ? [`Waits until ${moment(expires_at)}: countersign approve ${approval_id}`]
+      ? [`Waits until ${moment(expires_at)}: ${decideCommand(approval)}`]
       : closed_at === null
         ? []
         : [`${moment(closed_at)}  ${state}`]

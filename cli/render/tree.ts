@@ -7,6 +7,7 @@ import {
   clock,
   counted,
   cut,
+  decideCommand,
   durationText,
   isOpen,
   moment,
@@ -64,7 +65,7 @@ export function treeLines(run: Run, nowMs: number): Line[] {
       : []),
     line(1, { mark: '', tone: 'quiet', text: `${counted(run.receipts.length, 'receipt', 'receipts')}` }),
   ]
-  return [...head, ...steps, ...end]
+  return [...head, ...steps, ...questionLines(run), ...end]
 }
 
 function line(depth: number, rest: Pick<Line, 'mark' | 'tone' | 'text'>, isDone = false): Line {
@@ -113,6 +114,16 @@ function byItem(steps: readonly StepView[], parent: string): StepView[] {
   return [...groups.values()].flat()
 }
 
+/** Those that wait. An answer that was given is the output of its step. */
+function questionLines({ approvals }: Run): Line[] {
+  return approvals.flatMap((approval) => {
+    if (approval.question === null || approval.state !== 'waiting') return []
+    const asked = { mark: '●', tone: 'waiting' as const, text: `Question: ${approval.question.title}` }
+    const below = approvalTexts(approval).map((text) => line(2, { mark: '', tone: 'plain', text }))
+    return [line(1, asked), ...below]
+  })
+}
+
 function stepLines(run: Run, { step, depth, label }: PlacedStep): Line[] {
   const { mark, tone } = MARKS[step.state]
   const took = stepDurationMs(step)
@@ -146,23 +157,14 @@ export function writeText({ preview, state }: Pick<WritebackView, 'preview' | 's
   return `writes ${preview.connection} · ${preview.operation} · ${preview.target}: ${state.replace('_', ' ')}`
 }
 
-export function approvalTexts({
-  approval_id,
-  state,
-  requirement,
-  votes,
-  expires_at,
-}: ApprovalView): string[] {
+export function approvalTexts(approval: ApprovalView): string[] {
+  const { state, requirement, votes, expires_at } = approval
   const said = votes.map(({ principal, verdict, at, channel, comment }) => {
     const reason = comment === '' ? '' : `: ${comment}`
     return `${verdict} by ${principal} at ${clock(at)} (${channel})${reason}`
   })
   if (state !== 'waiting') return [...said, `approval ${state}`]
-  return [
-    ...said,
-    `waits for ${needText(requirement)}, until ${moment(expires_at)}`,
-    `countersign approve ${approval_id}`,
-  ]
+  return [...said, `waits for ${needText(requirement)}, until ${moment(expires_at)}`, decideCommand(approval)]
 }
 
 /** One sentence for each thing that is not as it was. */

@@ -1,6 +1,6 @@
 /** Small phrases that several views of runs and approvals have in common. Pure. */
 import type { AttemptView, RunView as Run, StepView } from '../../schemas/operations/runs.ts'
-import type { RequirementView } from '../../schemas/operations/views.ts'
+import type { ApprovalView, RequirementView } from '../../schemas/operations/views.ts'
 import { valueText, visible } from '../output.ts'
 
 /** `2026-11-02 09:14:07`, in UTC. */
@@ -43,6 +43,11 @@ export function needText({ stages }: RequirementView): string {
     return `${quorum} of ${who.length === 0 ? 'anybody who may approve' : who.join(', ')}`
   })
   return each.join(', then ')
+}
+
+/** What to type, once one has looked. */
+export function decideCommand({ approval_id: id, question }: ApprovalView): string {
+  return question === null ? `countersign approve ${id}` : `countersign answer ${id} --answer JSON`
 }
 
 const STATES: Record<Run['state'], string> = {

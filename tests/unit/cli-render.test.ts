@@ -12,7 +12,16 @@ import type { RunView, StepView } from '../../schemas/operations/runs.ts'
 const NOW_MS = Date.parse('2026-11-02T09:15:07.120Z')
 
 function step(path: string, state: StepView['state'] = 'completed'): StepView {
-  return { path, state, output: null, error: null, writeback_ids: [], attempts: [] }
+  return {
+    path,
+    state,
+    output: null,
+    output_omitted: false,
+    logs: [],
+    error: null,
+    writeback_ids: [],
+    attempts: [],
+  }
 }
 
 function textOf(run: RunView): string {
@@ -68,6 +77,20 @@ describe('the tree of a run', () => {
   test('fits where more is open than there is room for', () => {
     const steps = Array.from({ length: 50 }, (_, index) => step(`s${index}`, 'running'))
     expect(fitLines(treeLines({ ...example, steps }, NOW_MS), { rows: 10, columns: 40 })).toHaveLength(10)
+  })
+
+  test('shows a question that waits, and how to answer it', () => {
+    const question = { title: 'Which tier?', markdown: '', form: {} }
+    const approvals = example.approvals.map((each) => ({
+      ...each,
+      approval_id: 'ask_1.tier',
+      writeback_id: 'ask_1.tier',
+      question,
+    }))
+    const asking: RunView = { ...example, steps: [], writebacks: [], approvals }
+    expect(textOf(asking)).toContain('● Question: Which tier?')
+    expect(textOf(asking)).toContain('countersign answer ask_1.tier --answer JSON')
+    expect(storyOf(asking, undefined).parts.flat().join('\n')).toContain('countersign answer ask_1.tier')
   })
 
   test('shows what would move the cursor', () => {

@@ -43,7 +43,7 @@ function wrong(steps: object[]): string[] {
 describe('a step', () => {
   it('says what it does, and only one thing', () => {
     expect(wrong([{ name: 'a' }])).toEqual([
-      'spec.steps[0]: needs one of tool_call, writeback, run_automation, sleep, choose, for_each, parallel, return, fail',
+      'spec.steps[0]: needs one of tool_call, writeback, run_automation, code, ask, sleep, choose, for_each, parallel, return, fail',
     ])
     expect(wrong([{ ...call('a'), return: 1 }])).toEqual(['spec.steps[0]: Unrecognized key: "return"'])
   })
@@ -194,6 +194,25 @@ describe('the end of a run', () => {
     ])
     expect(wrong([{ name: 'stop', fail: { code: 'mine', message: '${{ nothing }}' } }])).toEqual([
       'spec.steps[0].fail.code: must be upper case, such as OVER_BUDGET',
+    ])
+  })
+})
+
+describe('a question', () => {
+  it('has a form that compiles, somebody to answer it, and texts that name what there is', () => {
+    const ask = (more: object) => [
+      { name: 'tier', ask: { title: 'Which?', form: {}, of: { roles: ['lead'] }, ...more } },
+    ]
+    expect(wrong(ask({ markdown: 'of ${{ input.x }}' }))).toEqual([])
+    expect(wrong(ask({ form: { type: 'objekt' } }))).toMatchObject([
+      expect.stringContaining('spec.steps[0].ask.form: is not a usable JSON Schema') as string,
+    ])
+    expect(wrong(ask({ of: {} }))).toEqual(['spec.steps[0].ask.of: needs a role or a person'])
+    expect(wrong(ask({ title: '${{ nothing }}' }))).toMatchObject([
+      expect.stringContaining('spec.steps[0].ask.title: There is no variable `nothing`') as string,
+    ])
+    expect(wrong(ask({ expires_after: '400d' }))).toEqual([
+      'spec.steps[0].ask.expires_after: must be between 1s and 366 days',
     ])
   })
 })
