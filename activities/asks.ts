@@ -9,11 +9,10 @@
 import { insertApproval, type ApprovalRow } from '../db/queries/approvals.ts'
 import { loadOrigin } from '../db/queries/deliveries.ts'
 import { loadPrincipals } from '../db/queries/principals.ts'
+import { misfit } from '../lib/answer-form.ts'
 import { askDigest } from '../lib/ask-digest.ts'
-import { compileSchema, messageOf, pointerParts } from '../lib/json-schema.ts'
 import type { JsonObject, JsonValue } from '../lib/json.ts'
 import { LIMITS, readableBytes, utf8Bytes } from '../lib/limits.ts'
-import { pathText } from '../lib/path-text.ts'
 import { ineligibility } from '../lib/quorum.ts'
 import { durationMs } from '../schemas/common.ts'
 import { EnvelopeSchema } from '../schemas/decision.ts'
@@ -126,14 +125,7 @@ function answerProblem(
   const bytes = utf8Bytes(JSON.stringify(answer))
   if (bytes > LIMITS.answerBytes)
     return `the answer: ${readableBytes(bytes)}, at most ${readableBytes(LIMITS.answerBytes)}`
-  const form = compileSchema(question?.form ?? {})
-  if (!form.ok) return `its form is not a usable JSON Schema: ${form.message}`
-  const errors = form.errorsOf(answer)
-  if (errors.length === 0) return null
-  const places = errors.slice(0, 10).map((error) => {
-    return `${pathText('answer', pointerParts(error.instancePath))}: ${messageOf(error)}`
-  })
-  return places.join('; ')
+  return misfit(question?.form ?? {}, answer as JsonValue)
 }
 
 export async function recordAnswer(

@@ -25,9 +25,9 @@ import { nearby, outside } from './activity-options.ts'
 import { cancelById, executeOrAttach, keyword } from './children.ts'
 import { callSummary } from './details.ts'
 import { detailOf, failure, stepErrorOf } from './failures.ts'
+import { inRounds, settledCall } from './interpreter/rounds.ts'
 import type { SettledStep } from './interpreter/state.ts'
 import type { ReadyStep } from './interpreter/turn.ts'
-import { inRounds } from './rounds.ts'
 import { noteReceipt, originOf, showDetails, showWaiting, type Run } from './run.ts'
 import { performCall, settling } from './write.ts'
 
@@ -72,13 +72,16 @@ async function executeCall(run: Run, step: ReadyCall): Promise<SettledStep> {
   let lastRound = first
   const settled = await orFailed(run, async () => {
     if (delayMs > 0) await sleep(delayMs, { summary: `Step ${path}: before the next try` })
-    const outcome = await inRounds(first, async (round) => {
+    const attempt = async (round: number): Promise<ReadOutcome | WriteOutcome> => {
       lastRound = round
       const ended = await roundOf(run, step, round)
       noteReceipt(run, ended)
       return ended
-    })
-    return settledCall(run, outcome)
+    }
+    const outcome = await inRounds(first, attempt, (error) => stepErrorOf(error).code)
+    const isTakenBack = outcome.kind === 'write' && outcome.status === 'withdrawn'
+    if (isTakenBack && CancellationScope.current().consideredCancelled) run.wasCut = true
+    return settledCall(outcome)
   })
   return { ...settled, lastRound }
 }
@@ -132,17 +135,6 @@ async function waitForWriteback(run: Run, input: WritebackInput, state: string):
 
 function idOfWriteback({ organization, origin }: Call): string {
   return writebackWorkflowId({ organization, writebackId: origin.writebackId })
-}
-
-function settledCall(run: Run, outcome: ReadOutcome | WriteOutcome): SettledStep {
-  if (outcome.kind === 'read') return { status: 'completed', output: outcome.output }
-  const writeback = { id: outcome.writebackId, status: outcome.status, receipt: outcome.receipt.id }
-  if (outcome.status === 'applied' || outcome.status === 'already_applied') {
-    return { status: 'completed', output: outcome.output, writeback }
-  }
-  if (outcome.status === 'withdrawn' && CancellationScope.current().consideredCancelled) run.wasCut = true
-  const error = { code: outcome.code ?? 'WRITE_FAILED', message: outcome.message ?? outcome.status }
-  return { status: 'failed', output: null, error, writeback }
 }
 
 /** A wait like that for an approval, with no write behind it. What it returns is verified before it is the output. */

@@ -19,11 +19,16 @@ import { registerPrincipals } from './principals.ts'
 import { registerReceipts } from './receipts.ts'
 import { registerRun } from './run.ts'
 import { registerRuns } from './runs.ts'
+import { registerSchema } from './schema.ts'
+import { registerTest } from './test.ts'
+import { registerValidate } from './validate.ts'
 import { registerWritebacks } from './writebacks.ts'
 
 export const COMMANDS: readonly ((program: Command) => void)[] = [
   registerDev,
   registerDemo,
+  registerValidate,
+  registerTest,
   registerApply,
   registerRun,
   registerRuns,
@@ -40,6 +45,7 @@ export const COMMANDS: readonly ((program: Command) => void)[] = [
   registerPrincipals,
   registerLogin,
   registerContexts,
+  registerSchema,
   registerDoctor,
   registerCompletion,
 ]

@@ -1,7 +1,7 @@
 /** What the code of a step gives and says, and how it is told what is wrong with it. */
 import { describe, expect, it } from 'vitest'
-import { codePlaces } from '../../api/manifests/code.ts'
-import { ofKind, parseDocuments } from '../../api/manifests/document.ts'
+import { codePlaces } from '../../manifests/code.ts'
+import { ofKind, parseDocuments } from '../../manifests/document.ts'
 import { inSandbox } from '../../lib/sandbox/pool.ts'
 import type { JsonObject } from '../../lib/json.ts'
 

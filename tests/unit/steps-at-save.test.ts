@@ -1,7 +1,7 @@
 /** What is wrong with steps that have steps inside, told before anything runs: all at once, each with its place. */
 import { describe, expect, it } from 'vitest'
-import { automationPlaces } from '../../api/manifests/automations.ts'
-import { parseDocuments, ofKind } from '../../api/manifests/document.ts'
+import { automationPlaces } from '../../manifests/automations.ts'
+import { parseDocuments, ofKind } from '../../manifests/document.ts'
 import { inspectAutomation } from '../../api/manifests/tools.ts'
 import { AutomationSpecSchema, ConnectionSpecSchema } from '../../schemas/manifests.ts'
 
@@ -23,6 +23,7 @@ const known = {
       }),
     ],
   ]),
+  mayBeMore: false,
 }
 
 const call = (name: string, about = 'x') => ({
@@ -121,11 +122,11 @@ describe('references', () => {
       { name: 'end', return: '${{ [steps.a.output, steps.fan.outptu, item] }}' },
     ]
     expect(wrong(steps)).toEqual([
-      'spec.steps[0].for_each.items: There is no variable `item`; in scope: `input`, `steps`, `run`',
+      'spec.steps[0].for_each.items: There is no variable `item`; in scope: `input`, `steps`, `run` (character 1 of it)',
       'spec.steps[0].for_each.steps[0].tool_call.arguments.about: step `b` comes later, or is this one',
       'spec.steps[0].for_each.steps[1].tool_call.arguments.about: step `each` comes later, or is this one',
       'spec.steps[1].parallel.branches.right[0].tool_call.arguments.about: step `c` is in another branch of `fan`',
-      'spec.steps[2].return: There is no variable `item`; in scope: `input`, `steps`, `run`',
+      'spec.steps[2].return: There is no variable `item`; in scope: `input`, `steps`, `run` (character 37 of it)',
     ])
     expect(
       wrong([

@@ -1,10 +1,10 @@
 /** Expressions of a manifest, before anything runs: they parse, and name what exists by then. */
-import { checkExpression } from '../../lib/cel.ts'
-import type { JsonValue } from '../../lib/json.ts'
-import { templateExpressions } from '../../lib/templates.ts'
-import { CodedError } from '../../schemas/errors.ts'
-import { POLICY_VARIABLES } from '../../schemas/manifests.ts'
-import type { ProblemPlace } from '../../schemas/problem.ts'
+import { checkExpression } from '../lib/cel.ts'
+import type { JsonValue } from '../lib/json.ts'
+import { templateExpressions } from '../lib/templates.ts'
+import { CodedError } from '../schemas/errors.ts'
+import { POLICY_VARIABLES } from '../schemas/manifests.ts'
+import type { ProblemPlace } from '../schemas/problem.ts'
 import { place, unknownName } from './document.ts'
 
 export interface ExpressionScope {
@@ -43,7 +43,10 @@ export function expressionPlaces(path: string, source: string, scope: Expression
     return [place(path, 'is an expression as it is', 'Write it without `${{` and `}}`.')]
   }
   const checked = checkExpression(source, scope.variables)
-  if (!checked.ok) return [place(path, checked.message)]
+  if (!checked.ok) {
+    const { message, position } = checked
+    return [place(path, position ? `${message} (character ${position.start + 1} of it)` : message)]
+  }
   return checked.references.flatMap((reference) => referencePlaces(path, reference, scope))
 }
 

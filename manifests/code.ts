@@ -1,7 +1,7 @@
 /** The sources of `code` steps, read by the machine that will run them. Nothing of them is run here. */
-import { inSandbox } from '../../lib/sandbox/pool.ts'
-import type { ProblemPlace } from '../../schemas/problem.ts'
-import { allSteps } from '../../schemas/step-tree.ts'
+import { inSandbox } from '../lib/sandbox/pool.ts'
+import type { ProblemPlace } from '../schemas/problem.ts'
+import { allSteps } from '../schemas/step-tree.ts'
 import { place, type Document } from './document.ts'
 
 const TIMEOUT_MS = 2_000

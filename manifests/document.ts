@@ -1,10 +1,10 @@
 /** What is applied, and the places in it that are wrong. */
-import { placesOf } from '../errors.ts'
-import { ManifestSchema, type Manifest, type ManifestKind } from '../../schemas/manifests.ts'
-import type { JsonValue } from '../../lib/json.ts'
-import { jsonBytes, LIMITS, readableBytes } from '../../lib/limits.ts'
-import { nearestName } from '../../lib/nearest-name.ts'
-import type { ProblemPlace } from '../../schemas/problem.ts'
+import { ManifestSchema, type Manifest, type ManifestKind } from '../schemas/manifests.ts'
+import type { JsonValue } from '../lib/json.ts'
+import { jsonBytes, LIMITS, readableBytes } from '../lib/limits.ts'
+import { nearestName } from '../lib/nearest-name.ts'
+import { placesOf } from '../lib/zod-places.ts'
+import type { ProblemPlace } from '../schemas/problem.ts'
 
 /** A manifest of the request, with its place in it, such as `manifests[2]`. */
 export interface Document<Kind extends ManifestKind = ManifestKind> {

@@ -1,8 +1,8 @@
 /** A writeback against its connection: the same conditions as the SQL executor's, told before anything runs. */
-import type { JsonObject } from '../../lib/json.ts'
-import type { PostgresConnectionSpec, SqlUpdate, StepManifest } from '../../schemas/manifests.ts'
-import type { ProblemPlace } from '../../schemas/problem.ts'
-import { connectionNamePlaces } from './connection-names.ts'
+import type { JsonObject } from '../lib/json.ts'
+import type { PostgresConnectionSpec, SqlUpdate, StepManifest } from '../schemas/manifests.ts'
+import type { ProblemPlace } from '../schemas/problem.ts'
+import { connectionNamePlaces } from './known.ts'
 import { place, unknownName } from './document.ts'
 import { templatePlaces } from './expressions.ts'
 import type { StepContext } from './steps.ts'
@@ -13,7 +13,7 @@ export function writebackPlaces(path: string, writeback: Writeback, context: Ste
   const { connection, update } = writeback
   const spec = context.connections.get(connection)
   return [
-    ...connectionNamePlaces(`${path}.connection`, connection, 'postgres', context.connections),
+    ...connectionNamePlaces(`${path}.connection`, connection, 'postgres', context),
     ...(spec?.type === 'postgres' ? updatePlaces(`${path}.update`, update, spec) : []),
     ...(['key', 'guard', 'set'] as const).flatMap((part) =>
       templatePlaces(`${path}.update.${part}`, update[part] as JsonObject, context.scope),

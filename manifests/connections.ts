@@ -1,6 +1,6 @@
 /** A connection by itself: what its expressions name exists. Its server is asked when an automation calls a tool. */
-import type { JsonObject } from '../../lib/json.ts'
-import type { ProblemPlace } from '../../schemas/problem.ts'
+import type { JsonObject } from '../lib/json.ts'
+import type { ProblemPlace } from '../schemas/problem.ts'
 import type { Document } from './document.ts'
 import { CHECK_RESULT_SCOPE, CHECK_SCOPE, expressionPlaces, templatePlaces } from './expressions.ts'
 

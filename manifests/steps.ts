@@ -2,26 +2,20 @@
  * The steps of an automation, those inside of others too: names, references, limits, and what each kind asks for. The
  * rules of names and scope are those of schemas/steps.ts.
  */
-import { MAX_BLOCK_DEPTH, LIMITS } from '../../lib/limits.ts'
-import { compileSchema } from '../../lib/json-schema.ts'
-import type { JsonObject, JsonValue } from '../../lib/json.ts'
-import { isErrorCode } from '../../schemas/errors.ts'
-import type { AutomationSpec, StepManifest } from '../../schemas/manifests.ts'
-import type { AskStepManifest } from '../../schemas/steps.ts'
-import { untilExpression } from '../../schemas/plan.ts'
-import type { ProblemPlace } from '../../schemas/problem.ts'
-import { blocksOf, type Block } from '../../schemas/step-tree.ts'
+import { MAX_BLOCK_DEPTH, LIMITS } from '../lib/limits.ts'
+import { compileSchema } from '../lib/json-schema.ts'
+import type { JsonObject, JsonValue } from '../lib/json.ts'
+import { isErrorCode } from '../schemas/errors.ts'
+import type { StepManifest } from '../schemas/manifests.ts'
+import type { AskStepManifest } from '../schemas/steps.ts'
+import { untilExpression } from '../schemas/plan.ts'
+import type { ProblemPlace } from '../schemas/problem.ts'
+import { blocksOf, type Block } from '../schemas/step-tree.ts'
 import { argumentPlaces } from './arguments.ts'
-import { connectionNamePlaces, type Connections } from './connection-names.ts'
-import { place, unknownName } from './document.ts'
+import { place } from './document.ts'
 import { expressionPlaces, STEP_VARIABLES, templatePlaces, type ExpressionScope } from './expressions.ts'
+import { connectionNamePlaces, noAutomation, type Known } from './known.ts'
 import { writebackPlaces } from './writebacks.ts'
-
-/** What there is to refer to: that which is stored, with that of the same request over it. */
-export interface Known {
-  connections: Connections
-  automations: ReadonlyMap<string, AutomationSpec>
-}
 
 export interface StepContext extends Known {
   scope: ExpressionScope
@@ -123,7 +117,7 @@ function stepPlaces(path: string, step: StepManifest, context: StepContext & Sta
   if ('tool_call' in step) {
     const { connection, arguments: args } = step.tool_call
     return [
-      ...connectionNamePlaces(`${path}.tool_call.connection`, connection, 'mcp', context.connections),
+      ...connectionNamePlaces(`${path}.tool_call.connection`, connection, 'mcp', context),
       ...templatePlaces(`${path}.tool_call.arguments`, args as JsonObject, scope),
     ]
   }
@@ -177,14 +171,13 @@ function askPlaces(path: string, { ask }: AskStepManifest, scope: ExpressionScop
 function runAutomationPlaces(
   path: string,
   { run_automation: { automation, input } }: Extract<StepManifest, { run_automation: unknown }>,
-  { scope, automations }: StepContext,
+  context: StepContext,
 ): ProblemPlace[] {
-  const spec = automations.get(automation)
-  const missing = `there is no automation \`${automation}\``
+  const inputSchema = context.automations.get(automation)?.input
   return [
-    ...(spec ? [] : [unknownName(`${path}.automation`, missing, automation, [...automations.keys()])]),
-    ...templatePlaces(`${path}.input`, input as JsonObject, scope),
-    ...argumentPlaces(`${path}.input`, input as JsonObject, spec?.input as JsonObject | undefined),
+    ...noAutomation(`${path}.automation`, automation, context),
+    ...templatePlaces(`${path}.input`, input as JsonObject, context.scope),
+    ...argumentPlaces(`${path}.input`, input as JsonObject, inputSchema as JsonObject | undefined),
   ]
 }
 

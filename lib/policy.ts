@@ -3,10 +3,10 @@
  * first that matches wins. A rule whose condition cannot be evaluated is taken at its strictest: it matches if it
  * denies or requires, and does not match if it allows.
  */
-import { evaluateExpression, referencesOf, type Scope } from '../lib/cel.ts'
-import type { JsonObject, JsonValue } from '../lib/json.ts'
+import { evaluateExpression, referencesOf, type Scope } from './cel.ts'
+import type { JsonObject, JsonValue } from './json.ts'
 import { durationMs } from '../schemas/common.ts'
-import type { PolicySpec, Rule } from '../schemas/manifests.ts'
+import type { PolicySpec, Rule, SqlUpdate } from '../schemas/manifests.ts'
 import type { Requirement, Requester } from '../schemas/run.ts'
 
 export interface CallFacts {
@@ -19,6 +19,15 @@ export interface CallFacts {
   patch: JsonObject
   target: JsonObject
   requester: Requester
+}
+
+/** What a rule can name of a call itself: of a tool its arguments, of a change of a row the row and its new values. */
+export function factsOfTool(args: JsonObject): Pick<CallFacts, 'patch' | 'target'> {
+  return { target: {}, patch: args }
+}
+
+export function factsOfUpdate({ table, key, set }: SqlUpdate): Pick<CallFacts, 'patch' | 'target'> {
+  return { target: { table, key: key as JsonObject }, patch: set as JsonObject }
 }
 
 export type Ruling =

@@ -1,9 +1,9 @@
 /** Literal arguments against the schema of whoever takes them. */
 import type { ErrorObject } from 'ajv'
-import { compileSchema, messageOf, pointerParts } from '../../lib/json-schema.ts'
-import type { JsonObject, JsonValue } from '../../lib/json.ts'
-import { pathText } from '../../lib/path-text.ts'
-import type { ProblemPlace } from '../../schemas/problem.ts'
+import { compileSchema, messageOf, pointerParts } from '../lib/json-schema.ts'
+import type { JsonObject, JsonValue } from '../lib/json.ts'
+import { pathText } from '../lib/path-text.ts'
+import type { ProblemPlace } from '../schemas/problem.ts'
 
 /** A schema that cannot be used is the matter of whoever wrote it: it is told when it is called. */
 export function argumentPlaces(
