@@ -1,6 +1,7 @@
 /** All handlers. A test compares them with the table of operations. */
 import { approvalOperations } from './approvals.ts'
 import { automationOperations } from './automations.ts'
+import { callerOperations } from './callers.ts'
 import { connectionOperations } from './connections.ts'
 import { deliveryOperations } from './deliveries.ts'
 import { healthOperations } from './health.ts'
@@ -20,5 +21,6 @@ export const IMPLEMENTATIONS = [
   ...deliveryOperations,
   ...connectionOperations,
   ...keyOperations,
+  ...callerOperations,
   ...healthOperations,
 ]
