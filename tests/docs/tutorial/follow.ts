@@ -38,7 +38,8 @@ export function createFollower(reader: Reader): {
   async function follow(block: Block): Promise<void> {
     const { language, info, text, place } = block
     reader.log(`${place} ${language} ${info}`)
-    if (language === 'yaml' && info !== '') writeFileSync(join(reader.folder, info.replace(/^fragment /, '')), text)
+    if (language === 'yaml' && info !== '')
+      writeFileSync(join(reader.folder, info.replace(/^fragment /, '')), text)
     else if (language === 'bash') last = await run(block)
     else if (language === 'text') await compare(text, place)
   }
