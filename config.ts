@@ -12,45 +12,29 @@ const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
 
 const ConfigSchema = z
   .object({
-    /** Our own PostgreSQL. */
     databaseUrl: text,
     temporalAddress: text.default('127.0.0.1:7233'),
     temporalNamespace: text.default('default'),
-    /** Base address of the Temporal UI, for links to people; without it there are none. */
     temporalUiUrl: text.optional(),
     taskQueue: text.default('countersign'),
     host: text.default('127.0.0.1'),
     port: port.default(8700),
-    /** Where people and programs reach the API. */
     publicUrl: text.optional(),
-    /** Requests of one API key per second; 0 for no limit. */
     rateLimit: z.coerce.number().min(0).max(100_000).default(50),
-    /** Requests without a valid key of one address per second; 0 for no limit. */
     unknownRateLimit: z.coerce.number().min(0).max(100_000).default(5),
-    /** Addresses and networks, with commas between: proxies whose X-Forwarded-For is believed. */
     trustedProxies: text
       .refine(isAddressList, 'must be addresses or networks with commas between')
       .optional(),
-    /** Folder with decision.key.pem (API), receipt.key.pem (worker) and public.json (both). */
     keysFolder: text.default('.countersign/keys').transform((path) => resolve(path)),
-    /** JSON file: {"shared": {NAME: value}, "organizations": {"acme": {NAME: value}}}. */
     secretsFile: text.optional(),
-    /** JSON file: {"active": "2026-10", "keys": {"2026-10": "32 bytes in base64"}}. With it, values in Temporal are encrypted. */
     encryptionKeysFile: text.optional(),
-    /**
-     * Opens `/codec/open/TOKEN` of the API, which shows the values of all organizations: for the Temporal UI of a
-     * developer's machine, which can send no header.
-     */
     codecToken: z
       .string()
       .regex(/^[A-Za-z0-9_-]{32,128}$/, 'must be 32 to 128 of A-Z a-z 0-9 _ -')
       .optional(),
-    /** JSON file: the programs that stdio connections may start on this worker. */
     commandsFile: text.default('countersign.commands.json'),
-    /** `asserted` takes people at their word in raw signals: for a developer's machine only. */
     identity: z.enum(['verified', 'asserted']).default('verified'),
     logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
-    /** For the CLI: which API, and who we are there. */
     apiUrl: text.default('http://127.0.0.1:8700'),
     apiKey: text.optional(),
   })
@@ -66,27 +50,104 @@ function isAddressList(list: string): boolean {
 
 export type Config = Readonly<z.infer<typeof ConfigSchema>>
 
-const VARIABLES: Record<keyof Config, string> = {
-  databaseUrl: 'DATABASE_URL',
-  temporalAddress: 'TEMPORAL_ADDRESS',
-  temporalNamespace: 'TEMPORAL_NAMESPACE',
-  temporalUiUrl: 'TEMPORAL_UI_URL',
-  taskQueue: 'COUNTERSIGN_TASK_QUEUE',
-  host: 'HOST',
-  port: 'PORT',
-  publicUrl: 'COUNTERSIGN_PUBLIC_URL',
-  rateLimit: 'COUNTERSIGN_RATE_LIMIT',
-  unknownRateLimit: 'COUNTERSIGN_UNKNOWN_RATE_LIMIT',
-  trustedProxies: 'COUNTERSIGN_TRUSTED_PROXIES',
-  keysFolder: 'COUNTERSIGN_KEYS_DIR',
-  secretsFile: 'COUNTERSIGN_SECRETS_FILE',
-  encryptionKeysFile: 'COUNTERSIGN_ENCRYPTION_KEYS_FILE',
-  codecToken: 'COUNTERSIGN_CODEC_TOKEN',
-  commandsFile: 'COUNTERSIGN_COMMANDS_FILE',
-  identity: 'COUNTERSIGN_IDENTITY',
-  logLevel: 'LOG_LEVEL',
-  apiUrl: 'COUNTERSIGN_URL',
-  apiKey: 'COUNTERSIGN_API_KEY',
+type Reader = 'API' | 'worker' | 'CLI' | 'dev'
+
+interface Setting {
+  variable: string
+  readBy: readonly Reader[]
+  meaning: string
+}
+
+const BOTH = ['API', 'worker'] as const
+const BOTH_AND_DEV = [...BOTH, 'dev'] as const
+
+/** What docs/reference/config.md says of each. */
+const SETTINGS: Record<keyof Config, Setting> = {
+  databaseUrl: setting(
+    'DATABASE_URL',
+    BOTH_AND_DEV,
+    'Our own PostgreSQL. `dev` starts one where it is not set.',
+  ),
+  temporalAddress: setting(
+    'TEMPORAL_ADDRESS',
+    BOTH_AND_DEV,
+    'Host and port. `dev` starts one where it is not set.',
+  ),
+  temporalNamespace: setting('TEMPORAL_NAMESPACE', BOTH_AND_DEV, 'Has to exist; `dev` makes it.'),
+  temporalUiUrl: setting(
+    'TEMPORAL_UI_URL',
+    BOTH_AND_DEV,
+    'Base address of the Temporal UI, for links to people; without it there are none.',
+  ),
+  taskQueue: setting('COUNTERSIGN_TASK_QUEUE', BOTH_AND_DEV, 'API and worker need the same.'),
+  host: setting('HOST', ['API'], 'Address to listen on.'),
+  port: setting('PORT', ['API'], 'Port to listen on.'),
+  publicUrl: setting('COUNTERSIGN_PUBLIC_URL', ['API', 'dev'], 'Where people and programs reach the API.'),
+  rateLimit: setting(
+    'COUNTERSIGN_RATE_LIMIT',
+    ['API'],
+    'Requests of one API key per second; 0 for no limit.',
+  ),
+  unknownRateLimit: setting(
+    'COUNTERSIGN_UNKNOWN_RATE_LIMIT',
+    ['API'],
+    'Requests without a valid key of one address per second; 0 for no limit.',
+  ),
+  trustedProxies: setting(
+    'COUNTERSIGN_TRUSTED_PROXIES',
+    ['API'],
+    'Addresses and networks, with commas between: proxies whose `X-Forwarded-For` is believed.',
+  ),
+  keysFolder: setting(
+    'COUNTERSIGN_KEYS_DIR',
+    ['API', 'worker', 'CLI'],
+    'Folder with `decision.key.pem` (API), `receipt.key.pem` (worker) and `public.json` (both); `countersign keys init` makes them.',
+  ),
+  secretsFile: setting(
+    'COUNTERSIGN_SECRETS_FILE',
+    ['worker', 'dev'],
+    'JSON file with the secrets of connections, see below.',
+  ),
+  encryptionKeysFile: setting(
+    'COUNTERSIGN_ENCRYPTION_KEYS_FILE',
+    BOTH_AND_DEV,
+    'JSON file `{"active": "2026-10", "keys": {"2026-10": "32 bytes in base64"}}`. With it, values in Temporal are encrypted.',
+  ),
+  codecToken: setting(
+    'COUNTERSIGN_CODEC_TOKEN',
+    ['API'],
+    'Opens `/codec/open/TOKEN` of the API, which shows the values of all organizations: for the Temporal UI of a developer’s machine, which can send no header. Only where the API listens on loopback.',
+  ),
+  commandsFile: setting(
+    'COUNTERSIGN_COMMANDS_FILE',
+    ['worker', 'dev'],
+    'JSON file with the programs that stdio connections may start on this worker, see below.',
+  ),
+  identity: setting(
+    'COUNTERSIGN_IDENTITY',
+    BOTH,
+    '`asserted` takes people at their word in raw signals: for a developer’s machine only. `dev` sets it.',
+  ),
+  logLevel: setting('LOG_LEVEL', BOTH_AND_DEV, 'Logs are JSON lines on standard output.'),
+  apiUrl: setting('COUNTERSIGN_URL', ['CLI'], 'Which API the CLI talks to.'),
+  apiKey: setting('COUNTERSIGN_API_KEY', ['CLI'], 'As whom.'),
+}
+
+function setting(variable: string, readBy: readonly Reader[], meaning: string): Setting {
+  return { variable, readBy, meaning }
+}
+
+/** All variables that are read, for the documentation. */
+export function describeSettings(): (Setting & {
+  fallback: string | undefined
+  values: readonly string[]
+})[] {
+  return Object.entries(SETTINGS).map(([name, described]) => {
+    const field: z.core.$ZodType = ConfigSchema.shape[name as keyof Config]
+    const schema = z.toJSONSchema(field, { io: 'input' })
+    const fallback = schema.default === undefined ? undefined : String(schema.default)
+    return { ...described, fallback, values: (schema.enum ?? []).map(String) }
+  })
 }
 
 type Environment = Record<string, string | undefined>
@@ -94,7 +155,7 @@ type Environment = Record<string, string | undefined>
 /** Throws one Error that names every variable that is missing or wrong. */
 export function loadConfig(options: Partial<Config> = {}, environment: Environment = process.env): Config {
   const values = Object.fromEntries(
-    Object.entries(VARIABLES).map(([name, variable]) => [
+    Object.entries(SETTINGS).map(([name, { variable }]) => [
       name,
       options[name as keyof Config] ?? (environment[variable] || undefined),
     ]),
@@ -103,7 +164,7 @@ export function loadConfig(options: Partial<Config> = {}, environment: Environme
   if (parsed.success) return Object.freeze(parsed.data)
   const problems = parsed.error.issues.map((issue) => {
     const name = issue.path[0] as keyof Config
-    return `  ${VARIABLES[name]}: ${values[name] === undefined ? 'is not set' : issue.message}`
+    return `  ${SETTINGS[name].variable}: ${values[name] === undefined ? 'is not set' : issue.message}`
   })
   throw new Error(`the configuration is not complete:\n${problems.join('\n')}`)
 }

@@ -6,7 +6,7 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     include: ['tests/**/*.test.ts'],
-    exclude: ['tests/ui/**', 'tests/packaging/**', 'tests/contract/**'],
+    exclude: ['tests/ui/**', 'tests/packaging/**', 'tests/contract/**', 'tests/docs/tutorial/**'],
     globalSetup: ['tests/support/global-setup.ts'],
     reporters: ['default', './tests/support/summary-reporter.ts'],
     testTimeout: 60_000,

@@ -70,7 +70,7 @@ export async function openApproval(
 }
 
 /** If everybody who may decide approved: would that be enough? One person fills one seat, also here. */
-async function assertSomebodyCanApprove(
+export async function assertSomebodyCanApprove(
   deps: DoorDeps,
   organization: string,
   requirement: Requirement,
@@ -171,7 +171,7 @@ export async function recordDecision(
   deps: DoorDeps,
   params: ApprovalKey & { envelope: Envelope; votes: Vote[]; state: ApprovalRow['state'] },
 ): Promise<void> {
-  const { organization, approvalId, writebackId, envelope } = params
+  const { organization, approvalId, writebackId, envelope, votes, state } = params
   const decision = openDecision(envelope, deps.trust)
   if (!decision || decision.writebackId !== writebackId || decision.organization !== organization) {
     throw new CodedError(
@@ -179,21 +179,32 @@ export async function recordDecision(
       `what was to be recorded for ${writebackId} is not a decision about it`,
     )
   }
-  const row = await requireWriteback(deps, organization, writebackId)
-  const { decisionId, principal, verdict, digest, method, channel, comment } = decision
+  const { run_id: runId } = await requireWriteback(deps, organization, writebackId)
+  await keepDecision(deps, { envelope, runId, approvalId, votes, state })
+}
+
+/** Of an envelope whose signature the caller has verified, and that it is about this approval. */
+export async function keepDecision(
+  deps: DoorDeps,
+  params: {
+    envelope: Envelope
+    runId: string
+    approvalId: string
+    votes: Vote[]
+    state: ApprovalRow['state']
+  },
+): Promise<void> {
+  const { envelope, runId, approvalId, state, votes } = params
+  const decision = openDecision(envelope, deps.trust)
+  if (!decision) throw new CodedError('UNVERIFIED', `no door has signed what is to be kept for ${approvalId}`)
+  const { organization, writebackId, decisionId, principal, verdict, digest } = decision
+  const { method, channel, comment } = decision
   await inTransaction(deps.database, async (tx) => {
     await insertDecision(tx, { decisionId, organization, writebackId, principal, verdict, envelope })
     const facts = { writebackId, principal, verdict, method, channel, comment, decision: envelope }
-    const content = {
-      organization,
-      runId: row.run_id,
-      kind: 'decision' as const,
-      subject: decisionId,
-      digest,
-      facts,
-    }
+    const content = { organization, runId, kind: 'decision' as const, subject: decisionId, digest, facts }
     await issueReceipt(tx, content, deps.signingKey, deps.nowMs())
-    await updateApproval(tx, { approvalId, state: params.state, votes: params.votes })
+    await updateApproval(tx, { approvalId, state, votes })
   })
 }
 

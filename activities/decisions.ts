@@ -5,6 +5,7 @@
 import { loadPrincipals, type PrincipalRow } from '../db/queries/principals.ts'
 import type { Queryable } from '../db/database.ts'
 import { openEnvelope, type TrustedKey } from '../lib/dsse.ts'
+import type { JsonValue } from '../lib/json.ts'
 import { judge, type Judgement } from '../lib/quorum.ts'
 import { DECISION_PAYLOAD_TYPE, DecisionSchema, type Decision } from '../schemas/decision.ts'
 import type { Envelope, Requester, Requirement, Vote } from '../schemas/run.ts'
@@ -70,7 +71,7 @@ export async function votesOf(
 }
 
 export function toVote(decision: Decision, person: PrincipalRow): Vote {
-  const { decisionId, digest, verdict, method, channel, at, comment } = decision
+  const { decisionId, digest, verdict, method, channel, at, comment, answer } = decision
   return {
     decisionId,
     digest,
@@ -82,6 +83,7 @@ export function toVote(decision: Decision, person: PrincipalRow): Vote {
     channel,
     at,
     comment,
+    ...(answer === undefined ? {} : { answer: answer as JsonValue }),
   }
 }
 

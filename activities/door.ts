@@ -7,7 +7,7 @@ import type { Call, Preview } from '../schemas/run.ts'
 import type { Trust } from './decisions.ts'
 import type { Executor, Operation, Resolved } from './executors/executor.ts'
 import type { VerifiedOrigin } from './origin.ts'
-import type { Ruling } from './policy.ts'
+import type { Ruling } from '../lib/policy.ts'
 
 export interface DoorDeps {
   database: Database

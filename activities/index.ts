@@ -5,12 +5,15 @@
 import { Context, activityInfo } from '@temporalio/activity'
 import type { Database } from '../db/database.ts'
 import type { SigningKey } from '../lib/dsse.ts'
+import type { JsonValue } from '../lib/json.ts'
 import { fillSecrets } from '../lib/secret-references.ts'
 import { createToolCatalog, type ToolCatalog } from '../mcp/catalog.ts'
 import type { McpClientPort } from '../mcp/port.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type {
   Call,
+  CodeInput,
+  CodeOutput,
   Envelope,
   PerformResult,
   ResolutionAnswer,
@@ -25,7 +28,9 @@ import {
   resolveDecision,
   type OpenedApproval,
 } from './approvals.ts'
+import { acceptAnswer, openAsk, recordAnswer, resolveAnswer } from './asks.ts'
 import type { Trust } from './decisions.ts'
+import { runCode } from './code.ts'
 import type { DoorDeps } from './door.ts'
 import { createMcpToolExecutor } from './executors/mcp-tool.ts'
 import { createSqlExecutor } from './executors/sql.ts'
@@ -85,8 +90,20 @@ export function createActivities(deps: ActivityDeps) {
       withContext(door, null, () => recordDecision(door, params)),
     closeApproval: (params: Parameters<typeof closeApproval>[1]): Promise<void> =>
       withContext(door, null, () => closeApproval(door, params)),
+    openAsk: (params: Parameters<typeof openAsk>[1]): Promise<OpenedApproval> =>
+      withContext(door, null, () => openAsk(door, params)),
+    resolveAnswer: (params: Parameters<typeof resolveAnswer>[1]): Promise<ResolvedDecision> =>
+      withContext(door, null, () => resolveAnswer(door, params)),
+    recordAnswer: (params: Parameters<typeof recordAnswer>[1]): Promise<void> =>
+      withContext(door, null, () => recordAnswer(door, params)),
+    acceptAnswer: (params: Parameters<typeof acceptAnswer>[1]): Promise<JsonValue> =>
+      withContext(door, null, () => acceptAnswer(door, params)),
     openSubRun: (params: Parameters<typeof openSubRun>[1]): Promise<SubRun> =>
       withContext(door, null, () => openSubRun(door, params)),
+    runCode: (source: string, input: CodeInput): Promise<CodeOutput> =>
+      withContext(door, null, (signal) =>
+        runCode({ ...input, source, nowMs: activityInfo().scheduledTimestampMs }, signal),
+      ),
     inspectConnection: (
       params: Parameters<typeof inspectConnection>[1],
     ): Promise<{ tools: InspectedTool[] }> =>

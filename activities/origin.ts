@@ -6,6 +6,7 @@
 import type { DeliveredRun, OriginRow } from '../db/queries/deliveries.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { StepManifest } from '../schemas/manifests.ts'
+import type { AskStepManifest } from '../schemas/steps.ts'
 import type { Call, Origin, Requester } from '../schemas/run.ts'
 import { findStep } from '../schemas/step-tree.ts'
 
@@ -43,6 +44,18 @@ export function verifySubRunOrigin(
     return { run, requester }
   }
   throw noSuchStep(origin, what, 'sub-run')
+}
+
+/** The question that a step of the run asks. Throws UNKNOWN_ORIGIN. */
+export function verifyAskOrigin(
+  origin: Origin,
+  row: OriginRow | undefined,
+): { ask: AskStepManifest['ask']; requester: Requester } {
+  const what = `question at ${origin.path}`
+  const { requester, spec } = verifyRun(origin, row, what)
+  const step = findStep(spec?.steps ?? [], origin.path)
+  if (step && 'ask' in step) return { ask: step.ask, requester }
+  throw noSuchStep(origin, what, 'question')
 }
 
 function verifyRun(

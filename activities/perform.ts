@@ -18,7 +18,7 @@ import { digestOfWrite, type DoorDeps, type Passage, type StepLimits } from './d
 import type { Executor, Operation } from './executors/executor.ts'
 import { closePlanned, idempotencyKeyOf, planWriteback } from './ledger.ts'
 import { verifyOrigin, type VerifiedOrigin } from './origin.ts'
-import { asksWhoAsked, ruleOn, type CallFacts } from './policy.ts'
+import { asksWhoAsked, ruleOn, type CallFacts } from '../lib/policy.ts'
 import { concludeUnknown, sendWrite } from './sending.ts'
 import { mayPassAway, settle } from './settle.ts'
 

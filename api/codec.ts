@@ -12,7 +12,8 @@ import type { Payloads } from '../codec/payloads.ts'
 import { sha256Hex } from '../lib/canonical-json.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { ApiDeps } from './deps.ts'
-import { PlacedError, placesOf } from './errors.ts'
+import { placesOf } from '../lib/zod-places.ts'
+import { PlacedError } from './errors.ts'
 import { principalOf, requireScope } from './plugins/authentication.ts'
 
 /** A page of a history with values that were not large enough to be put aside, and base64 on top. */

@@ -6,13 +6,15 @@ import { WorkflowNotFoundError, WorkflowUpdateFailedError, type WorkflowHandle }
 import { ApplicationFailure } from '@temporalio/common'
 import { findApproval, findDecision, type ApprovalRow } from '../db/queries/approvals.ts'
 import { findWriteback, writeFactsOf } from '../db/queries/writebacks.ts'
+import { askDigest } from '../lib/ask-digest.ts'
 import { canonicalJson, digestOf } from '../lib/canonical-json.ts'
+import type { JsonValue } from '../lib/json.ts'
 import { signEnvelope } from '../lib/dsse.ts'
 import { writeDigest } from '../lib/write-digest.ts'
 import { DECISION_PAYLOAD_TYPE, type Decision } from '../schemas/decision.ts'
 import { CodedError, isErrorCode } from '../schemas/errors.ts'
 import { MESSAGES } from '../schemas/names.ts'
-import type { DecisionAnswer, DecisionMessage, Verdict } from '../schemas/run.ts'
+import type { DecisionAnswer, DecisionMessage, Question, Verdict } from '../schemas/run.ts'
 import type { ApiDeps } from './deps.ts'
 import { newId } from './ids.ts'
 import type { Principal } from './plugins/authentication.ts'
@@ -24,6 +26,8 @@ export interface DecisionRequest {
   verdict: Verdict
   digest: string
   comment: string
+  /** To a question. */
+  answer?: JsonValue
   channel: Decision['channel']
   idempotencyKey: string | undefined
 }
@@ -42,13 +46,17 @@ const UPDATE_PATIENCE_MS = 3_000
 
 /** Throws NOT_FOUND, STALE_DIGEST, IDEMPOTENCY_CONFLICT. */
 export async function signDecision(deps: ApiDeps, request: DecisionRequest): Promise<SignedDecision> {
-  const { principal, approvalId, verdict, digest, comment, channel } = request
+  const { principal, approvalId, verdict, digest, comment, channel, answer } = request
   const { organization } = principal
   const approval = await findApproval(deps.database, { organization, approvalId })
   if (!approval) throw new CodedError('NOT_FOUND', `There is no approval ${approvalId}.`)
   if (approval.digest !== digest) {
     throw new CodedError('STALE_DIGEST', `What waits now has the digest ${approval.digest}.`)
   }
+  if (approval.question && answer === undefined)
+    throw new CodedError('INVALID_ANSWER', `${approvalId} is a question: it takes an answer, and no verdict.`)
+  if (!approval.question && answer !== undefined)
+    throw new CodedError('INVALID_INPUT', `${approvalId} is no question: approve or reject it.`)
   await assertShownIsTrue(deps, approval)
   const decisionId = await decisionIdOf(deps, request)
   const decision: Decision = {
@@ -63,6 +71,7 @@ export async function signDecision(deps: ApiDeps, request: DecisionRequest): Pro
     channel,
     at: new Date().toISOString(),
     comment,
+    ...(answer === undefined ? {} : { answer }),
   }
   const ticket = signEnvelope(DECISION_PAYLOAD_TYPE, decision, deps.signingKey)
   return { approval, decisionId, message: { verdict, ticket } }
@@ -74,6 +83,7 @@ export async function signDecision(deps: ApiDeps, request: DecisionRequest): Pro
  */
 async function assertShownIsTrue(deps: ApiDeps, approval: ApprovalRow): Promise<void> {
   const { organization, writeback_id: writebackId, digest, preview, requester } = approval
+  if (approval.question) return assertQuestionFits(approval, approval.question)
   const row = await findWriteback(deps.database, { organization, writebackId })
   const shown = row && canonicalJson([preview, requester]) === canonicalJson([row.preview, row.requester])
   if (shown && row.digest === digest && writeDigest(writeFactsOf(row)) === digest) return
@@ -81,6 +91,13 @@ async function assertShownIsTrue(deps: ApiDeps, approval: ApprovalRow): Promise<
     'STALE_DIGEST',
     `What is shown of ${approval.approval_id} is not what would be written.`,
   )
+}
+
+/** A question that was changed in the inbox no longer fits its digest. Whom it may ask is looked at behind the door. */
+function assertQuestionFits(approval: ApprovalRow, question: Question): void {
+  const { organization, approval_id: askId, run_id: runId, requirement, requester, digest } = approval
+  if (askDigest({ organization, askId, runId, question, requirement, requester }) === digest) return
+  throw new CodedError('STALE_DIGEST', `What is shown of ${askId} is not what was asked.`)
 }
 
 /**

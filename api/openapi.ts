@@ -1,7 +1,8 @@
-/** The OpenAPI 3.1 description of the operations, at /openapi.json, and as a page for people, at /docs. */
+/** The OpenAPI 3.1 description, at /openapi.json, and as a page at /docs; JSON Schemas of documents, under /schemas. */
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import { jsonSchemaTransform } from 'fastify-type-provider-zod'
+import { JSON_SCHEMAS } from '../schemas/json-schemas.ts'
 import { DOCS_CSP, renderDocs } from './openapi/docs.ts'
 import { withExamples, type Description } from './openapi/document.ts'
 
@@ -39,6 +40,8 @@ export async function installOpenApi(app: FastifyInstance): Promise<void> {
       .header('referrer-policy', 'no-referrer')
       .send((page ??= renderDocs(describe()))),
   )
+  for (const [name, schema] of Object.entries(JSON_SCHEMAS))
+    app.get(`/schemas/${name}.json`, { schema: { hide: true } }, async () => schema())
 }
 
 /**

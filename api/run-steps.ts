@@ -6,7 +6,7 @@ import { z } from 'zod'
 import type { WritebackRow } from '../db/queries/writebacks.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { MESSAGES } from '../schemas/names.ts'
-import type { AttemptView, RunView, StepView } from '../schemas/operations/runs.ts'
+import { LogLineSchema, type AttemptView, type RunView, type StepView } from '../schemas/operations/runs.ts'
 import { attemptsOf, type StepAttempt } from './run-history.ts'
 import type { RunDescription } from './run-state.ts'
 import { withPatience, type TemporalAccess } from './temporal.ts'
@@ -25,6 +25,8 @@ const AnswerSchema = z.object({
     z.object({
       status: z.enum(['running', 'completed', 'failed', 'skipped']),
       output: z.json().optional(),
+      outputOmitted: z.boolean().optional(),
+      logs: z.array(LogLineSchema).optional(),
       error: ErrorSchema.optional(),
     }),
   ),
@@ -94,6 +96,8 @@ function stepView(
     path,
     state: state === 'running' && waits ? 'waiting' : state,
     output: (told?.output ?? null) as JsonValue,
+    output_omitted: told?.outputOmitted ?? false,
+    logs: told?.logs ?? [],
     error: told?.error ?? (state === 'failed' ? (own.at(-1)?.failure ?? null) : null),
     writeback_ids: writebacks.map(({ writeback_id }) => writeback_id).toReversed(),
     attempts: own.map(({ path: _path, ...attempt }) => attempt),

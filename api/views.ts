@@ -14,6 +14,7 @@ export function approvalView(row: ApprovalRow, temporal: TemporalAccess): Approv
   const { workflow_id, requirement, requester, expires_at, created_at, closed_at, ...same } = row
   return {
     ...same,
+    answer: row.votes.find(({ answer }) => answer !== undefined)?.answer ?? null,
     requirement: requirementView(requirement),
     requester: requesterView(requester),
     expires_at: isoTime(expires_at),

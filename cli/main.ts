@@ -4,6 +4,7 @@ import { nearestName } from '../lib/nearest-name.ts'
 import { registerApply } from './commands/apply.ts'
 import { registerApprovals } from './commands/approvals.ts'
 import { registerConnections } from './commands/connections.ts'
+import { registerAnswer } from './commands/answer.ts'
 import { registerDecisions } from './commands/decide.ts'
 import { registerDemo } from './commands/demo.ts'
 import { registerDoctor } from './commands/doctor.ts'
@@ -13,6 +14,9 @@ import { registerManifests } from './commands/manifests.ts'
 import { registerReceipts } from './commands/receipts.ts'
 import { registerRun } from './commands/run.ts'
 import { registerRuns } from './commands/runs.ts'
+import { registerSchema } from './commands/schema.ts'
+import { registerTest } from './commands/test.ts'
+import { registerValidate } from './commands/validate.ts'
 import { registerWritebacks } from './commands/writebacks.ts'
 import { EXIT_CODES, EXIT_CODES_HELP, report, UsageError } from './errors.ts'
 
@@ -28,7 +32,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-function buildProgram(): Command {
+export function buildProgram(): Command {
   const program = new Command('countersign')
     .description('Durable automations over MCP tools, with approvals that hold and writes that happen once.')
     .version('0.1.0')
@@ -39,16 +43,20 @@ function buildProgram(): Command {
     .exitOverride()
   registerDev(program)
   registerDemo(program)
+  registerValidate(program)
+  registerTest(program)
   registerApply(program)
   registerRun(program)
   registerRuns(program)
   registerApprovals(program)
   registerDecisions(program)
+  registerAnswer(program)
   registerReceipts(program)
   registerWritebacks(program)
   registerConnections(program)
   registerManifests(program)
   registerKeys(program)
+  registerSchema(program)
   registerDoctor(program)
   suggestNames(program)
   return program

@@ -17,6 +17,13 @@ export function approvalFields(approval: ApprovalView): Field[] {
     ['Automation', approval.automation],
     ['Run', approval.run_id],
     ['Asked for by', `${requester.principal} (${requester.kind})${chain}`],
+    ...(approval.question === null
+      ? []
+      : [
+          ['Question', approval.question.title] as const,
+          ['Form', valueText(approval.question.form)] as const,
+          ['Answer', valueText(approval.answer)] as const,
+        ]),
     ['Write', `${preview.connection} · ${preview.operation} · ${preview.target}`],
     ['Guard', GUARDS[preview.guard]],
     ['Needs', needText(approval.requirement)],
@@ -46,6 +53,7 @@ function needText(requirement: RequirementView): string {
 
 /** Whole values: whoever approves must see all of what is written. */
 export function changeLines(approval: ApprovalView): string[] {
+  if (approval.question !== null) return approval.question.markdown.split('\n').map(visible)
   const { changes } = approval.preview
   if (changes.length === 0) return ['(no fields are listed for this write)']
   const rows = changes.map(({ field, before, after }) => [field, valueText(before), valueText(after)])

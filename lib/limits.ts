@@ -24,6 +24,8 @@ export const LIMITS = {
   bodyBytes: 1 * MB,
   /** In UTF-8. INVALID_INPUT; in a raw signal UNVERIFIED. */
   commentBytes: 4 * KB,
+  /** Of the answer to a question, as JSON: it is kept in signed documents. INVALID_ANSWER. */
+  answerBytes: 32 * KB,
   /** After that many refused ones no further decision is looked at: TOO_MANY_REFUSED. */
   refusedDecisions: 50,
 } as const
@@ -78,3 +80,15 @@ export const MAX_BLOCK_DEPTH = 8
 export const MAX_RUN_DEPTH = 8
 /** A year and a day. */
 export const MAX_SLEEP_MS = 366 * 86_400_000
+/** Of the source of a `code` step, in UTF-8. INVALID_MANIFEST at save. */
+export const MAX_CODE_BYTES = 64 * KB
+/** Of one call of the code of a step: LIMIT_EXCEEDED. */
+export const CODE_MEMORY_BYTES = 64 * MB
+/** A third of what the stack of its thread bears. */
+export const CODE_STACK_BYTES = 256 * KB
+export const MAX_CODE_TIMEOUT_MS = 60_000
+/** Of what one call says with `console`; the rest is dropped, and said to be. */
+export const CODE_LOG_LINES = 100
+export const CODE_LOG_BYTES = 8 * KB
+/** How deep the result of a `code` step may be nested: what walks over values does so by calling itself. */
+export const MAX_CODE_RESULT_DEPTH = 200

@@ -9,3 +9,13 @@ export function pathText(prefix: string, path: readonly PropertyKey[]): string {
     return text === '' ? name : `${text}.${name}`
   }, prefix)
 }
+
+const PART = /\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]|([^.[\]]+)/g
+
+/** The parts of such a text. */
+export function pathParts(path: string): (string | number)[] {
+  return [...path.matchAll(PART)].map(([, index, quoted, name = '']) => {
+    if (index !== undefined) return Number(index)
+    return quoted === undefined ? name : (JSON.parse(quoted) as string)
+  })
+}

@@ -6,3 +6,7 @@ const REFERENCE = /\$\{secret:([A-Za-z0-9_.-]+)\}/g
 export function fillSecrets(text: string, resolve: (name: string) => string): string {
   return text.replace(REFERENCE, (_reference, name: string) => resolve(name))
 }
+
+export function secretNames(text: string): string[] {
+  return [...text.matchAll(REFERENCE)].map(([, name = '']) => name)
+}

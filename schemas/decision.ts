@@ -22,6 +22,8 @@ export const DecisionSchema = z.strictObject({
   /** To the millisecond, as `toISOString` writes it: such texts sort as the times do. */
   at: z.iso.datetime({ precision: 3 }),
   comment: CommentSchema,
+  /** To a question, with the verdict `approve`; of no meaning for a write. */
+  answer: z.json().optional(),
 })
 
 export type Decision = z.infer<typeof DecisionSchema>

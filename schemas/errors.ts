@@ -106,6 +106,16 @@ export const ERRORS = {
     'A step of the run has failed.',
     'Look at the step in the Temporal UI; its cause is named in `detail`.',
   ),
+  CODE_FAILED: entry(
+    422,
+    'The code of a step has failed.',
+    'Look at the line named in `detail` and at the log of the step; correct the automation and start a new run.',
+  ),
+  CODE_TIMEOUT: entry(
+    422,
+    'The code of a step took too long.',
+    'Do less in one step, or give it a longer `timeout`.',
+  ),
   CANCELLED: entry(409, 'The run was cancelled.', 'Start a new run if it is still wanted.'),
 
   // Calls
@@ -246,6 +256,11 @@ export const ERRORS = {
     409,
     'This approval is already decided.',
     'Nothing to do; who decided is named in `detail`.',
+  ),
+  INVALID_ANSWER: entry(
+    422,
+    'The answer does not fit the form of the question.',
+    'Correct the places named in `detail` and answer again.',
   ),
   ALREADY_VOTED: entry(409, 'You have already voted.', 'Nothing to do; somebody else is needed.'),
   SELF_APPROVAL: entry(

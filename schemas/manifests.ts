@@ -9,6 +9,7 @@ const SEMVER = /^\d+\.\d+\.\d+$/
 
 /** A reading tool of the same server that tells whether a write was done. */
 const ToolCheckSchema = z.strictObject({
+  /** The reading tool. */
   tool: z.string().min(1).max(128),
   /** Texts may hold `${{ … }}` over `arguments` (of the write) and `key` (the one that went along with it). */
   arguments: JsonObjectSchema.default({}),
@@ -25,6 +26,7 @@ const ToolSettingsSchema = z
      * `check`: sent again only if `check` shows, twice, that it was not done. `never`: a person says what became of it.
      */
     resend: z.enum(['safe', 'check', 'never']).optional(),
+    /** How to find out whether a write was done whose answer was lost. */
     check: ToolCheckSchema.optional(),
     /** The argument into which the write's key goes, for a tool that recognises a repeated call by it. */
     key_argument: z.string().min(1).max(128).optional(),
@@ -37,6 +39,7 @@ const ToolSettingsSchema = z
 const McpHttpConnectionSchema = z.strictObject({
   type: z.literal('mcp'),
   transport: z.literal('http'),
+  /** Of the server’s one endpoint, usually ending in `/mcp`. */
   url: z.url({ protocol: /^https?$/ }),
   /** Values may hold `${secret:NAME}`, resolved on the worker. */
   headers: z.record(z.string(), z.string()).default({}),
@@ -44,7 +47,9 @@ const McpHttpConnectionSchema = z.strictObject({
   allow_private_addresses: z.boolean().default(false),
   /** Believe the server's own annotations (`readOnlyHint`) on what its tools do. */
   trusted: z.boolean().default(false),
+  /** By name of the tool; for those that need a word. */
   tools: z.record(z.string(), ToolSettingsSchema).default({}),
+  /** Of one call. */
   timeout: DurationSchema.default('60s'),
 })
 
@@ -53,13 +58,18 @@ const McpStdioConnectionSchema = z.strictObject({
   transport: z.literal('stdio'),
   /** An entry of the worker-local command file: a manifest can never name a program. */
   command: NameSchema,
+  /** As for HTTP. */
   trusted: z.boolean().default(false),
+  /** By name of the tool; for those that need a word. */
   tools: z.record(z.string(), ToolSettingsSchema).default({}),
+  /** Of one call. */
   timeout: DurationSchema.default('60s'),
 })
 
 const TableSchema = z.strictObject({
+  /** The schema in the database. */
   schema: IdentifierSchema.default('public'),
+  /** Its columns; a write names a value for each. */
   primary_key: z.array(IdentifierSchema).min(1).max(8),
   /** Column that changes with every change of a row; a write is refused if it moved since it was planned. */
   version: IdentifierSchema.optional(),
@@ -75,7 +85,9 @@ const PostgresConnectionSchema = z.strictObject({
   url: z.string().min(1),
   /** Every statement is confined to rows in which this column has this value: the tenant. */
   scope: z.strictObject({ column: IdentifierSchema, value: z.string() }).optional(),
+  /** By name. What is not here cannot be written. */
   tables: z.record(IdentifierSchema, TableSchema),
+  /** Of one statement. */
   timeout: DurationSchema.default('10s'),
 })
 
@@ -86,16 +98,22 @@ export const ConnectionSpecSchema = z.union([
 
 export const EventTriggerSchema = z.strictObject({
   type: z.literal('event'),
+  /** Whose callback token the event came with. */
   connection: NameSchema,
+  /** The type of the event. */
   event: z.string().min(1).max(128),
+  /** Over `event`. Starts a run only if it is true. */
   filter: ExpressionSchema.optional(),
   /** Gives the identity of an event: one that comes twice starts one run. */
   dedupe: ExpressionSchema.optional(),
+  /** Of the run. Texts may hold `${{ … }}` over `event`. */
   input: JsonObjectSchema.default({}),
 })
 
 export const AutomationSpecSchema = z.strictObject({
+  /** For people. */
   description: z.string().max(2_000).optional(),
+  /** Events that start a run. Calls of the API and the CLI always can. */
   triggers: z.array(EventTriggerSchema).max(20).default([]),
   /** JSON Schema of the input; without it anything goes. */
   input: JsonObjectSchema.optional(),
@@ -106,19 +124,27 @@ const GlobSchema = z.string().min(1).max(128)
 
 export const StageSchema = z
   .strictObject({
+    /** Whoever has one of them counts. */
     roles: z.array(RoleSchema).default([]),
+    /** So do these. */
     people: z.array(PrincipalIdSchema).default([]),
+    /** How many different people. */
     quorum: z.int().min(1).max(10).default(1),
   })
   .refine((stage) => stage.roles.length + stage.people.length > 0, 'must name a role or a person')
 
 export const RequireSchema = z.strictObject({
+  /** One after the other; all are needed. */
   stages: z.array(StageSchema).min(1).max(5),
+  /** One rejection ends the wait. */
   any_reject_ends: z.boolean().default(true),
+  /** Lets the requester, and whoever it asks for, approve. */
   self_approval: z.boolean().default(false),
   /** `verified` refuses decisions of a deployment that takes people at their word. */
   identity: z.enum(['any', 'verified']).default('any'),
+  /** How long people may take; then the write ends as `expired`. */
   expires_after: DurationSchema.default('72h'),
+  /** How long after the last vote the write may be sent; later, people are asked again. */
   valid_for: DurationSchema.default('1h'),
 })
 
@@ -127,16 +153,25 @@ export const RuleSchema = z
     name: NameSchema,
     match: z
       .strictObject({
+        /** The connection’s name; `*` stands for any characters, here and below. */
         connection: GlobSchema.optional(),
+        /** The tool’s name; `update` for a database. */
         operation: GlobSchema.optional(),
+        /** `mcp_tool` or `sql`. */
         executor: GlobSchema.optional(),
+        /** The automation’s name. */
         automation: GlobSchema.optional(),
+        /** Whether the call reads or writes. */
         class: z.enum(['read', 'write']).optional(),
+        /** Over `arguments`, `patch`, `target`, `requester`. */
         when: ExpressionSchema.optional(),
       })
       .default({}),
+    /** The call goes through. */
     allow: z.literal(true).optional(),
+    /** The call is refused. */
     deny: z.literal(true).optional(),
+    /** A write waits for people. */
     require: RequireSchema.optional(),
   })
   .refine(

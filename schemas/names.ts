@@ -20,6 +20,7 @@ export const WORKFLOW_TYPES = {
 export const MESSAGES = {
   approveSignal: 'approve',
   rejectSignal: 'reject',
+  answerSignal: 'answer',
   decideUpdate: 'decide',
   resolveSignal: 'resolve',
   resolveUpdate: 'resolveNow',
@@ -93,6 +94,11 @@ export function approvalWorkflowId(params: { organization: string; approvalId: s
  */
 export function writebackIdOf(params: { firstExecutionRunId: string; path: string; round: number }): string {
   return `wb_${params.firstExecutionRunId}.${pathPart(params.path)}.${params.round}`
+}
+
+/** The public id of a question: that of its approval workflow, and what an answer is about. */
+export function askIdOf(params: { firstExecutionRunId: string; path: string }): string {
+  return `ask_${params.firstExecutionRunId}.${pathPart(params.path)}`
 }
 
 /** The identity of a run that a step starts, with that of the run around it: the same after Reset, like a writeback's. */

@@ -26,6 +26,7 @@ export const OPERATIONS = {
   listApprovals: approvals.listApprovals,
   getApproval: approvals.getApproval,
   decideApproval: approvals.decideApproval,
+  answerAsk: approvals.answerAsk,
   createTicket: approvals.createTicket,
   listWritebacks: writebacks.listWritebacks,
   getWriteback: writebacks.getWriteback,

@@ -26,6 +26,14 @@ function compileStep(step: StepManifest): PlanStep {
     const { automation, input } = step.run_automation
     return { type: 'run_automation', ...common, automation, input: input as JsonObject }
   }
+  if ('code' in step) {
+    const { source, timeout } = step.code
+    return { type: 'code', ...common, source, timeoutMs: durationMs(timeout), ...compileRetry(step.retry) }
+  }
+  if ('ask' in step) {
+    const { title, markdown, expires_after } = step.ask
+    return { type: 'ask', ...common, title, markdown, expiresAfterMs: durationMs(expires_after) }
+  }
   if ('sleep' in step) return { type: 'sleep', ...common, sleep: compileSleep(step.sleep) }
   return compileBlock(step, common)
 }
@@ -34,11 +42,7 @@ type Common = Pick<PlanStep, 'name' | 'if' | 'onError'>
 type CallManifest = Extract<StepManifest, { tool_call: unknown } | { writeback: unknown }>
 
 function compileCall(step: CallManifest, common: Common): CallStep {
-  const { retry } = step
-  const bounds = {
-    timeoutMs: durationMs(step.timeout),
-    ...(retry && { retry: { maxAttempts: retry.max_attempts, backoffMs: durationMs(retry.backoff) } }),
-  }
+  const bounds = { timeoutMs: durationMs(step.timeout), ...compileRetry(step.retry) }
   if ('writeback' in step) {
     const { connection, update } = step.writeback
     const call = { connection, operation: 'update', arguments: updateArguments(update), raisedToWrite: true }
@@ -52,6 +56,11 @@ function compileCall(step: CallManifest, common: Common): CallStep {
     raisedToWrite: declaredClass === 'write',
   }
   return { type: 'call', ...common, ...bounds, call }
+}
+
+function compileRetry(retry: CallManifest['retry']): Pick<CallStep, 'retry'> {
+  if (!retry) return {}
+  return { retry: { maxAttempts: retry.max_attempts, backoffMs: durationMs(retry.backoff) } }
 }
 
 function compileSleep(sleep: { for: string } | { until: string }): SleepStep['sleep'] {

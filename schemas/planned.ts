@@ -41,6 +41,21 @@ export interface RunAutomationStep extends Common {
   input: JsonObject
 }
 
+export interface CodeStep extends Common {
+  type: 'code'
+  source: string
+  timeoutMs: number
+  retry?: PlannedRetry
+}
+
+/** Whom to ask, and the form, are looked up in the revision. */
+export interface AskStep extends Common {
+  type: 'ask'
+  title: string
+  markdown: string
+  expiresAfterMs: number
+}
+
 export interface SleepStep extends Common {
   type: 'sleep'
   /** Milliseconds, or an expression for a time. */
@@ -81,4 +96,5 @@ export interface ParallelStep extends Common {
 export type BlockStep = ChooseStep | ForEachStep | ParallelStep
 
 /** Expressions are CEL; strings inside `arguments`, `input`, `value` and `message` may hold `${{ … }}`. */
-export type PlanStep = CallStep | RunAutomationStep | SleepStep | ReturnStep | FailStep | BlockStep
+export type PlanStep =
+  CallStep | RunAutomationStep | CodeStep | AskStep | SleepStep | ReturnStep | FailStep | BlockStep

@@ -29,6 +29,26 @@ export interface RunInput {
   parent?: { runId: string; path: string }
 }
 
+/** What the code of a step said with `console`. */
+export interface LogLine {
+  level: 'debug' | 'log' | 'info' | 'warn' | 'error'
+  text: string
+}
+
+/** For one call of the code of a step. */
+export interface CodeInput {
+  /** What the code is given as `ctx`. */
+  context: JsonObject
+  timeoutMs: number
+  /** Chance in the sandbox comes from this. */
+  seed: string
+}
+
+export interface CodeOutput {
+  output: JsonValue
+  logs: LogLine[]
+}
+
 /** Where a call comes from. The door believes none of it: it looks the delivery and the revision up. */
 export interface Origin {
   deliveryId: string
@@ -124,13 +144,30 @@ export interface ReadOutcome {
   output: JsonValue
 }
 
-/** A write that waits, as the ledger has it: what people see and sign. */
+/** Of an automation, to people. */
+export interface Question {
+  title: string
+  markdown: string
+  /** JSON Schema of the answer. */
+  form: JsonObject
+}
+
+/** A question on its way: where it comes from, with its id as `writebackId`, and what the run has made of its texts. */
+export interface Asking {
+  organization: string
+  origin: Origin
+  title: string
+  markdown: string
+}
+
+/** A write that waits, as the ledger has it, or a question: what people see and sign. */
 export interface PendingWrite {
   writebackId: string
   digest: string
   requirement: Requirement
   requester: Requester
   preview: Preview
+  question?: Question
 }
 
 /** What a workflow is told of a write that waits: enough to ask for it, and nothing that could be believed instead. */
@@ -160,6 +197,8 @@ export interface ApprovalInput {
   asked: AskedWrite
   /** Decisions of the earlier ask that still count. */
   kept: DecisionMessage[]
+  /** It is no write that waits, but a question. */
+  asking?: Asking
 }
 
 export type Verdict = 'approve' | 'reject'
@@ -191,6 +230,7 @@ export interface Vote {
   channel: string
   at: string
   comment: string
+  answer?: JsonValue
 }
 
 export type ResolvedDecision =

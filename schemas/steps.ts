@@ -10,8 +10,24 @@
  * `pick[0].pay` and `pick.otherwise.tell` (a choice).
  */
 import { z } from 'zod'
-import { MAX_BRANCHES, MAX_CONCURRENCY, MAX_SLEEP_MS, LIMITS } from '../lib/limits.ts'
-import { DurationSchema, durationMs, JsonObjectSchema, NameSchema, StepNameSchema } from './common.ts'
+import {
+  MAX_BRANCHES,
+  MAX_CODE_BYTES,
+  MAX_CODE_TIMEOUT_MS,
+  MAX_CONCURRENCY,
+  MAX_SLEEP_MS,
+  LIMITS,
+  utf8Bytes,
+} from '../lib/limits.ts'
+import {
+  DurationSchema,
+  durationMs,
+  JsonObjectSchema,
+  NameSchema,
+  PrincipalIdSchema,
+  RoleSchema,
+  StepNameSchema,
+} from './common.ts'
 
 export const ExpressionSchema = z.string().min(1).max(4_000)
 export const IdentifierSchema = z
@@ -56,11 +72,13 @@ const calling = {
   timeout: DurationSchema.default('1h'),
 }
 
+/** Calls a tool of an MCP server. The output is what the tool answers. */
 export const ToolCallStepSchema = z.strictObject({
   ...calling,
   tool_call: z.strictObject({
     connection: NameSchema,
     tool: z.string().min(1).max(128),
+    /** Texts may hold `${{ … }}`. */
     arguments: JsonObjectSchema.default({}),
     /** A step may only raise the class: say that a call is a write though its server does not. */
     class: z.literal('write').optional(),
@@ -68,13 +86,17 @@ export const ToolCallStepSchema = z.strictObject({
 })
 
 export const SqlUpdateSchema = z.strictObject({
+  /** One of the connection’s tables. */
   table: IdentifierSchema,
+  /** The primary key of the one row. Texts here and below may hold `${{ … }}`. */
   key: JsonObjectSchema,
   /** Column values that the row must still have, besides the table's version column. */
   guard: JsonObjectSchema.default({}),
+  /** Columns and their new values. */
   set: JsonObjectSchema,
 })
 
+/** Changes one row of a database. A write that people or a policy refused fails the step. */
 export const WritebackStepSchema = z.strictObject({
   ...calling,
   writeback: z.strictObject({ connection: NameSchema, update: SqlUpdateSchema }),
@@ -87,8 +109,69 @@ export const WritebackStepSchema = z.strictObject({
 export const RunAutomationStepSchema = z.strictObject({
   ...step,
   ...failing,
-  run_automation: z.strictObject({ automation: NameSchema, input: JsonObjectSchema.default({}) }),
+  run_automation: z.strictObject({
+    automation: NameSchema,
+    /** Texts may hold `${{ … }}`. */
+    input: JsonObjectSchema.default({}),
+  }),
 })
+
+/**
+ * Computes something: JavaScript in a sandbox without network, files and timers, with bounded time, memory and stack.
+ * `ctx` is a copy of what expressions can name (`input`, `steps`, `run`, and in a loop `item` and `index`); what the
+ * function gives back, as JSON, is the output. The clock stands at the moment when the step was scheduled, and chance is
+ * seeded by run and path: tried again by Temporal, the code computes the same.
+ */
+export const CodeStepSchema = z.strictObject({
+  ...step,
+  ...failing,
+  retry: RetrySchema.optional(),
+  code: z.strictObject({
+    /** A module: `export default async function (ctx) { … }`. */
+    source: z
+      .string()
+      .min(1)
+      .refine((source) => utf8Bytes(source) <= MAX_CODE_BYTES, 'is over 64 KB'),
+    /** Of computing; waiting for a free thread does not count. */
+    timeout: DurationSchema.refine((text) => {
+      const ms = durationMs(text)
+      return ms >= 1 && ms <= MAX_CODE_TIMEOUT_MS
+    }, 'must be between 1ms and 60s').default('5s'),
+  }),
+})
+
+/** Up to a year: whoever asks for longer should ask again. */
+const AskExpirySchema = DurationSchema.refine((text) => {
+  const ms = durationMs(text)
+  return ms >= 1_000 && ms <= MAX_SLEEP_MS
+}, 'must be between 1s and 366 days').default('7d')
+
+/**
+ * Asks people, and waits for the answer of one of them, which is the output. It has to fit the form; one that does not is
+ * refused, and may be given again. Without an answer in time the step fails as EXPIRED. Only persons answer; whoever
+ * asked for the run may be one of them.
+ */
+export const AskStepSchema = z.strictObject({
+  ...step,
+  ...failing,
+  ask: z.strictObject({
+    /** Title and text may hold `${{ … }}`. */
+    title: z.string().min(1).max(300),
+    markdown: z.string().max(8_000).default(''),
+    /** JSON Schema of the answer. */
+    form: JsonObjectSchema,
+    of: z
+      .strictObject({
+        roles: z.array(RoleSchema).max(20).default([]),
+        people: z.array(PrincipalIdSchema).max(50).default([]),
+      })
+      .refine(({ roles, people }) => roles.length + people.length > 0, 'needs a role or a person'),
+    expires_after: AskExpirySchema,
+    self_answer: z.boolean().default(true),
+  }),
+})
+
+export type AskStepManifest = z.infer<typeof AskStepSchema>
 
 /** Waits, for days if need be; costs nothing meanwhile. A time that has passed is no wait. */
 export const SleepStepSchema = z.strictObject({
@@ -120,6 +203,8 @@ type LeafStep =
   | z.infer<typeof ToolCallStepSchema>
   | z.infer<typeof WritebackStepSchema>
   | z.infer<typeof RunAutomationStepSchema>
+  | z.infer<typeof CodeStepSchema>
+  | AskStepManifest
   | z.infer<typeof SleepStepSchema>
   | z.infer<typeof ReturnStepSchema>
   | z.infer<typeof FailStepSchema>
@@ -205,6 +290,8 @@ export const StepSchema: z.ZodType<StepManifest> = z.lazy(() =>
     ToolCallStepSchema,
     WritebackStepSchema,
     RunAutomationStepSchema,
+    CodeStepSchema,
+    AskStepSchema,
     SleepStepSchema,
     ChooseStepSchema,
     ForEachStepSchema,

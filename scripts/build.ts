@@ -25,6 +25,11 @@ const OTHER_FILES: readonly { files: RegExp; copied: boolean; why: string }[] = 
     copied: true,
     why: 'tables at a target, made by its owner',
   },
+  {
+    files: /^examples\/.*\.test\.yaml$/,
+    copied: false,
+    why: 'tests of the stories, played in the repository',
+  },
   { files: /^examples\/.*\.(ya?ml|json)$/, copied: true, why: 'manifests of the stories' },
   {
     files: /^scripts\/temporal\/(go\.(mod|sum)|tools\.go)$/,

@@ -12,10 +12,22 @@ const base = {
   retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s' },
 } as const satisfies ActivityOptions
 
-type Outside = Pick<Activities, 'perform' | 'abandonWriteback' | 'awaitWorkflow' | 'inspectConnection'>
+type Outside = Pick<
+  Activities,
+  'perform' | 'runCode' | 'abandonWriteback' | 'awaitWorkflow' | 'inspectConnection'
+>
 type Nearby = Pick<
   Activities,
-  'openApproval' | 'resolveDecision' | 'recordDecision' | 'closeApproval' | 'recordResolution' | 'openSubRun'
+  | 'openApproval'
+  | 'resolveDecision'
+  | 'recordDecision'
+  | 'closeApproval'
+  | 'recordResolution'
+  | 'openSubRun'
+  | 'openAsk'
+  | 'resolveAnswer'
+  | 'recordAnswer'
+  | 'acceptAnswer'
 >
 
 /** What a step is called in the Temporal UI goes into `summary`; it costs no event. */

@@ -7,7 +7,6 @@ import {
   CancellationScope,
   condition,
   isCancellation,
-  setCurrentDetails,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow'
@@ -31,6 +30,7 @@ import {
 import { approvalDetails, type Identity } from './details.ts'
 import { failure } from './failures.ts'
 import {
+  answerSignal,
   approveSignal,
   decideUpdate,
   decisionMessageOf,
@@ -39,6 +39,7 @@ import {
   SIGNAL_DESCRIPTION,
   verdictOf,
 } from './messages.ts'
+import { createPage, noteUnknownSignals, type Page } from './page.ts'
 
 /** Ten years: longer than anybody waits, and far from what a date can hold. */
 const MAX_WAIT_MS = 10 * 365 * 24 * 3_600_000
@@ -53,6 +54,7 @@ interface Received {
 
 interface Wait {
   input: ApprovalInput
+  page: Page
   expiresAtMs: number
   identity: Identity
   /** Null until the ledger has been asked. */
@@ -67,6 +69,7 @@ export async function approvalWorkflow(input: ApprovalInput): Promise<ApprovalRe
   const expiresAtMs = Date.now() + waitOf(input)
   const wait: Wait = {
     input,
+    page: createPage(),
     expiresAtMs,
     identity: 'verified',
     state: null,
@@ -75,6 +78,7 @@ export async function approvalWorkflow(input: ApprovalInput): Promise<ApprovalRe
     envelopes: [],
   }
   receiveDecisions(wait)
+  noteUnknownSignals(wait.page)
   let status: ClosedStatus
   try {
     await open(wait)
@@ -85,7 +89,7 @@ export async function approvalWorkflow(input: ApprovalInput): Promise<ApprovalRe
     status = await CancellationScope.nonCancellable(() => close(wait, 'withdrawn'))
   }
   answerTheRest(wait, status)
-  if (wait.state) setCurrentDetails(approvalDetails(wait.state, wait.identity, input.approvalId))
+  if (wait.state) wait.page.show(approvalDetails(wait.state, wait.identity, input.approvalId))
   await CancellationScope.nonCancellable(() => condition(allHandlersFinished))
   return { state: status, decisions: wait.envelopes, reason: wait.state?.votes.at(-1)?.comment ?? '' }
 }
@@ -111,6 +115,9 @@ function receiveDecisions(wait: Wait): void {
   setHandler(rejectSignal, (raw) => void receive(decisionMessageOf('reject', raw)), {
     description: SIGNAL_DESCRIPTION.reject,
   })
+  setHandler(answerSignal, (raw) => void receive(decisionMessageOf('approve', raw)), {
+    description: 'Answer the question. Input: {"ticket": …} as a door has signed it.',
+  })
   setHandler(
     decideUpdate,
     async (raw) => {
@@ -131,11 +138,13 @@ function receiveDecisions(wait: Wait): void {
 
 /** The ledger says what is to be approved; what came in as input is only where to look. */
 async function open(wait: Wait): Promise<void> {
-  const { organization, approvalId, writebackId, asked } = wait.input
+  const { organization, approvalId, writebackId, asked, asking } = wait.input
   const expiresAt = new Date(wait.expiresAtMs).toISOString()
   const { workflowId } = workflowInfo()
   const key = { organization, approvalId, writebackId }
-  const opened = await nearby().openApproval({ ...key, digest: asked.digest, workflowId, expiresAt })
+  const opened = asking
+    ? await nearby().openAsk({ asking, workflowId, expiresAt })
+    : await nearby().openApproval({ ...key, digest: asked.digest, workflowId, expiresAt })
   wait.state = createApprovalState(opened.pending, wait.expiresAtMs)
   wait.identity = opened.identity
 }
@@ -151,7 +160,7 @@ async function decideUntilClosed(wait: Wait): Promise<ClosedStatus> {
       wait.queue.shift()
       continue
     }
-    setCurrentDetails(approvalDetails(state, wait.identity, wait.input.approvalId))
+    wait.page.show(approvalDetails(state, wait.identity, wait.input.approvalId))
     const remainingMs = wait.expiresAtMs - Date.now()
     const isInTime =
       remainingMs > 0 &&
@@ -164,9 +173,12 @@ async function take(wait: Wait, received: Received): Promise<void> {
   const decided = await judged(wait, received)
   if (decided.counted && decided.envelope) {
     const { votes, status } = decided.state
-    const key = keyOf(wait.input)
-    await nearby().recordDecision({ ...key, envelope: decided.envelope, votes: [...votes], state: status })
-    wait.envelopes.push(decided.envelope)
+    const { asking } = wait.input
+    const { envelope } = decided
+    const record = { envelope, votes: [...votes], state: status }
+    if (asking) await nearby().recordAnswer({ asking, ...record })
+    else await nearby().recordDecision({ ...keyOf(wait.input), ...record })
+    wait.envelopes.push(envelope)
   }
   wait.state = decided.state
   received.answer = decided.answer
@@ -180,7 +192,10 @@ async function judged(wait: Wait, { message }: Received): Promise<Decided & { en
     return refuse(state, 'UNVERIFIED', 'the message is neither a ticket nor of a form that we know')
   const position = wait.received++
   const { digest } = state.pending
-  const resolved = await nearby().resolveDecision({ ...keyOf(wait.input), digest, message, position })
+  const { asking } = wait.input
+  const resolved = asking
+    ? await nearby().resolveAnswer({ asking, message })
+    : await nearby().resolveDecision({ ...keyOf(wait.input), digest, message, position })
   if (resolved.kind === 'refused') return refuse(state, resolved.code, resolved.message)
   return { ...decide(state, resolved.vote, Date.now()), envelope: resolved.envelope }
 }

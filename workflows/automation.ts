@@ -15,6 +15,7 @@ import { historyProblem, keepable } from './interpreter/limits.ts'
 import { settle, type StepError } from './interpreter/state.ts'
 import type { ReadyStep } from './interpreter/turn.ts'
 import { getRunQuery } from './messages.ts'
+import { noteUnknownSignals } from './page.ts'
 import { withHead } from './receipts-head.ts'
 import { change, createRun, messageTargets, showDetails, viewOf, type Run } from './run.ts'
 import { execute } from './steps.ts'
@@ -22,9 +23,10 @@ import { execute } from './steps.ts'
 /** The plan is a value of its own, the same for all runs of a revision: a large one is stored once. */
 export async function automationWorkflow(start: Omit<RunInput, 'plan'>, plan: Plan): Promise<JsonValue> {
   const run = createRun({ ...start, plan })
-  forwardDecisions(() => messageTargets(run))
-  forwardResolutions(() => messageTargets(run))
+  forwardDecisions(run.page, () => messageTargets(run))
+  forwardResolutions(run.page, () => messageTargets(run))
   setHandler(getRunQuery, () => viewOf(run), { description: 'Every step, and what became of it' })
+  noteUnknownSignals(run.page)
   for (;;) {
     const { state, next } = advance(plan, run.state)
     // Until a step is cut off, steps begin under a cancel too: one that a reset run had begun before may still be waiting.

@@ -65,6 +65,8 @@ function doesOf(step: PlanStep): string {
       return callSummary(step.call)
     case 'run_automation':
       return `run ${step.automation}`
+    case 'ask':
+      return 'ask people'
     case 'fail':
       return `fail with ${step.code}`
     default:
@@ -118,7 +120,7 @@ export function approvalDetails(state: ApprovalState, identity: Identity, approv
   return [
     headline(state),
     '',
-    ...changesTable(pending),
+    ...(pending.question ? [pending.question.markdown] : changesTable(pending)),
     '',
     `Asked for by ${code(requester.principal)} under rule \`${requirement.policy}/${requirement.rule}\`. Digest \`${pending.digest}\`.`,
     ...votes.map(
@@ -131,13 +133,16 @@ export function approvalDetails(state: ApprovalState, identity: Identity, approv
 }
 
 function headline(state: ApprovalState): string {
-  if (state.status !== 'waiting') return `**${state.status}**`
-  const { pending, votes, expiresAtMs } = state
+  const { pending, votes, expiresAtMs, status } = state
+  if (pending.question && status === 'approved') return '**answered**'
+  if (status !== 'waiting') return `**${status}**`
   const judgement = judge(pending.requirement, pending.requester, votes)
   const stage = judgement.state === 'waiting' ? pending.requirement.stages[judgement.stage] : undefined
   const missing = judgement.state === 'waiting' ? judgement.missing : 0
   const wanted = [...(stage?.roles ?? []), ...(stage?.people ?? [])].map(code).join(' or ')
   const until = new Date(expiresAtMs).toISOString()
+  if (pending.question)
+    return `**${cell(pending.question.title)}** Waiting for an answer from ${wanted}. Expires ${until}.`
   return `**Waiting for ${missing} of ${stage?.quorum ?? 0} approvals from ${wanted}.** Expires ${until}.`
 }
 
@@ -156,6 +161,16 @@ function changesTable(pending: PendingWrite): string[] {
 }
 
 function howToDecide(pending: PendingWrite, identity: Identity, approvalId: string): string[] {
+  if (pending.question) {
+    const form = JSON.stringify(pending.question.form)
+    return [
+      `The answer has to fit ${code(form)}.`,
+      '',
+      '```',
+      `countersign answer ${approvalId} --data JSON`,
+      '```',
+    ]
+  }
   const ticket = `A signed ticket for the box *Send a Signal* (\`approve\` or \`reject\`) is printed by:`
   const command = ['```', `countersign approve ${approvalId} --ticket`, '```']
   if (identity === 'verified' || pending.requirement.identity === 'verified') return [ticket, '', ...command]
@@ -178,7 +193,7 @@ function text(value: JsonValue): string {
 }
 
 /** The end of a code span is the only markup in one. */
-function code(value: string): string {
+export function code(value: string): string {
   return `\`${cut(value.replace(/\s+/g, ' ').replaceAll('`', "'"))}\``
 }
 

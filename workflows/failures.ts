@@ -12,6 +12,12 @@ export function failure(error: StepError, details: unknown[] = []): ApplicationF
   return ApplicationFailure.create({ type: error.code, message: error.message, nonRetryable: true, details })
 }
 
+/** What goes along with the failure of an activity, as our own activities put it there. */
+export function detailOf<Detail>(error: unknown): Detail | undefined {
+  const cause = error instanceof ActivityFailure ? error.cause : undefined
+  return cause instanceof ApplicationFailure ? (cause.details?.[0] as Detail | undefined) : undefined
+}
+
 /** What an activity or a child has failed with, looked up below Temporal's own wrapping. */
 export function stepErrorOf(error: unknown): StepError {
   if (error instanceof ActivityFailure || error instanceof ChildWorkflowFailure)

@@ -6,6 +6,7 @@ import type { DecisionAnswer, DecisionMessage, Envelope, ResolutionAnswer, Verdi
 
 export const approveSignal = defineSignal<[unknown]>(MESSAGES.approveSignal)
 export const rejectSignal = defineSignal<[unknown]>(MESSAGES.rejectSignal)
+export const answerSignal = defineSignal<[unknown]>(MESSAGES.answerSignal)
 export const decideUpdate = defineUpdate<DecisionAnswer, [unknown]>(MESSAGES.decideUpdate)
 export const resolveSignal = defineSignal<[unknown]>(MESSAGES.resolveSignal)
 export const resolveUpdate = defineUpdate<ResolutionAnswer, [unknown]>(MESSAGES.resolveUpdate)

@@ -8,12 +8,10 @@ import {
   condition,
   isCancellation,
   log,
-  setCurrentDetails,
   setHandler,
 } from '@temporalio/workflow'
 import type { Call, ResolutionAnswer, ResolutionInput, WriteOutcome } from '../schemas/run.ts'
 import { nearby } from './activity-options.ts'
-import { resolutionDetails } from './details.ts'
 import { resolveSignal, resolveUpdate, ticketOf } from './messages.ts'
 
 /** Looking at a message costs a look-up: after this many refused ones no further one is looked at. */
@@ -65,12 +63,7 @@ async function record(call: Call, raw: unknown, refusals: number): Promise<Resol
 }
 
 /** The outcome as it was, if the wait is cancelled. */
-export async function untilResolved(
-  call: Call,
-  unknown: WriteOutcome,
-  received: Resolutions,
-): Promise<WriteOutcome> {
-  setCurrentDetails(resolutionDetails(call, unknown, received.refusals))
+export async function untilResolved(unknown: WriteOutcome, received: Resolutions): Promise<WriteOutcome> {
   try {
     await condition(() => received.outcome !== null)
   } catch (error) {

@@ -1,19 +1,17 @@
 /** One run as it is going on: its state, what is under way, and what of it people can see from outside. */
-import {
-  setCurrentDetails,
-  upsertSearchAttributes,
-  workflowInfo,
-  type CancellationScope,
-} from '@temporalio/workflow'
+import { upsertSearchAttributes, workflowInfo, type CancellationScope } from '@temporalio/workflow'
+import { jsonBytes } from '../lib/limits.ts'
 import { NOT_WAITING, WAITING_FOR_APPROVAL, writebackIdOf } from '../schemas/names.ts'
 import type { Origin, ReadOutcome, ReceiptsHead, RunInput, WriteOutcome } from '../schemas/run.ts'
 import { keyword } from './children.ts'
 import { runDetails } from './details.ts'
-import { createRunState, stepsByPath, type RunState } from './interpreter/state.ts'
+import { createRunState, stepsByPath, type RunState, type StepState } from './interpreter/state.ts'
+import { createPage, type Page } from './page.ts'
 import { laterHead } from './receipts-head.ts'
 
 export interface Run {
   input: RunInput
+  page: Page
   state: RunState
   /** Steps under way, by path, each in a scope of its own. */
   underWay: Map<string, CancellationScope>
@@ -32,6 +30,7 @@ export interface Run {
 export function createRun(input: RunInput): Run {
   return {
     input,
+    page: createPage(),
     state: createRunState(input.input, aboutRun(input)),
     underWay: new Map(),
     writebacks: new Map(),
@@ -74,7 +73,7 @@ export function showWaiting(run: Run): void {
 
 export function showDetails(run: Run): void {
   const waitingIds = [...writebackIds(run), ...run.subRuns.values()]
-  setCurrentDetails(runDetails(run.input.plan, run.state, waitingIds, run.receipts))
+  run.page.show(runDetails(run.input.plan, run.state, waitingIds, run.receipts))
 }
 
 export function noteReceipt(run: Run, outcome: ReadOutcome | WriteOutcome): void {
@@ -90,13 +89,29 @@ function writebackIds(run: Run): string[] {
   return [...run.writebacks.values()].map(({ workflowId }) => workflowId)
 }
 
-/** The answer to `getRun`: how far every step is. Outputs are in the history. */
+/** Of one output, and of all together, in the answer to `getRun`; larger ones are in the history. */
+const MAX_SHOWN_BYTES = { output: 8 * 1024, outputs: 256 * 1024 }
+
+/** The answer to `getRun`: how far every step is, and what it has given. */
 export function viewOf(run: Run): unknown {
+  let shownBytes = 0
+  const outputOf = (step: StepState): object => {
+    if (step.status !== 'completed') return {}
+    const bytes = jsonBytes(step.output)
+    if (bytes > MAX_SHOWN_BYTES.output || shownBytes + bytes > MAX_SHOWN_BYTES.outputs)
+      return { outputOmitted: true }
+    shownBytes += bytes
+    return { output: step.output }
+  }
   const steps = Object.entries(stepsByPath(run.state)).map(([path, step]) => {
     const error = step.status === 'failed' ? { error: step.error } : {}
     const writeback = 'writeback' in step && step.writeback ? { writeback: step.writeback } : {}
     const attempt = 'tries' in step && step.tries ? { attempt: step.tries.attempt } : {}
-    return [path, { status: step.status, ...attempt, ...error, ...writeback }] as const
+    const logs = 'logs' in step && step.logs ? { logs: step.logs } : {}
+    return [
+      path,
+      { status: step.status, ...attempt, ...error, ...writeback, ...logs, ...outputOf(step) },
+    ] as const
   })
   return { ...aboutRun(run.input), steps: Object.fromEntries(steps), receipts: run.receipts }
 }

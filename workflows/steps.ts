@@ -3,20 +3,31 @@ import { CancellationScope, isCancellation, sleep, workflowInfo } from '@tempora
 import type { JsonValue } from '../lib/json.ts'
 import { MAX_SLEEP_MS } from '../lib/limits.ts'
 import {
+  approvalWorkflowId,
+  askIdOf,
   subRunKeyOf,
   WAITING_FOR_APPROVAL,
   WAITING_FOR_RESOLUTION,
   WORKFLOW_TYPES,
   writebackWorkflowId,
 } from '../schemas/names.ts'
-import type { Call, ReadOutcome, WritebackInput, WriteOutcome } from '../schemas/run.ts'
-import { nearby } from './activity-options.ts'
+import type {
+  ApprovalInput,
+  ApprovalResult,
+  Asking,
+  Call,
+  LogLine,
+  ReadOutcome,
+  WritebackInput,
+  WriteOutcome,
+} from '../schemas/run.ts'
+import { nearby, outside } from './activity-options.ts'
 import { cancelById, executeOrAttach, keyword } from './children.ts'
 import { callSummary } from './details.ts'
-import { failure, stepErrorOf } from './failures.ts'
+import { detailOf, failure, stepErrorOf } from './failures.ts'
+import { inRounds, settledCall } from './interpreter/rounds.ts'
 import type { SettledStep } from './interpreter/state.ts'
 import type { ReadyStep } from './interpreter/turn.ts'
-import { inRounds } from './rounds.ts'
 import { noteReceipt, originOf, showDetails, showWaiting, type Run } from './run.ts'
 import { performCall, settling } from './write.ts'
 
@@ -26,6 +37,10 @@ export async function execute(run: Run, step: ReadyStep): Promise<SettledStep> {
     case 'call':
     case 'writeback':
       return executeCall(run, step)
+    case 'code':
+      return orFailed(run, () => computed(run, step))
+    case 'ask':
+      return orFailed(run, () => answered(run, step))
     case 'sleep':
       return orFailed(run, () => takeNap(step))
     case 'run_automation':
@@ -44,7 +59,8 @@ async function orFailed(run: Run, work: () => Promise<SettledStep>): Promise<Set
       run.wasCut = true
       return { status: 'failed', output: null, error: { code: 'CANCELLED', message: 'it was cancelled' } }
     }
-    return { status: 'failed', output: null, error: stepErrorOf(error) }
+    const logs = detailOf<{ logs: LogLine[] }>(error)?.logs
+    return { status: 'failed', output: null, error: stepErrorOf(error), ...(logs && { logs }) }
   }
 }
 
@@ -56,13 +72,16 @@ async function executeCall(run: Run, step: ReadyCall): Promise<SettledStep> {
   let lastRound = first
   const settled = await orFailed(run, async () => {
     if (delayMs > 0) await sleep(delayMs, { summary: `Step ${path}: before the next try` })
-    const outcome = await inRounds(first, async (round) => {
+    const attempt = async (round: number): Promise<ReadOutcome | WriteOutcome> => {
       lastRound = round
       const ended = await roundOf(run, step, round)
       noteReceipt(run, ended)
       return ended
-    })
-    return settledCall(run, outcome)
+    }
+    const outcome = await inRounds(first, attempt, (error) => stepErrorOf(error).code)
+    const isTakenBack = outcome.kind === 'write' && outcome.status === 'withdrawn'
+    if (isTakenBack && CancellationScope.current().consideredCancelled) run.wasCut = true
+    return settledCall(outcome)
   })
   return { ...settled, lastRound }
 }
@@ -93,11 +112,10 @@ async function waitForWriteback(run: Run, input: WritebackInput, state: string):
   const { call } = input
   const { organization, connection, origin } = call
   const workflowId = idOfWriteback(call)
-  run.writebacks.set(origin.path, { workflowId, state })
-  showWaiting(run)
-  showDetails(run)
-  try {
-    return await executeOrAttach<WriteOutcome>({
+  return waitingFor<WriteOutcome>(
+    run,
+    origin.path,
+    {
       type: WORKFLOW_TYPES.writeback,
       workflowId,
       args: [input],
@@ -110,26 +128,75 @@ async function waitForWriteback(run: Run, input: WritebackInput, state: string):
             keyword('connection', connection),
           ]
         : [],
-    })
-  } finally {
-    run.writebacks.delete(origin.path)
-    showWaiting(run)
-  }
+    },
+    state,
+  )
 }
 
 function idOfWriteback({ organization, origin }: Call): string {
   return writebackWorkflowId({ organization, writebackId: origin.writebackId })
 }
 
-function settledCall(run: Run, outcome: ReadOutcome | WriteOutcome): SettledStep {
-  if (outcome.kind === 'read') return { status: 'completed', output: outcome.output }
-  const writeback = { id: outcome.writebackId, status: outcome.status, receipt: outcome.receipt.id }
-  if (outcome.status === 'applied' || outcome.status === 'already_applied') {
-    return { status: 'completed', output: outcome.output, writeback }
+/** A wait like that for an approval, with no write behind it. What it returns is verified before it is the output. */
+async function answered(run: Run, step: Extract<ReadyStep, { type: 'ask' }>): Promise<SettledStep> {
+  const { path, title, markdown, expiresAfterMs } = step
+  const { organization, searchAttributes } = run.input
+  const askId = askIdOf({ firstExecutionRunId: workflowInfo().firstExecutionRunId, path })
+  const origin = { ...originOf(run.input, path, 1), writebackId: askId }
+  const asking: Asking = { organization, origin, title, markdown }
+  const asked = { digest: '', rule: path, expiresAfterMs }
+  const input: ApprovalInput = {
+    organization,
+    approvalId: askId,
+    writebackId: askId,
+    asked,
+    kept: [],
+    asking,
   }
-  if (outcome.status === 'withdrawn' && CancellationScope.current().consideredCancelled) run.wasCut = true
-  const error = { code: outcome.code ?? 'WRITE_FAILED', message: outcome.message ?? outcome.status }
-  return { status: 'failed', output: null, error, writeback }
+  const workflowId = approvalWorkflowId({ organization, approvalId: askId })
+  const result = await waitingFor<ApprovalResult>(run, path, {
+    type: WORKFLOW_TYPES.approval,
+    workflowId,
+    args: [input],
+    summary: `Question of step ${path}`,
+    details: `Asked by run \`${origin.runId}\` (${origin.automation} revision ${origin.revision}).`,
+    searchAttributes: searchAttributes
+      ? [keyword('org', organization), keyword('automation', origin.automation)]
+      : [],
+  })
+  const [envelope] = result.decisions
+  if (result.state === 'approved' && envelope)
+    return { status: 'completed', output: await nearby().acceptAnswer({ asking, envelope }) }
+  if (result.state === 'withdrawn' && CancellationScope.current().consideredCancelled) run.wasCut = true
+  const code = result.state === 'expired' ? 'EXPIRED' : 'WITHDRAWN'
+  const message = code === 'EXPIRED' ? 'nobody has answered in time' : 'the question was withdrawn'
+  return { status: 'failed', output: null, error: { code, message } }
+}
+
+async function waitingFor<Result>(
+  run: Run,
+  path: string,
+  child: Parameters<typeof executeOrAttach>[0],
+  state = WAITING_FOR_APPROVAL,
+): Promise<Result> {
+  run.writebacks.set(path, { workflowId: child.workflowId, state })
+  showWaiting(run)
+  showDetails(run)
+  try {
+    return await executeOrAttach<Result>(child)
+  } finally {
+    run.writebacks.delete(path)
+    showWaiting(run)
+  }
+}
+
+/** The source is an argument of its own, the same for all runs: a large one is stored once. */
+async function computed(run: Run, step: Extract<ReadyStep, { type: 'code' }>): Promise<SettledStep> {
+  const { path, source, context, timeoutMs, delayMs } = step
+  if (delayMs > 0) await sleep(delayMs, { summary: `Step ${path}: before the next try` })
+  const seed = `${run.input.runId}/${path}`
+  const { output, logs } = await outside(`code of step ${path}`).runCode(source, { context, timeoutMs, seed })
+  return { status: 'completed', output, ...(logs.length > 0 && { logs }) }
 }
 
 async function takeNap(step: Extract<ReadyStep, { type: 'sleep' }>): Promise<SettledStep> {

@@ -2,12 +2,7 @@
  * One write to the outside, from plan to outcome: asked for at the door, waiting for people as a child workflow if the
  * door says so, then taken to the door again with what people signed. What it returns is the ledger's word.
  */
-import {
-  CancellationScope,
-  setCurrentDetails,
-  setHandler,
-  upsertSearchAttributes,
-} from '@temporalio/workflow'
+import { CancellationScope, setHandler, upsertSearchAttributes } from '@temporalio/workflow'
 import {
   approvalIdOf,
   approvalWorkflowId,
@@ -29,6 +24,7 @@ import { callSummary, resolutionDetails, writebackDetails } from './details.ts'
 import { failure } from './failures.ts'
 import { forwardDecisions } from './forward.ts'
 import { getWritebackQuery } from './messages.ts'
+import { createPage, noteUnknownSignals, type Page } from './page.ts'
 import { receiveResolutions, untilAllAnswered, untilResolved, type Resolutions } from './resolve.ts'
 import { endWrite, performCall, settling } from './write.ts'
 
@@ -39,31 +35,36 @@ type Asked = Extract<PerformResult, { kind: 'needs_approval' }>
 
 export async function writebackWorkflow(input: WritebackInput): Promise<WriteOutcome> {
   const { call } = input
+  const page = createPage()
   const view = { waitingFor: null as string | null, outcome: null as WriteOutcome | null }
-  forwardDecisions(() => (view.waitingFor ? [view.waitingFor] : []))
+  forwardDecisions(page, () => (view.waitingFor ? [view.waitingFor] : []))
   setHandler(getWritebackQuery, () => ({ call, ...view }), {
     description: 'What this write is, and what it waits for',
   })
-  const resolutions = receiveResolutions(call, () => {
-    if (view.outcome) setCurrentDetails(resolutionDetails(call, view.outcome, resolutions.refusals))
-  })
-  view.outcome = await appliedOrNot(input, view)
+  const showUnknown = (): void => {
+    if (view.outcome) page.show(resolutionDetails(call, view.outcome, resolutions.refusals))
+  }
+  const resolutions = receiveResolutions(call, showUnknown)
+  noteUnknownSignals(page)
+  view.outcome = await appliedOrNot(input, view, page)
   const isCancelled = CancellationScope.current().consideredCancelled
-  if (view.outcome.status === 'unknown' && !isCancelled)
+  if (view.outcome.status === 'unknown' && !isCancelled) {
+    showUnknown()
     view.outcome = await resolved(input, view.outcome, resolutions)
+  }
   await untilAllAnswered()
-  setCurrentDetails(`**${view.outcome.status}** ${view.outcome.message ?? ''}`)
+  page.show(`**${view.outcome.status}** ${view.outcome.message ?? ''}`)
   return view.outcome
 }
 
 /** One event each when the wait begins and ends, so that what waits can be listed. */
 async function resolved(
-  { call, searchAttributes }: WritebackInput,
+  { searchAttributes }: WritebackInput,
   unknown: WriteOutcome,
   resolutions: Resolutions,
 ): Promise<WriteOutcome> {
   if (searchAttributes) upsertSearchAttributes([keyword('state', WAITING_FOR_RESOLUTION)])
-  const outcome = await untilResolved(call, unknown, resolutions)
+  const outcome = await untilResolved(unknown, resolutions)
   if (searchAttributes) upsertSearchAttributes([keyword('state', NOT_WAITING)])
   return outcome
 }
@@ -71,6 +72,7 @@ async function resolved(
 async function appliedOrNot(
   input: WritebackInput,
   view: { waitingFor: string | null },
+  page: Page,
 ): Promise<WriteOutcome> {
   const { call } = input
   const decisions: Envelope[] = []
@@ -80,7 +82,7 @@ async function appliedOrNot(
       if (ask > MAX_ASKS) throw failure({ code: 'LIMIT_EXCEEDED', message: `asked ${MAX_ASKS} times` })
       const approvalId = approvalIdOf({ writebackId: call.origin.writebackId, ask })
       view.waitingFor = approvalWorkflowId({ organization: call.organization, approvalId })
-      setCurrentDetails(writebackDetails(result.asked, view.waitingFor))
+      page.show(writebackDetails(result.asked, view.waitingFor))
       const approval = await askPeople(input, result, approvalId)
       view.waitingFor = null
       decisions.push(...approval.decisions)

@@ -5,6 +5,7 @@
 import { evaluateExpression, type Scope } from '../../lib/cel.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { jsonBytes, LIMITS, readableBytes } from '../../lib/limits.ts'
+import { factsOfTool } from '../../lib/policy.ts'
 import { resolveTemplates } from '../../lib/templates.ts'
 import type { CatalogTool, ToolCatalog } from '../../mcp/catalog.ts'
 import { cleanText, McpCallError } from '../../mcp/errors.ts'
@@ -67,7 +68,7 @@ async function resolve(
     class: classOf(operation.spec, tool.definition),
     endpoint: endpointOf(operation.spec),
     target: `${operation.connection}.${operation.operation}`,
-    facts: { target: {}, patch: operation.arguments },
+    facts: factsOfTool(operation.arguments),
     definitionSha256: tool.hash,
   }
 }

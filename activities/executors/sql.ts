@@ -3,6 +3,7 @@
  * change, so a write whose answer was lost can be sent again: the second one finds the receipt and changes nothing.
  */
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import { factsOfUpdate } from '../../lib/policy.ts'
 import {
   SqlUpdateSchema,
   type PostgresConnectionSpec,
@@ -96,10 +97,7 @@ function resolve(statement: Statement): Resolved {
     // The secret's name, not its value: a password that is rotated changes nothing that people care about.
     endpoint: { url: operation.spec.url, scope: operation.spec.scope ?? null, schema: table.schema },
     target: targetOf(operation.connection, update),
-    facts: {
-      target: { table: update.table, key: update.key as JsonObject },
-      patch: update.set as JsonObject,
-    },
+    facts: factsOfUpdate(update),
     definitionSha256: null,
   }
 }

@@ -6,17 +6,14 @@
  * tools. If the tools then do not fit, the automations are not saved, and the connections stay: they were valid.
  */
 import { listHeads } from '../../db/queries/manifests.ts'
+import { documentPlaces, knownOf } from '../../manifests/check.ts'
+import { ofKind, parseDocuments, type Document } from '../../manifests/document.ts'
+import type { Known } from '../../manifests/known.ts'
 import { CodedError } from '../../schemas/errors.ts'
-import type { AutomationSpec, ConnectionSpec } from '../../schemas/manifests.ts'
 import type { ProblemPlace } from '../../schemas/problem.ts'
 import type { ApiDeps } from '../deps.ts'
 import { PlacedError } from '../errors.ts'
-import { automationPlaces } from './automations.ts'
-import { ofKind, parseDocuments, place, type Document } from './document.ts'
-import { connectionPlaces } from './connections.ts'
-import { expressionPlaces, POLICY_SCOPE } from './expressions.ts'
 import { saveManifests, type Savable, type SaveContext, type SavedManifest } from './save.ts'
-import type { Known } from './steps.ts'
 import { calledConnections, inspectAutomation, type ToolsByConnection } from './tools.ts'
 
 const MAX_PLACES = 100
@@ -32,12 +29,7 @@ export async function applyManifests(
   }
   const { documents, places } = parseDocuments(values)
   const known = await whatIsKnown(deps, context.organization, documents)
-  throwIfAny([
-    ...places,
-    ...ofKind(documents, 'Automation').flatMap((document) => automationPlaces(document, known)),
-    ...ofKind(documents, 'Policy').flatMap(policyPlaces),
-    ...ofKind(documents, 'Connection').flatMap(connectionPlaces),
-  ])
+  throwIfAny([...places, ...(await documentPlaces(documents, known))])
   const saved = await saveAll(deps, context, documents)
   const order = documents.map(({ manifest }) => `${manifest.kind}/${manifest.name}`)
   return saved.toSorted((a, b) => order.indexOf(`${a.kind}/${a.name}`) - order.indexOf(`${b.kind}/${b.name}`))
@@ -85,26 +77,8 @@ async function whatIsKnown(
   organization: string,
   documents: readonly Document[],
 ): Promise<Known> {
-  const connections = new Map<string, ConnectionSpec>()
-  const automations = new Map<string, AutomationSpec>()
   const rows = await listHeads(database, { organization })
-  for (const manifest of [...rows.map(({ body }) => body), ...documents.map((one) => one.manifest)]) {
-    if (manifest.kind === 'Connection') connections.set(manifest.name, manifest.spec)
-    if (manifest.kind === 'Automation') automations.set(manifest.name, manifest.spec)
-  }
-  return { connections, automations }
-}
-
-function policyPlaces({ path, manifest }: Document<'Policy'>): ProblemPlace[] {
-  const { rules } = manifest.spec
-  const names = rules.map((rule) => rule.name)
-  return rules.flatMap(({ name, match }, index) => {
-    const at = `${path}.spec.rules[${index}]`
-    return [
-      ...(names.indexOf(name) === index ? [] : [place(`${at}.name`, `there is a rule \`${name}\` already`)]),
-      ...(match.when === undefined ? [] : expressionPlaces(`${at}.match.when`, match.when, POLICY_SCOPE)),
-    ]
-  })
+  return knownOf([...rows.map(({ body }) => body), ...documents.map(({ manifest }) => manifest)], false)
 }
 
 function throwIfAny(places: readonly ProblemPlace[]): void {

@@ -7,8 +7,8 @@ import type { AutomationSpec } from '../../schemas/manifests.ts'
 import type { ProblemPlace } from '../../schemas/problem.ts'
 import type { InspectedTool } from '../deps.ts'
 import { allSteps } from '../../schemas/step-tree.ts'
-import { argumentPlaces } from './arguments.ts'
-import { unknownName, type Document } from './document.ts'
+import { argumentPlaces } from '../../manifests/arguments.ts'
+import { unknownName, type Document } from '../../manifests/document.ts'
 
 /** Of connections by name. */
 export type ToolsByConnection = ReadonlyMap<string, readonly InspectedTool[]>

@@ -2,9 +2,12 @@
 import { z } from 'zod'
 import { findApproval, findApprovalPosition, listApprovals } from '../../db/queries/approvals.ts'
 import type { Database } from '../../db/database.ts'
+import type { JsonValue } from '../../lib/json.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
-import { sendDecision, signDecision, signalOf } from '../decisions.ts'
+import type { DecisionAnswer } from '../../schemas/run.ts'
+import { sendDecision, signDecision, signalOf, type DecisionRequest } from '../decisions.ts'
+import type { ApiDeps } from '../deps.ts'
 import { badCursor, openList } from '../pages.ts'
 import { signalCommand } from '../temporal.ts'
 import { approvalView } from '../views.ts'
@@ -37,18 +40,33 @@ const get = implement(OPERATIONS.getApproval, async ({ database, temporal }, { p
 const decide = implement(OPERATIONS.decideApproval, async (deps, request) => {
   const { principal, idempotencyKey, params, body } = request
   const approvalId = params.approval_id
-  const signed = await signDecision(deps, { ...body, principal, idempotencyKey, approvalId })
+  return send(deps, request, { ...body, principal, idempotencyKey, approvalId })
+})
+
+const answer = implement(OPERATIONS.answerAsk, async (deps, request) => {
+  const { principal, idempotencyKey, params, body } = request
+  const approvalId = params.approval_id
+  const given = { ...body, answer: body.answer as JsonValue, verdict: 'approve' as const }
+  return send(deps, request, { ...given, principal, idempotencyKey, approvalId })
+})
+
+async function send(
+  deps: ApiDeps,
+  { useAlternative }: { useAlternative: () => void },
+  decision: DecisionRequest,
+): Promise<{ decision_id: string; state: DecisionAnswer['state'] | 'recorded'; message: string }> {
+  const signed = await signDecision(deps, decision)
   const result = await sendDecision(deps, signed)
   const decision_id = signed.decisionId
   if (result.kind === 'recorded') {
-    request.useAlternative()
+    useAlternative()
     const message = 'Your decision is recorded. It counts as soon as a worker looks at it.'
-    return { decision_id, state: 'recorded' as const, message }
+    return { decision_id, state: 'recorded', message }
   }
   const { accepted, state, code, message } = result.answer
   if (!accepted) throw new CodedError(code ?? 'NOT_ELIGIBLE', message)
   return { decision_id, state, message }
-})
+}
 
 const ticket = implement(OPERATIONS.createTicket, async (deps, request) => {
   const { principal, idempotencyKey, params, body } = request
@@ -67,4 +85,4 @@ async function positionAfter(database: Database, organization: string, approvalI
   return found
 }
 
-export const approvalOperations = [list, get, decide, ticket]
+export const approvalOperations = [list, get, decide, answer, ticket]

@@ -1,5 +1,5 @@
 /** The inbox, a projection of approval workflows, and the decisions that people have signed. */
-import type { Envelope, Preview, Requester, Requirement, Verdict, Vote } from '../../schemas/run.ts'
+import type { Envelope, Preview, Question, Requester, Requirement, Verdict, Vote } from '../../schemas/run.ts'
 import { requireRow, type Queryable } from '../database.ts'
 
 export interface ApprovalRow {
@@ -13,20 +13,23 @@ export interface ApprovalRow {
   requirement: Requirement
   requester: Requester
   preview: Preview
+  /** Null for an approval. */
+  question: Question | null
   state: 'waiting' | 'approved' | 'rejected' | 'expired' | 'withdrawn'
-  votes: Pick<Vote, 'principal' | 'verdict' | 'at' | 'comment' | 'channel'>[]
+  votes: Pick<Vote, 'principal' | 'verdict' | 'at' | 'comment' | 'channel' | 'answer'>[]
   expires_at: Date
   created_at: Date
   closed_at: Date | null
 }
 
 const COLUMNS = `approval_id, organization, writeback_id, workflow_id, run_id, automation, digest, requirement, requester,
-  preview, state, votes, expires_at, created_at, closed_at`
+  preview, question, state, votes, expires_at, created_at, closed_at`
 
 /** Puts the approval into the inbox, unless its write is over; doing so twice changes nothing. */
 export async function insertApproval(
   db: Queryable,
-  row: Omit<ApprovalRow, 'state' | 'votes' | 'created_at' | 'closed_at' | 'expires_at'> & {
+  row: Omit<ApprovalRow, 'state' | 'votes' | 'question' | 'created_at' | 'closed_at' | 'expires_at'> & {
+    question?: Question
     expires_at: string
   },
 ): Promise<{ isWanted: boolean }> {
@@ -35,8 +38,8 @@ export async function insertApproval(
     `with write as (select outcome is not null as is_over from writebacks where writeback_id = $3 for share),
        added as (
          insert into approvals (approval_id, organization, writeback_id, workflow_id, run_id, automation, digest,
-           requirement, requester, preview, state, expires_at)
-         select $1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9::jsonb, $10::jsonb, 'waiting', $11::timestamptz
+           requirement, requester, preview, state, expires_at, question)
+         select $1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9::jsonb, $10::jsonb, 'waiting', $11::timestamptz, $12::jsonb
          where not exists (select from write where is_over)
          on conflict (approval_id) do nothing)
      select not exists (select from write where is_over) as wanted`,
@@ -52,6 +55,7 @@ export async function insertApproval(
       JSON.stringify(row.requester),
       JSON.stringify(row.preview),
       row.expires_at,
+      row.question === undefined ? null : JSON.stringify(row.question),
     ],
   )
   return { isWanted: requireRow(rows, 'approval').wanted }

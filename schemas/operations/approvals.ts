@@ -4,10 +4,10 @@ import { CommentSchema, NameSchema, SHA256_HEX } from '../common.ts'
 import { defineOperation, pageOf, SpanQuerySchema } from './operation.ts'
 import { ApprovalStateSchema, ApprovalViewSchema, EnvelopeViewSchema, RunIdSchema } from './views.ts'
 
-/** The writeback's id, with `/ask2` and so on when people were asked again; in a URL, encode it. */
+/** A question's id, or the writeback's id, with `/ask2` and so on when people were asked again; in a URL, encode it. */
 const ApprovalIdSchema = z
   .string()
-  .regex(/^wb_[A-Za-z0-9_.-]{1,300}(\/ask\d{1,3})?$/, 'must be an approval id')
+  .regex(/^(?:wb|ask)_[A-Za-z0-9_.-]{1,300}(\/ask\d{1,3})?$/, 'must be an approval id')
 
 const params = z.object({ approval_id: ApprovalIdSchema })
 
@@ -79,6 +79,27 @@ export const decideApproval = defineOperation({
     message: z.string(),
   }),
   errors: [...SIGNING_ERRORS, ...VERDICT_ERRORS],
+  alternative: { status: 202, description: 'Recorded for certain; it counts as soon as a worker runs.' },
+  hints: { readOnly: false, idempotent: true },
+})
+
+export const answerAsk = defineOperation({
+  name: 'answerAsk',
+  method: 'POST',
+  path: '/v1/approvals/:approval_id/answer',
+  scope: 'approve',
+  summary: 'Answer a question of an automation. 422 if the answer does not fit the form; then answer again.',
+  params,
+  body: z.strictObject({
+    /** Has to fit the form of the question. */
+    answer: z.json(),
+    /** The digest of the question that was looked at. */
+    digest: z.string().regex(SHA256_HEX, 'must be 64 lower-case hex digits'),
+    comment: CommentSchema.default(''),
+    channel: z.enum(['api', 'cli', 'console']).default('api'),
+  }),
+  output: decideApproval.output,
+  errors: [...SIGNING_ERRORS, ...VERDICT_ERRORS, 'INVALID_ANSWER'],
   alternative: { status: 202, description: 'Recorded for certain; it counts as soon as a worker runs.' },
   hints: { readOnly: false, idempotent: true },
 })

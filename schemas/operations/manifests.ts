@@ -43,7 +43,8 @@ export const applyManifests = defineOperation({
     'Save manifests: all of them or, if one is not valid, none. Where automations of the same request call tools ' +
     'of connections of the same request, the connections are saved first, for their tools must be looked at.',
   body: z.strictObject({
-    /** Not `ManifestSchema`: the handler checks them, so that all that is wrong comes back at once, with its place. */
+    /** Documents as in a file. */
+    // Not `ManifestSchema`: the handler checks them, so that all that is wrong comes back at once, with its place.
     manifests: z.array(z.record(z.string(), z.unknown())).min(1).max(200),
     /** The revision that the caller has read, 0 for a new manifest. Only with a single manifest. */
     expected_revision: z.int().min(0).optional(),

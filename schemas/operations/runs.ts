@@ -109,12 +109,21 @@ const AttemptSchema = z.object({
   temporal_ui_url: TemporalUiUrlSchema,
 })
 
+export const LogLineSchema = z.object({
+  level: z.enum(['debug', 'log', 'info', 'warn', 'error']),
+  text: z.string(),
+})
+
 const StepViewSchema = z.object({
   /** `waive`, `each[3].notify`. */
   path: z.string(),
   /** `waiting`: for people. */
   state: z.enum(['running', 'waiting', 'completed', 'failed', 'skipped']),
   output: z.json(),
+  /** It is too large to be shown here, and stands in Temporal's history. */
+  output_omitted: z.boolean(),
+  /** What the code of the step has printed. */
+  logs: z.array(LogLineSchema),
   error: z.object({ code: z.string(), message: z.string() }).nullable(),
   writeback_ids: z.array(z.string()),
   attempts: z.array(AttemptSchema),

@@ -48,6 +48,12 @@ export const ApprovalViewSchema = z.object({
   requirement: RequirementViewSchema,
   requester: RequesterViewSchema,
   preview: PreviewViewSchema,
+  /** Of an automation to people; `approved` is then an answered one. Null for the approval of a write. */
+  question: z
+    .object({ title: z.string(), markdown: z.string(), form: z.record(z.string(), z.json()) })
+    .nullable(),
+  /** To the question; null as long as there is none. */
+  answer: z.json(),
   votes: z.array(
     z.object({
       principal: z.string(),

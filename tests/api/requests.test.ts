@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { OPERATIONS } from '../../schemas/operations.ts'
 import { IMPLEMENTATIONS } from '../../api/operations/index.ts'
 import { createTestApi, type TestApi } from './support.ts'
+import { JSON_SCHEMAS } from '../../schemas/json-schemas.ts'
 
 let api: TestApi
 beforeAll(async () => {
@@ -134,6 +135,12 @@ describe('a request that is refused', () => {
 })
 
 describe('the description', () => {
+  it('serves the JSON Schemas of documents to editors, without a key', async () => {
+    const { status, body } = await api.call({ url: '/schemas/manifest.json', key: null })
+    expect(status).toBe(200)
+    expect(body).toEqual(JSON_SCHEMAS.manifest())
+  })
+
   it('has every operation of the table, and every operation has a handler', async () => {
     const { body } = await api.call({ url: '/openapi.json', key: null })
     expect(body['openapi']).toBe('3.1.0')

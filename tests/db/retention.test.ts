@@ -1,6 +1,5 @@
 /** What is deleted is old, finished and forgotten by Temporal; everything else stays. */
 import { randomBytes, randomUUID } from 'node:crypto'
-import { fileURLToPath } from 'node:url'
 import { Client, Connection } from '@temporalio/client'
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest'
 import { retain } from '../../activities/retention.ts'
@@ -9,12 +8,10 @@ import { insertDelivery } from '../../db/queries/deliveries.ts'
 import { insertPlannedWriteback } from '../../db/queries/writebacks.ts'
 import { RETENTION } from '../../db/retention.ts'
 import { writebackWorkflowId, WORKFLOW_TYPES } from '../../schemas/names.ts'
-import { renderRetention } from '../../scripts/render-retention.ts'
 import { useTestDatabase } from '../support/database.ts'
 import { ORGANIZATION, preview, requester, requirement } from '../support/fixtures.ts'
 
 const db = useTestDatabase()
-const DOC = fileURLToPath(new URL('../../docs/reference/retention.md', import.meta.url))
 
 let client: Client
 let connection: Connection
@@ -234,9 +231,5 @@ describe('the table of what is kept', () => {
     )
     const listed = RETENTION.flatMap(({ tables }) => tables)
     expect([...listed].sort()).toEqual(rows.map(({ name }) => name).sort())
-  })
-
-  it('is the one in the documentation (vitest -u writes it)', async () => {
-    await expect(renderRetention()).toMatchFileSnapshot(DOC)
   })
 })

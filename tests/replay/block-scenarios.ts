@@ -129,6 +129,43 @@ export function recordBlocks({ scenario, over, record }: Recording): void {
     await finish(run, 'retry-approved')
   })
 
+  test('asks, and is answered, or not', async () => {
+    const s = scenario()
+    const form = { type: 'object', properties: { tier: { enum: ['gold', 'plain'] } }, required: ['tier'] }
+    const ask = {
+      title: 'Which tier has ${{ input.account }}?',
+      markdown: 'They **ask**.',
+      form,
+      of: { roles: ['lead'] },
+    }
+    await s.define('ask', [{ name: 'tier', ask }], ONE_LEAD)
+    const run = await s.park('ask')
+    await scenario()
+      .lena.answerAsk({ ...about(run.approval), answer: { tier: 'tin' } })
+      .catch(() => undefined)
+    await record(run, 'ask-waiting')
+    await s.lena.answerAsk({ ...about(run.approval), answer: { tier: 'gold' } })
+    await finish(run, 'ask-answered')
+    const cancelled = await s.park('ask')
+    await s.world.admin.cancelRun({ run_id: cancelled.runId })
+    await finish(cancelled, 'ask-withdrawn')
+    await s.define('ask-hasty', [{ name: 'tier', ask: { ...ask, expires_after: '1s' } }], ONE_LEAD)
+    await finish(await s.start('ask-hasty'), 'ask-expired')
+  })
+
+  test('computes, and tries again', async () => {
+    const s = scenario()
+    const code = {
+      source: 'export default (ctx) => { console.log("at", ctx.input.balance); return Math.random() }',
+    }
+    await s.define('code', [{ name: 'sum', code }], ONE_LEAD)
+    await finish(await s.start('code'), 'code-done')
+    const source = 'export default () => { console.warn("no"); throw new Error("not today") }'
+    const step = { name: 'sum', code: { source }, retry: { max_attempts: 2, backoff: '100ms' } }
+    await s.define('code-fails', [step], ONE_LEAD)
+    await finish(await s.start('code-fails'), 'code-failed')
+  })
+
   test('goes on after a failure', async () => {
     const run = await parked('on-error', [{ ...NOTE, on_error: 'continue' }, LOOK], 1)
     await decideAll(run, 1, 'reject')

@@ -99,6 +99,17 @@ const CASES: Case[] = [
   { file: 'sdk/client/library.ts', content: use('../../lib/json.ts'), rule: IMPORTS },
   { file: 'sdk/client/operations.ts', content: use('../../schemas/operations.ts'), rule: null },
   { file: 'cli/workflow.ts', content: use('../workflows/index.ts'), rule: IMPORTS },
+  { file: 'cli/checks.ts', content: use('../manifests/check.ts'), rule: null },
+  { file: 'manifests/database.ts', content: use('../db/database.ts'), rule: IMPORTS },
+  { file: 'manifests/interpreter.ts', content: use('../workflows/interpreter/advance.ts'), rule: IMPORTS },
+  { file: 'manifests/schema.ts', content: use('../schemas/manifests.ts'), rule: null },
+  { file: 'testing/interpreter.ts', content: use('../workflows/interpreter/advance.ts'), rule: null },
+  { file: 'testing/decide.ts', content: use('../workflows/decide.ts'), rule: null },
+  { file: 'testing/workflow.ts', content: use('../workflows/steps.ts'), rule: IMPORTS },
+  { file: 'testing/details.ts', content: use('../workflows/details.ts'), rule: IMPORTS },
+  { file: 'testing/activity.ts', content: use('../activities/perform.ts'), rule: IMPORTS },
+  { file: 'workflows/checks.ts', content: use('../manifests/check.ts'), rule: IMPORTS },
+  { file: 'workflows/testing.ts', content: use('../testing/run.ts'), rule: IMPORTS },
   // the environment
   {
     file: 'api/environment.ts',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { asksWhoAsked, matchesGlob, ruleOn, type CallFacts } from '../../activities/policy.ts'
+import { asksWhoAsked, matchesGlob, ruleOn, type CallFacts } from '../../lib/policy.ts'
 import { PolicySpecSchema, type PolicySpec, type Rule } from '../../schemas/manifests.ts'
 import { requester } from '../support/fixtures.ts'
 

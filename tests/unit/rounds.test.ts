@@ -2,7 +2,8 @@
 import { ApplicationFailure } from '@temporalio/common'
 import { describe, expect, it } from 'vitest'
 import type { ReadOutcome, WriteOutcome, WriteStatus } from '../../schemas/run.ts'
-import { inRounds } from '../../workflows/rounds.ts'
+import { inRounds } from '../../workflows/interpreter/rounds.ts'
+import { stepErrorOf } from '../../workflows/failures.ts'
 import { laterHead } from '../../workflows/receipts-head.ts'
 import { outcome } from '../support/fixtures.ts'
 
@@ -12,12 +13,13 @@ const coded = (type: string) => ApplicationFailure.create({ type, nonRetryable: 
 
 async function play(script: (WriteOutcome | ReadOutcome | Error)[], first = 1) {
   const rounds: number[] = []
-  const result = await inRounds(first, async (round) => {
+  const attempt = async (round: number) => {
     rounds.push(round)
     const next = script[round - first]
     if (next instanceof Error || next === undefined) throw next ?? new Error('no further round is expected')
     return next
-  })
+  }
+  const result = await inRounds(first, attempt, (error) => stepErrorOf(error).code)
   return { rounds, status: result.kind === 'write' ? result.status : 'read' }
 }
 

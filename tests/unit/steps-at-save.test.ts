@@ -1,7 +1,7 @@
 /** What is wrong with steps that have steps inside, told before anything runs: all at once, each with its place. */
 import { describe, expect, it } from 'vitest'
-import { automationPlaces } from '../../api/manifests/automations.ts'
-import { parseDocuments, ofKind } from '../../api/manifests/document.ts'
+import { automationPlaces } from '../../manifests/automations.ts'
+import { parseDocuments, ofKind } from '../../manifests/document.ts'
 import { inspectAutomation } from '../../api/manifests/tools.ts'
 import { AutomationSpecSchema, ConnectionSpecSchema } from '../../schemas/manifests.ts'
 
@@ -23,6 +23,7 @@ const known = {
       }),
     ],
   ]),
+  mayBeMore: false,
 }
 
 const call = (name: string, about = 'x') => ({
@@ -43,7 +44,7 @@ function wrong(steps: object[]): string[] {
 describe('a step', () => {
   it('says what it does, and only one thing', () => {
     expect(wrong([{ name: 'a' }])).toEqual([
-      'spec.steps[0]: needs one of tool_call, writeback, run_automation, sleep, choose, for_each, parallel, return, fail',
+      'spec.steps[0]: needs one of tool_call, writeback, run_automation, code, ask, sleep, choose, for_each, parallel, return, fail',
     ])
     expect(wrong([{ ...call('a'), return: 1 }])).toEqual(['spec.steps[0]: Unrecognized key: "return"'])
   })
@@ -121,11 +122,11 @@ describe('references', () => {
       { name: 'end', return: '${{ [steps.a.output, steps.fan.outptu, item] }}' },
     ]
     expect(wrong(steps)).toEqual([
-      'spec.steps[0].for_each.items: There is no variable `item`; in scope: `input`, `steps`, `run`',
+      'spec.steps[0].for_each.items: There is no variable `item`; in scope: `input`, `steps`, `run` (character 1 of it)',
       'spec.steps[0].for_each.steps[0].tool_call.arguments.about: step `b` comes later, or is this one',
       'spec.steps[0].for_each.steps[1].tool_call.arguments.about: step `each` comes later, or is this one',
       'spec.steps[1].parallel.branches.right[0].tool_call.arguments.about: step `c` is in another branch of `fan`',
-      'spec.steps[2].return: There is no variable `item`; in scope: `input`, `steps`, `run`',
+      'spec.steps[2].return: There is no variable `item`; in scope: `input`, `steps`, `run` (character 37 of it)',
     ])
     expect(
       wrong([
@@ -194,6 +195,25 @@ describe('the end of a run', () => {
     ])
     expect(wrong([{ name: 'stop', fail: { code: 'mine', message: '${{ nothing }}' } }])).toEqual([
       'spec.steps[0].fail.code: must be upper case, such as OVER_BUDGET',
+    ])
+  })
+})
+
+describe('a question', () => {
+  it('has a form that compiles, somebody to answer it, and texts that name what there is', () => {
+    const ask = (more: object) => [
+      { name: 'tier', ask: { title: 'Which?', form: {}, of: { roles: ['lead'] }, ...more } },
+    ]
+    expect(wrong(ask({ markdown: 'of ${{ input.x }}' }))).toEqual([])
+    expect(wrong(ask({ form: { type: 'objekt' } }))).toMatchObject([
+      expect.stringContaining('spec.steps[0].ask.form: is not a usable JSON Schema') as string,
+    ])
+    expect(wrong(ask({ of: {} }))).toEqual(['spec.steps[0].ask.of: needs a role or a person'])
+    expect(wrong(ask({ title: '${{ nothing }}' }))).toMatchObject([
+      expect.stringContaining('spec.steps[0].ask.title: There is no variable `nothing`') as string,
+    ])
+    expect(wrong(ask({ expires_after: '400d' }))).toEqual([
+      'spec.steps[0].ask.expires_after: must be between 1s and 366 days',
     ])
   })
 })

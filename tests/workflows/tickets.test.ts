@@ -70,6 +70,21 @@ describe('where decisions are verified', () => {
     ])
   })
 
+  test('a signal that nobody knows, or that nothing waits for, is told on the page', async () => {
+    const run = await s.park('one')
+    const { organization, writeback_id: writebackId } = { organization: 'acme', ...run.approval }
+    const writeback = writebackWorkflowId({ organization, writebackId })
+    for (const id of [run.workflowId, writeback, run.approval.temporal_workflow_id]) {
+      for (let i = 1; i <= 7; i++) await handleOf(s, id).signal(`aprove ${i} \`|\``, {})
+      await eventually(async () => (await detailsOf(s, id)).includes('Messages that could not be used: 7'))
+      const details = await detailsOf(s, id)
+      expect(details).toContain("- there is no signal `aprove 7 '|'` here")
+      expect(details).not.toContain('aprove 2')
+    }
+    await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
+    await s.expectEnding(run, { state: 'completed', changes: 1 })
+  })
+
   test('a bare name, another verdict and a changed ticket are refused, and the page says so', async () => {
     const run = await s.park('one')
     const handle = handleOf(s, run.approval.temporal_workflow_id)

@@ -1,9 +1,9 @@
 /** The steps of one block, one after the other. */
 import { LIMITS } from '../../lib/limits.ts'
 import type { Scope } from '../../lib/cel.ts'
-import type { JsonValue } from '../../lib/json.ts'
+import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { CodedError } from '../../schemas/errors.ts'
-import type { CallStep, PlanStep } from '../../schemas/planned.ts'
+import type { CallStep, CodeStep, PlanStep } from '../../schemas/planned.ts'
 import { advanceLanes, openLanes } from './lanes.ts'
 import { assertValueSize } from './limits.ts'
 import { nextTry, type NextTry } from './retry.ts'
@@ -62,10 +62,14 @@ function move(turn: Turn, frame: Frame, at: At): StepState | undefined {
     if (step.type === 'choose' || step.type === 'for_each' || step.type === 'parallel')
       return advanceLanes(turn, frame, { step, block: at.block, lanes: known.lanes })
   }
-  if (known.status !== 'failed' || (step.type !== 'call' && step.type !== 'writeback')) return known
+  if (known.status !== 'failed' || !isTried(step)) return known
   const again = nextTry(step.retry, known)
   if (!again) return known
-  return guarded(() => startCall(turn, frame, step, { ...again, scope: scopeOf(turn, frame, at.block) }))
+  return guarded(() => startTry(turn, frame, step, { ...again, scope: scopeOf(turn, frame, at.block) }))
+}
+
+function isTried(step: PlanStep): step is CallStep | CodeStep {
+  return step.type === 'call' || step.type === 'writeback' || step.type === 'code'
 }
 
 /** What goes wrong on the way in is the step's failure. */
@@ -78,8 +82,7 @@ function enter(turn: Turn, frame: Frame, { step, block }: At): StepState | undef
         return { status: 'completed', output: bounded('the result', resolved(step.value, scope)), ends: true }
       case 'fail': {
         const text = bounded('the message', resolved(step.message, scope))
-        const message = typeof text === 'string' ? text : JSON.stringify(text)
-        return { status: 'failed', output: null, error: { code: step.code, message } }
+        return { status: 'failed', output: null, error: { code: step.code, message: asText(text) } }
       }
       case 'choose':
       case 'for_each':
@@ -91,7 +94,9 @@ function enter(turn: Turn, frame: Frame, { step, block }: At): StepState | undef
       }
       case 'call':
       case 'writeback':
-        return startCall(turn, frame, step, { ...FIRST_TRY, scope })
+      case 'code':
+        return startTry(turn, frame, step, { ...FIRST_TRY, scope })
+      case 'ask':
       case 'run_automation':
       case 'sleep':
         return start(turn, frame, () => ({ path: frame.prefix + step.name, ...readyOf(step, scope) }))
@@ -101,12 +106,28 @@ function enter(turn: Turn, frame: Frame, { step, block }: At): StepState | undef
   })
 }
 
+type Ready<Type extends ReadyStep['type']> = Omit<Extract<ReadyStep, { type: Type }>, 'path'>
+
+function asText(value: JsonValue | undefined): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}
+
 function readyOf(
-  step: Extract<PlanStep, { type: 'run_automation' | 'sleep' }>,
+  step: Extract<PlanStep, { type: 'ask' | 'run_automation' | 'sleep' }>,
   scope: () => Scope,
-):
-  | Omit<Extract<ReadyStep, { type: 'run_automation' }>, 'path'>
-  | Omit<Extract<ReadyStep, { type: 'sleep' }>, 'path'> {
+): Ready<'ask'> | Ready<'run_automation'> | Ready<'sleep'> {
+  if (step.type === 'ask') {
+    const { title, markdown } = bounded(
+      'the question',
+      resolvedObject({ title: step.title, markdown: step.markdown }, scope),
+    )
+    return {
+      type: step.type,
+      title: asText(title),
+      markdown: asText(markdown),
+      expiresAfterMs: step.expiresAfterMs,
+    }
+  }
   if (step.type === 'run_automation') {
     return {
       type: step.type,
@@ -121,20 +142,24 @@ function readyOf(
   }
 }
 
-function startCall(
+function startTry(
   turn: Turn,
   frame: Frame,
-  step: CallStep,
+  step: CallStep | CodeStep,
   { tries, delayMs, scope }: NextTry & { scope: () => Scope },
 ): StepState | undefined {
-  const path = frame.prefix + step.name
+  const { timeoutMs } = step
+  const common = { path: frame.prefix + step.name, timeoutMs, delayMs }
   return start(
     turn,
     frame,
     () => {
+      if (step.type === 'code') {
+        const context = bounded('what the code is given', scope() as JsonObject)
+        return { ...common, type: step.type, source: step.source, context }
+      }
       const args = bounded('the arguments', resolvedObject(step.call.arguments, scope))
-      const call = { ...step.call, arguments: args }
-      return { path, type: step.type, call, timeoutMs: step.timeoutMs, round: tries.round, delayMs }
+      return { ...common, type: step.type, call: { ...step.call, arguments: args }, round: tries.round }
     },
     tries,
   )

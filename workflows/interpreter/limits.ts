@@ -2,7 +2,7 @@
 import type { JsonValue } from '../../lib/json.ts'
 import { jsonBytes, LIMITS, readableBytes } from '../../lib/limits.ts'
 import { CodedError } from '../../schemas/errors.ts'
-import type { RunState, SettledStep, StepError } from './state.ts'
+import { bytesOf, type RunState, type SettledStep, type StepError } from './state.ts'
 
 /** Throws VALUE_TOO_LARGE. */
 export function assertValueSize(what: string, value: JsonValue): void {
@@ -21,7 +21,7 @@ export function keepable(state: RunState, settled: SettledStep): SettledStep {
   const bytes = jsonBytes(settled.output)
   const problem =
     tooLarge('the output', bytes, LIMITS.valueBytes) ??
-    tooLarge('all values of the run together', state.valueBytes + bytes, LIMITS.runValuesBytes)
+    tooLarge('all values of the run together', state.valueBytes + bytesOf(settled), LIMITS.runValuesBytes)
   if (problem === null) return settled
   return { ...settled, status: 'failed', output: null, error: { code: 'VALUE_TOO_LARGE', message: problem } }
 }

@@ -1,4 +1,4 @@
-/** Whether a call that has failed is tried again, and after which wait. */
+/** Whether a call or code that has failed is tried again, and after which wait. */
 import { ERRORS, isErrorCode } from '../../schemas/errors.ts'
 import type { PlannedRetry } from '../../schemas/planned.ts'
 import type { StepState, Tries } from './state.ts'
@@ -7,8 +7,14 @@ type Failed = Extract<StepState, { status: 'failed' }>
 
 const MAX_BACKOFF_MS = 3_600_000
 
-/** Final at the door, and yet another call may go better. Codes that the table calls retryable are tried until `timeout`. */
-const WORTH_ANOTHER_TRY = new Set(['TOOL_FAILED', 'CALL_REFUSED', 'RESULT_INVALID'])
+/** Final where they happen, and yet another try may go better: the clock of code goes on, and its machine may be less busy. Codes that the table calls retryable are tried until `timeout`. */
+const WORTH_ANOTHER_TRY = new Set([
+  'TOOL_FAILED',
+  'CALL_REFUSED',
+  'RESULT_INVALID',
+  'CODE_FAILED',
+  'CODE_TIMEOUT',
+])
 
 export interface NextTry {
   tries: Tries

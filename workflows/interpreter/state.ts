@@ -6,7 +6,7 @@
  */
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { jsonBytes } from '../../lib/limits.ts'
-import type { WriteStatus } from '../../schemas/run.ts'
+import type { LogLine, WriteStatus } from '../../schemas/run.ts'
 
 export interface StepError {
   code: string
@@ -26,9 +26,10 @@ export interface Tries {
   round: number
 }
 
+/** `logs`: what the code of the step said. */
 type EndedStep =
-  | { status: 'completed'; output: JsonValue; writeback?: StepWriteback }
-  | { status: 'failed'; output: null; error: StepError; writeback?: StepWriteback }
+  | { status: 'completed'; output: JsonValue; writeback?: StepWriteback; logs?: LogLine[] }
+  | { status: 'failed'; output: null; error: StepError; writeback?: StepWriteback; logs?: LogLine[] }
 
 /** What the outside makes of a step. `lastRound`: of the rounds that its write went through by itself, if it did. */
 export type SettledStep = EndedStep & { lastRound?: number }
@@ -75,7 +76,7 @@ export interface RunState {
   items: number
   /** Calls, sleeps and sub-runs that have been started and not settled. */
   underWay: number
-  /** Of the input and of what all calls and sub-runs have given; outputs of blocks are made of the same values. */
+  /** Of the input, of what all steps have given that the outside performed, and of their logs; outputs of blocks are made of the same values. */
   valueBytes: number
 }
 
@@ -95,8 +96,13 @@ export function lanePrefix(path: string, key: string): string {
 /** The outside has something to say about a step that was started. */
 export function settle(state: RunState, path: string, settled: SettledStep): RunState {
   const block = settleIn(state.block, path.split(/[.[\]]+/), settled)
-  const outputBytes = settled.status === 'completed' ? jsonBytes(settled.output) : 0
-  return { ...state, block, underWay: state.underWay - 1, valueBytes: state.valueBytes + outputBytes }
+  return { ...state, block, underWay: state.underWay - 1, valueBytes: state.valueBytes + bytesOf(settled) }
+}
+
+/** Of what the run keeps of the step. */
+export function bytesOf({ status, output, logs = [] }: SettledStep): number {
+  const outputBytes = status === 'completed' ? jsonBytes(output) : 0
+  return logs.reduce((sum, { text }) => sum + jsonBytes(text), outputBytes)
 }
 
 /** Names of steps and keys of lanes take turns in a path. */

@@ -9,6 +9,8 @@ import type { BlockState, StepError } from './state.ts'
 /** A step whose expressions are resolved: ready to be performed. */
 export type ReadyStep = { path: string } & (
   | { type: 'call' | 'writeback'; call: PlannedCall; timeoutMs: number; round: number; delayMs: number }
+  | { type: 'code'; source: string; context: JsonObject; timeoutMs: number; delayMs: number }
+  | { type: 'ask'; title: string; markdown: string; expiresAfterMs: number }
   | { type: 'run_automation'; automation: string; input: JsonObject }
   | { type: 'sleep'; sleep: { forMs: number } | { untilMs: number } }
 )

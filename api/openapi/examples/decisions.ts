@@ -21,6 +21,7 @@ type Names =
   | 'listApprovals'
   | 'getApproval'
   | 'decideApproval'
+  | 'answerAsk'
   | 'createTicket'
   | 'listWritebacks'
   | 'getWriteback'
@@ -43,6 +44,15 @@ export const decisionExamples: ExamplesOf<Names> = {
       decision_id: 'dec_7c0de0c8a7d34a4f9d0e4d4f3b1c9a55',
       state: 'approved',
       message: 'Your vote counts; the write goes on.',
+    },
+  },
+  answerAsk: {
+    params: { approval_id: WRITEBACK_ID },
+    body: { answer: { refund: true }, digest: DIGEST, comment: '', channel: 'api' },
+    output: {
+      decision_id: 'dec_1f1f0b3f26b04f0f8a53b2b3f9a04c11',
+      state: 'approved',
+      message: 'Your answer counts; the run goes on.',
     },
   },
   createTicket: {

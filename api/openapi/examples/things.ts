@@ -72,6 +72,8 @@ export const approval: ApprovalView = {
   requirement,
   requester,
   preview,
+  question: null,
+  answer: null,
   votes: [],
   expires_at: '2026-11-05T09:14:07.610Z',
   created_at: ASKED_AT,
@@ -108,6 +110,8 @@ const steps: Run['steps'] = [
     path: 'invoice',
     state: 'completed',
     output: { id: 7, late_fee_cents: 4_200 },
+    output_omitted: false,
+    logs: [],
     error: null,
     writeback_ids: [],
     attempts: [
@@ -126,6 +130,8 @@ const steps: Run['steps'] = [
     path: 'waive',
     state: 'waiting',
     output: null,
+    output_omitted: false,
+    logs: [],
     error: null,
     writeback_ids: [WRITEBACK_ID],
     attempts: [

@@ -1,0 +1,159 @@
+/**
+ * Questions of automations to people. Whom to ask, and the form of the answer, come from the revision that the run is
+ * pinned to; who asks comes from its delivery. Of what the workflow says only title and text are taken, which the run
+ * has made of its own values: they are part of the digest that an answer names.
+ *
+ * An answer is a decision, signed by the door that authenticated the person. It is verified when it comes in, when it is
+ * recorded, and once more when the run takes it: the result of a workflow is nobody's word.
+ */
+import { insertApproval, type ApprovalRow } from '../db/queries/approvals.ts'
+import { loadOrigin } from '../db/queries/deliveries.ts'
+import { loadPrincipals } from '../db/queries/principals.ts'
+import { misfit } from '../lib/answer-form.ts'
+import { askDigest } from '../lib/ask-digest.ts'
+import type { JsonObject, JsonValue } from '../lib/json.ts'
+import { LIMITS, readableBytes, utf8Bytes } from '../lib/limits.ts'
+import { ineligibility } from '../lib/quorum.ts'
+import { durationMs } from '../schemas/common.ts'
+import { EnvelopeSchema } from '../schemas/decision.ts'
+import { CodedError, type ErrorCode } from '../schemas/errors.ts'
+import type {
+  Asking,
+  DecisionMessage,
+  Envelope,
+  PendingWrite,
+  ResolvedDecision,
+  Vote,
+} from '../schemas/run.ts'
+import { assertSomebodyCanApprove, keepDecision, type OpenedApproval } from './approvals.ts'
+import { openDecision, toVote } from './decisions.ts'
+import type { DoorDeps } from './door.ts'
+import { verifyAskOrigin } from './origin.ts'
+
+/** Puts the question into the inbox. Throws UNKNOWN_ORIGIN, NO_ELIGIBLE_APPROVER. */
+export async function openAsk(
+  deps: DoorDeps,
+  { asking, workflowId, expiresAt }: { asking: Asking; workflowId: string; expiresAt: string },
+): Promise<OpenedApproval> {
+  const pending = await pendingOf(deps, asking)
+  const { organization, origin } = asking
+  const { digest, requirement, requester, preview, writebackId, question } = pending
+  await assertSomebodyCanApprove(deps, organization, requirement, requester)
+  await insertApproval(deps.database, {
+    approval_id: writebackId,
+    organization,
+    writeback_id: writebackId,
+    workflow_id: workflowId,
+    run_id: origin.runId,
+    automation: origin.automation,
+    digest,
+    requirement,
+    requester,
+    preview,
+    ...(question && { question }),
+    expires_at: expiresAt,
+  })
+  // A question takes nobody at their word.
+  return { pending, identity: 'verified' }
+}
+
+/** The question as our own records have it. */
+async function pendingOf({ database }: DoorDeps, asking: Asking): Promise<PendingWrite> {
+  const { organization, origin, title, markdown } = asking
+  const row = await loadOrigin(database, { organization, ...origin })
+  const { ask, requester } = verifyAskOrigin(origin, row)
+  const { roles, people } = ask.of
+  const expiresAfterMs = durationMs(ask.expires_after)
+  const requirement = {
+    policy: origin.automation,
+    rule: origin.path,
+    stages: [{ roles, people, quorum: 1 }],
+    anyRejectEnds: false,
+    selfApproval: ask.self_answer,
+    identity: 'verified' as const,
+    expiresAfterMs,
+    validForMs: 0,
+  }
+  const question = { title, markdown, form: ask.form as JsonObject }
+  const preview = {
+    executor: 'ask',
+    connection: '',
+    operation: 'ask',
+    target: title,
+    changes: [],
+    guard: 'none' as const,
+  }
+  const { writebackId, runId } = origin
+  const digest = askDigest({ organization, askId: writebackId, runId, question, requirement, requester })
+  return { writebackId, digest, requirement, requester, preview, question }
+}
+
+/** Whether the answer counts is said by the workflow; whether it is one at all is said here. */
+export async function resolveAnswer(
+  deps: DoorDeps,
+  { asking, message }: { asking: Asking; message: DecisionMessage },
+): Promise<ResolvedDecision> {
+  if (!message.ticket) return refused('UNVERIFIED', 'an answer needs a signed ticket: use the API or the CLI')
+  const opened = await openAnswer(deps, asking, message.ticket)
+  return 'code' in opened ? refused(opened.code, opened.message) : { kind: 'vote', ...opened }
+}
+
+type Opened = { vote: Vote; envelope: Envelope; pending: PendingWrite } | { code: ErrorCode; message: string }
+
+async function openAnswer(deps: DoorDeps, asking: Asking, ticket: Envelope): Promise<Opened> {
+  const { organization } = asking
+  const envelope = EnvelopeSchema.safeParse(ticket)
+  const decision = envelope.success ? openDecision(envelope.data, deps.trust) : null
+  if (!envelope.success || !decision)
+    return { code: 'UNVERIFIED', message: 'no door of this deployment signed this ticket' }
+  const pending = await pendingOf(deps, asking)
+  if (decision.organization !== organization || decision.writebackId !== pending.writebackId)
+    return { code: 'STALE_DIGEST', message: `the ticket is about ${decision.writebackId}` }
+  const problem = answerProblem(decision, pending)
+  if (problem !== null) return { code: 'INVALID_ANSWER', message: problem }
+  const [person] = await loadPrincipals(deps.database, { organization, ids: [decision.principal] })
+  if (!person) return { code: 'NOT_ELIGIBLE', message: `${decision.principal} is not known here` }
+  return { vote: toVote(decision, person), envelope: envelope.data, pending }
+}
+
+/** Null if it fits the form; else each place of the answer that does not. */
+function answerProblem(
+  { verdict, answer }: { verdict: string; answer?: unknown },
+  { question }: PendingWrite,
+): string | null {
+  if (verdict !== 'approve' || answer === undefined) return 'a question takes an answer, and no verdict'
+  const bytes = utf8Bytes(JSON.stringify(answer))
+  if (bytes > LIMITS.answerBytes)
+    return `the answer: ${readableBytes(bytes)}, at most ${readableBytes(LIMITS.answerBytes)}`
+  return misfit(question?.form ?? {}, answer as JsonValue)
+}
+
+export async function recordAnswer(
+  deps: DoorDeps,
+  params: { asking: Asking; envelope: Envelope; votes: Vote[]; state: ApprovalRow['state'] },
+): Promise<void> {
+  const { asking, envelope, votes, state } = params
+  const opened = await openAnswer(deps, asking, envelope)
+  if ('code' in opened) throw new CodedError(opened.code, opened.message)
+  const { runId, writebackId } = asking.origin
+  await keepDecision(deps, { envelope, runId, approvalId: writebackId, votes, state })
+}
+
+/** What the run takes as the output of its step. Throws UNVERIFIED, STALE_DIGEST, INVALID_ANSWER, NOT_ELIGIBLE. */
+export async function acceptAnswer(
+  deps: DoorDeps,
+  { asking, envelope }: { asking: Asking; envelope: Envelope },
+): Promise<JsonValue> {
+  const opened = await openAnswer(deps, asking, envelope)
+  if ('code' in opened) throw new CodedError(opened.code, opened.message)
+  const { vote, pending } = opened
+  if (vote.digest !== pending.digest)
+    throw new CodedError('STALE_DIGEST', `the answer is about ${vote.digest.slice(0, 12)}`)
+  const why = ineligibility(pending.requirement, pending.requester, vote)
+  if (why !== null) throw new CodedError(why, `${vote.principal} may not answer this question`)
+  return vote.answer ?? null
+}
+
+function refused(code: ErrorCode, message: string): ResolvedDecision {
+  return { kind: 'refused', code, message }
+}

@@ -1,0 +1,34 @@
+/** What there is to refer to, and names in an automation that refer to it. */
+import type { AutomationSpec, ConnectionSpec } from '../schemas/manifests.ts'
+import type { ProblemPlace } from '../schemas/problem.ts'
+import { place, unknownName } from './document.ts'
+
+/** By name: that which is stored, with that of the same request over it. */
+export interface Known {
+  connections: ReadonlyMap<string, ConnectionSpec>
+  automations: ReadonlyMap<string, AutomationSpec>
+  /** Whether there may be more, as where nobody has asked a server: then a strange name is no mistake. */
+  mayBeMore: boolean
+}
+
+export function connectionNamePlaces(
+  path: string,
+  name: string,
+  type: ConnectionSpec['type'],
+  known: Known,
+): ProblemPlace[] {
+  const spec = known.connections.get(name)
+  if (!spec) return noConnection(path, name, known)
+  if (spec.type === type) return []
+  return [place(path, `connection \`${name}\` is of type ${spec.type}; this step needs one of type ${type}`)]
+}
+
+export function noConnection(path: string, name: string, { connections, mayBeMore }: Known): ProblemPlace[] {
+  if (mayBeMore || connections.has(name)) return []
+  return [unknownName(path, `there is no connection \`${name}\``, name, [...connections.keys()])]
+}
+
+export function noAutomation(path: string, name: string, { automations, mayBeMore }: Known): ProblemPlace[] {
+  if (mayBeMore || automations.has(name)) return []
+  return [unknownName(path, `there is no automation \`${name}\``, name, [...automations.keys()])]
+}

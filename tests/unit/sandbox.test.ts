@@ -1,0 +1,100 @@
+/** What the code of a step gives and says, and how it is told what is wrong with it. */
+import { describe, expect, it } from 'vitest'
+import { codePlaces } from '../../manifests/code.ts'
+import { ofKind, parseDocuments } from '../../manifests/document.ts'
+import { inSandbox } from '../../lib/sandbox/pool.ts'
+import type { JsonObject } from '../../lib/json.ts'
+
+async function result(source: string, context: JsonObject = {}): Promise<unknown> {
+  const seed = 'fedcba9876543210fedcba9876543210'
+  const contextText = JSON.stringify(context)
+  const answer = await inSandbox({ kind: 'run', source, contextText, timeoutMs: 5_000, nowMs: 0, seed })
+  return answer.ok ? (JSON.parse(answer.outputText) as unknown) : `${answer.code} ${answer.message}`
+}
+
+const inside = (body: string) => result(`export default async function (ctx) {\n${body}\n}`)
+
+describe('the result', () => {
+  it('is what the function gives, awaited', async () => {
+    expect(await result('export default (ctx) => ctx.input.n + 1', { input: { n: 1 } })).toBe(2)
+    expect(await inside('return await Promise.resolve({ a: [1, "x", null, true] })')).toEqual({
+      a: [1, 'x', null, true],
+    })
+    expect(await result('const f = async () => 3\nexport { f as default }')).toBe(3)
+    expect(await result('const n = await Promise.resolve(4)\nexport default () => n')).toBe(4)
+    expect(await inside('')).toBeNull()
+    expect(await inside('return { day: new Date(0), none: undefined }')).toEqual({
+      day: '1970-01-01T00:00:00.000Z',
+    })
+  })
+
+  it.each([
+    ['return { a: { b: () => 1 } }', 'the result has at "b" what is a function, which JSON has not'],
+    ['return () => 1', 'the result is a function, which JSON has not'],
+    ['return { a: 1n }', 'the result has at "a" what is a bigint, which JSON has not'],
+    ['return [0 / 0]', 'the result has at "0" what is NaN, which JSON has not'],
+    ['return new Map()', 'the result is a Map or Set: make an object or a list of it'],
+    ['return { later: Promise.resolve(1) }', 'the result has at "later" what is a promise: await it'],
+    ['const a = {}; a.a = a; return a', 'the result holds itself: JSON has no cycles'],
+    ['return new Promise(() => {})', 'it waits for a promise that nothing settles'],
+  ])('of `%s` is refused', async (body, message) => {
+    expect(await inside(body)).toBe(`CODE_FAILED ${message}`)
+  })
+})
+
+describe('a failure', () => {
+  it('names the line in the source as it was written', async () => {
+    expect(await inside('\n\n  ctx.nothing.at')).toBe(
+      "CODE_FAILED TypeError: cannot read property 'at' of undefined (line 4, column 14)",
+    )
+    expect(await inside('throw "no"')).toBe('CODE_FAILED it threw no')
+    expect(await inside('throw { reason: 5 }')).toBe('CODE_FAILED it threw {"reason":5}')
+    expect(await result('export default 5')).toBe('CODE_FAILED its default export is not a function')
+  })
+
+  it('says what is not there, and what to use instead', async () => {
+    expect(await inside('await fetch("http://x")')).toMatch(
+      /^CODE_FAILED .*no fetch: call a tool in a tool_call step/,
+    )
+    expect(await inside('setTimeout(() => {})')).toMatch(/no timers here: wait in a sleep step/)
+    expect(await inside('require("fs")')).toMatch(/nothing to import here/)
+    expect(await inside('await import("fs")')).toMatch(/it imports fs, and there is nothing to import here/)
+  })
+})
+
+describe('a source at save', () => {
+  const wrong = async (source: string): Promise<string[]> => {
+    const steps = [{ name: 'each', for_each: { items: '[]', steps: [{ name: 'sum', code: { source } }] } }]
+    const { documents, places } = parseDocuments([{ kind: 'Automation', name: 'a', spec: { steps } }])
+    const [document] = ofKind(documents, 'Automation')
+    return [...places, ...(document ? await codePlaces(document) : [])].map(
+      ({ path, message, hint }) =>
+        `${path.replace('manifests[0].spec.steps[0].for_each.', '')}: ${message} ${hint ?? ''}`,
+    )
+  }
+
+  it('is read, and not run', async () => {
+    expect(await wrong('export default async (ctx) => ctx.input')).toEqual([])
+    expect(await wrong('const n = await nothing\nexport default async () => n')).toEqual([])
+    expect(await wrong('for (;;) {}\nexport default () => 1')).toEqual([])
+  })
+
+  it('is refused with line and column', async () => {
+    expect(await wrong('export default () => {\n  let x = ;\n}')).toEqual([
+      "steps[0].code.source: is not JavaScript that can run here: SyntaxError: unexpected token in expression: ';' (line 2, column 11) Lines and columns are those of the source, from 1.",
+    ])
+    expect(await wrong('import fs from "fs"\nexport default () => 1')).toEqual([
+      'steps[0].code.source: is not JavaScript that can run here: Error: it imports fs, and there is nothing to import here: what it needs has to stand in it Lines and columns are those of the source, from 1.',
+    ])
+    expect(await wrong('const x = 1')).toEqual([
+      'steps[0].code.source: has no default export Write `export default async function (ctx) { … }`.',
+    ])
+    expect(await wrong(`export default () => ${'('.repeat(60_000)}`)).toHaveLength(1)
+  })
+
+  it('is bounded', async () => {
+    expect(await wrong(`export default () => 1 // ${'é'.repeat(32 * 1024)}`)).toEqual([
+      'steps[0].code.source: is over 64 KB ',
+    ])
+  })
+})

@@ -1,0 +1,103 @@
+/** `countersign validate`, as people run it: no server, and everything that is wrong with its place in the file. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { pathParts, pathText } from '../../lib/path-text.ts'
+import { runCli } from '../support/cli.ts'
+
+const EXAMPLES = fileURLToPath(new URL('../../examples', import.meta.url))
+
+let folder: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'countersign-validate-'))
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+interface Report {
+  valid: boolean
+  errors: { place: string; path: string; message: string; hint?: string }[]
+  not_checked: string[]
+}
+
+async function validate(...files: string[]): Promise<Report & { code: number | null }> {
+  const { code, stdout, stderr } = await runCli(['validate', '-f', ...files, '--json'], { cwd: folder })
+  expect(stderr).toBe('')
+  return { code, ...(JSON.parse(stdout) as Report) }
+}
+
+function file(name: string, text: string): string {
+  writeFileSync(join(folder, name), text)
+  return name
+}
+
+it('finds nothing wrong with the examples, and says what it cannot see', async () => {
+  const report = await validate(`${EXAMPLES}/late-fee/manifests`, `${EXAMPLES}/disputes`)
+  expect(report).toMatchObject({ code: 0, valid: true, errors: [] })
+  expect(report.not_checked).toEqual([
+    'that `billing` has get_invoice, get_ticket, list_open_disputes, and that the arguments fit',
+    'that `notes` has write_file, and that the arguments fit',
+    'that the workers have the secrets BILLING_MCP_TOKEN, BILLING_DATABASE_URL',
+    'that the workers have the commands notes',
+  ])
+})
+
+it('tells all that is wrong at once, in all files, each with line, path, rule and hint', async () => {
+  const broken = file('broken.yaml', 'kind: [\n')
+  const wrong = file(
+    'wrong.yaml',
+    [
+      'kind: Automation',
+      'name: waive',
+      'spec:',
+      '  input: { type: objekt }',
+      '  steps:',
+      '    - name: invoice',
+      '      if: input.x >',
+      '      tool_call: { connection: biling, tool: get, arguments: { id: "${{ inptu.id }}" } }',
+      '    - name: waive',
+      '      writeback:',
+      '        connection: db',
+      '        update: { table: invoice, key: { id: 1 }, set: { fee: "${{ steps.invocie.output }}" } }',
+      '---',
+      'kind: Connection',
+      'name: db',
+      'spec: { type: postgres, url: x, tables: { invoices: { primary_key: [id], writable: [fee] } } }',
+      '---',
+      'kind: Policy',
+      'name: p',
+      'spec:',
+      '  rules: [{ name: a, allow: true, deny: true }]',
+    ].join('\n'),
+  )
+  const report = await validate(broken, wrong)
+  expect(report).toMatchObject({ code: 1, valid: false })
+  expect(report.errors.map(({ place, path }) => `${place} ${path}`)).toEqual([
+    'broken.yaml:2:1 ',
+    'wrong.yaml:21:11 spec.rules[0]',
+    'wrong.yaml:4:10 spec.input',
+    'wrong.yaml:7:11 spec.steps[0].if',
+    'wrong.yaml:8:68 spec.steps[0].tool_call.arguments.id',
+    'wrong.yaml:12:26 spec.steps[1].writeback.update.table',
+    'wrong.yaml:12:63 spec.steps[1].writeback.update.set.fee',
+  ])
+  expect(report.errors[3]?.message).toMatch(/^Unexpected token: EOF \(character \d+ of it\)$/)
+  expect(report.errors[4]?.message).toContain('did you mean `input`?')
+  expect(report.errors[5]?.hint).toBe('Did you mean `invoices`?')
+  expect(report.errors[6]?.hint).toBe('Did you mean `invoice`?')
+  expect(report.not_checked[0]).toBe('that there is a connection `biling`, which none of these files has')
+})
+
+it('ends with 1 where something is wrong, and with 2 where a file is not there', async () => {
+  const twice = 'kind: Policy\nname: p\nspec: { rules: [{ name: a, deny: true }] }\n'
+  const result = await runCli(['validate', '-f', '-'], { cwd: folder, input: `${twice}---\n${twice}` })
+  expect(result).toMatchObject({ code: 1 })
+  expect(result.stdout).toContain('standard input:6:7  name\n  Policy p is in this request twice')
+  expect(await runCli(['validate', '-f', 'nothing.yaml'], { cwd: folder })).toMatchObject({ code: 2 })
+})
+
+it('reads the places that it is told', () => {
+  for (const parts of [['spec', 'steps', 1, 'if'], ['a b', 0, 'c"]d', 'e'], []])
+    expect(pathParts(pathText('', parts))).toEqual(parts)
+})
