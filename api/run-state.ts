@@ -38,6 +38,7 @@ type RawDescription = WorkflowExecutionDescription['raw']
 /** What Temporal says beside the state. It changes with every step that the run takes. */
 export interface ExecutionFacts {
   historyLength: number
+  historyBytes: number
   pendingActivities: NonNullable<RawDescription['pendingActivities']>
   /** A workflow task that no worker has taken, since when. */
   taskWaitsSinceMs: number | null
@@ -108,6 +109,7 @@ function factsOf({ raw, historyLength }: WorkflowExecutionDescription): Executio
   const task = raw.pendingWorkflowTask
   return {
     historyLength,
+    historyBytes: Number(raw.workflowExecutionInfo?.historySizeBytes ?? 0),
     pendingActivities: raw.pendingActivities ?? [],
     taskWaitsSinceMs: task?.state === TASK_SCHEDULED ? (optionalTsToMs(task.scheduledTime) ?? null) : null,
   }

@@ -11,7 +11,10 @@ import { attemptsOf, type StepAttempt } from './run-history.ts'
 import type { RunDescription } from './run-state.ts'
 import { withPatience, type TemporalAccess } from './temporal.ts'
 
-type Steps = Pick<RunView, 'steps' | 'steps_from'>
+type Steps = Pick<RunView, 'steps' | 'steps_from' | 'attempts_omitted'>
+
+/** A larger history is not read for every look at its run. */
+const MAX_HISTORY_BYTES = 8 * 1024 * 1024
 
 const QUERY_PATIENCE_MS = 1_000
 /** A workflow task that nobody has taken for this long says that no worker is there. */
@@ -45,15 +48,17 @@ export interface StepsContext {
 export async function stepsOf(temporal: TemporalAccess, context: StepsContext): Promise<Steps> {
   const { workflowId, described } = context
   const { execution, temporal_run_id: runId } = described
-  if (!execution || !runId) return { steps: [], steps_from: 'none' }
+  if (!execution || !runId) return { steps: [], steps_from: 'none', attempts_omitted: false }
+  const isTooLarge = execution.historyBytes > MAX_HISTORY_BYTES
   const [attempts, told] = await Promise.all([
-    attemptsOf(temporal, { workflowId, runId }, execution),
+    isTooLarge ? [] : attemptsOf(temporal, { workflowId, runId }, execution),
     askRun(temporal, context),
   ])
   const paths = [...new Set([...(told ? Object.keys(told) : []), ...attempts.map(({ path }) => path)])]
   return {
     steps: paths.map((path) => stepView(path, { told: told?.[path], attempts, context })),
-    steps_from: told ? 'workflow' : 'history',
+    steps_from: told ? 'workflow' : isTooLarge ? 'none' : 'history',
+    attempts_omitted: isTooLarge,
   }
 }
 

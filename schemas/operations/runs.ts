@@ -146,6 +146,8 @@ const RunViewSchema = RunHeadSchema.extend({
    * are missing. `none`: Temporal has no history of the run, or not yet.
    */
   steps_from: z.enum(['workflow', 'history', 'none']),
+  /** The history is over 8 MB: what was tried stands in the Temporal UI only. */
+  attempts_omitted: z.boolean(),
   writebacks: z.array(WritebackViewSchema),
   approvals: z.array(ApprovalViewSchema),
   receipts: z.array(ReceiptViewSchema),

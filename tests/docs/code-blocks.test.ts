@@ -180,6 +180,7 @@ const COMPILER_CONFIG = {
   compilerOptions: {
     paths: {
       'countersign/client': ['../../sdk/client/index.ts'],
+      'countersign/triggers': ['../../sdk/triggers/index.ts'],
       'countersign/plugin': ['../../workers/index.ts'],
       'countersign/workflows': ['../../workflows/index.ts'],
     },

@@ -162,6 +162,7 @@ export const run: Run = {
   closed_at: null,
   steps,
   steps_from: 'workflow',
+  attempts_omitted: false,
   writebacks: [writeback],
   approvals: [approval],
   receipts: [],
