@@ -5,7 +5,7 @@
 import { MAX_BLOCK_DEPTH, LIMITS } from '../lib/limits.ts'
 import { compileSchema } from '../lib/json-schema.ts'
 import type { JsonObject, JsonValue } from '../lib/json.ts'
-import { isWholeTemplate } from '../lib/templates.ts'
+import { wholeTemplate } from '../lib/templates.ts'
 import { isErrorCode } from '../schemas/errors.ts'
 import type { StepManifest } from '../schemas/manifests.ts'
 import type { AskStepManifest } from '../schemas/steps.ts'
@@ -152,7 +152,9 @@ function stepPlaces(path: string, step: StepManifest, context: StepContext & Sta
 
 function callArgumentPlaces(path: string, args: JsonObject | string, scope: ExpressionScope): ProblemPlace[] {
   const places = templatePlaces(path, args, scope)
-  if (places.length > 0 || typeof args !== 'string' || isWholeTemplate(args)) return places
+  if (places.length > 0 || typeof args !== 'string') return places
+  const source = wholeTemplate(args)
+  if (source !== undefined) return typedExpressionPlaces(path, source, { scope, kind: 'object' })
   return [place(path, 'must be an object, or one `${{ … }}` that gives one')]
 }
 

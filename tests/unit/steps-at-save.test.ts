@@ -145,6 +145,8 @@ describe('references', () => {
     const at = 'spec.steps[0].tool_call.arguments: '
     const form = 'must be an object, or one `${{ … }}` that gives one'
     expect(whole('${{ input }}')).toEqual([])
+    expect(whole('${{ {"about": input.x} }}')).toEqual([])
+    expect(whole('${{ [input] }}')).toEqual([`${at}gives a list, not an object`])
     expect(whole('input')).toEqual([at + form])
     expect(whole('${{ input }} and ${{ run }}')).toEqual([at + form])
     expect(whole('${{ steps.b.output }}')).toEqual([`${at}there is no step \`b\``])
