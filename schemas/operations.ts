@@ -3,6 +3,7 @@ import * as approvals from './operations/approvals.ts'
 import * as automations from './operations/automations.ts'
 import * as connections from './operations/connections.ts'
 import * as deliveries from './operations/deliveries.ts'
+import * as dryRuns from './operations/dry-runs.ts'
 import * as health from './operations/health.ts'
 import * as keys from './operations/keys.ts'
 import * as manifests from './operations/manifests.ts'
@@ -18,6 +19,7 @@ export const OPERATIONS = {
   getAutomation: automations.getAutomation,
   pauseAutomation: automations.pauseAutomation,
   resumeAutomation: automations.resumeAutomation,
+  dryRun: dryRuns.dryRun,
   startRun: runs.startRun,
   listRuns: runs.listRuns,
   getRun: runs.getRun,

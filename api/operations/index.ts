@@ -3,6 +3,7 @@ import { approvalOperations } from './approvals.ts'
 import { automationOperations } from './automations.ts'
 import { connectionOperations } from './connections.ts'
 import { deliveryOperations } from './deliveries.ts'
+import { dryRunOperations } from './dry-runs.ts'
 import { healthOperations } from './health.ts'
 import { keyOperations } from './keys.ts'
 import { manifestOperations } from './manifests.ts'
@@ -13,6 +14,7 @@ import { writebackOperations } from './writebacks.ts'
 export const IMPLEMENTATIONS = [
   ...manifestOperations,
   ...automationOperations,
+  ...dryRunOperations,
   ...runOperations,
   ...approvalOperations,
   ...writebackOperations,
