@@ -5,14 +5,15 @@ import type { ProblemPlace } from '../schemas/problem.ts'
 import { ApiError } from '../sdk/client/index.ts'
 import { note, styledNote, visible } from './output.ts'
 
-export const EXIT_CODES = { ok: 0, failed: 1, usage: 2, unreachable: 3 } as const
+export const EXIT_CODES = { ok: 0, failed: 1, usage: 2, unreachable: 3, interrupted: 130 } as const
 
 export const EXIT_CODES_HELP = `
 Exit codes:
   0  done
   1  refused or failed
   2  the command was not given as it expects
-  3  the API cannot be reached`
+  3  the API cannot be reached
+  130  ended by Ctrl-C`
 
 /** The command line, or a file it names, is not as the command expects it. */
 export class UsageError extends Error {

@@ -1,24 +1,16 @@
 /** The command line, put together. Commands load what only they need when they run: `--help` stays quick. */
 import { Command } from 'commander'
 import { nearestName } from '../lib/nearest-name.ts'
-import { registerApply } from './commands/apply.ts'
-import { registerApprovals } from './commands/approvals.ts'
-import { registerConnections } from './commands/connections.ts'
-import { registerAnswer } from './commands/answer.ts'
-import { registerDecisions } from './commands/decide.ts'
-import { registerDemo } from './commands/demo.ts'
-import { registerDoctor } from './commands/doctor.ts'
-import { registerDev } from './commands/dev.ts'
-import { registerKeys } from './commands/keys.ts'
-import { registerManifests } from './commands/manifests.ts'
-import { registerReceipts } from './commands/receipts.ts'
-import { registerRun } from './commands/run.ts'
-import { registerRuns } from './commands/runs.ts'
-import { registerSchema } from './commands/schema.ts'
-import { registerTest } from './commands/test.ts'
-import { registerValidate } from './commands/validate.ts'
-import { registerWritebacks } from './commands/writebacks.ts'
+import { COMMANDS } from './commands/index.ts'
+import { PRECEDENCE_HELP } from './context.ts'
 import { EXIT_CODES, EXIT_CODES_HELP, report, UsageError } from './errors.ts'
+
+const EXAMPLES_HELP = `
+Examples:
+  $ countersign dev --example late-fee
+  $ countersign run late-fee --input @input.json
+  $ countersign runs watch run_0f3c…
+  $ countersign approvals next`
 
 /** Returns the exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -37,27 +29,12 @@ export function buildProgram(): Command {
     .description('Durable automations over MCP tools, with approvals that hold and writes that happen once.')
     .version('0.1.0')
     .showHelpAfterError('(add --help for what it expects)')
+    .addHelpText('after', PRECEDENCE_HELP)
     .addHelpText('after', EXIT_CODES_HELP)
-    .addHelpText('after', '\nExample:\n  $ countersign dev')
+    .addHelpText('after', EXAMPLES_HELP)
     // Inherited by the commands registered below.
     .exitOverride()
-  registerDev(program)
-  registerDemo(program)
-  registerValidate(program)
-  registerTest(program)
-  registerApply(program)
-  registerRun(program)
-  registerRuns(program)
-  registerApprovals(program)
-  registerDecisions(program)
-  registerAnswer(program)
-  registerReceipts(program)
-  registerWritebacks(program)
-  registerConnections(program)
-  registerManifests(program)
-  registerKeys(program)
-  registerSchema(program)
-  registerDoctor(program)
+  for (const register of COMMANDS) register(program)
   suggestNames(program)
   return program
 }

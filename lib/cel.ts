@@ -18,7 +18,8 @@ import type { JsonValue } from './json.ts'
 export type Scope = Readonly<Record<string, JsonValue>>
 
 export type ExpressionCheck =
-  { ok: true; references: string[][] } | { ok: false; message: string; position?: SourceRange }
+  | { ok: true; references: string[][]; type: string | undefined }
+  | { ok: false; message: string; position?: SourceRange }
 
 /** With the bound on nodes it keeps the parser's recursion far from the end of any stack. */
 const MAX_SOURCE_LENGTH = 4_096
@@ -45,10 +46,16 @@ export function evaluateExpression(source: string, scope: Scope): JsonValue {
   }
 }
 
-/** The check at save time: syntax, known variables and functions, and types as far as the text shows them. */
+/**
+ * The check at save time: syntax, known variables and functions, and types as far as the text shows them. `type` is what
+ * the expression gives, in words of CEL: `dyn` or nothing where only the values can tell.
+ */
 export function checkExpression(source: string, variables: readonly string[]): ExpressionCheck {
   const compiled = compile(source, variables)
-  if (compiled.ok) return { ok: true, references: collectReferences(compiled.run.ast) }
+  if (compiled.ok) {
+    const { type } = compiled.run.check()
+    return { ok: true, references: collectReferences(compiled.run.ast), type }
+  }
   const { message, position } = compiled.defect
   return position === undefined ? { ok: false, message } : { ok: false, message, position }
 }

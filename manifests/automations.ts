@@ -3,8 +3,11 @@ import { compileSchema } from '../lib/json-schema.ts'
 import type { JsonObject } from '../lib/json.ts'
 import type { AutomationSpec } from '../schemas/manifests.ts'
 import type { ProblemPlace } from '../schemas/problem.ts'
+import { argumentPlaces } from './arguments.ts'
+import { cyclePlaces } from './cycles.ts'
 import { place, type Document } from './document.ts'
 import { expressionPlaces, templatePlaces, TRIGGER_SCOPE } from './expressions.ts'
+import { typedExpressionPlaces } from './kinds.ts'
 import { noConnection, type Known } from './known.ts'
 import { stepsPlaces } from './steps.ts'
 
@@ -15,6 +18,7 @@ export function automationPlaces({ path, manifest }: Document<'Automation'>, kno
     ...inputPlaces(specPath, spec),
     ...triggerPlaces(specPath, spec, known),
     ...stepsPlaces(`${specPath}.steps`, spec.steps, known),
+    ...cyclePlaces(`${specPath}.steps`, manifest, known),
   ]
 }
 
@@ -30,9 +34,12 @@ function triggerPlaces(path: string, spec: AutomationSpec, known: Known): Proble
     const { connection, filter, dedupe, input } = trigger
     return [
       ...noConnection(`${at}.connection`, connection, known),
-      ...(filter === undefined ? [] : expressionPlaces(`${at}.filter`, filter, TRIGGER_SCOPE)),
+      ...(filter === undefined
+        ? []
+        : typedExpressionPlaces(`${at}.filter`, filter, { scope: TRIGGER_SCOPE, kind: 'condition' })),
       ...(dedupe === undefined ? [] : expressionPlaces(`${at}.dedupe`, dedupe, TRIGGER_SCOPE)),
       ...templatePlaces(`${at}.input`, input as JsonObject, TRIGGER_SCOPE),
+      ...argumentPlaces(`${at}.input`, input as JsonObject, spec.input as JsonObject | undefined),
     ]
   })
 }

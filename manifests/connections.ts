@@ -2,7 +2,8 @@
 import type { JsonObject } from '../lib/json.ts'
 import type { ProblemPlace } from '../schemas/problem.ts'
 import type { Document } from './document.ts'
-import { CHECK_RESULT_SCOPE, CHECK_SCOPE, expressionPlaces, templatePlaces } from './expressions.ts'
+import { CHECK_RESULT_SCOPE, CHECK_SCOPE, templatePlaces } from './expressions.ts'
+import { typedExpressionPlaces } from './kinds.ts'
 
 export function connectionPlaces({ path, manifest }: Document<'Connection'>): ProblemPlace[] {
   const { spec } = manifest
@@ -12,7 +13,10 @@ export function connectionPlaces({ path, manifest }: Document<'Connection'>): Pr
     const at = `${path}.spec.tools.${tool}.check`
     return [
       ...templatePlaces(`${at}.arguments`, check.arguments as JsonObject, CHECK_SCOPE),
-      ...expressionPlaces(`${at}.applied_if`, check.applied_if, CHECK_RESULT_SCOPE),
+      ...typedExpressionPlaces(`${at}.applied_if`, check.applied_if, {
+        scope: CHECK_RESULT_SCOPE,
+        kind: 'condition',
+      }),
     ]
   })
 }

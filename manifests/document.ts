@@ -3,6 +3,7 @@ import { ManifestSchema, type Manifest, type ManifestKind } from '../schemas/man
 import type { JsonValue } from '../lib/json.ts'
 import { jsonBytes, LIMITS, readableBytes } from '../lib/limits.ts'
 import { nearestName } from '../lib/nearest-name.ts'
+import { unstorableTexts } from '../lib/run-input.ts'
 import { placesOf } from '../lib/zod-places.ts'
 import type { ProblemPlace } from '../schemas/problem.ts'
 
@@ -29,6 +30,7 @@ export function parseDocuments(values: readonly unknown[]): ParsedDocuments {
       places.push(place(path, `the manifest is too large: ${sizes}`))
     } else if (parsed.success) documents.push({ path, manifest: parsed.data })
     else places.push(...placesOf(path, parsed.error.issues))
+    places.push(...unstorableTexts(value as JsonValue, path))
   }
   return { documents, places: [...places, ...doubleNames(documents)] }
 }

@@ -1,5 +1,5 @@
 /** Expressions of a manifest, before anything runs: they parse, and name what exists by then. */
-import { checkExpression } from '../lib/cel.ts'
+import { checkExpression, evaluateExpression } from '../lib/cel.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { templateExpressions } from '../lib/templates.ts'
 import { CodedError } from '../schemas/errors.ts'
@@ -13,6 +13,8 @@ export interface ExpressionScope {
   earlierSteps: readonly string[]
   /** Why the name of another step cannot be named here; undefined if there is none. */
   hidden: (name: string) => string | undefined
+  /** Names of the branches of a `parallel`, which are those in its output; undefined for every other step. */
+  branches?: (name: string) => readonly string[] | undefined
 }
 
 const NONE = (): undefined => undefined
@@ -47,7 +49,19 @@ export function expressionPlaces(path: string, source: string, scope: Expression
     const { message, position } = checked
     return [place(path, position ? `${message} (character ${position.start + 1} of it)` : message)]
   }
+  if (checked.references.length === 0) return constantPlaces(path, source)
   return checked.references.flatMap((reference) => referencePlaces(path, reference, scope))
+}
+
+/** What names no variable does the same in every run: here too. */
+function constantPlaces(path: string, source: string): ProblemPlace[] {
+  try {
+    evaluateExpression(source, {})
+    return []
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error
+    return [place(path, error.message)]
+  }
 }
 
 /** All `${{ … }}` in a value. */
@@ -64,13 +78,16 @@ export function templatePlaces(path: string, value: JsonValue, scope: Expression
 }
 
 function referencePlaces(path: string, reference: readonly string[], scope: ExpressionScope): ProblemPlace[] {
-  const [variable, step, field] = reference
+  const [variable, step, field, key] = reference
   if (variable !== 'steps' || step === undefined) return []
   if (!scope.earlierSteps.includes(step)) {
     const why = scope.hidden(step)
     if (why !== undefined) return [place(path, why)]
     return [unknownName(path, `there is no step \`${step}\``, step, scope.earlierSteps)]
   }
+  const branches = scope.branches?.(step)
+  if (field === 'output' && key !== undefined && branches && !branches.includes(key))
+    return [unknownName(path, `\`${step}\` has no branch \`${key}\``, key, branches)]
   if (field === undefined || STEP_FIELDS.includes(field)) return []
   return [unknownName(path, `a step has no \`${field}\``, field, STEP_FIELDS)]
 }

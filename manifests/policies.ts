@@ -1,7 +1,8 @@
 /** A policy by itself: rules have names of their own, and their conditions name what there is. */
 import type { ProblemPlace } from '../schemas/problem.ts'
 import { place, type Document } from './document.ts'
-import { expressionPlaces, POLICY_SCOPE } from './expressions.ts'
+import { POLICY_SCOPE } from './expressions.ts'
+import { typedExpressionPlaces } from './kinds.ts'
 
 export function policyPlaces({ path, manifest }: Document<'Policy'>): ProblemPlace[] {
   const { rules } = manifest.spec
@@ -10,7 +11,9 @@ export function policyPlaces({ path, manifest }: Document<'Policy'>): ProblemPla
     const at = `${path}.spec.rules[${index}]`
     return [
       ...(names.indexOf(name) === index ? [] : [place(`${at}.name`, `there is a rule \`${name}\` already`)]),
-      ...(match.when === undefined ? [] : expressionPlaces(`${at}.match.when`, match.when, POLICY_SCOPE)),
+      ...(match.when === undefined
+        ? []
+        : typedExpressionPlaces(`${at}.match.when`, match.when, { scope: POLICY_SCOPE, kind: 'condition' })),
     ]
   })
 }

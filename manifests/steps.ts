@@ -10,10 +10,11 @@ import type { StepManifest } from '../schemas/manifests.ts'
 import type { AskStepManifest } from '../schemas/steps.ts'
 import { untilExpression } from '../schemas/plan.ts'
 import type { ProblemPlace } from '../schemas/problem.ts'
-import { blocksOf, type Block } from '../schemas/step-tree.ts'
+import { allSteps, blocksOf, type Block } from '../schemas/step-tree.ts'
 import { argumentPlaces } from './arguments.ts'
 import { place } from './document.ts'
-import { expressionPlaces, STEP_VARIABLES, templatePlaces, type ExpressionScope } from './expressions.ts'
+import { STEP_VARIABLES, templatePlaces, type ExpressionScope } from './expressions.ts'
+import { typedExpressionPlaces } from './kinds.ts'
 import { connectionNamePlaces, noAutomation, type Known } from './known.ts'
 import { writebackPlaces } from './writebacks.ts'
 
@@ -34,13 +35,24 @@ interface Standing extends Known {
   home: readonly string[]
   /** Names that stand anywhere, each with the blocks it is inside of. */
   homes: ReadonlyMap<string, readonly string[]>
+  /** Branches of each `parallel` whose name no other step has. */
+  forks: ReadonlyMap<string, readonly string[]>
 }
 
 export function stepsPlaces(path: string, steps: readonly StepManifest[], known: Known): ProblemPlace[] {
   const count = countOutsideLoops(steps)
   const homes = new Map<string, readonly string[]>()
   noteHomes(steps, [], homes)
-  const top = { ...known, visible: [], around: [], variables: STEP_VARIABLES, race: null, home: [], homes }
+  const top = {
+    ...known,
+    visible: [],
+    around: [],
+    variables: STEP_VARIABLES,
+    race: null,
+    home: [],
+    homes,
+    forks: forksIn(steps),
+  }
   return [
     ...(count > LIMITS.stepsPerRun
       ? [place(path, `has ${count} steps outside of loops; a run takes ${LIMITS.stepsPerRun}`)]
@@ -57,7 +69,9 @@ function listPlaces(path: string, steps: readonly StepManifest[], standing: Stan
     const scope = scopeOf(standing, [...standing.visible, ...earlier])
     return [
       ...namePlaces(`${at}.name`, step.name, { earlier, standing }),
-      ...(step.if === undefined ? [] : expressionPlaces(`${at}.if`, step.if, scope)),
+      ...(step.if === undefined
+        ? []
+        : typedExpressionPlaces(`${at}.if`, step.if, { scope, kind: 'condition' })),
       ...stepPlaces(at, step, { ...standing, scope }),
       ...blocksOf(step).flatMap((block) => blockPlaces(at, step, block, { standing, scope })),
     ]
@@ -69,6 +83,7 @@ function scopeOf(standing: Standing, earlierSteps: string[]): ExpressionScope {
     variables: standing.variables,
     earlierSteps,
     hidden: (name) => whyHidden(standing, name),
+    branches: (name) => standing.forks.get(name),
   }
 }
 
@@ -125,10 +140,12 @@ function stepPlaces(path: string, step: StepManifest, context: StepContext & Sta
   if ('run_automation' in step) return runAutomationPlaces(`${path}.run_automation`, step, context)
   if ('choose' in step) {
     return step.choose.branches.flatMap(({ when }, index) =>
-      expressionPlaces(`${path}.choose.branches[${index}].when`, when, scope),
+      typedExpressionPlaces(`${path}.choose.branches[${index}].when`, when, { scope, kind: 'condition' }),
     )
   }
-  if ('for_each' in step) return expressionPlaces(`${path}.for_each.items`, step.for_each.items, scope)
+  if ('for_each' in step) {
+    return typedExpressionPlaces(`${path}.for_each.items`, step.for_each.items, { scope, kind: 'list' })
+  }
   return endPlaces(path, step, context)
 }
 
@@ -140,7 +157,8 @@ function endPlaces(
   if ('ask' in step) return askPlaces(`${path}.ask`, step, scope)
   if ('sleep' in step) {
     if ('for' in step.sleep) return []
-    return expressionPlaces(`${path}.sleep.until`, untilExpression(step.sleep.until), scope)
+    const until = untilExpression(step.sleep.until)
+    return typedExpressionPlaces(`${path}.sleep.until`, until, { scope, kind: 'time' })
   }
   if ('return' in step) {
     const hint = 'The output of the last step is that of the block.'
@@ -184,6 +202,13 @@ function runAutomationPlaces(
 function countOutsideLoops(steps: readonly StepManifest[]): number {
   const inside = steps.flatMap((step) => blocksOf(step).filter((block) => !block.isLoop))
   return inside.reduce((sum, block) => sum + countOutsideLoops(block.steps), steps.length)
+}
+
+function forksIn(steps: readonly StepManifest[]): Map<string, readonly string[]> {
+  const all = allSteps('', steps).map(({ step }) => step)
+  const named = all.flatMap((step) => ('parallel' in step ? [step] : []))
+  const alone = named.filter(({ name }) => all.filter((step) => step.name === name).length === 1)
+  return new Map(alone.map(({ name, parallel }) => [name, Object.keys(parallel.branches)]))
 }
 
 function noteHomes(

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { LIMITS, utf8Bytes } from '../lib/limits.ts'
+import { LIMITS, MAX_SLEEP_MS, utf8Bytes } from '../lib/limits.ts'
 
 /** Names of people's own making: organizations, connections, automations, steps. Safe in ids, URLs and expressions. */
 export const NameSchema = z
@@ -30,10 +30,14 @@ export const PrincipalIdSchema = z
 const DURATION = /^(\d+)(ms|s|m|h|d)$/
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
-/** `30s`, `5m`, `24h`, `7d`. */
+/** `30s`, `5m`, `24h`, `7d`; what waits longer than a year waits for nothing. */
 export const DurationSchema = z
   .string()
   .regex(DURATION, 'must be a number with a unit: 500ms, 30s, 5m, 24h, 7d')
+  .refine((text) => durationMs(text) <= MAX_SLEEP_MS, 'is over 366 days')
+
+/** For whatever nobody could keep in no time. */
+export const TimeoutSchema = DurationSchema.refine((text) => durationMs(text) !== 0, 'must be at least 1ms')
 
 /** Milliseconds of a text that `DurationSchema` has accepted. */
 export function durationMs(text: string): number {

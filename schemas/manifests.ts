@@ -1,9 +1,11 @@
 /** Manifests: the versioned configuration documents that people write, as YAML or JSON. */
 import { z } from 'zod'
-import { DurationSchema, JsonObjectSchema, NameSchema, PrincipalIdSchema, RoleSchema } from './common.ts'
-import { ExpressionSchema, IdentifierSchema, StepsSchema } from './steps.ts'
+import { JsonObjectSchema, NameSchema, PrincipalIdSchema, RoleSchema, TimeoutSchema } from './common.ts'
+import { IdentifierSchema } from './sql.ts'
+import { ExpressionSchema, StepsSchema } from './steps.ts'
 
-export { SqlUpdateSchema, type SqlUpdate, type StepManifest } from './steps.ts'
+export { SqlUpdateSchema, type SqlUpdate } from './sql.ts'
+export type { StepManifest } from './steps.ts'
 
 const SEMVER = /^\d+\.\d+\.\d+$/
 
@@ -50,7 +52,7 @@ const McpHttpConnectionSchema = z.strictObject({
   /** By name of the tool; for those that need a word. */
   tools: z.record(z.string(), ToolSettingsSchema).default({}),
   /** Of one call. */
-  timeout: DurationSchema.default('60s'),
+  timeout: TimeoutSchema.default('60s'),
 })
 
 const McpStdioConnectionSchema = z.strictObject({
@@ -63,7 +65,7 @@ const McpStdioConnectionSchema = z.strictObject({
   /** By name of the tool; for those that need a word. */
   tools: z.record(z.string(), ToolSettingsSchema).default({}),
   /** Of one call. */
-  timeout: DurationSchema.default('60s'),
+  timeout: TimeoutSchema.default('60s'),
 })
 
 const TableSchema = z.strictObject({
@@ -88,7 +90,7 @@ const PostgresConnectionSchema = z.strictObject({
   /** By name. What is not here cannot be written. */
   tables: z.record(IdentifierSchema, TableSchema),
   /** Of one statement. */
-  timeout: DurationSchema.default('10s'),
+  timeout: TimeoutSchema.default('10s'),
 })
 
 export const ConnectionSpecSchema = z.union([
@@ -143,9 +145,9 @@ export const RequireSchema = z.strictObject({
   /** `verified` refuses decisions of a deployment that takes people at their word. */
   identity: z.enum(['any', 'verified']).default('any'),
   /** How long people may take; then the write ends as `expired`. */
-  expires_after: DurationSchema.default('72h'),
+  expires_after: TimeoutSchema.default('72h'),
   /** How long after the last vote the write may be sent; later, people are asked again. */
-  valid_for: DurationSchema.default('1h'),
+  valid_for: TimeoutSchema.default('1h'),
 })
 
 export const RuleSchema = z

@@ -1,6 +1,7 @@
 /** The one table of operations: routes, OpenAPI, the client and the CLI are renderings of it. */
 import * as approvals from './operations/approvals.ts'
 import * as automations from './operations/automations.ts'
+import * as callers from './operations/callers.ts'
 import * as connections from './operations/connections.ts'
 import * as deliveries from './operations/deliveries.ts'
 import * as dryRuns from './operations/dry-runs.ts'
@@ -47,6 +48,7 @@ export const OPERATIONS = {
   listKeys: keys.listKeys,
   listPrincipals: keys.listPrincipals,
   revokeKey: keys.revokeKey,
+  whoAmI: callers.whoAmI,
   getHealth: health.getHealth,
 } as const
 

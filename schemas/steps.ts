@@ -15,7 +15,6 @@ import {
   MAX_CODE_BYTES,
   MAX_CODE_TIMEOUT_MS,
   MAX_CONCURRENCY,
-  MAX_SLEEP_MS,
   LIMITS,
   utf8Bytes,
 } from '../lib/limits.ts'
@@ -27,12 +26,11 @@ import {
   PrincipalIdSchema,
   RoleSchema,
   StepNameSchema,
+  TimeoutSchema,
 } from './common.ts'
+import { SqlUpdateSchema } from './sql.ts'
 
 export const ExpressionSchema = z.string().min(1).max(4_000)
-export const IdentifierSchema = z
-  .string()
-  .regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/, 'must be a plain SQL identifier')
 
 const DEFAULT_CONCURRENCY = 5
 
@@ -69,7 +67,7 @@ const calling = {
    */
   retry: RetrySchema.optional(),
   /** For one attempt of the step with all its calls; waiting for people does not count. */
-  timeout: DurationSchema.default('1h'),
+  timeout: TimeoutSchema.default('1h'),
 }
 
 /** Calls a tool of an MCP server. The output is what the tool answers. */
@@ -83,17 +81,6 @@ export const ToolCallStepSchema = z.strictObject({
     /** A step may only raise the class: say that a call is a write though its server does not. */
     class: z.literal('write').optional(),
   }),
-})
-
-export const SqlUpdateSchema = z.strictObject({
-  /** One of the connection’s tables. */
-  table: IdentifierSchema,
-  /** The primary key of the one row. Texts here and below may hold `${{ … }}`. */
-  key: JsonObjectSchema,
-  /** Column values that the row must still have, besides the table's version column. */
-  guard: JsonObjectSchema.default({}),
-  /** Columns and their new values. */
-  set: JsonObjectSchema,
 })
 
 /** Changes one row of a database. A write that people or a policy refused fails the step. */
@@ -140,12 +127,6 @@ export const CodeStepSchema = z.strictObject({
   }),
 })
 
-/** Up to a year: whoever asks for longer should ask again. */
-const AskExpirySchema = DurationSchema.refine((text) => {
-  const ms = durationMs(text)
-  return ms >= 1_000 && ms <= MAX_SLEEP_MS
-}, 'must be between 1s and 366 days').default('7d')
-
 /**
  * Asks people, and waits for the answer of one of them, which is the output. It has to fit the form; one that does not is
  * refused, and may be given again. Without an answer in time the step fails as EXPIRED. Only persons answer; whoever
@@ -166,7 +147,9 @@ export const AskStepSchema = z.strictObject({
         people: z.array(PrincipalIdSchema).max(50).default([]),
       })
       .refine(({ roles, people }) => roles.length + people.length > 0, 'needs a role or a person'),
-    expires_after: AskExpirySchema,
+    expires_after: DurationSchema.refine((text) => durationMs(text) >= 1_000, 'is under a second').default(
+      '7d',
+    ),
     self_answer: z.boolean().default(true),
   }),
 })
@@ -179,7 +162,7 @@ export const SleepStepSchema = z.strictObject({
   ...failing,
   sleep: z.union([
     z.strictObject({
-      for: DurationSchema.refine((text) => durationMs(text) <= MAX_SLEEP_MS, 'is over 366 days'),
+      for: DurationSchema,
     }),
     /** An expression for a timestamp or a text in ISO 8601 with a zone; such a text may also stand here as it is. */
     z.strictObject({ until: ExpressionSchema }),
@@ -300,5 +283,3 @@ export const StepSchema: z.ZodType<StepManifest> = z.lazy(() =>
     FailStepSchema,
   ]),
 )
-
-export type SqlUpdate = z.infer<typeof SqlUpdateSchema>

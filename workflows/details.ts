@@ -167,7 +167,7 @@ function howToDecide(pending: PendingWrite, identity: Identity, approvalId: stri
       `The answer has to fit ${code(form)}.`,
       '',
       '```',
-      `countersign answer ${approvalId} --data JSON`,
+      `countersign answer ${approvalId} --answer JSON`,
       '```',
     ]
   }

@@ -49,7 +49,7 @@ export async function dryRunWorkflow(input: DryRunInput, plan: Plan): Promise<Dr
 
 async function play(run: DryRun, plan: Plan, isOutOfTime: () => boolean): Promise<DryRunResult> {
   for (;;) {
-    const { state, next, stuck } = advance(plan, run.state)
+    const { state, next, stuck = [] } = advance(plan, run.state)
     run.state = state
     const about = { state, stuck, notes: run.notes, isOutOfTime: isOutOfTime() }
     if (next.kind === 'completed' || next.kind === 'failed') return ending(next, about)

@@ -16,6 +16,7 @@ import {
   type ScheduleFacts,
 } from './temporal.ts'
 import { clockCheck } from './clocks.ts'
+import { connectionsCheck } from './connections.ts'
 
 export async function examine(
   deps: ApiDeps,
@@ -32,7 +33,14 @@ export async function examine(
       return [clockCheck(await databaseAheadMs(database), reportOf(schedule)?.clock)]
     }),
   ])
-  const checks = [...groups.flat(), keyCheck(deps)]
+  // Without a worker nobody could look.
+  const hasWorkers = groups.flat().some(({ name, status }) => name === 'workers' && status === 'ok')
+  const connections = hasWorkers
+    ? await attempted('connections', 'Look at the check of PostgreSQL first.', async () => [
+        await connectionsCheck(deps, organization),
+      ])
+    : []
+  const checks = [...groups.flat(), ...connections, keyCheck(deps)]
   return { status: worstOf(checks), checked_at: new Date().toISOString(), checks }
 }
 

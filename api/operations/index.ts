@@ -1,6 +1,7 @@
 /** All handlers. A test compares them with the table of operations. */
 import { approvalOperations } from './approvals.ts'
 import { automationOperations } from './automations.ts'
+import { callerOperations } from './callers.ts'
 import { connectionOperations } from './connections.ts'
 import { deliveryOperations } from './deliveries.ts'
 import { dryRunOperations } from './dry-runs.ts'
@@ -22,5 +23,6 @@ export const IMPLEMENTATIONS = [
   ...deliveryOperations,
   ...connectionOperations,
   ...keyOperations,
+  ...callerOperations,
   ...healthOperations,
 ]

@@ -5,28 +5,29 @@ import { readJsonArgument } from '../files.ts'
 import { printJson, printLine, visible } from '../output.ts'
 
 interface AnswerOptions extends ApiOptions {
+  answer: string
   comment: string
   digest?: string
 }
 
 export function registerAnswer(program: Command): void {
   apiCommand(program, {
-    usage: 'answer <question> <answer>',
-    summary:
-      'answer a question of an automation, with JSON, @file or @-; `approvals show` shows it and the form of the answer',
+    usage: 'answer <question>',
+    summary: 'answer a question of an automation; `approvals show` shows it, and the form of the answer',
     examples: [
-      'answer ask_5d1f….which_tier \'{"tier": "gold"}\'',
-      'answer ask_5d1f….which_tier @answer.json',
+      'answer ask_5d1f….which_tier --answer \'{"tier": "gold"}\'',
+      'answer ask_5d1f….which_tier --answer @answer.json',
     ],
   })
+    .requiredOption('--answer <json>', 'the answer: JSON, or @file, or @- for standard input')
     .option('--comment <text>', 'for those who look at it later', '')
     .option('--digest <hex>', 'digest of the question you have looked at; else of the one that waits now')
     .action(answer)
 }
 
-async function answer(askId: string, text: string, options: AnswerOptions): Promise<void> {
+async function answer(askId: string, options: AnswerOptions): Promise<void> {
   const client = openApi(options)
-  const given = readJsonArgument(text)
+  const given = readJsonArgument(options.answer)
   const digest = options.digest ?? (await client.getApproval({ approval_id: askId })).digest
   const { comment } = options
   const said = await client.answerAsk({ approval_id: askId, answer: given, digest, comment, channel: 'cli' })

@@ -1,50 +1,47 @@
 /** `countersign approvals`: what waits for people, and what became of it. */
-import { Option, type Command } from 'commander'
+import type { Command } from 'commander'
 import type { OperationInput } from '../../schemas/operations/operation.ts'
 import { ApprovalStateSchema } from '../../schemas/operations/views.ts'
 import type { Operations } from '../../schemas/operations.ts'
 import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
 import { printFields, printJson, printLine, printTable } from '../output.ts'
-import { addPageOptions, pageInput, tellNextPage, type PageOptions } from '../pages.ts'
-import { approvalFields, changeLines } from '../views.ts'
+import { addListOptions, listQuery, tellNextPage, type ListOptions } from '../filters.ts'
+import { approvalFields, changeLines } from '../render/fields.ts'
+import { registerNext } from './next.ts'
 
-interface ListOptions extends ApiOptions, PageOptions {
-  state: NonNullable<OperationInput<Operations['listApprovals']>['state']>
-  run?: string
-}
+type ListState = NonNullable<OperationInput<Operations['listApprovals']>['state']>
 
 export function registerApprovals(program: Command): void {
   const approvals = describedCommand(program, {
     usage: 'approvals',
-    summary: 'look at what waits for people',
-    examples: ['approvals list'],
+    summary: 'look at what waits for people, walk through what waits for you',
+    examples: ['approvals next', 'approvals list'],
   })
-  addPageOptions(
+  addListOptions(
     apiCommand(approvals, {
       usage: 'list',
       summary: 'list approvals, oldest first: those that wait, unless another state is asked for',
       examples: ['approvals list', 'approvals list --state all --run run_0f3c…'],
-    })
-      .addOption(
-        new Option('--state <state>', 'state')
-          .choices([...ApprovalStateSchema.options, 'all'])
-          .default('waiting'),
-      )
-      .option('--run <run>', 'only those of this run'),
+    }),
+    {
+      states: [...ApprovalStateSchema.options, 'all'],
+      state: 'waiting',
+      run: true,
+      automation: true,
+      connection: true,
+      span: true,
+    },
   ).action(list)
   apiCommand(approvals, {
     usage: 'show <approval>',
     summary: 'show an approval: what would be written, who is asked, who has voted',
     examples: ['approvals show wb_5d1f….waive.1'],
   }).action(show)
+  registerNext(approvals)
 }
 
-async function list(options: ListOptions): Promise<void> {
-  const page = await openApi(options).listApprovals({
-    ...pageInput(options),
-    state: options.state,
-    ...(options.run === undefined ? {} : { run_id: options.run }),
-  })
+async function list(options: ApiOptions & ListOptions<ListState>): Promise<void> {
+  const page = await openApi(options).listApprovals(listQuery(options))
   if (options.json) return printJson(page)
   const rows = page.items.map(({ approval_id, automation, preview, state, expires_at }) => [
     approval_id,

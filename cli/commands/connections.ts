@@ -1,18 +1,29 @@
 /** `countersign connections`: the emergency brake. */
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
 import type { OperationOutput } from '../../schemas/operations/operation.ts'
 import type { Operations } from '../../schemas/operations.ts'
 import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
+import { addListOptions, listQuery, tellNextPage, type ListOptions } from '../filters.ts'
 import { note, printFields, printJson, printLine, printTable } from '../output.ts'
 
 type State = OperationOutput<Operations['getConnectionState']>
 
+const TYPES = ['mcp', 'postgres'] as const
+
 export function registerConnections(program: Command): void {
   const connections = describedCommand(program, {
     usage: 'connections',
-    summary: 'stop all writes through a connection, and let them through again',
-    examples: ['connections freeze billing --reason "wrong amounts"'],
+    summary: 'look at connections, stop all writes through one, and let them through again',
+    examples: ['connections list', 'connections freeze billing --reason "wrong amounts"'],
   })
+  addListOptions(
+    apiCommand(connections, {
+      usage: 'list',
+      summary: 'list connections by name, with whether they are frozen',
+      examples: ['connections list', 'connections list --state frozen'],
+    }).addOption(new Option('--type <type>', 'only these').choices(TYPES)),
+    { states: ['open', 'frozen'], maxLimit: 500 },
+  ).action(list)
   apiCommand(connections, {
     usage: 'show <connection>',
     summary: 'show whether a connection is frozen, and which writes that holds',
@@ -30,6 +41,29 @@ export function registerConnections(program: Command): void {
     summary: 'let writes through again; those that were held go on by themselves',
     examples: ['connections thaw billing'],
   }).action(thaw)
+}
+
+interface ConnectionListOptions extends ApiOptions, ListOptions<'open' | 'frozen'> {
+  type?: (typeof TYPES)[number]
+}
+
+async function list(options: ConnectionListOptions): Promise<void> {
+  const { state, ...filters } = listQuery(options)
+  const { type } = options
+  const page = await openApi(options).listConnections({
+    ...filters,
+    ...(type === undefined ? {} : { type }),
+    ...(state === undefined ? {} : { frozen: state === 'frozen' ? ('true' as const) : ('false' as const) }),
+  })
+  if (options.json) return printJson(page)
+  const rows = page.items.map(({ name, type: kind, revision, frozen }) => [
+    name,
+    kind,
+    String(revision),
+    frozen === null ? 'open' : `frozen since ${frozen.at} by ${frozen.by}`,
+  ])
+  printTable(['CONNECTION', 'TYPE', 'REVISION', 'WRITES'], rows, 'There are no such connections.')
+  tellNextPage(page.next_cursor)
 }
 
 async function show(name: string, options: ApiOptions): Promise<void> {

@@ -8,7 +8,7 @@ import type { Client } from '../../sdk/client/index.ts'
 import { apiCommand, openApi, type ApiOptions } from '../context.ts'
 import { EXIT_CODES, UsageError } from '../errors.ts'
 import { note, printJson, printLine, visible } from '../output.ts'
-import { approvalFields, changeLines, fieldLines } from '../views.ts'
+import { approvalFields, changeLines, fieldLines } from '../render/fields.ts'
 
 type Verdict = 'approve' | 'reject'
 

@@ -1,15 +1,15 @@
 /**
- * `countersign doctor`: what is well, what is not, and what to do. Ends with 1 if a check fails, and with 3 if the API
- * cannot be reached. Where the API cannot know who asks, because its database is away, it says what anybody may know.
+ * `countersign doctor`: what is well, what is not, and what to do. First what is on this side, the address, the key, the
+ * clock; then what the API says of itself. Ends with 1 if a check fails, and with 3 if the API cannot be reached. Where
+ * the API cannot know who asks, because its database is away, it says what anybody may know.
  */
 import type { Command } from 'commander'
-import { z } from 'zod'
-import { CheckSchema, type Check } from '../../schemas/operations/health.ts'
-import { apiCommand, apiUrlOf, openApi, type ApiOptions } from '../context.ts'
+import { ApiError } from '../../sdk/client/index.ts'
+import type { Check } from '../../schemas/operations/health.ts'
+import { apiCommand, openApi, targetOf, type ApiOptions, type Target } from '../context.ts'
+import { askReady, clockHere, keyHere, mendAddress, serverHere, withoutDatabase } from '../doctor.ts'
 import { EXIT_CODES } from '../errors.ts'
 import { printJson, printLine, styled, visible } from '../output.ts'
-
-const PATIENCE_MS = 15_000
 
 interface Report {
   status: Check['status']
@@ -20,13 +20,47 @@ export function registerDoctor(program: Command): void {
   apiCommand(program, {
     usage: 'doctor',
     summary: 'check everything the deployment needs, and say what to do about it',
-    examples: ['doctor', 'doctor --json'],
+    examples: ['doctor', 'doctor --json', 'doctor --context staging'],
   }).action(doctor)
 }
 
 async function doctor(options: ApiOptions): Promise<void> {
-  const report = (await withoutDatabase(options)) ?? (await openApi(options).getHealth())
+  const target = targetOf(options)
+  const ready = await askReady(target.origin)
+  if (ready === undefined) {
+    process.exitCode = EXIT_CODES.unreachable
+    return tell(reportOf([serverHere(target, false)]), options)
+  }
+  const here = [serverHere(target, true), clockHere(ready.aheadMs)]
+  const checks = ready.database
+    ? [...here, ...(await withDatabase(target, options))]
+    : [...here, ...withoutDatabase(ready)]
+  const report = reportOf(checks)
   if (report.status === 'fail') process.exitCode = EXIT_CODES.failed
+  tell(report, options)
+}
+
+/** What the API says of itself is for administrators; others are told what they can do. */
+async function withDatabase(target: Target, options: ApiOptions): Promise<Check[]> {
+  if (target.apiKey === undefined) return [keyHere(target, 'missing')]
+  const client = openApi(options)
+  try {
+    const { checks } = await client.getHealth()
+    return [keyHere(target, 'admin'), ...checks]
+  } catch (error) {
+    if (error instanceof ApiError && error.code === 'FORBIDDEN') return [keyHere(target, 'limited')]
+    if (error instanceof ApiError && error.code === 'UNAUTHENTICATED') return [keyHere(target, 'refused')]
+    if (error instanceof ApiError && error.status === 0) return [mendAddress(target)]
+    throw error
+  }
+}
+
+function reportOf(checks: Check[]): Report {
+  const worst = (['fail', 'warn'] as const).find((status) => checks.some((check) => check.status === status))
+  return { status: worst ?? 'ok', checks }
+}
+
+function tell(report: Report, options: ApiOptions): void {
   if (options.json) return printJson(report)
   const width = Math.max(...report.checks.map(({ name }) => name.length))
   for (const { name, status, summary, action } of report.checks) {
@@ -40,35 +74,3 @@ const MARKS = {
   warn: () => styled('yellow', 'warn'),
   fail: () => styled('red', 'FAIL'),
 } as const
-
-const ReadySchema = z.object({ database: z.boolean(), temporal: z.boolean() })
-
-/** Undefined if the API can tell everything itself. */
-async function withoutDatabase(options: ApiOptions): Promise<Report | undefined> {
-  const ready = ReadySchema.safeParse(await ask(new URL('/readyz', apiUrlOf(options)))).data
-  if (!ready || ready.database) return undefined
-  const away = (name: string, summary: string, action: string): Check => {
-    return CheckSchema.parse({ name, status: 'fail', summary, action })
-  }
-  const checks = [
-    away(
-      'postgresql',
-      'The API cannot reach it, and accepts nothing.',
-      'Start PostgreSQL, or correct DATABASE_URL.',
-    ),
-    ...(ready.temporal
-      ? []
-      : [away('temporal', 'The API cannot reach it.', 'Start Temporal, or correct TEMPORAL_ADDRESS.')]),
-  ]
-  return { status: 'fail', checks }
-}
-
-/** Undefined if nobody answers: then the client says so, in the words of every command. */
-async function ask(url: URL): Promise<unknown> {
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(PATIENCE_MS) })
-    return await response.json()
-  } catch {
-    return undefined
-  }
-}

@@ -7,6 +7,7 @@ import { ensureKeys, loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
 import { hostEnvironment } from '../../scripts/stack/host-environment.ts'
 import { readConfig } from '../config.ts'
 import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
+import { addListOptions, listQuery, tellNextPage, type ListOptions } from '../filters.ts'
 import { note, printJson, printLine, printTable, visible } from '../output.ts'
 
 type CreateInput = OperationInput<Operations['createKey']>
@@ -25,7 +26,14 @@ export function registerKeys(program: Command): void {
     summary: 'API keys, and the public keys of receipts',
     examples: ['keys list'],
   })
-  apiCommand(keys, { usage: 'list', summary: 'list API keys', examples: ['keys list'] }).action(list)
+  addListOptions(
+    apiCommand(keys, {
+      usage: 'list',
+      summary: 'list API keys, oldest first',
+      examples: ['keys list', 'keys list --principal lena@example.org --state active'],
+    }).option('--principal <id>', 'only those of this principal'),
+    { states: ['active', 'revoked', 'all'], maxLimit: 500 },
+  ).action(list)
   registerCreate(keys)
   registerInit(keys)
   apiCommand(keys, {
@@ -95,8 +103,16 @@ async function initKeys(options: { folder?: string; json?: boolean }): Promise<v
   note(`In ${keysFolder}. Give the API decision.key.pem, the worker receipt.key.pem, and both public.json.`)
 }
 
-async function list(options: ApiOptions): Promise<void> {
-  const page = await openApi(options).listKeys({ limit: 500 })
+interface KeyListOptions extends ApiOptions, ListOptions<'active' | 'revoked' | 'all'> {
+  principal?: string
+}
+
+async function list(options: KeyListOptions): Promise<void> {
+  const { principal } = options
+  const page = await openApi(options).listKeys({
+    ...listQuery(options),
+    ...(principal === undefined ? {} : { principal }),
+  })
   if (options.json) return printJson(page)
   const rows = page.items.map((key) => [
     key.id,
@@ -106,6 +122,7 @@ async function list(options: ApiOptions): Promise<void> {
     key.revoked_at === null ? 'valid' : `revoked ${key.revoked_at}`,
   ])
   printTable(['KEY', 'PRINCIPAL', 'ROLES', 'SCOPES', 'STATE'], rows, 'There are no keys.')
+  tellNextPage(page.next_cursor)
 }
 
 /** The key alone goes to standard output, so that it can be kept without its surroundings. */

@@ -4,6 +4,7 @@ import { stringify } from 'yaml'
 import { nearestName } from '../../lib/nearest-name.ts'
 import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
 import { UsageError } from '../errors.ts'
+import { addListOptions, listQuery, tellNextPage, type ListOptions } from '../filters.ts'
 import { printJson, printLine, printTable } from '../output.ts'
 
 const KINDS = ['Automation', 'Connection', 'Policy'] as const
@@ -15,13 +16,15 @@ export function registerManifests(program: Command): void {
     summary: 'look at saved manifests',
     examples: ['manifests list'],
   })
-  apiCommand(manifests, {
-    usage: 'list',
-    summary: 'list manifests at their current revision',
-    examples: ['manifests list --kind Automation'],
-  })
-    .addOption(new Option('--kind <kind>', 'only these').choices(KINDS))
-    .action(list)
+  addListOptions(
+    apiCommand(manifests, {
+      usage: 'list',
+      summary: 'list manifests at their current revision',
+      examples: ['manifests list --kind Automation'],
+    }).addOption(new Option('--kind <kind>', 'only these').choices(KINDS)),
+    { maxLimit: 500 },
+  ).action(list)
+  registerPolicies(program)
   apiCommand(manifests, {
     usage: 'show <kind> <name>',
     summary: 'print a manifest at its current revision, as YAML',
@@ -29,9 +32,34 @@ export function registerManifests(program: Command): void {
   }).action(show)
 }
 
-async function list(options: ApiOptions & { kind?: Kind }): Promise<void> {
+/** Policies have no state beside their manifests. */
+function registerPolicies(program: Command): void {
+  const policies = describedCommand(program, {
+    usage: 'policies',
+    summary: 'look at the rules for writes',
+    examples: ['policies list'],
+  })
+  addListOptions(
+    apiCommand(policies, { usage: 'list', summary: 'list policies', examples: ['policies list'] }),
+    { maxLimit: 500 },
+  ).action((options: ManifestListOptions) => list({ ...options, kind: 'Policy' }))
+  apiCommand(policies, {
+    usage: 'show <policy>',
+    summary: 'print a policy at its current revision, as YAML',
+    examples: ['policies show billing > policy.yaml'],
+  }).action((name: string, options: ApiOptions) => show('Policy', name, options))
+}
+
+interface ManifestListOptions extends ApiOptions, ListOptions<never> {
+  kind?: Kind
+}
+
+async function list(options: ManifestListOptions): Promise<void> {
   const { kind } = options
-  const page = await openApi(options).listManifests({ limit: 500, ...(kind === undefined ? {} : { kind }) })
+  const page = await openApi(options).listManifests({
+    ...listQuery(options),
+    ...(kind === undefined ? {} : { kind }),
+  })
   if (options.json) return printJson(page)
   const rows = page.items.map((manifest) => [
     manifest.kind,
@@ -41,6 +69,7 @@ async function list(options: ApiOptions & { kind?: Kind }): Promise<void> {
     manifest.created_at,
   ])
   printTable(['KIND', 'NAME', 'REVISION', 'AUTHOR', 'SAVED'], rows, 'There are no manifests.')
+  tellNextPage(page.next_cursor)
 }
 
 async function show(kindText: string, name: string, options: ApiOptions): Promise<void> {

@@ -1,12 +1,14 @@
 /** `countersign receipts`: get the signed record of a run, and check it without asking anybody. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Command } from 'commander'
-import { StatementSchema, type Statement } from '../../schemas/receipt.ts'
+import { Option, type Command } from 'commander'
+import type { Statement } from '../../schemas/receipt.ts'
 import { apiCommand, dataOption, describedCommand, openApi, type ApiOptions } from '../context.ts'
 import { EXIT_CODES, UsageError } from '../errors.ts'
+import { addListOptions, listQuery, tellNextPage, type ListOptions } from '../filters.ts'
 import { note, printJson, printLine, printTable, styled, styledNote, visible } from '../output.ts'
 import { checkReceipts, type ReceiptsCheck } from '../receipts-file.ts'
+import { describeReceipt, statementIn, wordsOf } from '../render/receipt.ts'
 
 interface RunOptions extends ApiOptions {
   run: string
@@ -18,7 +20,7 @@ interface VerifyOptions {
   json?: boolean
 }
 
-const KINDS = ['decision', 'outcome', 'resolution']
+const KINDS = ['decision', 'outcome', 'resolution'] as const
 const DDL_FILE = new URL('../../sdk/target/countersign_receipts.sql', import.meta.url)
 
 export function registerReceipts(program: Command): void {
@@ -27,13 +29,23 @@ export function registerReceipts(program: Command): void {
     summary: 'get and check the signed record of a run',
     examples: ['receipts verify receipts.json'],
   })
+  addListOptions(
+    apiCommand(receipts, {
+      usage: 'list',
+      summary: 'list receipts, newest first; with --run all of that run, in their order',
+      examples: ['receipts list --run run_0f3c…', 'receipts list --kind decision --since 7d'],
+    })
+      .addOption(new Option('--kind <kind>', 'only these; not with --run').choices(KINDS))
+      .option('--subject <id>', 'only those about this decision or writeback; not with --run'),
+    { run: true, span: true },
+  ).action(list)
   apiCommand(receipts, {
-    usage: 'list',
-    summary: 'list the receipts of a run in order',
-    examples: ['receipts list --run run_0f3c…'],
+    usage: 'show <number>',
+    summary: 'print what a receipt of a run says; whether it is genuine, `receipts verify` tells',
+    examples: ['receipts show 2 --run run_0f3c…'],
   })
     .requiredOption('--run <run>', 'the run')
-    .action(list)
+    .action(show)
   apiCommand(receipts, {
     usage: 'export',
     summary: 'write the receipts of a run to a file that anybody can check: {receipts, head, run}',
@@ -62,14 +74,54 @@ function registerVerify(receipts: Command): void {
     .action(verify)
 }
 
-async function list(options: RunOptions): Promise<void> {
+interface ReceiptListOptions extends ApiOptions, ListOptions<never> {
+  kind?: (typeof KINDS)[number]
+  subject?: string
+}
+
+async function list(options: ReceiptListOptions): Promise<void> {
+  if (options.run !== undefined) return listOfRun({ ...options, run: options.run })
+  const { kind, subject } = options
+  const page = await openApi(options).searchReceipts({
+    ...listQuery(options),
+    ...(kind === undefined ? {} : { kind }),
+    ...(subject === undefined ? {} : { subject }),
+  })
+  if (options.json) return printJson(page)
+  const rows = page.items.map((receipt) => [
+    receipt.run_id,
+    String(receipt.seq),
+    receipt.kind,
+    describeReceipt(receipt.envelope.payload).words,
+    receipt.created_at,
+  ])
+  printTable(['RUN', 'NO', 'KIND', 'WHAT', 'AT'], rows, 'There are no such receipts.')
+  tellNextPage(page.next_cursor)
+}
+
+/** The whole chain: of a part of it, nobody could say whether something is missing. */
+async function listOfRun(options: RunOptions & ReceiptListOptions): Promise<void> {
+  const partial = Object.keys({ ...listQuery(options), run_id: undefined }).length > 1
+  if (partial || options.kind !== undefined || options.subject !== undefined) {
+    throw new UsageError('With --run there are no other filters: the receipts of a run are one chain.')
+  }
   const answer = await openApi(options).listReceipts({ run_id: options.run })
   if (options.json) return printJson(answer)
   const rows = answer.receipts.map(({ seq, id, envelope }) => {
-    const statement = StatementSchema.safeParse(parsePayload(envelope.payload))
-    return [String(seq), id, ...(statement.success ? describe(statement.data) : ['?', '?', '?'])]
+    const { kind, words, subject, at } = describeReceipt(envelope.payload)
+    return [String(seq), id, kind, words, subject, at]
   })
-  printTable(['NO', 'RECEIPT', 'KIND', 'WHAT', 'AT'], rows, 'This run has no receipts.')
+  printTable(['NO', 'RECEIPT', 'KIND', 'WHAT', 'ABOUT', 'AT'], rows, 'This run has no receipts.')
+}
+
+async function show(number: string, options: RunOptions): Promise<void> {
+  const { receipts } = await openApi(options).listReceipts({ run_id: options.run })
+  const receipt = receipts.find(({ seq }) => String(seq) === number)
+  if (!receipt) {
+    throw new UsageError(`Run ${options.run} has no receipt ${number}.`, `It has ${receipts.length}.`)
+  }
+  if (options.json) return printJson(receipt)
+  printJson(statementIn(receipt.envelope.payload) ?? receipt.envelope)
 }
 
 async function exportReceipts(options: RunOptions & { output?: string }): Promise<void> {
@@ -111,7 +163,7 @@ function verify(file: string, options: VerifyOptions): void {
 
 function tell({ valid, count, hasHead, hasRunHead, problems, statements }: ReceiptsCheck): void {
   const rows = statements.map((statement) => [String(statement.predicate.seq), ...describe(statement)])
-  if (rows.length > 0) printTable(['NO', 'KIND', 'WHAT', 'AT'], rows, '')
+  if (rows.length > 0) printTable(['NO', 'KIND', 'WHAT', 'ABOUT', 'AT'], rows, '')
   for (const { position, problem } of problems) {
     printLine(`${styled('red', 'receipt')} ${position} of ${count}: ${visible(problem)}`)
   }
@@ -128,16 +180,8 @@ function tell({ valid, count, hasHead, hasRunHead, problems, statements }: Recei
   else printLine(styled('red', 'Not verified.'))
 }
 
-/** Kind, what it is about, when. */
-function describe({ predicate, predicateType, subject }: Statement): string[] {
-  const kind = KINDS.find((name) => predicateType.includes(`:${name}:`)) ?? '?'
-  return [kind, subject.map(({ name }) => name).join(', '), predicate.at]
-}
-
-function parsePayload(payload: string): unknown {
-  try {
-    return JSON.parse(Buffer.from(payload, 'base64').toString('utf8'))
-  } catch {
-    return undefined
-  }
+/** Kind, what it says, what it is about, when. */
+function describe(statement: Statement): string[] {
+  const { kind, words, subject, at } = wordsOf(statement)
+  return [kind, words, subject, at]
 }

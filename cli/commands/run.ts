@@ -6,7 +6,8 @@ import { apiCommand, openApi, type ApiOptions } from '../context.ts'
 import { EXIT_CODES, UsageError } from '../errors.ts'
 import { readJsonArgument } from '../files.ts'
 import { note, printFields, printJson, visible } from '../output.ts'
-import { linkField, runFields, type Run } from '../views.ts'
+import { linkField, runFields, type Run } from '../render/fields.ts'
+import { isOpen } from '../render/words.ts'
 import { dryRun } from './dry-run.ts'
 
 const POLL_MS = 500
@@ -78,18 +79,19 @@ async function waitForEnd(client: Client, runId: string, options: RunOptions): P
   const told = new Set<string>()
   for (;;) {
     const run = await client.getRun({ run_id: runId })
-    if (isOver(run)) return showEnd(run, options)
+    if (!isOpen(run)) return showEnd(run, options)
     for (const { approval_id: id, state } of run.approvals) {
       if (state !== 'waiting' || told.has(id)) continue
       told.add(id)
       note(`${runId}: waits for an approval: countersign approve ${visible(id)}`)
     }
+    for (const { writeback_id: id, state } of run.writebacks) {
+      if (state !== 'unknown' || told.has(id)) continue
+      told.add(id)
+      note(`${runId}: nobody knows what became of a write: countersign writebacks show ${visible(id)}`)
+    }
     await sleep(POLL_MS)
   }
-}
-
-function isOver({ state }: Run): boolean {
-  return state !== 'pending' && state !== 'running' && state !== 'waiting_for_approval'
 }
 
 function showEnd(run: Run, options: RunOptions): void {

@@ -1,32 +1,38 @@
-/** `countersign runs`: look at runs, cancel one. */
+/** `countersign runs`: look at runs, follow one, cancel one. */
 import type { Command } from 'commander'
+import type { StepManifest } from '../../schemas/steps.ts'
+import { RunStateSchema, type RunView } from '../../schemas/operations/runs.ts'
+import { ApiError, type Client } from '../../sdk/client/index.ts'
 import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
-import { printFields, printJson, printLine, printTable } from '../output.ts'
-import { addPageOptions, pageInput, tellNextPage, type PageOptions } from '../pages.ts'
-import { runFields } from '../views.ts'
+import { addListOptions, listQuery, tellNextPage, type ListOptions } from '../filters.ts'
+import { printJson, printLine, printTable, styled } from '../output.ts'
+import { storyOf } from '../render/story.ts'
+import { registerWatch } from './watch.ts'
 
-interface ListOptions extends ApiOptions, PageOptions {
-  automation?: string
-}
+const ListStateSchema = RunStateSchema.exclude(['no_longer_kept'])
+type ListState = (typeof ListStateSchema.options)[number]
 
 export function registerRuns(program: Command): void {
   const runs = describedCommand(program, {
     usage: 'runs',
-    summary: 'look at runs, cancel one',
-    examples: ['runs list'],
+    summary: 'look at runs, follow one, cancel one',
+    examples: ['runs list', 'runs watch run_0f3c…'],
   })
-  addPageOptions(
+  addListOptions(
     apiCommand(runs, {
       usage: 'list',
       summary: 'list runs, newest first',
-      examples: ['runs list --automation late-fee'],
-    }).option('--automation <name>', 'only those of this automation'),
+      examples: ['runs list --automation late-fee', 'runs list --state failed --since 24h'],
+    }),
+    { states: ListStateSchema.options, automation: true, connection: true, span: true },
   ).action(list)
   apiCommand(runs, {
     usage: 'show <run>',
-    summary: 'show a run: state, result or failure, what it wrote and what it waits for',
+    summary:
+      'tell what happened in a run: what started it, each step, who was asked and decided, the receipts',
     examples: ['runs show run_0f3c…'],
   }).action(show)
+  registerWatch(runs)
   apiCommand(runs, {
     usage: 'cancel <run>',
     summary: 'ask Temporal to cancel a run; a write under way still ends with its outcome',
@@ -34,35 +40,44 @@ export function registerRuns(program: Command): void {
   }).action(cancel)
 }
 
-async function list(options: ListOptions): Promise<void> {
-  const { automation } = options
-  const page = await openApi(options).listRuns({
-    ...pageInput(options),
-    ...(automation === undefined ? {} : { automation }),
-  })
+async function list(options: ApiOptions & ListOptions<ListState>): Promise<void> {
+  const page = await openApi(options).listRuns(listQuery(options))
   if (options.json) return printJson(page)
-  const rows = page.items.map((run) => [run.run_id, run.automation, run.source, run.received_at])
-  printTable(['RUN', 'AUTOMATION', 'SOURCE', 'RECEIVED'], rows, 'There are no runs.')
+  const rows = page.items.map((run) => [
+    run.run_id,
+    run.automation,
+    run.state ?? 'Temporal is away',
+    run.source,
+    run.received_at,
+  ])
+  printTable(['RUN', 'AUTOMATION', 'STATE', 'SOURCE', 'RECEIVED'], rows, 'There are no such runs.')
   tellNextPage(page.next_cursor)
 }
 
 async function show(runId: string, options: ApiOptions): Promise<void> {
-  const run = await openApi(options).getRun({ run_id: runId })
+  const client = openApi(options)
+  const run = await client.getRun({ run_id: runId })
   if (options.json) return printJson(run)
-  printFields(runFields(run))
-  if (run.approvals.length > 0) {
+  const { title, parts } = storyOf(run, await stepsOf(client, run))
+  printLine(styled('bold', title))
+  for (const lines of parts) {
     printLine()
-    const rows = run.approvals.map(({ approval_id, state, expires_at }) => [approval_id, state, expires_at])
-    printTable(['APPROVAL', 'STATE', 'EXPIRES'], rows, '')
+    for (const line of lines) printLine(line)
   }
-  if (run.writebacks.length > 0) {
-    printLine()
-    const rows = run.writebacks.map(({ writeback_id, preview, state }) => [
-      writeback_id,
-      preview.target,
-      state,
-    ])
-    printTable(['WRITEBACK', 'TARGET', 'STATE'], rows, '')
+}
+
+/** Undefined if the automation has been saved anew since: then it is not known what this run's steps said. */
+async function stepsOf(
+  client: Client,
+  { automation, revision }: RunView,
+): Promise<StepManifest[] | undefined> {
+  try {
+    const saved = await client.getManifest({ kind: 'Automation', name: automation })
+    if (saved.revision !== revision || saved.manifest.kind !== 'Automation') return undefined
+    return saved.manifest.spec.steps
+  } catch (error) {
+    if (error instanceof ApiError && error.code === 'NOT_FOUND') return undefined
+    throw error
   }
 }
 

@@ -1,13 +1,12 @@
 /** `countersign writebacks`: writes to the outside, and what became of them. */
 import type { Command } from 'commander'
+import { WritebackStateSchema } from '../../schemas/operations/views.ts'
 import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
 import { printFields, printJson, printLine, printTable, tableLines, valueText, note } from '../output.ts'
-import { addPageOptions, pageInput, tellNextPage, type PageOptions } from '../pages.ts'
+import { addListOptions, listQuery, tellNextPage, type ListOptions } from '../filters.ts'
 import { registerResolve } from './resolve.ts'
 
-interface ListOptions extends ApiOptions, PageOptions {
-  run?: string
-}
+type State = (typeof WritebackStateSchema.options)[number]
 
 export function registerWritebacks(program: Command): void {
   const writebacks = describedCommand(program, {
@@ -15,12 +14,13 @@ export function registerWritebacks(program: Command): void {
     summary: 'look at writes and their outcomes, resolve one of unknown outcome',
     examples: ['writebacks list'],
   })
-  addPageOptions(
+  addListOptions(
     apiCommand(writebacks, {
       usage: 'list',
       summary: 'list writebacks, newest first',
-      examples: ['writebacks list --run run_0f3c…'],
-    }).option('--run <run>', 'only those of this run'),
+      examples: ['writebacks list --run run_0f3c…', 'writebacks list --state unknown'],
+    }),
+    { states: WritebackStateSchema.options, run: true, automation: true, connection: true, span: true },
   ).action(list)
   apiCommand(writebacks, {
     usage: 'show <writeback>',
@@ -30,11 +30,8 @@ export function registerWritebacks(program: Command): void {
   registerResolve(writebacks)
 }
 
-async function list(options: ListOptions): Promise<void> {
-  const page = await openApi(options).listWritebacks({
-    ...pageInput(options),
-    ...(options.run === undefined ? {} : { run_id: options.run }),
-  })
+async function list(options: ApiOptions & ListOptions<State>): Promise<void> {
+  const page = await openApi(options).listWritebacks(listQuery(options))
   if (options.json) return printJson(page)
   const rows = page.items.map(({ writeback_id, automation, preview, state }) => [
     writeback_id,

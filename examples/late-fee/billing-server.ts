@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
 import pg from 'pg'
 import { z } from 'zod'
+import { createTriggerSender } from '../../sdk/triggers/index.ts'
 import { createBillingTools } from './billing-tools.ts'
 
 const OptionsSchema = z.strictObject({
@@ -38,8 +39,6 @@ export interface DisputeEvent {
   invoiceId: string
   ticketId: string
 }
-
-const EVENT_TIMEOUT_MS = 10_000
 
 export async function startBillingServer(options: BillingServerOptions): Promise<BillingServer> {
   const { databaseUrl, token, port, host } = OptionsSchema.parse(options)
@@ -70,18 +69,13 @@ export async function startBillingServer(options: BillingServerOptions): Promise
 
 /** Tells Countersign that a customer disputes an invoice. Resolves when the event is stored there, else throws. */
 export async function fireEvent(event: DisputeEvent): Promise<void> {
-  const response = await fetch(new URL('/api/trigger-callback', event.apiUrl), {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', authorization: `Bearer ${event.callbackToken}` },
-    body: JSON.stringify({
-      type: 'invoice.disputed',
-      data: { dispute_id: event.disputeId, invoice_id: event.invoiceId, ticket_id: event.ticketId },
-    }),
-    signal: AbortSignal.timeout(EVENT_TIMEOUT_MS),
+  const { apiUrl, callbackToken, disputeId, invoiceId, ticketId } = event
+  const callbackUrl = new URL('/api/trigger-callback', apiUrl).href
+  await createTriggerSender({ callbackUrl, callbackToken }).send({
+    type: 'invoice.disputed',
+    data: { dispute_id: disputeId, invoice_id: invoiceId, ticket_id: ticketId },
+    idempotencyKey: disputeId,
   })
-  if (response.status === 202) return
-  const body = (await response.text()).slice(0, 500)
-  throw new Error(`the event was not accepted: ${response.status} ${body}`)
 }
 
 async function handle(

@@ -7,7 +7,8 @@ import {
   RoleSchema,
   StepNameSchema,
 } from '../../schemas/common.ts'
-import { ExpressionSchema, IdentifierSchema, StepsSchema } from '../../schemas/steps.ts'
+import { IdentifierSchema } from '../../schemas/sql.ts'
+import { ExpressionSchema, StepsSchema } from '../../schemas/steps.ts'
 import type { DocComments } from './doc-comments.ts'
 import { code } from './markdown.ts'
 

@@ -8,12 +8,13 @@ import {
   StepNameSchema,
 } from '../../schemas/common.ts'
 import * as manifests from '../../schemas/manifests.ts'
+import { IdentifierSchema } from '../../schemas/sql.ts'
 import * as steps from '../../schemas/steps.ts'
 import { readDocComments } from './doc-comments.ts'
 import { fieldRows } from './fields.ts'
 import { code, madeFrom, page, table } from './markdown.ts'
 
-const FILES = ['schemas/common.ts', 'schemas/steps.ts', 'schemas/manifests.ts']
+const FILES = ['schemas/common.ts', 'schemas/sql.ts', 'schemas/steps.ts', 'schemas/manifests.ts']
 /** Of all steps; each other field of a step says what it does. */
 const COMMON_FIELDS = ['name', 'if', 'on_error', 'retry', 'timeout']
 
@@ -96,7 +97,7 @@ const FORM_SCHEMAS: [string, z.ZodString | z.ZodType, string][] = [
   ['duration', DurationSchema, '`500ms`, `30s`, `5m`, `24h`, `7d`'],
   ['role', RoleSchema, '`billing-lead`'],
   ['principal', PrincipalIdSchema, '`bea@example.org`, `connection/billing`'],
-  ['SQL identifier', steps.IdentifierSchema, '`late_fee_cents`'],
+  ['SQL identifier', IdentifierSchema, '`late_fee_cents`'],
 ]
 const FORMS = FORM_SCHEMAS.map(([name, schema, is]) => [name, is, code(z.toJSONSchema(schema).pattern ?? '')])
 

@@ -5,6 +5,7 @@
 import { OPERATIONS, type OperationName, type Operations } from '../../schemas/operations.ts'
 import type { Operation, OperationInput, OperationOutput } from '../../schemas/operations/operation.ts'
 import { ProblemSchema, type Problem, type ProblemPlace } from '../../schemas/problem.ts'
+import { delayMs, MAX_ATTEMPTS, retryAfterOf, sleep } from '../retry.ts'
 
 export interface ClientOptions {
   /** Such as `http://127.0.0.1:8700`. */
@@ -56,11 +57,7 @@ export class ApiError extends Error {
   }
 }
 
-const MAX_ATTEMPTS = 4
 const DEFAULT_TIMEOUT_MS = 60_000
-const FIRST_DELAY_MS = 250
-const MAX_DELAY_MS = 5_000
-const MAX_RETRY_AFTER_MS = 30_000
 
 export { followRun, itemsOf, type FollowOptions } from './follow.ts'
 
@@ -173,31 +170,6 @@ function unreachable(url: URL, cause: unknown): ApiError {
     hint: 'Start the API, or correct its address.',
   }
   return new ApiError(problem, cause)
-}
-
-function retryAfterOf(response: Response): { retryAfterMs?: number } {
-  const seconds = Number(response.headers.get('retry-after') ?? 'none')
-  return Number.isFinite(seconds) ? { retryAfterMs: Math.min(seconds * 1_000, MAX_RETRY_AFTER_MS) } : {}
-}
-
-/** Doubles, with chance, so that clients that failed together do not come back together. */
-function delayMs(attempt: number): number {
-  return Math.min(FIRST_DELAY_MS * 2 ** (attempt - 1), MAX_DELAY_MS) * (0.5 + Math.random() / 2)
-}
-
-/** Throws the signal's reason as soon as it is aborted. */
-function sleep(durationMs: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = (): void => {
-      clearTimeout(timer)
-      reject(signal?.reason as Error)
-    }
-    const timer = setTimeout(() => {
-      signal?.removeEventListener('abort', stop)
-      resolve()
-    }, durationMs)
-    signal?.addEventListener('abort', stop, { once: true })
-  })
 }
 
 function parseJson(text: string): unknown {

@@ -118,7 +118,7 @@ describe('the checks of code blocks', () => {
   )
 })
 
-const NOTHING = { connections: new Map(), automations: new Map() }
+const NOTHING = { connections: new Map(), automations: new Map(), mayBeMore: false }
 
 /** A list of steps stands for an automation that has them. */
 function manifestsIn({ text }: Block): unknown[] {
@@ -180,6 +180,7 @@ const COMPILER_CONFIG = {
   compilerOptions: {
     paths: {
       'countersign/client': ['../../sdk/client/index.ts'],
+      'countersign/triggers': ['../../sdk/triggers/index.ts'],
       'countersign/plugin': ['../../workers/index.ts'],
       'countersign/workflows': ['../../workflows/index.ts'],
     },

@@ -252,8 +252,11 @@ describe('two APIs and two workers', () => {
       ({ name }) => name,
     )
     expect(names.sort()).toEqual([
+      'clock_here',
       'clocks',
+      'connections',
       'deliveries',
+      'key',
       'keys',
       'migrations',
       'namespace',
@@ -262,6 +265,7 @@ describe('two APIs and two workers', () => {
       'reconciler',
       'retention',
       'search_attributes',
+      'server',
       'temporal',
       'unknown_outcomes',
       'workers',

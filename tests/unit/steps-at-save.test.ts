@@ -213,7 +213,7 @@ describe('a question', () => {
       expect.stringContaining('spec.steps[0].ask.title: There is no variable `nothing`') as string,
     ])
     expect(wrong(ask({ expires_after: '400d' }))).toEqual([
-      'spec.steps[0].ask.expires_after: must be between 1s and 366 days',
+      'spec.steps[0].ask.expires_after: is over 366 days',
     ])
   })
 })

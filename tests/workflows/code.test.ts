@@ -56,9 +56,10 @@ test('it is given what expressions can name, and its result is the output', asyn
   expect(steps['sum']).toEqual({
     status: 'completed',
     attempt: 1,
+    output: result.sum,
     logs: [{ level: 'log', text: 'run code-scope' }],
   })
-  expect(steps['each[0].inner']).toEqual({ status: 'completed', attempt: 1 })
+  expect(steps['each[0].inner']).toEqual({ status: 'completed', attempt: 1, output: 'a03' })
 })
 
 test('it costs one activity: 11 events for a run of it', async () => {

@@ -8,6 +8,7 @@ import { DRY_RUN_PAYLOAD_TYPE, type DryRunGrant, type DryRunResult } from '../..
 import { dryRunWorkflowId, WORKFLOW_TYPES } from '../../schemas/names.ts'
 import { codeOf } from '../support/attack-world.ts'
 import { CHANGE, LOOK, needs, NOTE, ONE_LEAD } from '../support/automations.ts'
+import { runCli } from '../support/cli.ts'
 import { startScenario, type Scenario } from '../support/scenario.ts'
 
 const ACCOUNT = 'account-dry'
@@ -279,4 +280,26 @@ describe('somebody who can start workflows', () => {
     expect(await forge('decision', {}, { ...NOTE, name: 'look' })).toBe('DRY_RUN_NOT_GRANTED')
     expect(s.server.calls).toHaveLength(reads)
   })
+})
+
+test('the command line tells it in words, with the change as a table', async () => {
+  await s.define('dry-cli', [LOOK, CHANGE, AFTER], ONE_LEAD)
+  const environment = { COUNTERSIGN_URL: s.world.apiUrl, COUNTERSIGN_API_KEY: s.clerk.apiKey }
+  const cli = (...more: string[]) =>
+    runCli(['run', 'dry-cli', '--dry-run', '--input', JSON.stringify(INPUT), ...more], {
+      cwd: s.world.folder,
+      environment,
+    })
+  const { code, stdout, stderr } = await cli()
+  expect([code, stderr]).toEqual([0, ''])
+  expect(stdout).toContain('look: done: {')
+  expect(stdout).toContain(
+    `change: would write: shop · update · shop/accounts/id=${ACCOUNT} (rule dry-cli/writes); would be asked: 1 of role lead`,
+  )
+  expect(stdout).toMatch(/field +before +after\n +balance +100 +7\n/)
+  expect(stdout).toContain('after: it needs the output of change, which would be written')
+  expect(stdout).toContain('Nothing was written, and nobody was asked.')
+  const answered = await cli('--answer', 'change={"balance": "7"}', '--json')
+  expect(JSON.parse(answered.stdout)).toMatchObject({ state: 'completed', output: { balance: '7' } })
+  expect((await cli('--answer', 'nonsense')).code).toBe(2)
 })

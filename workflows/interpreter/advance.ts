@@ -22,7 +22,7 @@ export interface Advanced {
   state: RunState
   next: Next
   /** Only in a dry run. */
-  stuck: readonly Stuck[]
+  stuck?: readonly Stuck[]
 }
 
 const TOP: Frame = { prefix: '', outer: () => ({}), variables: {}, isInLoop: false }
@@ -31,17 +31,13 @@ export function advance(plan: Plan, before: RunState): Advanced {
   const { input, run, begun, items, underWay } = before
   const problem = Object.keys(before.block).length === 0 ? valueProblem('the input', input) : null
   if (problem)
-    return {
-      state: before,
-      next: { kind: 'failed', error: { code: 'VALUE_TOO_LARGE', message: problem } },
-      stuck: [],
-    }
+    return { state: before, next: { kind: 'failed', error: { code: 'VALUE_TOO_LARGE', message: problem } } }
   const room = MAX_UNDER_WAY - underWay
   const todo = { start: [], cancel: [], needed: null, stuck: [] }
   const turn: Turn = { input, run, begun, items, room, advanceBlock, ...todo }
   const progress = advanceBlock(turn, before.isDry ? dryFrame(turn) : TOP, plan.steps, before.block)
   const { block } = progress
-  const { stuck } = turn
+  const stuck = before.isDry ? { stuck: turn.stuck } : {}
   const state = {
     ...before,
     block,
@@ -51,13 +47,13 @@ export function advance(plan: Plan, before: RunState): Advanced {
   }
   switch (progress.kind) {
     case 'done':
-      return { state, next: { kind: 'completed', output: progress.output }, stuck }
+      return { state, next: { kind: 'completed', output: progress.output }, ...stuck }
     case 'failed':
-      return { state, next: { kind: 'failed', error: progress.error }, stuck }
+      return { state, next: { kind: 'failed', error: progress.error }, ...stuck }
     case 'going': {
       const { start, cancel } = turn
       const isIdle = start.length + cancel.length === 0
-      return { state, next: isIdle ? { kind: 'wait' } : { kind: 'perform', start, cancel }, stuck }
+      return { state, next: isIdle ? { kind: 'wait' } : { kind: 'perform', start, cancel }, ...stuck }
     }
     default:
       return progress satisfies never

@@ -1,5 +1,6 @@
 /** What expressions can name, and what they give. */
 import { evaluateExpression, type Scope } from '../../lib/cel.ts'
+import { isoTimeMs } from '../../lib/iso-time.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { MAX_ITEMS } from '../../lib/limits.ts'
 import { resolveTemplates } from '../../lib/templates.ts'
@@ -57,9 +58,8 @@ export function itemsOf(expression: string, scope: () => Scope): JsonValue[] {
 /** Milliseconds since 1970. */
 export function timeOf(expression: string, scope: () => Scope): number {
   const value = evaluateExpression(expression, scope())
-  const isTime = typeof value === 'string' && /^\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)$/.test(value)
-  const timeMs = isTime ? Date.parse(value) : Number.NaN
-  if (Number.isFinite(timeMs)) return timeMs
+  const timeMs = isoTimeMs(value)
+  if (timeMs !== null) return timeMs
   throw unexpected('until', expression, `gives ${kindOf(value)}, not a time in ISO 8601 with a zone`)
 }
 

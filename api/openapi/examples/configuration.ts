@@ -60,6 +60,7 @@ type Names =
   | 'listKeys'
   | 'listPrincipals'
   | 'revokeKey'
+  | 'whoAmI'
   | 'getHealth'
 
 export const configurationExamples: ExamplesOf<Names> = {
@@ -117,6 +118,16 @@ export const configurationExamples: ExamplesOf<Names> = {
     output: pageOf({ ...person, created_at: SAVED_AT, disabled_at: null }),
   },
   revokeKey: { params: { key_id: KEY_ID }, output: { id: KEY_ID, revoked: true } },
+  whoAmI: {
+    output: {
+      organization: 'acme',
+      principal: person.id,
+      kind: 'person',
+      roles: ['finance'],
+      scopes: ['read', 'approve'],
+      key_id: KEY_ID,
+    },
+  },
   getHealth: {
     output: {
       status: 'warn',

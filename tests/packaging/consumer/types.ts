@@ -1,5 +1,6 @@
 /** What the types refuse: an expectation without an error is one itself, so none of it is `any`. */
 import { createClient } from 'countersign/client'
+import { createTriggerSender } from 'countersign/triggers'
 import { countersign, loadConfig, pluginDeps, type PluginDeps } from 'countersign/plugin'
 import { writebackWorkflow } from 'countersign/workflows'
 
@@ -9,6 +10,8 @@ const deps: PluginDeps = pluginDeps(loadConfig({ databaseUrl: 'postgres://somewh
 export async function refused(): Promise<void> {
   // @ts-expect-error A key is text.
   createClient({ baseUrl: 'http://127.0.0.1:8700', apiKey: 1 })
+  // @ts-expect-error An event has an identity.
+  await createTriggerSender({ callbackUrl: 'http://127.0.0.1:8700', callbackToken: 't' }).send({ type: 'x' })
   // @ts-expect-error There is no such operation.
   await client.startNothing({ name: 'echo' })
   // @ts-expect-error A run has a name.

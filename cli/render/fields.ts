@@ -1,10 +1,10 @@
 /** How approvals and runs appear to people, for the commands that show them. */
-import type { ApprovalView, RequirementView } from '../schemas/operations/views.ts'
-import type { OperationOutput } from '../schemas/operations/operation.ts'
-import type { Operations } from '../schemas/operations.ts'
-import { tableLines, valueText, visible } from './output.ts'
+import type { ApprovalView } from '../../schemas/operations/views.ts'
+import type { RunView } from '../../schemas/operations/runs.ts'
+import { tableLines, valueText, visible } from '../output.ts'
+import { needText } from './words.ts'
 
-export type Run = OperationOutput<Operations['getRun']>
+export type Run = RunView
 
 type Field = readonly [string, string]
 
@@ -26,7 +26,7 @@ export function approvalFields(approval: ApprovalView): Field[] {
         ]),
     ['Write', `${preview.connection} · ${preview.operation} · ${preview.target}`],
     ['Guard', GUARDS[preview.guard]],
-    ['Needs', needText(approval.requirement)],
+    ['Needs', `${needText(approval.requirement)} (${ruleText(approval.requirement)})`],
     ...votes.map(({ principal, verdict, at, comment }): Field => {
       return ['Vote', `${verdict} by ${principal} at ${at}${comment === '' ? '' : `: ${comment}`}`]
     }),
@@ -42,13 +42,8 @@ const GUARDS = {
   none: 'none: nothing notices if the target has changed meanwhile',
 }
 
-function needText(requirement: RequirementView): string {
-  const stages = requirement.stages.map(({ roles, people, quorum }) => {
-    const who = [...roles.map((role) => `role ${role}`), ...people]
-    return `${quorum} of ${who.length === 0 ? 'anybody who may approve' : who.join(', ')}`
-  })
-  const rule = `policy ${requirement.policy}, rule ${requirement.rule}`
-  return `${stages.join(', then ')} (${rule})`
+function ruleText({ policy, rule }: ApprovalView['requirement']): string {
+  return `policy ${policy}, rule ${rule}`
 }
 
 /** Whole values: whoever approves must see all of what is written. */

@@ -1,0 +1,175 @@
+/**
+ * `countersign approvals next`: the inbox, one write after the other. Shown is what the caller may decide, by the same
+ * rules that judge a vote; whether it counts, the approval itself says.
+ */
+import type { Command } from 'commander'
+import { createInterface, type Interface } from 'node:readline/promises'
+import { ineligibility } from '../../lib/quorum.ts'
+import type { ApprovalView } from '../../schemas/operations/views.ts'
+import type { OperationOutput } from '../../schemas/operations/operation.ts'
+import type { Operations } from '../../schemas/operations.ts'
+import { ApiError, itemsOf, type Client } from '../../sdk/client/index.ts'
+import { apiCommand, openApi, type ApiOptions } from '../context.ts'
+import { EXIT_CODES, report } from '../errors.ts'
+import { note, printFields, printJson, printLine, visible } from '../output.ts'
+import { approvalFields, changeLines } from '../render/fields.ts'
+import { counted, decideCommand } from '../render/words.ts'
+
+interface NextOptions extends ApiOptions {
+  automation?: string
+  connection?: string
+}
+
+type Caller = OperationOutput<Operations['whoAmI']>
+
+export function registerNext(approvals: Command): void {
+  apiCommand(approvals, {
+    usage: 'next',
+    summary:
+      'walk through what waits for you: each write with its changes, then approve, reject or skip. Without a ' +
+      'terminal: print the next one, and how to decide',
+    examples: ['approvals next', 'approvals next --automation late-fee'],
+  })
+    .option('--automation <name>', 'only those of this automation')
+    .option('--connection <name>', 'only those of this connection')
+    .action(next)
+}
+
+async function next(options: NextOptions): Promise<void> {
+  const client = openApi(options)
+  const caller = await client.whoAmI()
+  if (!process.stdin.isTTY || !process.stdout.isTTY || options.json) return printNext(client, caller, options)
+  const terminal = createInterface({ input: process.stdin, output: process.stdout })
+  try {
+    await walk(terminal, waitingFor(client, caller, options), { client, caller })
+  } finally {
+    terminal.close()
+  }
+}
+
+async function printNext(client: Client, caller: Caller, options: NextOptions): Promise<void> {
+  const { value: approval } = await waitingFor(client, caller, options).next()
+  if (options.json) return printJson(approval ?? null)
+  if (!approval) return printLine(nothing(caller, 0))
+  show(approval)
+  const { approval_id: id, digest } = approval
+  printLine()
+  if (approval.question !== null) {
+    return printLine(visible(`${decideCommand(approval)} --digest ${digest}`))
+  }
+  printLine(visible(`countersign approve ${id} --digest ${digest}`))
+  printLine(visible(`countersign reject ${id} --digest ${digest} --comment "why"`))
+}
+
+/** Oldest first. */
+async function* waitingFor(
+  client: Client,
+  caller: Caller,
+  { automation, connection }: NextOptions,
+): AsyncGenerator<ApprovalView, undefined, undefined> {
+  const filters = {
+    ...(automation === undefined ? {} : { automation }),
+    ...(connection === undefined ? {} : { connection }),
+  }
+  for await (const approval of itemsOf(client.listApprovals, { state: 'waiting' as const, ...filters })) {
+    if (mayDecide(approval, caller)) yield approval
+  }
+  return undefined
+}
+
+export function mayDecide({ requirement, requester, votes }: ApprovalView, caller: Caller): boolean {
+  if (votes.some(({ principal }) => principal === caller.principal)) return false
+  const asked = {
+    policy: requirement.policy,
+    rule: requirement.rule,
+    stages: requirement.stages,
+    anyRejectEnds: requirement.any_reject_ends,
+    selfApproval: requirement.self_approval,
+    identity: requirement.identity,
+    expiresAfterMs: requirement.expires_after_ms,
+    validForMs: requirement.valid_for_ms,
+  }
+  const { principal, kind, on_behalf_of: onBehalfOf } = requester
+  return ineligibility(asked, { principal, kind, onBehalfOf }, { ...caller, method: 'api_key' }) === null
+}
+
+interface Desk {
+  client: Client
+  caller: Caller
+}
+
+async function walk(
+  terminal: Interface,
+  waiting: AsyncIterable<ApprovalView>,
+  { client, caller }: Desk,
+): Promise<void> {
+  let seen = 0
+  const ended = new Promise<undefined>((resolve) => terminal.once('close', () => resolve(undefined)))
+  const ask = (question: string): Promise<string | undefined> => {
+    return Promise.race([terminal.question(question), ended])
+  }
+  terminal.once('SIGINT', () => terminal.close())
+  for await (const approval of waiting) {
+    if (seen++ > 0) printLine()
+    show(approval)
+    printLine()
+    if (approval.question !== null) {
+      printLine(`To answer it: ${visible(decideCommand(approval))}`)
+      continue
+    }
+    const verdict = await askVerdict(ask)
+    if (verdict === 'quit') return
+    if (verdict === 'skip') continue
+    const comment = await ask('Comment (Enter for none): ')
+    // Whoever leaves at this question has not decided.
+    if (comment === undefined) return
+    await decide(client, approval, { verdict, comment })
+  }
+  printLine(nothing(caller, seen))
+}
+
+function nothing({ principal }: Caller, seen: number): string {
+  const who = visible(principal)
+  return seen === 0
+    ? `Nothing waits for ${who}.`
+    : `That was all that waits for ${who}: ${counted(seen, 'write', 'writes')}.`
+}
+
+function show(approval: ApprovalView): void {
+  printFields(approvalFields(approval))
+  printLine()
+  for (const line of changeLines(approval)) printLine(line)
+}
+
+type Choice = 'approve' | 'reject' | 'skip' | 'quit'
+
+const CHOICES: readonly Choice[] = ['approve', 'reject', 'skip', 'quit']
+
+/** Enter alone decides nothing. The end of input is a quit. */
+async function askVerdict(ask: (question: string) => Promise<string | undefined>): Promise<Choice> {
+  for (;;) {
+    const answer = await ask('[a]pprove, [r]eject, [s]kip or [q]uit? ')
+    if (answer === undefined) return 'quit'
+    const word = answer.trim().toLowerCase()
+    const choice = CHOICES.find((known) => known === word || known[0] === word)
+    if (choice) return choice
+  }
+}
+
+/** A refusal is told, and the walk goes on: somebody else may have been quicker. */
+async function decide(
+  client: Client,
+  { approval_id, digest }: ApprovalView,
+  { verdict, comment }: { verdict: 'approve' | 'reject'; comment: string },
+): Promise<void> {
+  try {
+    const answer = await client.decideApproval({ approval_id, verdict, digest, comment, channel: 'cli' })
+    const message = answer.message === answer.state ? '' : ` ${visible(answer.message)}`
+    printLine(`${visible(approval_id)}: ${answer.state}.${message}`)
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status === 0) throw error
+    report(error, false)
+    note('')
+    process.exitCode = EXIT_CODES.failed
+  }
+}
