@@ -9,6 +9,7 @@
 import type { Queryable } from '../db/database.ts'
 import { loadDryCall, type DryCallRow } from '../db/queries/call-facts.ts'
 import { openEnvelope } from '../lib/dsse.ts'
+import { DRY_RUN_VALUE_BYTES, jsonBytes, readableBytes } from '../lib/limits.ts'
 import { ruleOn, type Ruling } from '../lib/policy.ts'
 import { EnvelopeSchema } from '../schemas/decision.ts'
 import {
@@ -20,7 +21,7 @@ import {
   type WouldWrite,
 } from '../schemas/dry-run.ts'
 import { CodedError } from '../schemas/errors.ts'
-import type { Envelope, Requester } from '../schemas/run.ts'
+import type { Envelope, FieldChange, Requester } from '../schemas/run.ts'
 import { findStep } from '../schemas/step-tree.ts'
 import { assertSomebodyCanApprove } from './candidates.ts'
 import type { Trust } from './decisions.ts'
@@ -108,10 +109,24 @@ async function lookAtWrite(deps: PreviewDeps, look: Look, ruling: Ruling): Promi
   const { changes, guard } = await executor.plan(operation, limits)
   const { target } = resolved
   return {
-    preview: { executor: executor.name, connection, operation: operation.operation, target, changes, guard },
+    preview: {
+      executor: executor.name,
+      connection,
+      operation: operation.operation,
+      target,
+      changes: changes.map(shortened),
+      guard,
+    },
     heldBecause: row.connection?.frozen_reason ?? null,
     ...(await judged(deps, ruling, grant)),
   }
+}
+
+/** A change that is too large to be told keeps its name. */
+function shortened(change: FieldChange): FieldChange {
+  const bytes = jsonBytes([change.before, change.after])
+  if (bytes <= DRY_RUN_VALUE_BYTES) return change
+  return { ...change, before: null, after: `… (${readableBytes(bytes)}, too large to be shown)` }
 }
 
 async function judged(

@@ -60,16 +60,16 @@ export type PreviewResult = { kind: 'read'; output: JsonValue } | ({ kind: 'writ
 export interface DryStep {
   path: string
   status: 'completed' | 'failed' | 'skipped' | 'stopped'
-  output: JsonValue
-  isOutputOmitted: boolean
-  logs: LogLine[]
-  error: { code: string; message: string } | null
-  /** Paths of the steps whose output it would take. */
-  needs: string[]
-  wouldWrite: WouldWrite | null
-  wouldAsk: { title: string; markdown: string } | null
-  wouldStart: { automation: string; input: JsonValue } | null
-  wouldSleepMs: number | null
+  output?: JsonValue
+  isOutputOmitted?: boolean
+  logs?: LogLine[]
+  error?: { code: string; message: string }
+  /** Path of a step whose output it would take. */
+  needs?: string
+  wouldWrite?: WouldWrite
+  wouldAsk?: { title: string; markdown: string }
+  wouldStart?: { automation: string; input: JsonValue }
+  wouldSleepMs?: number
 }
 
 export interface DryRunResult {

@@ -9,7 +9,7 @@ import { MAX_DRY_RUN_MS } from '../lib/limits.ts'
 import type { DryCall, DryRunInput, DryRunResult } from '../schemas/dry-run.ts'
 import type { LogLine, Plan } from '../schemas/run.ts'
 import { dry } from './activity-options.ts'
-import { ending, type DryNote } from './dry-run-result.ts'
+import { ending, isShort, type DryNote } from './dry-run-result.ts'
 import { detailOf, stepErrorOf } from './failures.ts'
 import { advance } from './interpreter/advance.ts'
 import { keepable } from './interpreter/limits.ts'
@@ -105,12 +105,14 @@ async function perform(run: DryRun, step: ReadyStep): Promise<SettledStep> {
       return { status: 'completed', output, ...(logs.length > 0 && { logs }) }
     }
     case 'ask': {
-      const { title, markdown } = step
+      const { title } = step
+      const markdown = isShort(step.markdown) ? step.markdown : ''
       run.notes.set(path, { wouldAsk: { title, markdown } })
       return assumed(run, path)
     }
     case 'run_automation': {
-      const { automation, input } = step
+      const { automation } = step
+      const input = isShort(step.input) ? step.input : null
       run.notes.set(path, { wouldStart: { automation, input } })
       return assumed(run, path)
     }

@@ -1,6 +1,7 @@
 /** Handler: what a run would do. */
 import type { JsonValue } from '../../lib/json.ts'
-import type { DryRunResult, DryStep } from '../../schemas/dry-run.ts'
+import { DRY_RUN_VALUES_BYTES, jsonBytes } from '../../lib/limits.ts'
+import type { DryRunResult, DryStep, WouldWrite } from '../../schemas/dry-run.ts'
 import type { AutomationSpec } from '../../schemas/manifests.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
 import type { DryRunView, DryStepView } from '../../schemas/operations/dry-runs.ts'
@@ -18,7 +19,8 @@ const play = implement(OPERATIONS.dryRun, async (deps, { params, body, principal
     answers: body.answers as Record<string, JsonValue>,
   })
   const { state, output, error } = result
-  const steps = result.steps.map((step) => stepView(step, spec))
+  const fits = createBudget()
+  const steps = result.steps.map((step) => stepView(step, spec, fits))
   const problems = [...problemsOf(result), ...unusedAnswers(steps, body.answers)]
   return {
     automation: params.name,
@@ -33,38 +35,47 @@ const play = implement(OPERATIONS.dryRun, async (deps, { params, body, principal
   }
 })
 
-function stepView(step: DryStep, spec: AutomationSpec): DryStepView {
-  const {
-    path,
-    output,
-    isOutputOmitted,
-    logs,
-    error,
-    needs,
-    wouldWrite,
-    wouldAsk,
-    wouldStart,
-    wouldSleepMs,
-  } = step
+type Fits = (value: JsonValue) => boolean
+
+/** All values together; each of them is short enough already. */
+function createBudget(): Fits {
+  let spentBytes = 0
+  return (value) => {
+    const bytes = jsonBytes(value)
+    if (spentBytes + bytes > DRY_RUN_VALUES_BYTES) return false
+    spentBytes += bytes
+    return true
+  }
+}
+
+function stepView(step: DryStep, spec: AutomationSpec, fits: Fits): DryStepView {
+  const { path, output = null, wouldAsk, wouldStart, wouldWrite } = step
+  const isShown = fits(output)
   return {
     path,
     state: stateOf(step),
-    output,
-    output_omitted: isOutputOmitted,
-    logs,
-    error,
-    needs,
-    would_write: wouldWrite && {
-      preview: wouldWrite.preview,
-      rule: wouldWrite.rule,
-      asks: wouldWrite.asks,
-      refused: wouldWrite.refusal,
-      held_because: wouldWrite.heldBecause,
-    },
-    would_ask: wouldAsk && { ...wouldAsk, asks: askedBy(spec, path) },
-    would_start: wouldStart,
-    would_sleep_ms: wouldSleepMs,
+    output: isShown ? output : null,
+    output_omitted: step.isOutputOmitted === true || !isShown,
+    logs: step.logs ?? [],
+    error: step.error ?? null,
+    needs: step.needs === undefined ? [] : [step.needs],
+    would_write: wouldWrite ? writeView(wouldWrite, fits) : null,
+    would_ask: wouldAsk
+      ? { ...wouldAsk, markdown: fits(wouldAsk.markdown) ? wouldAsk.markdown : '', asks: askedBy(spec, path) }
+      : null,
+    would_start: wouldStart
+      ? { ...wouldStart, input: fits(wouldStart.input) ? wouldStart.input : null }
+      : null,
+    would_sleep_ms: step.wouldSleepMs ?? null,
   }
+}
+
+function writeView({ preview, ...write }: WouldWrite, fits: Fits): NonNullable<DryStepView['would_write']> {
+  const changes = preview.changes.map((change) =>
+    fits([change.before, change.after]) ? change : { ...change, before: null, after: '… (not shown)' },
+  )
+  const { rule, asks, refusal: refused, heldBecause: held_because } = write
+  return { preview: { ...preview, changes }, rule, asks, refused, held_because }
 }
 
 function stateOf({ status, wouldWrite, wouldAsk, wouldStart }: DryStep): DryStepView['state'] {
@@ -83,7 +94,9 @@ function askedBy(spec: AutomationSpec, path: string) {
 
 function problemsOf({ steps, unknown, omittedSteps, isOutOfTime }: DryRunResult): DryRunView['problems'] {
   const stuck = steps.flatMap(({ path, needs }) =>
-    needs.map((need) => ({ path, message: `it needs the output of ${need}, ${whyNone(steps, need)}` })),
+    needs === undefined
+      ? []
+      : [{ path, message: `it needs the output of ${needs}, ${whyNone(steps, needs)}` }],
   )
   const inResult = [...new Set(unknown)].map((need) => ({
     path: '',
