@@ -4,21 +4,13 @@
  */
 import { inTransaction } from '../db/database.ts'
 import { insertApproval, insertDecision, updateApproval, type ApprovalRow } from '../db/queries/approvals.ts'
-import { listCandidates, loadPrincipals, type PrincipalRow } from '../db/queries/principals.ts'
+import { loadPrincipals } from '../db/queries/principals.ts'
 import { sha256Hex } from '../lib/canonical-json.ts'
 import { signEnvelope } from '../lib/dsse.ts'
-import { judge } from '../lib/quorum.ts'
 import { DECISION_PAYLOAD_TYPE, EnvelopeSchema, type Decision } from '../schemas/decision.ts'
 import { CodedError, type ErrorCode } from '../schemas/errors.ts'
-import type {
-  DecisionMessage,
-  Envelope,
-  PendingWrite,
-  Requirement,
-  Requester,
-  ResolvedDecision,
-  Vote,
-} from '../schemas/run.ts'
+import type { DecisionMessage, Envelope, PendingWrite, ResolvedDecision, Vote } from '../schemas/run.ts'
+import { assertSomebodyCanApprove } from './candidates.ts'
 import { openDecision, toVote } from './decisions.ts'
 import { requireWriteback } from './ledger.ts'
 import type { DoorDeps } from './door.ts'
@@ -67,38 +59,6 @@ export async function openApproval(
   })
   if (!isWanted) throw new CodedError('WAIT_OVER', `${writebackId} is over`)
   return { pending: { writebackId, digest, requirement, requester, preview }, identity: deps.trust.identity }
-}
-
-/** If everybody who may decide approved: would that be enough? One person fills one seat, also here. */
-export async function assertSomebodyCanApprove(
-  deps: DoorDeps,
-  organization: string,
-  requirement: Requirement,
-  requester: Requester,
-): Promise<void> {
-  const roles = requirement.stages.flatMap((stage) => stage.roles)
-  const people = requirement.stages.flatMap((stage) => stage.people)
-  const candidates = await listCandidates(deps.database, { organization, roles, people })
-  const best = judge(requirement, requester, candidates.map(asApproval))
-  if (best.state !== 'waiting') return
-  const stage = requirement.stages[best.stage]
-  const wanted = [...(stage?.roles ?? []), ...(stage?.people ?? [])].join(', ')
-  throw new CodedError(
-    'NO_ELIGIBLE_APPROVER',
-    `${best.missing} more needed of: ${wanted} (besides the requester)`,
-  )
-}
-
-function asApproval({ id, kind, roles }: PrincipalRow): Vote {
-  const word = {
-    digest: '',
-    verdict: 'approve' as const,
-    method: 'api_key',
-    channel: 'api',
-    at: '',
-    comment: '',
-  }
-  return { ...word, decisionId: id, principal: id, kind, roles }
 }
 
 /** `position`: which message of its workflow this is, so that a repeated look gives the same decision its same id. */

@@ -25,7 +25,8 @@ import type {
   ResolvedDecision,
   Vote,
 } from '../schemas/run.ts'
-import { assertSomebodyCanApprove, keepDecision, type OpenedApproval } from './approvals.ts'
+import { keepDecision, type OpenedApproval } from './approvals.ts'
+import { assertSomebodyCanApprove } from './candidates.ts'
 import { openDecision, toVote } from './decisions.ts'
 import type { DoorDeps } from './door.ts'
 import { verifyAskOrigin } from './origin.ts'

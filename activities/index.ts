@@ -20,6 +20,7 @@ import type {
   ResolutionInput,
   ResolvedDecision,
 } from '../schemas/run.ts'
+import type { DryCall, PreviewResult } from '../schemas/dry-run.ts'
 import type { ReconcileReport, RetentionPosition, RetentionReport } from '../schemas/upkeep.ts'
 import {
   closeApproval,
@@ -33,6 +34,7 @@ import type { Trust } from './decisions.ts'
 import { runCode } from './code.ts'
 import type { DoorDeps } from './door.ts'
 import { createMcpToolExecutor } from './executors/mcp-tool.ts'
+import type { Executor } from './executors/executor.ts'
 import { createSqlExecutor } from './executors/sql.ts'
 import type { TargetDatabases } from './executors/sql-targets.ts'
 import { markingUnplanned, toApplicationFailure } from './failures.ts'
@@ -42,6 +44,7 @@ import { perform } from './perform.ts'
 import { recordResolution } from './resolutions.ts'
 import { reconcile } from './reconcile.ts'
 import { resultOf } from './results.ts'
+import { preview, type Looker, type PreviewDeps } from './preview.ts'
 import { retain } from './retention.ts'
 import type { SecretResolver } from './secrets.ts'
 import { openSubRun, type SubRun } from './sub-runs.ts'
@@ -100,10 +103,7 @@ export function createActivities(deps: ActivityDeps) {
       withContext(door, null, () => acceptAnswer(door, params)),
     openSubRun: (params: Parameters<typeof openSubRun>[1]): Promise<SubRun> =>
       withContext(door, null, () => openSubRun(door, params)),
-    runCode: (source: string, input: CodeInput): Promise<CodeOutput> =>
-      withContext(door, null, (signal) =>
-        runCode({ ...input, source, nowMs: activityInfo().scheduledTimestampMs }, signal),
-      ),
+    ...createDryActivities(deps, door),
     inspectConnection: (
       params: Parameters<typeof inspectConnection>[1],
     ): Promise<{ tools: InspectedTool[] }> =>
@@ -125,6 +125,28 @@ export function createActivities(deps: ActivityDeps) {
 
 export type Activities = ReturnType<typeof createActivities>
 
+/** All that a dry run calls. */
+function createDryActivities({ database, trust }: ActivityDeps, door: DoorDeps) {
+  const { mcp, postgres } = door.executors
+  const looking: PreviewDeps = {
+    database,
+    executors: { mcp: lookerOf(mcp), postgres: lookerOf(postgres) },
+    trust,
+    nowMs: door.nowMs,
+  }
+  return {
+    preview: (envelope: Envelope, call: DryCall): Promise<PreviewResult> =>
+      withContext(door, null, (signal) => {
+        const workflowId = activityInfo().workflowExecution?.workflowId ?? ''
+        return preview(looking, { envelope, workflowId, call }, signal)
+      }),
+    runCode: (source: string, input: CodeInput): Promise<CodeOutput> =>
+      withContext(door, null, (signal) =>
+        runCode({ ...input, source, nowMs: activityInfo().scheduledTimestampMs }, signal),
+      ),
+  }
+}
+
 function createDoor(deps: ActivityDeps, catalog: ToolCatalog, targetOf: TargetResolver): DoorDeps {
   const { database, mcp, targets, resolveSecret, trust, signingKey } = deps
   const onProgress = (tool: string): void => Context.current().heartbeat({ tool })
@@ -141,6 +163,10 @@ function createDoor(deps: ActivityDeps, catalog: ToolCatalog, targetOf: TargetRe
     signingKey,
     nowMs: deps.nowMs ?? Date.now,
   }
+}
+
+function lookerOf({ name, resolve, read, plan }: Executor): Looker {
+  return { name, resolve, read, plan }
 }
 
 async function withContext<T>(

@@ -69,7 +69,7 @@ function verifyRun(
   throw unknownOrigin(what, `the run was started with ${run.automation} revision ${run.revision}`)
 }
 
-function callsTheSame(step: StepManifest, call: Call): boolean {
+export function callsTheSame(step: StepManifest, call: Pick<Call, 'connection' | 'operation'>): boolean {
   if ('tool_call' in step) {
     return step.tool_call.connection === call.connection && step.tool_call.tool === call.operation
   }

@@ -11,14 +11,13 @@ import { loadOrigin } from '../db/queries/deliveries.ts'
 import { loadCallContext, type CallContextRow, type WritebackRow } from '../db/queries/writebacks.ts'
 import { canonicalJson } from '../lib/canonical-json.ts'
 import { CodedError } from '../schemas/errors.ts'
-import { durationMs } from '../schemas/common.ts'
 import type { Call, Envelope, PerformResult, Requester } from '../schemas/run.ts'
 import { askForApproval, judgeWrite, refuseRejected } from './authorise.ts'
 import { digestOfWrite, type DoorDeps, type Passage, type StepLimits } from './door.ts'
-import type { Executor, Operation } from './executors/executor.ts'
 import { closePlanned, idempotencyKeyOf, planWriteback } from './ledger.ts'
 import { verifyOrigin, type VerifiedOrigin } from './origin.ts'
-import { asksWhoAsked, ruleOn, type CallFacts } from '../lib/policy.ts'
+import { asksWhoAsked, ruleOn } from '../lib/policy.ts'
+import { assertDefinitionUnchanged, assertMayRead, factsOf, operationOf, policiesOf } from './reading.ts'
 import { concludeUnknown, sendWrite } from './sending.ts'
 import { mayPassAway, settle } from './settle.ts'
 
@@ -48,17 +47,20 @@ async function pass(
   { call, decisions, limits: step }: { call: Call; decisions: readonly Envelope[]; limits: StepLimits },
   context: CallContextRow,
 ): Promise<PerformResult> {
-  const { operation, executor, timeoutMs } = operationOf(deps, call, context)
+  const { operation, executor, timeoutMs } = operationOf(deps.executors, call, context)
   const limits = { deadlineAtMs: deps.nowMs() + timeoutMs, signal: step.signal }
   const resolved = await executor.resolve(operation, limits)
   const isWrite = resolved.class === 'write' || call.raisedToWrite
   if (!isWrite) return read(deps, { call, operation, executor, resolved }, context, limits)
   const origin = await originOf(deps, call)
-  const facts = { ...factsOf({ call, executor, resolved }, 'write'), requester: origin.requester }
+  const facts = {
+    ...factsOf({ operation, executor, resolved }, call.origin.automation, 'write'),
+    requester: origin.requester,
+  }
   const ruling = ruleOn(policiesOf(context), facts)
   const frozenReason = context.connection?.frozen_reason ?? null
   const passage = { call, operation, executor, resolved, origin, ruling, timeoutMs, frozenReason, ...step }
-  assertDefinitionUnchanged(passage)
+  assertDefinitionUnchanged(call, resolved.definitionSha256, origin.pinnedDefinitionSha256)
   const row = context.writeback ?? (await planWriteback(deps, passage))
   assertDigest(passage, row)
   if (row.state !== 'sending') return apply(deps, passage, row, decisions)
@@ -80,50 +82,13 @@ function assertNotUnderWay(writeback: WritebackRow | null, nowMs: number): void 
   )
 }
 
-function operationOf(
-  deps: DoorDeps,
-  call: Call,
-  context: CallContextRow,
-): { operation: Operation; executor: Executor; timeoutMs: number } {
-  const spec = context.connection?.body.spec
-  if (!spec)
-    throw new CodedError('CONNECTION_NOT_FOUND', `${call.organization} has no connection ${call.connection}`)
-  const { organization, connection, operation } = call
-  return {
-    operation: { organization, connection, spec, operation, arguments: call.arguments },
-    executor: deps.executors[spec.type],
-    timeoutMs: durationMs(spec.timeout),
-  }
-}
-
 async function originOf(deps: DoorDeps, call: Call): Promise<VerifiedOrigin> {
   return verifyOrigin(call, await loadOrigin(deps.database, { ...call, ...call.origin }))
-}
-
-function policiesOf(context: CallContextRow): Parameters<typeof ruleOn>[0] {
-  return context.policies.map(({ body }) => ({ name: body.name, spec: body.spec }))
-}
-
-function factsOf(
-  { call, executor, resolved }: Pick<Passage, 'call' | 'executor' | 'resolved'>,
-  classOfCall: 'read' | 'write',
-): Omit<CallFacts, 'requester'> {
-  return {
-    connection: call.connection,
-    operation: call.operation,
-    executor: executor.name,
-    automation: call.origin.automation,
-    class: classOfCall,
-    arguments: call.arguments,
-    patch: resolved.facts.patch,
-    target: resolved.facts.target,
-  }
 }
 
 /** A reading has no origin that anybody needs, unless policy asks who wants to read. */
 const NOBODY: Requester = { principal: '', kind: 'service', onBehalfOf: [] }
 
-/** A reading waits for nobody: a rule that asks for approval of one refuses it. */
 async function read(
   deps: DoorDeps,
   subject: Pick<Passage, 'call' | 'operation' | 'executor' | 'resolved'>,
@@ -132,14 +97,9 @@ async function read(
 ): Promise<PerformResult> {
   const { call, operation, executor } = subject
   const policies = policiesOf(context)
-  const facts = factsOf(subject, 'read')
+  const facts = factsOf(subject, call.origin.automation, 'read')
   const requester = asksWhoAsked(policies, facts) ? (await originOf(deps, call)).requester : NOBODY
-  const ruling = ruleOn(policies, { ...facts, requester })
-  if (ruling.effect !== 'allow') {
-    const rule =
-      ruling.effect === 'deny' ? ruling.rule : `${ruling.requirement.policy}/${ruling.requirement.rule}`
-    throw new CodedError('POLICY_DENIED', `${call.connection}.${call.operation}: rule ${rule}`)
-  }
+  assertMayRead(policies, { ...facts, requester })
   return { kind: 'done', outcome: { kind: 'read', output: await executor.read(operation, limits) } }
 }
 
@@ -196,13 +156,4 @@ function assertDigest(passage: Passage, row: WritebackRow): void {
   if (canonicalJson(found) === canonicalJson(expected)) return
   const detail = `${call.origin.writebackId}: what is to be written differs from what was planned`
   throw new CodedError('WRITE_NOT_AUTHORISED', detail)
-}
-
-/** Only what an automation's revision was saved with may write. */
-function assertDefinitionUnchanged({ call, resolved, origin }: Passage): void {
-  const before = origin.pinnedDefinitionSha256
-  const now = resolved.definitionSha256
-  if (now === null || now === before) return
-  const change = `${before?.slice(0, 12) ?? 'not pinned'} → ${now.slice(0, 12)}`
-  throw new CodedError('TOOL_CHANGED', `${call.connection}.${call.operation}: definition ${change}`)
 }

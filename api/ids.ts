@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 
 /** Such as `run_` and 32 hex digits: 128 bits of chance, so that two never meet. */
-export function newId(prefix: 'run' | 'dlv' | 'key' | 'req' | 'dec' | 'res'): string {
+export function newId(prefix: 'run' | 'dlv' | 'key' | 'req' | 'dec' | 'res' | 'dry'): string {
   return `${prefix}_${randomBytes(16).toString('hex')}`
 }
 

@@ -92,3 +92,11 @@ export const CODE_LOG_LINES = 100
 export const CODE_LOG_BYTES = 8 * KB
 /** How deep the result of a `code` step may be nested: what walks over values does so by calling itself. */
 export const MAX_CODE_RESULT_DEPTH = 200
+/** Steps that a dry run tells of. */
+export const MAX_DRY_RUN_STEPS = 500
+/** Of one value that a dry run tells; larger ones are left out. */
+export const DRY_RUN_VALUE_BYTES = 8 * KB
+/** Of all values that a dry run tells. */
+export const DRY_RUN_VALUES_BYTES = 256 * KB
+/** After that a dry run tells what it has seen. */
+export const MAX_DRY_RUN_MS = 40_000

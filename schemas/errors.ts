@@ -214,6 +214,11 @@ export const ERRORS = {
     'This write does not come from a run that Countersign started.',
     'Start runs through the API, the CLI or a trigger.',
   ),
+  DRY_RUN_NOT_GRANTED: entry(
+    403,
+    'This dry run was not granted by the API.',
+    'Start dry runs through the API or the CLI.',
+  ),
   WRITE_IN_PROGRESS: entry(
     409,
     'Another attempt of this write may still be under way.',

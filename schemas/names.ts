@@ -14,6 +14,7 @@ export const WORKFLOW_TYPES = {
   resolution: 'resolutionWorkflow',
   reconcile: 'reconcileWorkflow',
   retention: 'retentionWorkflow',
+  dryRun: 'dryRunWorkflow',
 } as const
 
 /** Wire names of signals, queries and updates. */
@@ -74,9 +75,17 @@ export function resolutionWorkflowId(params: { organization: string; resolutionI
   return `resolution/${idPart(params.organization)}/${params.resolutionId}`
 }
 
+export function dryRunWorkflowId(params: {
+  organization: string
+  automation: string
+  dryRunId: string
+}): string {
+  return `dry-run/${idPart(params.organization)}/${idPart(params.automation)}/${params.dryRunId}`
+}
+
 /** Of one of our ids, whoever made it; empty for the id of a workflow that is not ours. */
 export function organizationOfWorkflow(workflowId: string): string {
-  return /^(?:run|writeback|approval|resolution|inspect)\/([^/]+)\//.exec(workflowId)?.[1] ?? ''
+  return /^(?:run|writeback|approval|resolution|inspect|dry-run)\/([^/]+)\//.exec(workflowId)?.[1] ?? ''
 }
 
 /** The public id of an approval. `ask` counts how often the same write was put before people, from 1. */

@@ -4,6 +4,7 @@ import * as automations from './operations/automations.ts'
 import * as callers from './operations/callers.ts'
 import * as connections from './operations/connections.ts'
 import * as deliveries from './operations/deliveries.ts'
+import * as dryRuns from './operations/dry-runs.ts'
 import * as health from './operations/health.ts'
 import * as keys from './operations/keys.ts'
 import * as manifests from './operations/manifests.ts'
@@ -19,6 +20,7 @@ export const OPERATIONS = {
   getAutomation: automations.getAutomation,
   pauseAutomation: automations.pauseAutomation,
   resumeAutomation: automations.resumeAutomation,
+  dryRun: dryRuns.dryRun,
   startRun: runs.startRun,
   listRuns: runs.listRuns,
   getRun: runs.getRun,

@@ -45,6 +45,16 @@ export function inspection(summary: string): Outside {
   })
 }
 
+/** For somebody who waits for what a run would do: what is away now is told, and not waited for. */
+export function dry(summary: string): Pick<Activities, 'preview' | 'runCode'> {
+  return proxyActivities<Activities>({
+    ...base,
+    startToCloseTimeout: '30s',
+    retry: { maximumAttempts: 1 },
+    summary,
+  })
+}
+
 /** For jobs of a Schedule: what fails is done by the next one. */
 export function upkeep(summary: string): Pick<Activities, 'reconcile' | 'retain'> {
   return proxyActivities<Activities>({

@@ -28,7 +28,7 @@ import {
   type Decided,
 } from './decide.ts'
 import { approvalDetails, type Identity } from './details.ts'
-import { failure } from './failures.ts'
+import { assertInput, failure } from './failures.ts'
 import {
   answerSignal,
   approveSignal,
@@ -95,11 +95,12 @@ export async function approvalWorkflow(input: ApprovalInput): Promise<ApprovalRe
 }
 
 /** Anybody can start this workflow with anything; a plain error would loop its task for ever. */
-function waitOf({ asked }: Partial<ApprovalInput>): number {
-  const { expiresAfterMs } = asked ?? {}
-  if (typeof expiresAfterMs === 'number' && expiresAfterMs >= 0 && expiresAfterMs <= MAX_WAIT_MS)
-    return expiresAfterMs
-  throw failure({ code: 'INVALID_INPUT', message: 'the input is not that of an approval' })
+function waitOf(input: Partial<ApprovalInput> | null | undefined): number {
+  const { expiresAfterMs } = input?.asked ?? {}
+  const looksRight =
+    typeof expiresAfterMs === 'number' && expiresAfterMs >= 0 && expiresAfterMs <= MAX_WAIT_MS
+  assertInput(looksRight, 'an approval')
+  return Number(expiresAfterMs)
 }
 
 /** Handlers only put into the queue; an update waits there for its answer. */

@@ -8,7 +8,7 @@
 import { CancellationScope, CancelledFailure, setHandler, workflowInfo } from '@temporalio/workflow'
 import type { JsonValue } from '../lib/json.ts'
 import type { Plan, ReceiptsHead, RunInput } from '../schemas/run.ts'
-import { failure } from './failures.ts'
+import { assertInput, failure } from './failures.ts'
 import { forwardDecisions, forwardResolutions } from './forward.ts'
 import { advance, type Next } from './interpreter/advance.ts'
 import { historyProblem, keepable } from './interpreter/limits.ts'
@@ -22,6 +22,7 @@ import { execute } from './steps.ts'
 
 /** The plan is a value of its own, the same for all runs of a revision: a large one is stored once. */
 export async function automationWorkflow(start: Omit<RunInput, 'plan'>, plan: Plan): Promise<JsonValue> {
+  assertInput(typeof start?.runId === 'string' && Array.isArray(plan?.steps), 'a run')
   const run = createRun({ ...start, plan })
   forwardDecisions(run.page, () => messageTargets(run))
   forwardResolutions(run.page, () => messageTargets(run))

@@ -12,6 +12,11 @@ export function failure(error: StepError, details: unknown[] = []): ApplicationF
   return ApplicationFailure.create({ type: error.code, message: error.message, nonRetryable: true, details })
 }
 
+/** Anybody can start a workflow with anything. */
+export function assertInput(looksRight: boolean, what: string): void {
+  if (!looksRight) throw failure({ code: 'INVALID_INPUT', message: `the input is not that of ${what}` })
+}
+
 /** What goes along with the failure of an activity, as our own activities put it there. */
 export function detailOf<Detail>(error: unknown): Detail | undefined {
   const cause = error instanceof ActivityFailure ? error.cause : undefined

@@ -32,7 +32,7 @@ import { noteReceipt, originOf, showDetails, showWaiting, type Run } from './run
 import { performCall, settling } from './write.ts'
 
 /** Never throws: whatever happens, a cancel too, is how the step has settled. */
-export async function execute(run: Run, step: ReadyStep): Promise<SettledStep> {
+export function execute(run: Run, step: ReadyStep): Promise<SettledStep> {
   switch (step.type) {
     case 'call':
     case 'writeback':
@@ -108,7 +108,7 @@ async function roundOf(run: Run, step: ReadyCall, round: number): Promise<ReadOu
   })
 }
 
-async function waitForWriteback(run: Run, input: WritebackInput, state: string): Promise<WriteOutcome> {
+function waitForWriteback(run: Run, input: WritebackInput, state: string): Promise<WriteOutcome> {
   const { call } = input
   const { organization, connection, origin } = call
   const workflowId = idOfWriteback(call)

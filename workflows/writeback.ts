@@ -21,7 +21,7 @@ import type {
 } from '../schemas/run.ts'
 import { executeOrAttach, keyword } from './children.ts'
 import { callSummary, resolutionDetails, writebackDetails } from './details.ts'
-import { failure } from './failures.ts'
+import { assertInput, failure } from './failures.ts'
 import { forwardDecisions } from './forward.ts'
 import { getWritebackQuery } from './messages.ts'
 import { createPage, noteUnknownSignals, type Page } from './page.ts'
@@ -34,6 +34,7 @@ const MAX_ASKS = 10
 type Asked = Extract<PerformResult, { kind: 'needs_approval' }>
 
 export async function writebackWorkflow(input: WritebackInput): Promise<WriteOutcome> {
+  assertInput(typeof input?.call?.origin?.writebackId === 'string', 'a writeback')
   const { call } = input
   const page = createPage()
   const view = { waitingFor: null as string | null, outcome: null as WriteOutcome | null }

@@ -4,6 +4,7 @@ import { automationOperations } from './automations.ts'
 import { callerOperations } from './callers.ts'
 import { connectionOperations } from './connections.ts'
 import { deliveryOperations } from './deliveries.ts'
+import { dryRunOperations } from './dry-runs.ts'
 import { healthOperations } from './health.ts'
 import { keyOperations } from './keys.ts'
 import { manifestOperations } from './manifests.ts'
@@ -14,6 +15,7 @@ import { writebackOperations } from './writebacks.ts'
 export const IMPLEMENTATIONS = [
   ...manifestOperations,
   ...automationOperations,
+  ...dryRunOperations,
   ...runOperations,
   ...approvalOperations,
   ...writebackOperations,

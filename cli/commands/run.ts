@@ -3,11 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import type { Client } from '../../sdk/client/index.ts'
 import { apiCommand, openApi, type ApiOptions } from '../context.ts'
-import { EXIT_CODES } from '../errors.ts'
+import { EXIT_CODES, UsageError } from '../errors.ts'
 import { readJsonArgument } from '../files.ts'
 import { note, printFields, printJson, visible } from '../output.ts'
 import { linkField, runFields, type Run } from '../render/fields.ts'
 import { isOpen } from '../render/words.ts'
+import { dryRun } from './dry-run.ts'
 
 const POLL_MS = 500
 
@@ -16,6 +17,8 @@ interface RunOptions extends ApiOptions {
   onBehalfOf?: string[]
   idempotencyKey?: string
   wait?: boolean
+  dryRun?: boolean
+  answer?: string[]
 }
 
 export function registerRun(program: Command): void {
@@ -25,6 +28,7 @@ export function registerRun(program: Command): void {
     examples: [
       `run late-fee --input '{"invoice_id": "inv-7"}' --wait`,
       'run late-fee --input @input.json --idempotency-key dispute-12',
+      'run late-fee --input @input.json --dry-run',
     ],
   })
     .option('--input <json>', 'JSON, or @file with JSON, or @- for standard input', '{}')
@@ -34,11 +38,18 @@ export function registerRun(program: Command): void {
     )
     .option('--idempotency-key <key>', 'the same key never starts a second run')
     .option('--wait', 'wait for the end; exit code 1 unless the run completes')
+    .option('--dry-run', 'start nothing: tell what a run would write, and whom it would ask')
+    .option(
+      '--answer <step=json...>',
+      'with --dry-run: what stands for the output of a write, an answer, the result of another run',
+    )
     .action(startRun)
 }
 
 async function startRun(automation: string, options: RunOptions): Promise<void> {
+  if (options.answer && !options.dryRun) throw new UsageError('--answer is for --dry-run.')
   const client = openApi(options)
+  if (options.dryRun) return dryRun(client, automation, options)
   const { idempotencyKey } = options
   const started = await client.startRun(
     {

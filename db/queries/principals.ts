@@ -1,13 +1,9 @@
 /** Principals, their roles, and the keys that prove who they are. Keys are kept as SHA-256 only. */
 import type { PrincipalKind } from '../../schemas/run.ts'
 import type { Queryable } from '../database.ts'
+import { ROLES, type PrincipalRow } from './candidates.ts'
 
-export interface PrincipalRow {
-  id: string
-  kind: PrincipalKind
-  display_name: string
-  roles: string[]
-}
+export type { PrincipalRow } from './candidates.ts'
 
 export interface ApiKeyRow {
   id: string
@@ -17,8 +13,6 @@ export interface ApiKeyRow {
   roles: string[]
   scopes: string[]
 }
-
-const ROLES = `array(select role from roles where organization = p.organization and principal = p.id order by role)`
 
 /** Makes the principal or updates it; the roles given replace those it had. */
 export async function upsertPrincipal(
@@ -47,22 +41,6 @@ export async function loadPrincipals(
     `select p.id, p.kind, p.display_name, ${ROLES} as roles from principals p
      where p.organization = $1 and p.id = any($2::text[]) and p.disabled_at is null`,
     [params.organization, params.ids],
-  )
-  return rows
-}
-
-/** People who are named, or have one of the roles. */
-export async function listCandidates(
-  db: Queryable,
-  params: { organization: string; roles: string[]; people: string[] },
-): Promise<PrincipalRow[]> {
-  const { rows } = await db.query<PrincipalRow>(
-    `select p.id, p.kind, p.display_name, ${ROLES} as roles from principals p
-     where p.organization = $1 and p.kind = 'person' and p.disabled_at is null
-       and (p.id = any($3::text[]) or exists (
-         select from roles r where r.organization = p.organization and r.principal = p.id and r.role = any($2::text[])))
-     order by p.id`,
-    [params.organization, params.roles, params.people],
   )
   return rows
 }

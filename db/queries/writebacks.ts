@@ -4,9 +4,9 @@
  */
 import type { JsonValue } from '../../lib/json.ts'
 import type { WriteFacts } from '../../lib/write-digest.ts'
-import type { Manifest } from '../../schemas/manifests.ts'
 import type { Origin, Preview, Requester, Requirement, WriteOutcome, WriteStatus } from '../../schemas/run.ts'
 import type { Queryable } from '../database.ts'
+import { CALL_FACTS, type CallFactsRow } from './call-facts.ts'
 
 /** What an executor needs at apply time and computed at plan time. */
 export interface StoredPlan {
@@ -71,14 +71,7 @@ export function writeFactsOf(row: WritebackRow): WriteFacts {
   }
 }
 
-export interface CallContextRow {
-  connection: {
-    number: number
-    body: Extract<Manifest, { kind: 'Connection' }>
-    /** Why no write may go through it now. */
-    frozen_reason: string | null
-  } | null
-  policies: { number: number; body: Extract<Manifest, { kind: 'Policy' }> }[]
+export interface CallContextRow extends CallFactsRow {
   writeback: WritebackRow | null
 }
 
@@ -88,13 +81,7 @@ export async function loadCallContext(
   params: { organization: string; connection: string; writebackId: string },
 ): Promise<CallContextRow> {
   const { rows } = await db.query<CallContextRow>(
-    `select
-       (select jsonb_build_object('number', r.number, 'body', r.body, 'frozen_reason', m.frozen_reason) from manifests m
-          join revisions r using (organization, kind, name)
-          where m.organization = $1 and m.kind = 'Connection' and m.name = $2 and r.number = m.head) as connection,
-       (select coalesce(jsonb_agg(jsonb_build_object('number', r.number, 'body', r.body) order by m.name), '[]')
-          from manifests m join revisions r using (organization, kind, name)
-          where m.organization = $1 and m.kind = 'Policy' and r.number = m.head) as policies,
+    `select ${CALL_FACTS},
        (select to_jsonb(w) from writebacks w where w.organization = $1 and w.writeback_id = $3) as writeback`,
     [params.organization, params.connection, params.writebackId],
   )

@@ -45,6 +45,6 @@ function words(name: string): string {
 
 function valueText(name: string, value: number): string {
   if (name.endsWith('Bytes')) return readableBytes(value).replace('.0 ', ' ')
-  if (name.endsWith('_MS')) return `${value / DAY_MS} days`
+  if (name.endsWith('_MS')) return value < DAY_MS ? `${value / 1_000} s` : `${value / DAY_MS} days`
   return code(value.toLocaleString('en-US'))
 }

@@ -55,6 +55,7 @@ const TYPES: Record<Type, string> = {
   automation: 'one run of an automation',
   writeback: 'one write that has to wait; a child of its run',
   approval: 'one wait for decisions; a child of its writeback',
+  dryRun: 'what a run would do, shown to whoever asks; it writes nothing and asks nobody',
   inspectConnection: 'asks a server for its tools, when a manifest is saved',
   resolution: 'records what a person says of an unknown write whose own workflow is closed',
   reconcile: 'closes the records of executions that are gone; every minute, from a Schedule',
@@ -94,6 +95,12 @@ function idRows(): string[][] {
     [
       'approval of the same write, asked a second time',
       code(names.approvalWorkflowId({ organization: ORGANIZATION, approvalId: askedTwice })),
+    ],
+    [
+      'dry run',
+      code(
+        names.dryRunWorkflowId({ organization: ORGANIZATION, automation: 'late-fee', dryRunId: 'dry_5d41…' }),
+      ),
     ],
     ['Schedule that reconciles', code(names.scheduleId('reconcile', names.TASK_QUEUE))],
     ['Schedule of the retention', code(names.scheduleId('retention', names.TASK_QUEUE))],

@@ -505,7 +505,7 @@ const changedTools: Door[] = [
     name: 'a tool may change while people look',
     patches: [
       {
-        file: AUTHORISED,
+        file: 'activities/reading.ts',
         find: 'if (now === null || now === before) return',
         replace: 'if (now !== before || now === before) return',
       },

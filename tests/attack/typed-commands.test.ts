@@ -5,7 +5,6 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { WORKFLOW_TYPES } from '../../schemas/names.ts'
-import type { RunInput } from '../../schemas/run.ts'
 import {
   approve,
   codeOf,
@@ -82,14 +81,32 @@ describe.skipIf(program === '')('typed into a shell,', () => {
   test('a run that no delivery started writes nothing', async () => {
     const parked = await attack.park()
     const history = await attack.world.temporal.workflow.getHandle(parked.runWorkflowId).fetchHistory()
-    const [payload] = history.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? []
-    const input = JSON.parse(Buffer.from(payload?.data ?? '').toString('utf8')) as RunInput
-    const forged = JSON.stringify({ ...input, runId: 'run_made_up', searchAttributes: false })
+    const payloads = history.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? []
+    const [start, plan] = payloads.map(({ data }) => Buffer.from(data ?? '').toString('utf8'))
+    const forged = JSON.stringify({
+      ...(JSON.parse(start ?? '') as object),
+      runId: 'run_made_up',
+      searchAttributes: false,
+    })
     await typed(
-      `temporal workflow start --type ${WORKFLOW_TYPES.automation} --task-queue ${attack.world.taskQueue} --workflow-id run/acme/mine --input '${forged}'`,
+      `temporal workflow start --type ${WORKFLOW_TYPES.automation} --task-queue ${attack.world.taskQueue} --workflow-id run/acme/mine --input '${forged}' --input '${plan}'`,
     )
     const mine = attack.world.temporal.workflow.getHandle('run/acme/mine')
     expect(await codeOf(mine.result())).toBe('UNKNOWN_ORIGIN')
     await expectOnlyTheLeadCounts(parked)
   })
+
+  test.each([WORKFLOW_TYPES.automation, WORKFLOW_TYPES.writeback, WORKFLOW_TYPES.approval])(
+    '%s with any input ends, and does not try for ever',
+    async (type) => {
+      for (const input of ['', "--input '{}'", "--input 'null'", "--input '7' --input '[]'"]) {
+        const id = `anything/${type}/${Math.random()}`
+        await typed(
+          `temporal workflow start --type ${type} --task-queue ${attack.world.taskQueue} --workflow-id ${id} ${input}`,
+        )
+        const handle = attack.world.temporal.workflow.getHandle(id)
+        expect(await codeOf(handle.result())).toBe('INVALID_INPUT')
+      }
+    },
+  )
 })

@@ -1,10 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { listCandidates } from '../../db/queries/candidates.ts'
 import {
   findApiKey,
   insertApiKey,
   listApiKeys,
-  listCandidates,
   loadPrincipals,
   revokeApiKey,
   upsertPrincipal,

@@ -1,7 +1,7 @@
 /** The examples with loops, sub-runs and second tries, on the billing system of the late fee. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { loadDisputeManifests } from '../../examples/disputes/manifests.ts'
 import { makeBillingRows } from '../../examples/late-fee/billing-data.ts'
 import type { Client } from '../../sdk/client/index.ts'
@@ -114,4 +114,66 @@ test('second tries: where nothing helps, the run fails with a code of its own', 
     message: 'step way_out[0].give_up: neither folder took lost',
   })
   expect(existsSync('/nowhere')).toBe(false)
+})
+
+describe('dry runs of the examples', () => {
+  const input = () => {
+    const { disputeId, invoiceId, ticketId } = late.facts.notEligible
+    return {
+      tenant: tenant(),
+      notes_folder: late.notesFolder,
+      dispute_id: disputeId,
+      invoice_id: invoiceId,
+      ticket_id: ticketId,
+    }
+  }
+
+  test('late-fee: tells the diff and who would be asked, and writes nothing', async () => {
+    const { rows } = await late.billing.query<{ id: string; ticket: string; dispute: string }>(
+      `select i.id, t.id as ticket, t.dispute_id as dispute from invoices i join tickets t on t.invoice_id = i.id
+       where i.tenant_id = $1 and i.late_fee_cents > 0 and t.status = 'open' and t.reason = 'payment_delayed_by_bank'
+         and t.dispute_id is not null limit 1`,
+      [tenant()],
+    )
+    const [found] = rows
+    if (!found) throw new Error('a dispute that may be waived is expected')
+    const asked = { ...input(), dispute_id: found.dispute, invoice_id: found.id, ticket_id: found.ticket }
+    const notes = readdirSync(late.notesFolder)
+    const told = await clerk.dryRun({ name: 'late-fee', input: asked })
+    expect(told.steps.map(({ path, state }) => `${path} ${state}`)).toEqual([
+      'invoice completed',
+      'ticket completed',
+      'waive would_write',
+      'note stopped',
+    ])
+    expect(told.steps[2]?.would_write).toMatchObject({
+      preview: { changes: [{ field: 'late_fee_cents', after: 0 }] },
+      asks: [{ roles: ['billing-lead'] }],
+    })
+    const further = await clerk.dryRun({ name: 'late-fee', input: asked, answers: { waive: {} } })
+    expect(further).toMatchObject({ state: 'completed', output: { invoice_id: found.id, waived: true } })
+    expect(further.steps[3]?.would_write).toMatchObject({ rule: 'billing/note-files-are-free', asks: [] })
+    const after = await late.billing.query(
+      'select late_fee_cents > 0 as unpaid from invoices where id = $1',
+      [found.id],
+    )
+    expect(after.rows).toEqual([{ unpaid: true }])
+    expect(readdirSync(late.notesFolder)).toEqual(notes)
+    expect((await lead.listApprovals({ state: 'waiting' })).items).toEqual([])
+  })
+
+  test('disputes: the report that would be kept, and the runs that would be started', async () => {
+    const { tenant: of, notes_folder } = input()
+    const report = await clerk.dryRun({ name: 'review-disputes', input: { tenant: of, notes_folder } })
+    expect(report).toMatchObject({
+      state: 'completed',
+      output: { open: openDisputes().length },
+      problems: [],
+    })
+    expect(report.steps.find(({ path }) => path === 'report')?.state).toBe('would_write')
+    const settle = await clerk.dryRun({ name: 'settle-disputes', input: { tenant: of, notes_folder } })
+    expect(settle.state).toBe('stopped')
+    const starts = settle.steps.flatMap(({ would_start: run }) => (run ? [run.automation] : []))
+    expect(starts).toEqual(openDisputes().map(() => 'late-fee'))
+  })
 })

@@ -216,6 +216,20 @@ test('looks at a connection', async () => {
   await recordOne(workflowId, 'inspect-connection')
 })
 
+test('is dry', async () => {
+  const code = { source: 'export default () => 1' }
+  const fork = { name: 'fork', parallel: { branches: { one: [CHANGE], two: [{ name: 'sum', code }, NOTE] } } }
+  const end = { name: 'end', return: '${{ steps.fork.output.one.balance }}' }
+  const nap = { name: 'nap', sleep: { for: '9d' } }
+  await s.define('dry', [LOOK, nap, fork, end], ONE_LEAD)
+  const account = 'account-dry'
+  await s.shop.query('insert into accounts (id) values ($1)', [account])
+  for (const answers of [{}, { 'fork.one.change': { balance: '3' } }]) {
+    const told = await s.clerk.dryRun({ name: 'dry', input: { account, balance: 3 }, answers })
+    await recordOne(told.temporal_workflow_id, `dry-run-${told.state}`)
+  }
+})
+
 test('keeps the house in order', async () => {
   for (const type of [WORKFLOW_TYPES.reconcile, WORKFLOW_TYPES.retention]) {
     const workflowId = `${type}-${randomUUID()}`

@@ -63,6 +63,8 @@ test('the histories are of every workflow, waiting and over, and one is wrong', 
     'retry-before-the-next-try',
     'rounds-in-loop-waiting',
     'on-error-waiting',
+    'dry-run-stopped',
+    'dry-run-completed',
   ]) {
     expect(good.filter(({ name }) => name.includes(part)).map(({ name }) => name)).not.toEqual([])
   }

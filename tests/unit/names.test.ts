@@ -26,6 +26,7 @@ describe('names on the wire', () => {
       resolution: 'resolutionWorkflow',
       reconcile: 'reconcileWorkflow',
       retention: 'retentionWorkflow',
+      dryRun: 'dryRunWorkflow',
       approveSignal: 'approve',
       rejectSignal: 'reject',
       answerSignal: 'answer',

@@ -8,7 +8,8 @@ import type { Plan } from '../../schemas/planned.ts'
 import { advanceBlock } from './block.ts'
 import { valueProblem } from './limits.ts'
 import type { RunState, StepError } from './state.ts'
-import type { ReadyStep, Turn } from './turn.ts'
+import type { Frame, ReadyStep, Stuck, Turn } from './turn.ts'
+import { guardUnknowns } from './unknown.ts'
 
 export type Next =
   /** Begin these steps; cancel those under these paths, which then settle like any other. */
@@ -20,9 +21,11 @@ export type Next =
 export interface Advanced {
   state: RunState
   next: Next
+  /** Only in a dry run. */
+  stuck?: readonly Stuck[]
 }
 
-const TOP = { prefix: '', outer: () => ({}), variables: {}, isInLoop: false }
+const TOP: Frame = { prefix: '', outer: () => ({}), variables: {}, isInLoop: false }
 
 export function advance(plan: Plan, before: RunState): Advanced {
   const { input, run, begun, items, underWay } = before
@@ -30,9 +33,11 @@ export function advance(plan: Plan, before: RunState): Advanced {
   if (problem)
     return { state: before, next: { kind: 'failed', error: { code: 'VALUE_TOO_LARGE', message: problem } } }
   const room = MAX_UNDER_WAY - underWay
-  const turn: Turn = { input, run, begun, items, room, advanceBlock, start: [], cancel: [] }
-  const progress = advanceBlock(turn, TOP, plan.steps, before.block)
+  const todo = { start: [], cancel: [], needed: null, stuck: [] }
+  const turn: Turn = { input, run, begun, items, room, advanceBlock, ...todo }
+  const progress = advanceBlock(turn, before.isDry ? dryFrame(turn) : TOP, plan.steps, before.block)
   const { block } = progress
+  const stuck = before.isDry ? { stuck: turn.stuck } : {}
   const state = {
     ...before,
     block,
@@ -42,15 +47,22 @@ export function advance(plan: Plan, before: RunState): Advanced {
   }
   switch (progress.kind) {
     case 'done':
-      return { state, next: { kind: 'completed', output: progress.output } }
+      return { state, next: { kind: 'completed', output: progress.output }, ...stuck }
     case 'failed':
-      return { state, next: { kind: 'failed', error: progress.error } }
+      return { state, next: { kind: 'failed', error: progress.error }, ...stuck }
     case 'going': {
       const { start, cancel } = turn
       const isIdle = start.length + cancel.length === 0
-      return { state, next: isIdle ? { kind: 'wait' } : { kind: 'perform', start, cancel } }
+      return { state, next: isIdle ? { kind: 'wait' } : { kind: 'perform', start, cancel }, ...stuck }
     }
     default:
       return progress satisfies never
   }
+}
+
+function dryFrame(turn: Turn): Frame {
+  const noteNeed = (path: string): void => {
+    turn.needed = path
+  }
+  return { ...TOP, guard: (step) => guardUnknowns(step, noteNeed) }
 }

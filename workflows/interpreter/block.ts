@@ -65,7 +65,9 @@ function move(turn: Turn, frame: Frame, at: At): StepState | undefined {
   if (known.status !== 'failed' || !isTried(step)) return known
   const again = nextTry(step.retry, known)
   if (!again) return known
-  return guarded(() => startTry(turn, frame, step, { ...again, scope: scopeOf(turn, frame, at.block) }))
+  return guarded(turn, frame.prefix + step.name, () =>
+    startTry(turn, frame, step, { ...again, scope: scopeOf(turn, frame, at.block) }),
+  )
 }
 
 function isTried(step: PlanStep): step is CallStep | CodeStep {
@@ -74,7 +76,7 @@ function isTried(step: PlanStep): step is CallStep | CodeStep {
 
 /** What goes wrong on the way in is the step's failure. */
 function enter(turn: Turn, frame: Frame, { step, block }: At): StepState | undefined {
-  return guarded(() => {
+  return guarded(turn, frame.prefix + step.name, () => {
     const scope = scopeOf(turn, frame, block)
     if (step.if !== undefined && !isTrue('if', step.if, scope)) return SKIPPED
     switch (step.type) {
@@ -191,11 +193,20 @@ function bounded<Value extends JsonValue>(what: string, value: Value): Value {
   return value
 }
 
-function guarded(work: () => StepState | undefined): StepState | undefined {
+function guarded(turn: Turn, path: string, work: () => StepState | undefined): StepState | undefined {
+  const { begun, items } = turn
+  turn.needed = null
   try {
     return work()
   } catch (error) {
     if (!(error instanceof CodedError)) throw error
+    const needs = turn.needed as string | null
+    if (needs !== null) {
+      // It stays where it is, and is come to again with every turn.
+      Object.assign(turn, { begun, items, needed: null })
+      turn.stuck.push({ path, needs })
+      return undefined
+    }
     return { status: 'failed', output: null, error: { code: error.code, message: error.message } }
   }
 }

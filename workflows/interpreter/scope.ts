@@ -35,7 +35,8 @@ function visibleSteps(frame: Frame, block: BlockState): JsonObject {
     const { status, output } = step
     const error = step.status === 'failed' ? { ...step.error } : null
     const writeback = step.status !== 'skipped' && step.writeback ? { ...step.writeback } : null
-    visible[name] = { status, output, error, writeback }
+    const entry = { status, output, error, writeback }
+    visible[name] = frame.guard ? frame.guard(entry) : entry
   }
   return visible
 }

@@ -78,6 +78,8 @@ export interface RunState {
   underWay: number
   /** Of the input, of what all steps have given that the outside performed, and of their logs; outputs of blocks are made of the same values. */
   valueBytes: number
+  /** Some outputs may be unknown. */
+  isDry?: true
 }
 
 export function createRunState(input: JsonValue, run: JsonObject): RunState {

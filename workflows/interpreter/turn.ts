@@ -23,6 +23,8 @@ export interface Frame {
   /** `item` and `index` in a loop. */
   variables: JsonObject
   isInLoop: boolean
+  /** In a dry run: what expressions are given of a step, so that they cannot read what is not known. */
+  guard?: (step: JsonObject) => JsonObject
 }
 
 export type Progress =
@@ -42,6 +44,15 @@ export interface Turn {
   room: number
   begun: number
   items: number
+  /** Whose unknown output the expressions of the step at hand have read. */
+  needed: string | null
+  stuck: Stuck[]
+}
+
+/** A step of a dry run that cannot be reached, for it would take the output of `needs`. */
+export interface Stuck {
+  path: string
+  needs: string
 }
 
 export type Mark = Pick<Turn, 'start' | 'cancel' | 'room' | 'begun' | 'items'>

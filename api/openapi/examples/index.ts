@@ -4,6 +4,7 @@ import type { OperationName, Operations } from '../../../schemas/operations.ts'
 import type { Operation } from '../../../schemas/operations/operation.ts'
 import { configurationExamples } from './configuration.ts'
 import { decisionExamples } from './decisions.ts'
+import { dryRunExamples } from './dry-runs.ts'
 import { runExamples } from './runs.ts'
 
 type PartOf<Part, Name extends string> = Part extends z.ZodType
@@ -20,6 +21,7 @@ export type ExamplesOf<Name extends OperationName> = {
 }
 
 export const EXAMPLES: ExamplesOf<OperationName> = {
+  ...dryRunExamples,
   ...runExamples,
   ...decisionExamples,
   ...configurationExamples,

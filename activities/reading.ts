@@ -1,0 +1,69 @@
+/**
+ * What every look at a call begins with, whether it is made at the door or in a dry run: which operation it is, which
+ * policies there are, what they can name of it, and whether they let it be read.
+ */
+import type { CallFactsRow } from '../db/queries/call-facts.ts'
+import { ruleOn, type CallFacts } from '../lib/policy.ts'
+import { durationMs } from '../schemas/common.ts'
+import { CodedError } from '../schemas/errors.ts'
+import type { Call } from '../schemas/run.ts'
+import type { Operation, Resolved } from './executors/executor.ts'
+
+export type Policies = Parameters<typeof ruleOn>[0]
+
+export function operationOf<Looker>(
+  executors: Record<'mcp' | 'postgres', Looker>,
+  call: Pick<Call, 'organization' | 'connection' | 'operation' | 'arguments'>,
+  context: CallFactsRow,
+): { operation: Operation; executor: Looker; timeoutMs: number } {
+  const spec = context.connection?.body.spec
+  if (!spec)
+    throw new CodedError('CONNECTION_NOT_FOUND', `${call.organization} has no connection ${call.connection}`)
+  const { organization, connection, operation } = call
+  return {
+    operation: { organization, connection, spec, operation, arguments: call.arguments },
+    executor: executors[spec.type],
+    timeoutMs: durationMs(spec.timeout),
+  }
+}
+
+export function policiesOf({ policies }: CallFactsRow): Policies {
+  return policies.map(({ body }) => ({ name: body.name, spec: body.spec }))
+}
+
+export function factsOf(
+  { operation, executor, resolved }: { operation: Operation; executor: { name: string }; resolved: Resolved },
+  automation: string,
+  classOfCall: 'read' | 'write',
+): Omit<CallFacts, 'requester'> {
+  return {
+    connection: operation.connection,
+    operation: operation.operation,
+    executor: executor.name,
+    automation,
+    class: classOfCall,
+    arguments: operation.arguments,
+    patch: resolved.facts.patch,
+    target: resolved.facts.target,
+  }
+}
+
+/** A reading waits for nobody: a rule that asks for approval of one refuses it. Throws POLICY_DENIED. */
+export function assertMayRead(policies: Policies, facts: CallFacts): void {
+  const ruling = ruleOn(policies, facts)
+  if (ruling.effect === 'allow') return
+  const rule =
+    ruling.effect === 'deny' ? ruling.rule : `${ruling.requirement.policy}/${ruling.requirement.rule}`
+  throw new CodedError('POLICY_DENIED', `${facts.connection}.${facts.operation}: rule ${rule}`)
+}
+
+/** Throws TOOL_CHANGED. Only what an automation's revision was saved with may write. */
+export function assertDefinitionUnchanged(
+  call: Pick<Call, 'connection' | 'operation'>,
+  now: string | null,
+  before: string | null,
+): void {
+  if (now === null || now === before) return
+  const change = `${before?.slice(0, 12) ?? 'not pinned'} → ${now.slice(0, 12)}`
+  throw new CodedError('TOOL_CHANGED', `${call.connection}.${call.operation}: definition ${change}`)
+}

@@ -1,0 +1,44 @@
+/** What a call is judged by: its connection and the policies of this moment. This file only reads. */
+import type { AutomationSpec, Manifest } from '../../schemas/manifests.ts'
+import type { Queryable } from '../database.ts'
+
+export interface CallFactsRow {
+  connection: {
+    number: number
+    body: Extract<Manifest, { kind: 'Connection' }>
+    /** Why no write may go through it now. */
+    frozen_reason: string | null
+  } | null
+  policies: { number: number; body: Extract<Manifest, { kind: 'Policy' }> }[]
+}
+
+/** Two columns of a statement; $1 is the organization, $2 the connection. */
+export const CALL_FACTS = `
+       (select jsonb_build_object('number', r.number, 'body', r.body, 'frozen_reason', m.frozen_reason) from manifests m
+          join revisions r using (organization, kind, name)
+          where m.organization = $1 and m.kind = 'Connection' and m.name = $2 and r.number = m.head) as connection,
+       (select coalesce(jsonb_agg(jsonb_build_object('number', r.number, 'body', r.body) order by m.name), '[]')
+          from manifests m join revisions r using (organization, kind, name)
+          where m.organization = $1 and m.kind = 'Policy' and r.number = m.head) as policies`
+
+export interface DryCallRow extends CallFactsRow {
+  /** Of the revision; null if there is none. */
+  spec: AutomationSpec | null
+  pins: Record<string, string> | null
+}
+
+/** The same with the revision that a dry run plays. */
+export async function loadDryCall(
+  db: Queryable,
+  params: { organization: string; connection: string; automation: string; revision: number },
+): Promise<DryCallRow> {
+  const revision = `revisions r where r.organization = $1 and r.kind = 'Automation' and r.name = $3 and r.number = $4`
+  const { rows } = await db.query<DryCallRow>(
+    `select ${CALL_FACTS},
+       (select r.body -> 'spec' from ${revision}) as spec, (select r.pins from ${revision}) as pins`,
+    [params.organization, params.connection, params.automation, params.revision],
+  )
+  const [row] = rows
+  if (!row) throw new Error('no row came back for a call of a dry run')
+  return row
+}
