@@ -1,6 +1,6 @@
 /** How an error of whatever kind is told, and the exit code it ends in. */
 import { CommanderError } from 'commander'
-import { CodedError } from '../schemas/errors.ts'
+import { CodedError, type ErrorCode } from '../schemas/errors.ts'
 import type { ProblemPlace } from '../schemas/problem.ts'
 import { ApiError } from '../sdk/client/index.ts'
 import { note, styledNote, visible } from './output.ts'
@@ -23,6 +23,17 @@ export class UsageError extends Error {
     super(message)
     this.name = 'UsageError'
     this.hint = hint
+  }
+}
+
+/** What is wrong in a file that was read here, each with its place. */
+export class PlacesError extends CodedError {
+  readonly places: readonly ProblemPlace[]
+
+  constructor(code: ErrorCode, detail: string, places: readonly ProblemPlace[]) {
+    super(code, detail)
+    this.name = 'PlacesError'
+    this.places = places
   }
 }
 
@@ -50,7 +61,8 @@ function describe(error: unknown): Told {
   if (error instanceof ApiError) return describeApiError(error)
   const message = error instanceof Error ? error.message : String(error)
   const [title = '', ...rest] = message.split('\n')
-  const told = { title, detail: rest.join('\n'), hint: '', errors: [] }
+  const errors = error instanceof PlacesError ? error.places : []
+  const told = { title, detail: rest.join('\n'), hint: '', errors }
   if (error instanceof UsageError) {
     return { ...told, code: 'USAGE', hint: error.hint ?? '', exitCode: EXIT_CODES.usage }
   }

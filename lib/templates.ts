@@ -28,6 +28,12 @@ export function resolveTemplates(value: JsonValue, scope: Scope): JsonValue {
   return mapTexts(value, '', (text) => resolveText(text, scope))
 }
 
+/** The expression of a text that is exactly one, whose result keeps its type. */
+export function wholeTemplate(text: string): string | undefined {
+  const [first, ...rest] = splitText(text)
+  return first !== undefined && 'source' in first && rest.length === 0 ? first.source : undefined
+}
+
 /** All expressions of a value, for checks at save time. Throws `INVALID_EXPRESSION` for `${{` without `}}`. */
 export function templateExpressions(value: JsonValue): TemplateExpression[] {
   const found: TemplateExpression[] = []

@@ -8,10 +8,10 @@ import type { ProblemPlace } from '../schemas/problem.ts'
 /** A schema that cannot be used is the matter of whoever wrote it: it is told when it is called. */
 export function argumentPlaces(
   path: string,
-  args: JsonObject,
+  args: JsonObject | string,
   inputSchema: JsonObject | undefined,
 ): ProblemPlace[] {
-  if (inputSchema === undefined) return []
+  if (inputSchema === undefined || typeof args === 'string') return []
   const schema = compileSchema(inputSchema)
   if (!schema.ok) return []
   const templated = Object.keys(args).filter((name) => holdsTemplate(args[name] ?? null))

@@ -14,6 +14,7 @@ interface Kind {
 
 const KINDS = {
   condition: { words: 'true or false', types: /^bool$/ },
+  object: { words: 'an object', types: /^map\b/ },
   list: { words: 'a list', types: /^list\b/ },
   time: { words: 'a time', types: /^(string|google\.protobuf\.Timestamp)$/ },
 } as const satisfies Record<string, Kind>

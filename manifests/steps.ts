@@ -5,6 +5,7 @@
 import { MAX_BLOCK_DEPTH, LIMITS } from '../lib/limits.ts'
 import { compileSchema } from '../lib/json-schema.ts'
 import type { JsonObject, JsonValue } from '../lib/json.ts'
+import { wholeTemplate } from '../lib/templates.ts'
 import { isErrorCode } from '../schemas/errors.ts'
 import type { StepManifest } from '../schemas/manifests.ts'
 import type { AskStepManifest } from '../schemas/steps.ts'
@@ -133,7 +134,7 @@ function stepPlaces(path: string, step: StepManifest, context: StepContext & Sta
     const { connection, arguments: args } = step.tool_call
     return [
       ...connectionNamePlaces(`${path}.tool_call.connection`, connection, 'mcp', context),
-      ...templatePlaces(`${path}.tool_call.arguments`, args as JsonObject, scope),
+      ...callArgumentPlaces(`${path}.tool_call.arguments`, args as JsonObject | string, scope),
     ]
   }
   if ('writeback' in step) return writebackPlaces(`${path}.writeback`, step.writeback, context)
@@ -147,6 +148,14 @@ function stepPlaces(path: string, step: StepManifest, context: StepContext & Sta
     return typedExpressionPlaces(`${path}.for_each.items`, step.for_each.items, { scope, kind: 'list' })
   }
   return endPlaces(path, step, context)
+}
+
+function callArgumentPlaces(path: string, args: JsonObject | string, scope: ExpressionScope): ProblemPlace[] {
+  const places = templatePlaces(path, args, scope)
+  if (places.length > 0 || typeof args !== 'string') return places
+  const source = wholeTemplate(args)
+  if (source !== undefined) return typedExpressionPlaces(path, source, { scope, kind: 'object' })
+  return [place(path, 'must be an object, or one `${{ … }}` that gives one')]
 }
 
 function endPlaces(

@@ -57,7 +57,7 @@ export const DESCRIPTIONS: Readonly<Record<string, string>> = {
   tool_call: 'Call a tool of an MCP server.',
   connection: 'Name of the connection.',
   tool: 'Name of the tool.',
-  arguments: 'Texts may hold ${{ … }}.',
+  arguments: 'Texts may hold ${{ … }}; in place of the object may stand one ${{ … }} that gives it.',
   'tool_call.class': 'Say that the call is a write though its server does not.',
   writeback: 'Write to a database.',
   update: 'Change one row.',

@@ -24,6 +24,11 @@ export const ERRORS = {
     'The manifest is not valid.',
     'Correct the places named in `detail` and apply it again.',
   ),
+  INVALID_DEFINITION: entry(
+    422,
+    'The workflow definition cannot be imported.',
+    'Correct the places named in `detail` and import it again.',
+  ),
   INVALID_EXPRESSION: entry(
     422,
     'An expression is not valid.',

@@ -52,7 +52,7 @@ function compileCall(step: CallManifest, common: Common): CallStep {
   const call = {
     connection,
     operation: tool,
-    arguments: toolArguments as JsonObject,
+    arguments: toolArguments as JsonObject | string,
     raisedToWrite: declaredClass === 'write',
   }
   return { type: 'call', ...common, ...bounds, call }

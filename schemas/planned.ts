@@ -31,7 +31,8 @@ interface Common {
 export interface CallStep extends Common {
   type: 'call' | 'writeback'
   timeoutMs: number
-  call: PlannedCall
+  /** A text of arguments is one `${{ … }}` that gives them all. */
+  call: Omit<PlannedCall, 'arguments'> & { arguments: JsonObject | string }
   retry?: PlannedRetry
 }
 

@@ -70,14 +70,19 @@ const calling = {
   timeout: TimeoutSchema.default('1h'),
 }
 
+const WholeTemplateSchema = z
+  .string()
+  .max(4_000)
+  .regex(/^\$\{\{[\s\S]*\}\}$/, 'must be an object, or one `${{ … }}` that gives one')
+
 /** Calls a tool of an MCP server. The output is what the tool answers. */
 export const ToolCallStepSchema = z.strictObject({
   ...calling,
   tool_call: z.strictObject({
     connection: NameSchema,
     tool: z.string().min(1).max(128),
-    /** Texts may hold `${{ … }}`. */
-    arguments: JsonObjectSchema.default({}),
+    /** Texts may hold `${{ … }}`; in place of the object may stand one `${{ … }}` that gives it. */
+    arguments: z.union([JsonObjectSchema, WholeTemplateSchema]).default({}),
     /** A step may only raise the class: say that a call is a write though its server does not. */
     class: z.literal('write').optional(),
   }),

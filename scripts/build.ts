@@ -30,6 +30,11 @@ const OTHER_FILES: readonly { files: RegExp; copied: boolean; why: string }[] = 
     copied: false,
     why: 'tests of the stories, played in the repository',
   },
+  {
+    files: /^examples\/imported\/definitions\//,
+    copied: false,
+    why: 'what the examples there were imported from',
+  },
   { files: /^examples\/.*\.(ya?ml|json)$/, copied: true, why: 'manifests of the stories' },
   {
     files: /^scripts\/temporal\/(go\.(mod|sum)|tools\.go)$/,

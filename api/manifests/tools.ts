@@ -50,7 +50,7 @@ export function inspectAutomation(
       continue
     }
     pins[`${call.connection}/${call.tool}`] = tool.definitionSha256
-    places.push(...argumentPlaces(`${at}.arguments`, call.arguments as JsonObject, tool.inputSchema))
+    places.push(...argumentPlaces(`${at}.arguments`, call.arguments as JsonObject | string, tool.inputSchema))
   }
   return { places, pins }
 }

@@ -16,7 +16,7 @@ interface DevOptions {
   temporalPort?: number
   uiPort?: number
   worker: boolean
-  example?: 'late-fee'
+  example?: 'late-fee' | 'all'
   json?: boolean
 }
 
@@ -36,9 +36,10 @@ export function registerDev(program: Command): void {
     .option('--ui-port <number>', 'port of the Temporal UI (default: 8233; 0: any free one)', parsePort)
     .option('--no-worker', 'start no worker: you run your own')
     .addOption(
-      new Option('--example <name>', 'also start the systems of an example, and apply it').choices([
-        'late-fee',
-      ]),
+      new Option(
+        '--example <name>',
+        'also start the systems of the examples, and apply one of them or all',
+      ).choices(['late-fee', 'all']),
     )
     .option('--json', 'print the addresses as JSON')
     .addHelpText(
@@ -56,7 +57,8 @@ interface Ended {
 
 async function dev(options: DevOptions): Promise<void> {
   const { startDevStack } = await import('../dev-stack.ts')
-  const example = options.example === undefined ? undefined : await stageExample(options.data)
+  const example =
+    options.example === undefined ? undefined : await stageExample(options.data, options.example)
   let stack: DevStack
   let tellEnd: (ended: Ended) => void = () => undefined
   const firstEnd = new Promise<Ended>((resolve) => (tellEnd = resolve))
@@ -88,9 +90,15 @@ async function dev(options: DevOptions): Promise<void> {
 }
 
 /** Always the same dispute, so that a second start finds it as it was left. */
-async function stageExample(dataDir: string): Promise<LateFeeStage> {
+async function stageExample(dataDir: string, name: 'late-fee' | 'all'): Promise<LateFeeStage> {
   const { stageLateFee } = await import('../dev/late-fee.ts')
-  return stageLateFee({ dataDir, seed: 1, organization: 'default', reseed: false })
+  return stageLateFee({
+    dataDir,
+    seed: 1,
+    organization: 'default',
+    reseed: false,
+    withOthers: name === 'all',
+  })
 }
 
 function tell(stack: DevStack, dataDir: string, lateFee: LateFee | undefined): void {

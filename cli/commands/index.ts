@@ -12,6 +12,7 @@ import { registerDeliveries } from './deliveries.ts'
 import { registerDemo } from './demo.ts'
 import { registerDev } from './dev.ts'
 import { registerDoctor } from './doctor.ts'
+import { registerImport } from './import.ts'
 import { registerKeys } from './keys.ts'
 import { registerLogin } from './login.ts'
 import { registerManifests } from './manifests.ts'
@@ -29,6 +30,7 @@ export const COMMANDS: readonly ((program: Command) => void)[] = [
   registerDemo,
   registerValidate,
   registerTest,
+  registerImport,
   registerApply,
   registerRun,
   registerRuns,

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { z } from 'zod'
+import { loadAllManifests } from '../../examples/manifests.ts'
 import { loadManifests, notesCommand } from '../../examples/late-fee/manifests.ts'
 import { seedBilling, type BillingFacts } from '../../examples/late-fee/seed.ts'
 import { moduleFile } from '../../lib/modules.ts'
@@ -29,6 +30,8 @@ export interface LateFeeOptions {
   organization?: string | undefined
   /** Puts the billing database back to its first state even if it is there. */
   reseed: boolean
+  /** Applies the other examples too, which are about the same systems. */
+  withOthers?: boolean | undefined
 }
 
 /** Everything that a person or a program needs to play the story. */
@@ -77,7 +80,8 @@ export function stageLateFee(options: LateFeeOptions): LateFeeStage {
       if (!prepared) throw new Error('the stack was started without the children of the story')
       const { facts, billingDatabaseUrl, billingUrl } = prepared
       const client = createClient({ baseUrl: stack.apiUrl, apiKey: stack.apiKey })
-      const manifests = await loadManifests({ tenant: facts.disputed.tenant, billingUrl, notesFolder })
+      const load = options.withOthers ? loadAllManifests : loadManifests
+      const manifests = await load({ tenant: facts.disputed.tenant, billingUrl, notesFolder })
       await client.applyManifests({ manifests })
       const { key: callbackToken } = await client.createKey({
         principal: { id: 'connection/billing', kind: 'service', roles: [] },

@@ -109,7 +109,8 @@ async function startThread(): Promise<Worker> {
   return thread
 }
 
-/** Node does not read TypeScript in a thread, whatever loader the process has. */
+/** Node does not read TypeScript in a thread, whatever loader the process has. The loader is ours, wherever we run. */
 function fromSource(entry: URL): string {
-  return `import('tsx/esm/api').then(({ register }) => { register(); return import(${JSON.stringify(entry.href)}) })`
+  const loader = JSON.stringify(import.meta.resolve('tsx/esm/api'))
+  return `import(${loader}).then(({ register }) => { register(); return import(${JSON.stringify(entry.href)}) })`
 }

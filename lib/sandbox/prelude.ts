@@ -14,6 +14,14 @@ export const PRELUDE = String.raw`
   const { Error, Map, Set, String, Object, Promise, TypeError } = globalThis
   const { then } = Promise.prototype
   const isFinite = Number.isFinite
+  const { hasOwn } = Object
+  const { replace, toLowerCase } = String.prototype
+  // Of a step that was imported under another name; the rule is that of lib/imported-names.ts.
+  const stepName = (text) => {
+    const joined = apply(replace, apply(replace, text, [/[^A-Za-z0-9]+/g, '_']), [/^_|_$/g, ''])
+    const plain = apply(toLowerCase, joined, [])
+    return plain >= 'a' && plain < '{' ? plain : 'step_' + plain
+  }
   const define = (name, value) => defineProperty(globalThis, name, { value, writable: true, configurable: true })
 
   // sfc32
@@ -95,10 +103,35 @@ export const PRELUDE = String.raw`
     if (!(error instanceof Error)) return report('failed', 'it threw ' + textOf(error), '')
     report('failed', error.name + ': ' + error.message, String(error.stack))
   }
+  // Beside the data, and not part of it: code that copies or prints the context sees none of this.
+  const helped = (ctx) => {
+    const help = (name, value) => defineProperty(ctx, name, { value })
+    const absentIn = (name, sentence) =>
+      help(name, () => {
+        throw new Error(sentence)
+      })
+    help('readWorkflowInput', () => ctx.input)
+    help('readStepResult', (said) => {
+      const name = String(said)
+      const known = ctx.steps ?? {}
+      const found = hasOwn(known, name) ? name : stepName(name)
+      const step = hasOwn(known, found) ? known[found] : undefined
+      if (step === undefined) throw new Error('there is no step "' + name.slice(0, 100) + '" before this one')
+      if (step.status !== 'completed') throw new Error('step "' + found + '" has no result: it is ' + step.status)
+      return step.output
+    })
+    for (const name of ['sleep', 'sleepUntil']) absentIn(name, 'there are no timers here: wait in a sleep step')
+    defineProperty(ctx, 'env', {
+      get() {
+        throw new Error('code calls no tools: call them in tool_call steps, and use their outputs')
+      },
+    })
+    return ctx
+  }
   return (exported, contextText) => {
     const start = (module) => {
       if (typeof module.default !== 'function') return report('unfit', 'its default export is not a function', '')
-      const result = module.default(parse(contextText))
+      const result = module.default(helped(parse(contextText)))
       apply(then, result instanceof Promise ? result : Promise.resolve(result), [completed, failed])
     }
     apply(then, new Promise((resolve) => resolve(exported)), [start])

@@ -84,6 +84,30 @@ describe('the next thing to do', () => {
   })
 })
 
+describe('one expression in place of the arguments', () => {
+  const whole = (text: string): PlanStep =>
+    step('a', { call: { connection: 'billing', operation: 'get', arguments: text, raisedToWrite: false } })
+
+  it('gives them all', () => {
+    const { next } = advance(plan(whole('${{ input }}')), start({ n: 5, list: [1] }))
+    expect(next).toMatchObject(starts({ call: { arguments: { n: 5, list: [1] } } }))
+  })
+
+  it.each([
+    ['${{ input.n }}', '5'],
+    ['${{ [input.n] }}', 'a list of 1'],
+    ['${{ null }}', 'null'],
+  ])('fails where %s gives no object', (text, kind) => {
+    expect(advance(plan(whole(text)), start()).next).toEqual({
+      kind: 'failed',
+      error: {
+        code: 'EXPRESSION_FAILED',
+        message: `step a: arguments: ${text} gives ${kind}, not an object`,
+      },
+    })
+  })
+})
+
 describe('a condition', () => {
   it('skips the step, and the next one starts', () => {
     const { state, next } = advance(

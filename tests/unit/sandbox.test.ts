@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { codePlaces } from '../../manifests/code.ts'
 import { ofKind, parseDocuments } from '../../manifests/document.ts'
+import { stepNameOf } from '../../lib/imported-names.ts'
 import { inSandbox } from '../../lib/sandbox/pool.ts'
 import type { JsonObject } from '../../lib/json.ts'
 
@@ -39,6 +40,61 @@ describe('the result', () => {
     ['return new Promise(() => {})', 'it waits for a promise that nothing settles'],
   ])('of `%s` is refused', async (body, message) => {
     expect(await inside(body)).toBe(`CODE_FAILED ${message}`)
+  })
+})
+
+describe('the context', () => {
+  const steps = {
+    fetch_data: { status: 'completed', output: { rows: 2 } },
+    zero: { status: 'completed', output: 0 },
+    off: { status: 'skipped', output: null },
+  }
+  const asked = (body: string) =>
+    result(`export default async (ctx) => { ${body} }`, { input: { n: 1 }, steps })
+
+  it('reads input and results by name too, also by the names from before an import', async () => {
+    expect(await asked('return ctx.readWorkflowInput()')).toEqual({ n: 1 })
+    expect(await asked("return await ctx.readStepResult('fetch_data')")).toEqual({ rows: 2 })
+    expect(await asked("return ctx.readStepResult('Fetch Data!')")).toEqual({ rows: 2 })
+    expect(await asked("return ctx.readStepResult('zero')")).toBe(0)
+  })
+
+  it('gives nothing where there is no result', async () => {
+    expect(await asked("return ctx.readStepResult('toString')")).toMatch(
+      /^CODE_FAILED Error: there is no step "toString" before this one/,
+    )
+    expect(await asked("return ctx.readStepResult('off')")).toMatch(
+      /^CODE_FAILED Error: step "off" has no result: it is skipped/,
+    )
+  })
+
+  it('is data and nothing else to code that copies it', async () => {
+    expect(await asked('return ctx')).toEqual({ input: { n: 1 }, steps })
+    expect(await asked('return Object.keys({ ...ctx })')).toEqual(['input', 'steps'])
+  })
+
+  it('says of what another engine has what to use instead', async () => {
+    expect(await asked("await ctx.sleep('a', 5)")).toMatch(/no timers here: wait in a sleep step/)
+    expect(await asked("return ctx.env['i:x'].GET({})")).toMatch(
+      /code calls no tools: call them in tool_call steps/,
+    )
+  })
+
+  it('knows a step by the name that an import gives it', async () => {
+    for (const name of [
+      'Fetch Data',
+      'fetch-data',
+      ' (Fetch) data. ',
+      '2nd step',
+      'Ünïcode',
+      '_x_',
+      '--',
+      'a',
+    ]) {
+      const own = { steps: { [stepNameOf(name)]: { status: 'completed', output: name } } }
+      const source = `export default (ctx) => ctx.readStepResult(${JSON.stringify(name)})`
+      expect(await result(source, own)).toBe(name)
+    }
   })
 })
 

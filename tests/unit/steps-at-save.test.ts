@@ -139,6 +139,20 @@ describe('references', () => {
     ])
   })
 
+  it('may stand in one expression in place of all arguments, and in nothing else', () => {
+    const whole = (text: string) =>
+      wrong([{ name: 'a', tool_call: { connection: 'crm', tool: 'get', arguments: text } }])
+    const at = 'spec.steps[0].tool_call.arguments: '
+    const form = 'must be an object, or one `${{ … }}` that gives one'
+    expect(whole('${{ input }}')).toEqual([])
+    expect(whole('${{ {"about": input.x} }}')).toEqual([])
+    expect(whole('${{ [input] }}')).toEqual([`${at}gives a list, not an object`])
+    expect(whole('input')).toEqual([at + form])
+    expect(whole('${{ input }} and ${{ run }}')).toEqual([at + form])
+    expect(whole('${{ steps.b.output }}')).toEqual([`${at}there is no step \`b\``])
+    expect(whole('${{ "}}')).toEqual([`${at}\`\${{\` at character 1 is not closed by \`}}\``])
+  })
+
   it('in an expression need no braces', () => {
     expect(wrong([loop('each', [call('a')], '${{ input.items }}')])).toEqual([
       'spec.steps[0].for_each.items: is an expression as it is Write it without `${{` and `}}`.',

@@ -7,7 +7,7 @@ import type { CallStep, CodeStep, PlanStep } from '../../schemas/planned.ts'
 import { advanceLanes, openLanes } from './lanes.ts'
 import { assertValueSize } from './limits.ts'
 import { nextTry, type NextTry } from './retry.ts'
-import { isTrue, resolved, resolvedObject, scopeOf, timeOf } from './scope.ts'
+import { argumentsOf, isTrue, resolved, resolvedObject, scopeOf, timeOf } from './scope.ts'
 import { stepIn, type BlockState, type StepError, type StepState } from './state.ts'
 import type { Frame, Progress, ReadyStep, Turn } from './turn.ts'
 
@@ -160,7 +160,7 @@ function startTry(
         const context = bounded('what the code is given', scope() as JsonObject)
         return { ...common, type: step.type, source: step.source, context }
       }
-      const args = bounded('the arguments', resolvedObject(step.call.arguments, scope))
+      const args = bounded('the arguments', argumentsOf(step.call.arguments, scope))
       return { ...common, type: step.type, call: { ...step.call, arguments: args }, round: tries.round }
     },
     tries,

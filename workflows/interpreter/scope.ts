@@ -72,6 +72,14 @@ export function resolvedObject(value: JsonObject, scope: () => Scope): JsonObjec
   return resolved(value, scope) as JsonObject
 }
 
+/** As an object, or as one expression that gives it. */
+export function argumentsOf(value: JsonObject | string, scope: () => Scope): JsonObject {
+  if (typeof value !== 'string') return resolvedObject(value, scope)
+  const given = resolved(value, scope)
+  if (typeof given === 'object' && given !== null && !Array.isArray(given)) return given
+  throw unexpected('arguments', value, `gives ${kindOf(given)}, not an object`)
+}
+
 /** Short things as they are, of others the kind: messages are not for data. */
 function kindOf(value: JsonValue): string {
   if (Array.isArray(value)) return `a list of ${value.length}`

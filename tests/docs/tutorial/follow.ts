@@ -38,7 +38,8 @@ export function createFollower(reader: Reader): {
   async function follow(block: Block): Promise<void> {
     const { language, info, text, place } = block
     reader.log(`${place} ${language} ${info}`)
-    if (language === 'yaml' && info !== '') writeFileSync(join(reader.folder, info), text)
+    if (language === 'yaml' && info !== '')
+      writeFileSync(join(reader.folder, info.replace(/^fragment /, '')), text)
     else if (language === 'bash') last = await run(block)
     else if (language === 'text') await compare(text, place)
   }
@@ -115,6 +116,7 @@ function masked(line: string): string {
     .replaceAll(/\bcs_[\w-]+/g, 'cs_KEY')
     .replaceAll(/\b[0-9a-f]{16,}\b/g, 'HEX')
     .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME')
+    .replaceAll(/\b[\d.]+ ms\b/g, 'TIME')
     .replaceAll(/127\.0\.0\.1:\d+/g, 'ADDRESS')
     .replaceAll(/\s+/g, ' ')
     .trim()
