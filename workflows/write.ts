@@ -4,11 +4,7 @@ import { NOTHING_PLANNED } from '../schemas/names.ts'
 import type { Call, Envelope, PerformResult, WriteOutcome } from '../schemas/run.ts'
 import { outside } from './activity-options.ts'
 
-export function performCall(
-  call: Call,
-  decisions: Envelope[],
-  summary: string,
-): Promise<PerformResult> {
+export function performCall(call: Call, decisions: Envelope[], summary: string): Promise<PerformResult> {
   return outside(summary).perform(call, decisions)
 }
 
