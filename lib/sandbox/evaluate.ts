@@ -34,9 +34,9 @@ const MAX_MESSAGE_LENGTH = 500
 
 /** Its types are those of its CommonJS file, where this is wrapped once more. */
 const variant = packaged as unknown as QuickJSSyncVariant
-/** The types of Node know the namespace, and not the object. */
+/** The types of Node do not know it. */
 const { WebAssembly: wasm } = globalThis as unknown as {
-  WebAssembly: { compile: (bytes: Uint8Array) => Promise<WebAssembly.Module> }
+  WebAssembly: { compile: (bytes: Uint8Array) => Promise<object> }
 }
 
 /** Compiled once per thread. */
