@@ -127,7 +127,8 @@ test('a run that is reset finds its sub-run again', async () => {
 
 test('runs are at most 8 deep', async () => {
   await s.define('abyss', [LOOK], { allow: true })
-  await s.apply(automation('abyss', [LOOK, sub('abyss')]))
+  // Without the condition it would be refused at save.
+  await s.apply(automation('abyss', [LOOK, sub('abyss', { if: 'input.account != ""' })]))
   const run = await s.start('abyss')
   const ending = await s.expectEnding(run, { state: 'failed', code: 'LIMIT_EXCEEDED' })
   expect(ending.message).toContain('8 deep')

@@ -16,7 +16,6 @@ import { startTemporal } from '../../../scripts/stack/temporal.ts'
 import { findTemporalBinary } from '../../../scripts/stack/temporal-binary.ts'
 import { endServersOf, makeTestFolder, removeTestFolder } from '../../stack/test-folder.ts'
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts'
-import { choosePort } from '../../../scripts/stack/ports.ts'
 import type { Component } from './cells.ts'
 import { startChild, type Child } from '../child.ts'
 
@@ -81,21 +80,23 @@ export async function startStack(): Promise<Stack> {
   }
   const toolsUrl = proxies.tools.urlThrough(urlOf(toolsChild))
   const environment = environmentFor({ folder, keysFolder, temporalPort: proxies.temporal.port })
-  let apiPort = 0
+  let apiUrl = ''
 
   const start: Record<Component, () => Promise<void>> = {
     api: async () => {
-      apiPort = await choosePort()
-      children.api = await startChild({
+      // Port 0: a port chosen beforehand can be taken by one of the many connections here.
+      const api = await startChild({
         script: 'api/main.ts',
         environment: {
           ...environment,
           DATABASE_URL: proxies.api.urlThrough(servers.postgres.url),
           HOST: '127.0.0.1',
-          PORT: String(apiPort),
+          PORT: '0',
         },
-        ready: /Server listening/,
+        ready: /(?<=Server listening at )http:[^"]+/,
       })
+      children.api = api
+      apiUrl = api.ready
     },
     worker: async () => {
       children.worker = await startChild({
@@ -135,7 +136,7 @@ export async function startStack(): Promise<Stack> {
     keysFolder,
     effectsFile,
     adminKey,
-    apiUrl: () => `http://127.0.0.1:${apiPort}`,
+    apiUrl: () => apiUrl,
     withShop: (look) => withClient(servers.target.url, look),
     kill: async (component) => {
       if (component === 'api' || component === 'worker' || component === 'tools')
