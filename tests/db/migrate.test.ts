@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { createDatabase } from '../../db/database.ts'
 import { migrate } from '../../db/migrate.ts'
+import { migrateWhenReady } from '../../db/ready.ts'
 import { useTestDatabase } from '../support/database.ts'
 
 const db = useTestDatabase({ migrated: false })
@@ -34,7 +35,7 @@ describe('migrating', () => {
   it('by several processes at once applies everything once', async () => {
     const others = Array.from({ length: 4 }, () => createDatabase(db.url))
     const results = await Promise.all(others.map((other) => migrate(other)))
-    expect(results.filter((names) => names.length > 0)).toHaveLength(1)
+    expect(results.flat().toSorted()).toEqual((await applied()).map(({ name }) => name))
     await Promise.all(others.map((other) => other.end()))
   })
 
@@ -51,4 +52,26 @@ describe('migrating', () => {
     const { rows } = await db.database.query(`select tablename from pg_tables where schemaname = 'public'`)
     expect(rows).toEqual([{ tablename: 'revisions' }])
   })
+
+  it('gives up soon where others hold a table, and a process that starts waits for them', async () => {
+    await migrate(db.database)
+    const other = await db.database.connect()
+    await other.query(
+      'set idle_in_transaction_session_timeout = 0; begin; lock table schema_migrations in access exclusive mode',
+    )
+    await expect(migrate(db.database)).rejects.toMatchObject({ code: '55P03' })
+    const said: string[] = []
+    const logger = {
+      info: () => undefined,
+      warn: (_fields: object, message: string) => void said.push(message),
+    }
+    const ready = migrateWhenReady(db.database, logger, new AbortController().signal)
+    await vi.waitFor(
+      () => expect(said).toEqual([expect.stringContaining('a migration waits for others')]),
+      10_000,
+    )
+    await other.query('rollback')
+    other.release()
+    expect(await ready).toBe(true)
+  }, 30_000)
 })

@@ -154,3 +154,32 @@ describe('a source at save', () => {
     ])
   })
 })
+
+describe('more code than threads', () => {
+  const busy = () =>
+    inSandbox({
+      kind: 'run',
+      source: 'export default () => { for (;;); }',
+      contextText: '{}',
+      timeoutMs: 3_000,
+      nowMs: 0,
+      seed: 'fedcba9876543210fedcba9876543210',
+    })
+
+  it('waits a second, and then gives its place to others; one that is cancelled waits no longer', async () => {
+    const four = [busy(), busy(), busy(), busy()]
+    const beganMs = Date.now()
+    const cancelled = new AbortController()
+    const fifth = expect(busy()).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+    const sixth = inSandbox(
+      { kind: 'run', source: '', contextText: '{}', timeoutMs: 1, nowMs: 0, seed: '' },
+      cancelled.signal,
+    )
+    cancelled.abort()
+    await expect(sixth).rejects.toMatchObject({ code: 'CANCELLED' })
+    expect(Date.now() - beganMs).toBeLessThan(900)
+    await fifth
+    expect(await Promise.all(four)).toEqual(four.map(() => expect.objectContaining({ code: 'CODE_TIMEOUT' })))
+    expect(await result('export default () => 1')).toBe(1)
+  })
+})
