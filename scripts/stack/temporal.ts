@@ -106,7 +106,11 @@ async function adoptOrEnd(plan: ServerPlan): Promise<ServerRecord | undefined> {
 
 async function stopServer(record: ServerRecord, dbFile: string): Promise<void> {
   const gone = await endProcess(record.identity, { graceMs: STOP_GRACE_MS })
-  if (!gone) throw new CodedError('UNAVAILABLE', `Temporal (pid ${record.identity.pid}) does not end.`)
+  if (!gone)
+    throw new CodedError(
+      'UNAVAILABLE',
+      `Temporal (pid ${record.identity.pid}) does not end. End it with \`kill -9\`.`,
+    )
   rmSync(recordFile(dbFile), { force: true })
 }
 
@@ -134,7 +138,9 @@ async function useExisting(address: string, namespaces: string[], log: Log): Pro
   try {
     connection = await Connection.connect({ address, connectTimeout: CONNECT_TIMEOUT_MS })
   } catch (error) {
-    const detail = `The Temporal server at ${address} does not answer: ${messageOf(error)}`
+    const detail =
+      `The Temporal server at ${address} does not answer: ${messageOf(error)}. ` +
+      'Start it, or unset TEMPORAL_ADDRESS to have one started here.'
     throw new CodedError('UNAVAILABLE', detail, { cause: error })
   }
   try {
