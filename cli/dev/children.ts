@@ -6,6 +6,7 @@ import type { Config } from '../../config.ts'
 import { codeRoot, isSource, moduleFile } from '../../lib/modules.ts'
 import { LOOPBACK } from '../../scripts/stack/ports.ts'
 import type { ProcessOptions } from '../../scripts/stack/processes.ts'
+import { isOwnTemporal } from './services.ts'
 
 const READY_TIMEOUT_MS = 90_000
 
@@ -82,7 +83,9 @@ export function nodeArguments(): string[] {
 function commonEnvironment(plan: ChildPlan): Record<string, string> {
   const { config, environment } = plan
   const { encryptionKeysFile } = config
-  const foreign = Object.entries(environment).filter(([name]) => !name.startsWith('COUNTERSIGN_'))
+  // Our own Temporal speaks no TLS and knows no keys.
+  const unfit = isOwnTemporal(config) ? /^(COUNTERSIGN_|TEMPORAL_(TLS|API_KEY))/ : /^COUNTERSIGN_/
+  const foreign = Object.entries(environment).filter(([name]) => !unfit.test(name))
   return {
     ...Object.fromEntries(foreign),
     TZ: 'UTC',
