@@ -92,6 +92,7 @@ function commonEnvironment(plan: ChildPlan): Record<string, string> {
     DATABASE_URL: plan.databaseUrl,
     TEMPORAL_ADDRESS: plan.temporalAddress,
     TEMPORAL_NAMESPACE: config.temporalNamespace,
+    ...(isOwnTemporal(config) ? {} : certificateFiles(config)),
     TEMPORAL_UI_URL: plan.temporalUiUrl,
     COUNTERSIGN_TASK_QUEUE: config.taskQueue,
     COUNTERSIGN_KEYS_DIR: keysFolderOf(plan.dataDir),
@@ -101,5 +102,14 @@ function commonEnvironment(plan: ChildPlan): Record<string, string> {
       : { COUNTERSIGN_ENCRYPTION_KEYS_FILE: resolve(encryptionKeysFile) }),
     // They go to files, and the line that tells of readiness is one of them.
     LOG_LEVEL: ['trace', 'debug'].includes(config.logLevel) ? config.logLevel : 'info',
+  }
+}
+
+/** Whole paths, because the processes run in another folder. */
+function certificateFiles(config: Config): Record<string, string> {
+  return {
+    TEMPORAL_TLS_CLIENT_CERT_PATH: config.temporalClientCertFile ?? '',
+    TEMPORAL_TLS_CLIENT_KEY_PATH: config.temporalClientKeyFile ?? '',
+    TEMPORAL_TLS_SERVER_CA_CERT_PATH: config.temporalServerCaFile ?? '',
   }
 }

@@ -31,7 +31,7 @@ not where \`NO_COLOR\` is set.`
 
 const ORDER = fence('text', PRECEDENCE_HELP.trim())
 
-const COMMON = ['--url', '--key', '--data', '--json']
+const COMMON = ['--url', '--key', '--context', '--data', '--json']
 
 /** Commands that do something, in the order of the help. */
 export function leavesOf(command: Command): Command[] {

@@ -1,23 +1,27 @@
 /**
  * API and worker as on two machines: each has its own private key and the public ones alone, and Temporal is reached
- * over TLS, by a name that is not its address, by those who have a certificate. The certificates are made by openssl.
+ * over TLS, by a name that is not its address, by those who have a certificate.
  */
-import { execFile, execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createConnection, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, expect, inject, it } from 'vitest'
+import { afterAll, beforeAll, expect, inject, it, vi } from 'vitest'
 import { ensureKeys } from '../../lib/keys.ts'
 import { ensureDatabase } from '../../scripts/stack/postgres.ts'
 import { freePort } from '../api/ports.ts'
+import { makeCertificate, type Certificate } from '../support/certificates.ts'
 import { startApiProcess, startProgram } from '../support/processes.ts'
 import { eventually } from '../support/world.ts'
+
+// Programs start slowly on a machine that has other things to do.
+vi.setConfig({ testTimeout: 180_000 })
 
 const folder = mkdtempSync(join(tmpdir(), 'countersign-apart-'))
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -25,29 +29,17 @@ const SERVER_NAME = 'temporal.example.org'
 let door: Server
 let environment: Record<string, string>
 
-interface CertificateFiles {
-  cert: string
-  key: string
-}
-
-/** Of an authority of its own, or by that of somebody: the worker's TLS takes no authority for a server. */
-function makeCertificate(name: string, by?: CertificateFiles): CertificateFiles {
-  const files = { cert: join(folder, `${name}.pem`), key: join(folder, `${name}.key.pem`) }
-  const to = ['-out', files.cert, '-keyout', files.key, '-days', '2', '-subj', `/CN=${name}`]
-  const own = by === undefined ? [] : ['-CA', by.cert, '-CAkey', by.key]
-  const about = [`subjectAltName=DNS:${name}`, ...(by === undefined ? [] : ['basicConstraints=CA:FALSE'])]
-  const args = ['req', '-x509', '-nodes', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', ...to]
-  const extensions = about.flatMap((extension) => ['-addext', extension])
-  execFileSync('openssl', [...args, ...own, ...extensions], { stdio: 'pipe' })
-  return files
+function fileOf(name: string, content: string): string {
+  writeFileSync(join(folder, name), content)
+  return join(folder, name)
 }
 
 /** Ends TLS in front of Temporal, and lets nobody in without the client's certificate. */
-async function openDoor(server: CertificateFiles, authority: CertificateFiles): Promise<Server> {
+async function openDoor(server: Certificate, authority: Certificate): Promise<Server> {
   const [host = '', port] = inject('temporalAddress').split(':')
-  const [cert, key, ca] = [server.cert, server.key, authority.cert].map((file) => readFileSync(file))
+  // Temporal speaks HTTP/2, which is agreed upon within TLS.
   const requirements = { requestCert: true, rejectUnauthorized: true, ALPNProtocols: ['h2'] }
-  const listening = createServer({ cert, key, ca, ...requirements }, (socket: TLSSocket) => {
+  const listening = createServer({ ...server, ca: authority.cert, ...requirements }, (socket: TLSSocket) => {
     const upstream = createConnection({ host, port: Number(port) })
     for (const [one, other] of [
       [socket, upstream],
@@ -78,10 +70,10 @@ beforeAll(async () => {
     TZ: 'UTC',
     DATABASE_URL: await ensureDatabase(inject('databaseUrl'), `apart_${randomBytes(6).toString('hex')}`),
     TEMPORAL_ADDRESS: `127.0.0.1:${(door.address() as AddressInfo).port}`,
-    TEMPORAL_TLS_SERVER_CA_CERT_PATH: authority.cert,
+    TEMPORAL_TLS_SERVER_CA_CERT_PATH: fileOf('authority.pem', authority.cert),
     TEMPORAL_TLS_SERVER_NAME: SERVER_NAME,
-    TEMPORAL_TLS_CLIENT_CERT_PATH: client.cert,
-    TEMPORAL_TLS_CLIENT_KEY_PATH: client.key,
+    TEMPORAL_TLS_CLIENT_CERT_PATH: fileOf('client.pem', client.cert),
+    TEMPORAL_TLS_CLIENT_KEY_PATH: fileOf('client.key.pem', client.key),
     COUNTERSIGN_TASK_QUEUE: `apart-${randomBytes(6).toString('hex')}`,
   }
 })

@@ -1,8 +1,10 @@
 /** From variables of the environment to how Temporal is reached. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { workerProcess } from '../../cli/dev/children.ts'
+import { OWN_SERVICES } from '../../cli/dev/services.ts'
 import { loadConfig } from '../../config.ts'
 import { temporalConnection } from '../../lib/temporal-connection.ts'
 
@@ -58,5 +60,39 @@ describe('the connection to Temporal', () => {
     expect(() => reachedWith({ TEMPORAL_TLS_SERVER_CA_CERT_PATH: missing })).toThrow(
       `TEMPORAL_TLS_SERVER_CA_CERT_PATH names ${missing}, which cannot be read (ENOENT)`,
     )
+  })
+})
+
+describe('the processes of `countersign dev`', () => {
+  const said = {
+    TEMPORAL_API_KEY: 'key',
+    TEMPORAL_TLS_CLIENT_CERT_PATH: 'client.pem',
+    TEMPORAL_TLS_CLIENT_KEY_PATH: 'client.key.pem',
+  }
+  const environmentOf = (environment: Record<string, string>) =>
+    workerProcess(
+      {
+        dataDir: folder,
+        config: loadConfig({}, { ...OWN_SERVICES, ...environment }),
+        environment,
+        databaseUrl: 'postgres://somewhere',
+        temporalAddress: 'somewhere:7233',
+        temporalUiUrl: '',
+        codecToken: '',
+      },
+      {},
+    ).env
+
+  it('reach the Temporal that was named as it was said, from whatever folder they run in', () => {
+    expect(environmentOf({ ...said, TEMPORAL_ADDRESS: 'temporal.example.org:7233' })).toMatchObject({
+      TEMPORAL_API_KEY: 'key',
+      TEMPORAL_TLS_CLIENT_CERT_PATH: resolve('client.pem'),
+      TEMPORAL_TLS_CLIENT_KEY_PATH: resolve('client.key.pem'),
+    })
+  })
+
+  it('reach the stack’s own Temporal without', () => {
+    const names = Object.keys(environmentOf(said) ?? {})
+    expect(names.filter((name) => /TLS|API_KEY/.test(name))).toEqual([])
   })
 })
