@@ -13,6 +13,7 @@ import { loadConfig, type Config } from '../config.ts'
 import { createDatabase, type Database } from '../db/database.ts'
 import { migrateWhenReady } from '../db/ready.ts'
 import { loadSigningKey, loadTrustedKeys, publicKeysFile } from '../lib/keys.ts'
+import { temporalConnection } from '../lib/temporal-connection.ts'
 import { buildApp } from './app.ts'
 import { createInspectTools } from './inspect-tools.ts'
 import { createRateLimits } from './plugins/rate-limit.ts'
@@ -26,7 +27,7 @@ async function main(config: Config, logger: Logger): Promise<void> {
   const signingKey = loadSigningKey(config.keysFolder, 'decision')
   const trustedKeys = loadTrustedKeys(publicKeysFile(config.keysFolder))
   const database = createDatabase(config.databaseUrl)
-  const connection = Connection.lazy({ address: config.temporalAddress })
+  const connection = Connection.lazy(temporalConnection(config))
   const { payloads, dataConverter } = payloadsOf(config, database)
   const temporal = temporalAccess(config, { connection, dataConverter }, logger)
   const inspectTools = createInspectTools(temporal)

@@ -1,4 +1,4 @@
-/** `countersign import`: a workflow definition of the public guide as an automation, printed for whoever applies it. */
+/** `countersign import`: a workflow definition in JSON as an automation, printed for whoever applies it. */
 import { InvalidArgumentError, type Command } from 'commander'
 import { Document, isNode } from 'yaml'
 import { importDefinition, type Imported } from '../../manifests/import.ts'
@@ -17,7 +17,7 @@ interface ImportCommandOptions {
 export function registerImport(program: Command): void {
   describedCommand(program, {
     usage: 'import <file>',
-    summary: 'print a workflow definition of the public guide (JSON) as an automation',
+    summary: 'print a workflow definition in JSON (steps of type tool_call and code) as an automation',
     examples: [
       'import flow.json > flow.yaml',
       'import flow.json --name digest --connection "Billing System=billing" --connection i:files=notes',

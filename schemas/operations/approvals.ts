@@ -16,7 +16,7 @@ const DecisionBodySchema = z.strictObject({
   /** The digest of the write that was looked at: if another one waits now, the decision is refused. */
   digest: z.string().regex(SHA256_HEX, 'must be 64 lower-case hex digits'),
   comment: CommentSchema.default(''),
-  channel: z.enum(['api', 'cli', 'console']).default('api'),
+  channel: z.enum(['api', 'cli']).default('api'),
 })
 
 const SIGNING_ERRORS = ['NOT_FOUND', 'STALE_DIGEST', 'IDEMPOTENCY_CONFLICT'] as const
@@ -96,7 +96,7 @@ export const answerAsk = defineOperation({
     /** The digest of the question that was looked at. */
     digest: z.string().regex(SHA256_HEX, 'must be 64 lower-case hex digits'),
     comment: CommentSchema.default(''),
-    channel: z.enum(['api', 'cli', 'console']).default('api'),
+    channel: z.enum(['api', 'cli']).default('api'),
   }),
   output: decideApproval.output,
   errors: [...SIGNING_ERRORS, ...VERDICT_ERRORS, 'INVALID_ANSWER'],

@@ -13,7 +13,7 @@ const ResolutionBodySchema = z.strictObject({
   /** What you have found out by looking at the target. */
   resolution: ResolutionWordSchema,
   comment: z.string().max(4_000).default(''),
-  channel: z.enum(['api', 'cli', 'console']).default('api'),
+  channel: z.enum(['api', 'cli']).default('api'),
 })
 
 const SIGNING_ERRORS = ['NOT_FOUND', 'STALE_DIGEST', 'IDEMPOTENCY_CONFLICT'] as const
