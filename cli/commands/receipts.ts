@@ -96,7 +96,7 @@ async function list(options: ReceiptListOptions): Promise<void> {
     receipt.created_at,
   ])
   printTable(['RUN', 'NO', 'KIND', 'WHAT', 'AT'], rows, 'There are no such receipts.')
-  tellNextPage(page.next_cursor)
+  tellNextPage(page.next_cursor, options)
 }
 
 /** The whole chain: of a part of it, nobody could say whether something is missing. */

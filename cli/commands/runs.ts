@@ -51,7 +51,7 @@ async function list(options: ApiOptions & ListOptions<ListState>): Promise<void>
     run.received_at,
   ])
   printTable(['RUN', 'AUTOMATION', 'STATE', 'SOURCE', 'RECEIVED'], rows, 'There are no such runs.')
-  tellNextPage(page.next_cursor)
+  tellNextPage(page.next_cursor, options)
 }
 
 async function show(runId: string, options: ApiOptions): Promise<void> {
