@@ -130,6 +130,21 @@ export async function listApprovals(
   return rows
 }
 
+/** Those of a run by age; if there are more than `limit`, first of all those that wait. */
+export async function listApprovalsOfRun(
+  db: Queryable,
+  params: { organization: string; runId: string; limit: number },
+): Promise<{ rows: ApprovalRow[]; isCut: boolean }> {
+  const { rows } = await db.query<ApprovalRow & { total: number }>(
+    `select * from (
+       select ${COLUMNS}, (count(*) over ())::integer as total from approvals where organization = $1 and run_id = $2
+       order by (state = 'waiting') desc, created_at, approval_id limit $3) shown
+     order by created_at, approval_id`,
+    [params.organization, params.runId, params.limit],
+  )
+  return { rows, isCut: (rows[0]?.total ?? 0) > rows.length }
+}
+
 /** Keeps a signed decision; the same one again changes nothing. */
 export async function insertDecision(
   db: Queryable,

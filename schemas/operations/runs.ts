@@ -148,8 +148,14 @@ const RunViewSchema = RunHeadSchema.extend({
   steps_from: z.enum(['workflow', 'history', 'none']),
   /** The history is over 8 MB: what was tried stands in the Temporal UI only. */
   attempts_omitted: z.boolean(),
+  /** Newest first. */
   writebacks: z.array(WritebackViewSchema),
+  /** There are more than 200: of those that are over, the oldest are not here, but in `listWritebacks`. */
+  writebacks_omitted: z.boolean(),
+  /** Oldest first. */
   approvals: z.array(ApprovalViewSchema),
+  /** There are more than 200: of those that are closed, the newest are not here, but in `listApprovals`. */
+  approvals_omitted: z.boolean(),
   receipts: z.array(ReceiptViewSchema),
   /**
    * What the run's own result in Temporal says about its receipts: how many, and the digest of the last. Null while
