@@ -115,7 +115,7 @@ export const LogLineSchema = z.object({
 })
 
 const StepViewSchema = z.object({
-  /** `waive`, `each[3].notify`. */
+  /** `waive`, `each[3].notify`. `?` for attempts whose values are gone, and with them the name of their step. */
   path: z.string(),
   /** `waiting`: for people. */
   state: z.enum(['running', 'waiting', 'completed', 'failed', 'skipped']),
@@ -133,8 +133,9 @@ const RunViewSchema = RunHeadSchema.extend({
   state: RunStateSchema,
   input: z.json(),
   requester: RequesterViewSchema,
-  /** Null until the run has completed. */
+  /** Null until the run has completed, and if the value is gone, which `failure` then says. */
   result: z.json(),
+  /** `PAYLOAD_UNAVAILABLE` beside a state that is no failure: how the run has ended is known, and with what is not. */
   failure: z.object({ code: z.string(), message: z.string() }).nullable(),
   temporal_run_id: z.string().nullable(),
   started_at: TimestampSchema.nullable(),
