@@ -13,6 +13,8 @@ const LOCK_ID = 7_261_503
 /** Names of the files that were applied now; empty if the database was up to date. */
 export async function migrate(database: Database): Promise<string[]> {
   return inTransaction(database, async (tx) => {
+    // Building an index of a large table takes its time, and so may whoever migrates first.
+    await tx.query('set local statement_timeout = 0')
     await tx.query('select pg_advisory_xact_lock($1)', [LOCK_ID])
     await tx.query(`create table if not exists schema_migrations (
       name text primary key, sha256 text not null, applied_at timestamptz not null default now())`)

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { createDatabase } from '../../db/database.ts'
 import { migrate } from '../../db/migrate.ts'
@@ -36,6 +37,19 @@ describe('migrating', () => {
     const results = await Promise.all(others.map((other) => migrate(other)))
     expect(results.filter((names) => names.length > 0)).toHaveLength(1)
     await Promise.all(others.map((other) => other.end()))
+  })
+
+  it('takes the time it needs, where other statements may not', async () => {
+    const impatient = createDatabase(db.url, { statementTimeoutMs: 100 })
+    const first = await db.database.connect()
+    await first.query('begin')
+    await first.query('select pg_advisory_xact_lock(7261503)')
+    const migrating = migrate(impatient)
+    await sleep(300)
+    await first.query('commit')
+    first.release()
+    expect((await migrating)[0]).toBe(FIRST)
+    await impatient.end()
   })
 
   it('stops at a file that has changed since it was applied, and changes nothing', async () => {
