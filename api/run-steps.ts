@@ -3,7 +3,7 @@
  * history. Without a worker the history stands alone, and steps that call nothing are missing.
  */
 import { z } from 'zod'
-import type { WriteOfStep } from '../db/queries/writebacks.ts'
+import type { WriteOfStep } from '../db/queries/run-rows.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { MESSAGES } from '../schemas/names.ts'
 import { LogLineSchema, type AttemptView, type RunView, type StepView } from '../schemas/operations/runs.ts'

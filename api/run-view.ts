@@ -1,8 +1,13 @@
 /** A run with all that belongs to it, put together from Temporal and from our rows. */
-import { listApprovalsOfRun, type ApprovalRow } from '../db/queries/approvals.ts'
+import type { ApprovalRow } from '../db/queries/approvals.ts'
 import { findDeliveryOfRun, type DeliveredRun, type DeliveryRow } from '../db/queries/deliveries.ts'
 import { listReceipts } from '../db/queries/receipts.ts'
-import { listWritebacksOfRun, listWritesOfSteps, type WriteOfStep } from '../db/queries/writebacks.ts'
+import {
+  listApprovalsOfRun,
+  listWritebacksOfRun,
+  listWritesOfSteps,
+  type WriteOfStep,
+} from '../db/queries/run-rows.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { RunView } from '../schemas/operations/runs.ts'
 import type { ApiDeps } from './deps.ts'

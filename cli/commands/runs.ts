@@ -5,7 +5,7 @@ import { RunStateSchema, type RunView } from '../../schemas/operations/runs.ts'
 import { ApiError, type Client } from '../../sdk/client/index.ts'
 import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
 import { addListOptions, listQuery, tellNextPage, type ListOptions } from '../filters.ts'
-import { printJson, printLine, printTable, styled } from '../output.ts'
+import { note, printJson, printLine, printTable, styled } from '../output.ts'
 import { storyOf } from '../render/story.ts'
 import { registerWatch } from './watch.ts'
 
@@ -63,6 +63,10 @@ async function show(runId: string, options: ApiOptions): Promise<void> {
   for (const lines of parts) {
     printLine()
     for (const line of lines) printLine(line)
+  }
+  if (run.writebacks_omitted) note(`There are more writes: countersign writebacks list --run ${runId}`)
+  if (run.approvals_omitted) {
+    note(`There are more approvals: countersign approvals list --state all --run ${runId}`)
   }
 }
 

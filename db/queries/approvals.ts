@@ -22,7 +22,7 @@ export interface ApprovalRow {
   closed_at: Date | null
 }
 
-const COLUMNS = `approval_id, organization, writeback_id, workflow_id, run_id, automation, digest, requirement, requester,
+export const APPROVAL_COLUMNS = `approval_id, organization, writeback_id, workflow_id, run_id, automation, digest, requirement, requester,
   preview, question, state, votes, expires_at, created_at, closed_at`
 
 /** Puts the approval into the inbox, unless its write is over; doing so twice changes nothing. */
@@ -86,7 +86,7 @@ export async function findApproval(
   params: { organization: string; approvalId: string },
 ): Promise<ApprovalRow | undefined> {
   const { rows } = await db.query<ApprovalRow>(
-    `select ${COLUMNS} from approvals where organization = $1 and approval_id = $2`,
+    `select ${APPROVAL_COLUMNS} from approvals where organization = $1 and approval_id = $2`,
     [params.organization, params.approvalId],
   )
   return rows[0]
@@ -108,7 +108,7 @@ export async function listApprovals(
   },
 ): Promise<ApprovalRow[]> {
   const { rows } = await db.query<ApprovalRow>(
-    `select ${COLUMNS} from approvals
+    `select ${APPROVAL_COLUMNS} from approvals
      where organization = $1 and ($2::text is null or state = $2) and ($3::text is null or run_id = $3)
        and ($4::timestamptz is null or (created_at, approval_id) > ($4::timestamptz, $5::text))
        and ($7::text is null or automation = $7) and ($8::text is null or preview ->> 'connection' = $8)
@@ -128,21 +128,6 @@ export async function listApprovals(
     ],
   )
   return rows
-}
-
-/** Those of a run by age; if there are more than `limit`, first of all those that wait. */
-export async function listApprovalsOfRun(
-  db: Queryable,
-  params: { organization: string; runId: string; limit: number },
-): Promise<{ rows: ApprovalRow[]; isCut: boolean }> {
-  const { rows } = await db.query<ApprovalRow & { total: number }>(
-    `select * from (
-       select ${COLUMNS}, (count(*) over ())::integer as total from approvals where organization = $1 and run_id = $2
-       order by (state = 'waiting') desc, created_at, approval_id limit $3) shown
-     order by created_at, approval_id`,
-    [params.organization, params.runId, params.limit],
-  )
-  return { rows, isCut: (rows[0]?.total ?? 0) > rows.length }
 }
 
 /** Keeps a signed decision; the same one again changes nothing. */

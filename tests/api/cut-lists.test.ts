@@ -55,7 +55,7 @@ async function seed({ runId, connection, asked, isSending = false }: Seed): Prom
 }
 
 async function seedMany(one: Seed): Promise<void> {
-  for (let count = 0; count < MORE_THAN_SHOWN; count++) await seed(one)
+  await Promise.all(Array.from({ length: MORE_THAN_SHOWN }, () => seed(one)))
 }
 
 async function startedRun(automation: string): Promise<string> {

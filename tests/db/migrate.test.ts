@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { createDatabase } from '../../db/database.ts'
 import { migrate } from '../../db/migrate.ts'
@@ -45,7 +44,7 @@ describe('migrating', () => {
     await first.query('begin')
     await first.query('select pg_advisory_xact_lock(7261503)')
     const migrating = migrate(impatient)
-    await sleep(300)
+    await new Promise((resolve) => setTimeout(resolve, 300))
     await first.query('commit')
     first.release()
     expect((await migrating)[0]).toBe(FIRST)
