@@ -1,6 +1,6 @@
 /** Handlers: manifests. */
 import { z } from 'zod'
-import { findHead, listHeads, type RevisionRow } from '../../db/queries/manifests.ts'
+import { findHead, listHeadSummaries, type RevisionSummaryRow } from '../../db/queries/manifests.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
 import { applyManifests } from '../manifests/apply.ts'
@@ -23,7 +23,7 @@ const list = implement(OPERATIONS.listManifests, async ({ database }, { query, p
   const list = openList('manifests', query, PositionSchema)
   const { organization } = principal
   const { limit, after } = list
-  const rows = await listHeads(database, { organization, kind: query.kind, after, limit })
+  const rows = await listHeadSummaries(database, { organization, kind: query.kind, after, limit })
   return list.page(rows, { item: summary, position: ({ kind, name }) => ({ kind, name }) })
 })
 
@@ -33,7 +33,7 @@ const get = implement(OPERATIONS.getManifest, async ({ database }, { params, pri
   return { ...summary(row), manifest: row.body, pins: row.pins }
 })
 
-function summary({ kind, name, number, version, content_sha256, author, created_at }: RevisionRow) {
+function summary({ kind, name, number, version, content_sha256, author, created_at }: RevisionSummaryRow) {
   return { kind, name, revision: number, version, content_sha256, author, created_at: isoTime(created_at) }
 }
 

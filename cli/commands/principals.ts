@@ -1,8 +1,8 @@
 /** `countersign principals`: who acts here, and with which roles. Roles are given with `keys create`. */
 import { Option, type Command } from 'commander'
+import { CodedError } from '../../schemas/errors.ts'
 import { itemsOf } from '../../sdk/client/index.ts'
 import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
-import { UsageError } from '../errors.ts'
 import { addListOptions, listQuery, tellNextPage, type ListOptions } from '../filters.ts'
 import { printFields, printJson, printTable } from '../output.ts'
 
@@ -61,7 +61,12 @@ async function show(id: string, options: ApiOptions): Promise<void> {
   for await (const each of itemsOf(client.listPrincipals, { limit: 500 })) {
     if (each.id === id) found = each
   }
-  if (!found) throw new UsageError(`There is no principal ${id}.`, 'Look at `countersign principals list`.')
+  if (!found) {
+    throw new CodedError(
+      'NOT_FOUND',
+      `There is no principal ${id}.\nLook at \`countersign principals list\`.`,
+    )
+  }
   const { items: keys } = await client.listKeys({ principal: id, limit: 500 })
   if (options.json) return printJson({ ...found, keys })
   printFields([
