@@ -106,6 +106,11 @@ export const ERRORS = {
     'Bring back the row of the table `payloads`, or the encryption key, that `detail` names; the run goes on by itself.',
     true,
   ),
+  SUB_RUN_FORGOTTEN: entry(
+    409,
+    'Temporal has forgotten a run that this step started, so it cannot be taken up again.',
+    'See what it has done with `countersign writebacks list`, and start a new run for what is missing.',
+  ),
   STEP_FAILED: entry(
     422,
     'A step of the run has failed.',

@@ -226,7 +226,7 @@ describe('the reconciler', () => {
         run.runId,
       ])
       await world.database.query(`update approvals set workflow_id = 'gone' where run_id = $1`, [run.runId])
-      expect(await reconcile(deps(), START)).toMatchObject({ withdrawn: 0, approvals: 0 })
+      expect(await reconcile(deps(), START)).toMatchObject({ withdrawn: 0, approvals: 0, doubted: 2 })
       await scenario.start('park')
       expect(await reconcile(deps(), START)).toMatchObject({ withdrawn: 1 })
       expect(await scenario.look(run).catch(() => null)).toMatchObject({ writebacks: ['withdrawn'] })
