@@ -58,7 +58,7 @@ export function verifyReceipts(
   for (const [index, candidate] of envelopes.entries()) {
     const position = index + 1
     const envelope = EnvelopeSchema.safeParse(candidate)
-    const statement = envelope.success ? openStatement(envelope.data, keys) : null
+    const statement = envelope.success ? openReceipt(envelope.data, keys) : null
     if (!envelope.success || statement === null) {
       const problem = envelope.success ? notSigned(envelope.data, 'receipt', keys) : NOT_SIGNED
       result.problems.push({ position, problem })
@@ -111,7 +111,8 @@ function notSigned(envelope: Envelope, purpose: TrustedKey['purpose'], keys: rea
   return isKnown ? NOT_SIGNED : `${NOT_SIGNED}: key ${named.join(', ')} is not among those given`
 }
 
-function openStatement(envelope: Envelope, keys: readonly TrustedKey[]): Statement | null {
+/** Null for what the worker has not signed as a receipt. */
+export function openReceipt(envelope: Envelope, keys: readonly TrustedKey[]): Statement | null {
   const opened = openEnvelope(envelope, { payloadType: RECEIPT_PAYLOAD_TYPE, purpose: 'receipt' }, keys)
   const parsed = StatementSchema.safeParse(opened?.document)
   return parsed.success ? parsed.data : null

@@ -247,6 +247,11 @@ export const ERRORS = {
     'Nobody can tell whether the write was done.',
     'Look at the target, then resolve the writeback.',
   ),
+  OUTCOME_NOT_PROVEN: entry(
+    409,
+    'The ledger says how this write has ended, and no receipt of ours proves it.',
+    'Look at the target and at the receipts of the run: somebody may have changed the database.',
+  ),
   NOT_APPLIED: entry(502, 'The write was not done.', 'Start a new run if it is still wanted.'),
   NOT_UNKNOWN: entry(
     409,

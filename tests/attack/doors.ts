@@ -440,8 +440,8 @@ const flippedRows: Door[] = [
     patches: [
       {
         file: 'lib/receipts.ts',
-        find: 'if (head && (head.seq !== envelopes.length || head.sha256 !== previous)) {',
-        replace: 'if (head && head.seq < envelopes.length) {',
+        find: 'if (head && (head.seq !== position || head.sha256 !== last)) {',
+        replace: 'if (head && head.seq < position) {',
       },
     ],
     test: {
