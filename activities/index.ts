@@ -65,6 +65,9 @@ export interface ActivityDeps {
 /** Often enough that a cancel arrives, and the death of a worker shows, within seconds. */
 const HEARTBEAT_INTERVAL_MS = 1_000
 
+const KNOWS_NONE =
+  'this namespace knows none of our runs: nothing is concluded of those that it does not know'
+
 export function createActivities(deps: ActivityDeps) {
   const catalog = createToolCatalog(deps.mcp)
   const targetOf = createTargetResolver(deps)
@@ -102,7 +105,9 @@ export function createActivities(deps: ActivityDeps) {
     acceptAnswer: (params: Parameters<typeof acceptAnswer>[1]): Promise<JsonValue> =>
       withContext(door, null, () => acceptAnswer(door, params)),
     openSubRun: (params: Parameters<typeof openSubRun>[1]): Promise<SubRun> =>
-      withContext(door, null, () => openSubRun(door, params)),
+      withContext(door, null, () =>
+        openSubRun({ database: deps.database, client: Context.current().client }, params),
+      ),
     ...createDryActivities(deps, door),
     inspectConnection: (
       params: Parameters<typeof inspectConnection>[1],
@@ -112,9 +117,12 @@ export function createActivities(deps: ActivityDeps) {
     awaitWorkflow: ({ workflowId }: { workflowId: string }): Promise<unknown> =>
       withContext(door, null, () => resultOf(Context.current(), workflowId)),
     reconcile: (after: ReconcileReport['next']): Promise<ReconcileReport> =>
-      withContext(door, null, () => {
-        const { client, info } = Context.current()
-        return reconcile({ door, client, scheduledAtMs: info.currentAttemptScheduledTimestampMs }, after)
+      withContext(door, null, async () => {
+        const { client, info, log } = Context.current()
+        const scheduledAtMs = info.currentAttemptScheduledTimestampMs
+        const report = await reconcile({ door, client, scheduledAtMs }, after)
+        if (report.doubted > 0) log.warn(KNOWS_NONE, { doubted: report.doubted })
+        return report
       }),
     retain: (after: RetentionPosition | null): Promise<RetentionReport> =>
       withContext(door, null, (signal) =>

@@ -16,6 +16,7 @@ import { sha256Hex } from '../lib/canonical-json.ts'
 import { CodedError, type ErrorCode } from '../schemas/errors.ts'
 import type { Preview, WriteOutcome, WriteStatus } from '../schemas/run.ts'
 import { digestOfWrite, type DoorDeps, type Passage } from './door.ts'
+import { provenOutcome } from './outcomes.ts'
 import { issueReceipt, type ReceiptContent } from './receipts.ts'
 
 /** Looks at the target and keeps what is planned. If somebody planned it first, theirs stands. */
@@ -113,7 +114,7 @@ async function close(
   const closed = await closeWithReceipt(deps, { row, conclusion, from, content })
   if (closed) return closed
   const current = await requireWriteback(deps, row.organization, row.writeback_id)
-  if (current.outcome) return current.outcome
+  if (current.outcome) return provenOutcome(deps, current, current.outcome)
   throw new CodedError('WRITE_IN_PROGRESS', `${row.writeback_id} is ${current.state} in another attempt`)
 }
 
@@ -162,7 +163,7 @@ export async function abandonWriteback(
 ): Promise<Abandoned> {
   const row = await findWriteback(deps.database, params)
   if (!row) return { kind: 'never_planned' }
-  if (row.outcome) return { kind: 'ended', outcome: row.outcome }
+  if (row.outcome) return { kind: 'ended', outcome: await provenOutcome(deps, row, row.outcome) }
   if (row.state === 'sending') return { kind: 'under_way' }
   const dueAtMs = Date.parse(row.created_at) + (row.requirement?.expiresAfterMs ?? Infinity)
   const conclusion =

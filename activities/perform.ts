@@ -3,7 +3,7 @@
  * says "approved": origin, policy, signatures and digest are verified here, every time.
  *
  * Any attempt may enter at any time and die on any line. What it may do follows from the ledger alone: a final row is
- * returned; a row in `sending` is left alone until its deadline and then settled as the executor allows; a planned row
+ * returned, if its receipt says the same; a row in `sending` is left alone until its deadline and then settled as the executor allows; a planned row
  * may be sent by whoever claims it first. Never repeated: a sending whose fate is unknown, unless the target itself
  * makes a second one harmless.
  */
@@ -15,6 +15,7 @@ import type { Call, Envelope, PerformResult, Requester } from '../schemas/run.ts
 import { askForApproval, judgeWrite, refuseRejected } from './authorise.ts'
 import { digestOfWrite, type DoorDeps, type Passage, type StepLimits } from './door.ts'
 import { closePlanned, idempotencyKeyOf, planWriteback } from './ledger.ts'
+import { provenOutcome } from './outcomes.ts'
 import { verifyOrigin, type VerifiedOrigin } from './origin.ts'
 import { asksWhoAsked, ruleOn } from '../lib/policy.ts'
 import { assertDefinitionUnchanged, assertMayRead, factsOf, operationOf, policiesOf } from './reading.ts'
@@ -30,7 +31,8 @@ export async function perform(
 ): Promise<PerformResult> {
   const context = await loadCallContext(deps.database, { ...call, writebackId: call.origin.writebackId })
   const { writeback } = context
-  if (writeback?.outcome) return { kind: 'done', outcome: writeback.outcome }
+  if (writeback?.outcome)
+    return { kind: 'done', outcome: await provenOutcome(deps, writeback, writeback.outcome) }
   assertNotUnderWay(writeback, deps.nowMs())
   try {
     return await pass(deps, { call, decisions, limits }, context)

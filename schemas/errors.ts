@@ -106,6 +106,11 @@ export const ERRORS = {
     'Bring back the row of the table `payloads`, or the encryption key, that `detail` names; the run goes on by itself.',
     true,
   ),
+  SUB_RUN_FORGOTTEN: entry(
+    409,
+    'Temporal has forgotten a run that this step started, so it cannot be taken up again.',
+    'See what it has done with `countersign writebacks list`, and start a new run for what is missing.',
+  ),
   STEP_FAILED: entry(
     422,
     'A step of the run has failed.',
@@ -241,6 +246,11 @@ export const ERRORS = {
     502,
     'Nobody can tell whether the write was done.',
     'Look at the target, then resolve the writeback.',
+  ),
+  OUTCOME_NOT_PROVEN: entry(
+    409,
+    'The ledger says how this write has ended, and no receipt of ours proves it.',
+    'Look at the target and at the receipts of the run: somebody may have changed the database.',
   ),
   NOT_APPLIED: entry(502, 'The write was not done.', 'Start a new run if it is still wanted.'),
   NOT_UNKNOWN: entry(

@@ -2,7 +2,7 @@
 import type { JsonValue } from '../../lib/json.ts'
 import type { AutomationSpec } from '../../schemas/manifests.ts'
 import type { Requester } from '../../schemas/run.ts'
-import type { Queryable } from '../database.ts'
+import { requireRow, type Queryable } from '../database.ts'
 
 export interface DeliveredRun {
   runId: string
@@ -119,4 +119,17 @@ export async function findDeliveryByKey(
     [params.organization, params.source, params.dedupeKey],
   )
   return rows[0]
+}
+
+/** Whether the run of this delivery has planned a write, or started a run as `source`. */
+export async function hasLeftTraces(
+  db: Queryable,
+  params: { organization: string; deliveryId: string; source: string },
+): Promise<boolean> {
+  const { rows } = await db.query<{ has_left: boolean }>(
+    `select exists (select 1 from writebacks where delivery_id = $2)
+       or exists (select 1 from deliveries where organization = $1 and source = $3) as has_left`,
+    [params.organization, params.deliveryId, params.source],
+  )
+  return requireRow(rows, 'traces').has_left
 }

@@ -436,12 +436,40 @@ const flippedRows: Door[] = [
     test: { file: 'flipped-rows.test.ts', title: 'that was genuine somewhere else is none here' },
   },
   {
+    name: 'the ledger is believed: outcome',
+    patches: [
+      {
+        file: 'activities/outcomes.ts',
+        find: 'if (problem === null) return outcome',
+        replace: 'if (problem !== undefined) return outcome',
+      },
+    ],
+    test: {
+      file: 'flipped-rows.test.ts',
+      title: 'that says how it has ended is not believed without a receipt',
+    },
+  },
+  {
+    name: 'whatever is signed is recorded as a decision',
+    patches: [
+      {
+        file: 'activities/approvals.ts',
+        find: "own ? ineligibility(requirement, requester, own) : 'NOT_ELIGIBLE'",
+        replace: "own ? null : 'NOT_ELIGIBLE'",
+      },
+    ],
+    test: {
+      file: 'forged-workflows.test.ts',
+      title: 'signs no receipt of the clerk’s own ticket, which never counted',
+    },
+  },
+  {
     name: 'a chain of receipts may lose its end',
     patches: [
       {
         file: 'lib/receipts.ts',
-        find: 'if (head && (head.seq !== envelopes.length || head.sha256 !== previous)) {',
-        replace: 'if (head && head.seq < envelopes.length) {',
+        find: 'if (head && (head.seq !== position || head.sha256 !== last)) {',
+        replace: 'if (head && head.seq < position) {',
       },
     ],
     test: {

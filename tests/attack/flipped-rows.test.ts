@@ -245,23 +245,53 @@ describe('a row of the ledger', () => {
     }
   })
 
-  test('that says that it is done lets the run believe so, and writes nothing', async () => {
-    const parked = await attack.park()
-    const outcome = {
-      kind: 'write',
-      status: 'applied',
-      writebackId: parked.approval.writeback_id,
-      output: { id: parked.account },
-      receipt: { id: 'rcp_made_up', seq: 1, sha256: 'f'.repeat(64) },
+  describe('that says how it has ended', () => {
+    const MADE_UP = { id: 'rcp_made_up', seq: 1, sha256: 'f'.repeat(64) }
+
+    async function flip(parked: Parked, status: string, receipt: unknown): Promise<void> {
+      const writebackId = parked.approval.writeback_id
+      const outcome = { kind: 'write', status, writebackId, output: { id: parked.account }, receipt }
+      await sql(
+        `update writebacks set state = $3, outcome = $2, deadline_at = null where writeback_id = $1`,
+        [writebackId, outcome, status],
+      )
     }
-    await sql(`update writebacks set state = 'applied', outcome = $2 where writeback_id = $1`, [
-      parked.approval.writeback_id,
-      outcome,
-    ])
-    expect(outcomeOf(await perform(parked)).receipt.id).toBe('rcp_made_up')
-    expect(await attack.amountOf(parked)).toBe(100)
-    // And there is no receipt of it, which is what tells.
-    expect((await attack.world.admin.getRun({ run_id: parked.runId })).receipts).toEqual([])
+
+    const abandon = ({ approval: { writeback_id: writebackId } }: Parked) =>
+      foreign.callActivity('abandonWriteback', { organization: 'acme', writebackId, because: 'withdrawn' })
+
+    test('is not believed without a receipt', async () => {
+      const parked = await attack.park()
+      await flip(parked, 'applied', MADE_UP)
+      expect(await codeOf(perform(parked))).toBe('OUTCOME_NOT_PROVEN')
+      expect(await codeOf(abandon(parked))).toBe('OUTCOME_NOT_PROVEN')
+      expect(await attack.amountOf(parked)).toBe(100)
+      // The run does not believe it either: it ends, and does not say that anything was written.
+      await approve(attack.lead, parked.approval)
+      const run = await finished(attack.world, parked.runId)
+      expect(run).toMatchObject({ state: 'failed', failure: { code: 'OUTCOME_NOT_PROVEN' } })
+      // That of the decision.
+      expect(run.receipts).toHaveLength(1)
+      expect(await attack.amountOf(parked)).toBe(100)
+    })
+
+    test('is not believed with the receipt of another write, nor with one that says something else', async () => {
+      const [parked, other] = [await attack.park(), await attack.park()]
+      await approve(attack.lead, other.approval)
+      await finished(attack.world, other.runId)
+      const call = await callOf(attack.world, other.approval)
+      const { receipt, ...rest } = outcomeOf(await foreign.callActivity('perform', call, []))
+      expect(rest).toMatchObject({ status: 'applied' })
+      await flip(other, 'rejected', receipt)
+      expect(await codeOf(foreign.callActivity('perform', call, []))).toBe('OUTCOME_NOT_PROVEN')
+      await sql(`update receipts set subject = $2 where subject = $1 and kind = 'outcome'`, [
+        other.approval.writeback_id,
+        parked.approval.writeback_id,
+      ])
+      await flip(parked, 'applied', receipt)
+      expect(await codeOf(perform(parked))).toBe('OUTCOME_NOT_PROVEN')
+      expect(await attack.amountOf(parked)).toBe(100)
+    })
   })
 })
 

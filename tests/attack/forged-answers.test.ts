@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { ApplicationFailure } from '@temporalio/common'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { acceptAnswer } from '../../activities/asks.ts'
+import { acceptAnswer, recordAnswer } from '../../activities/asks.ts'
 import { signEnvelope } from '../../lib/dsse.ts'
 import { loadSigningKey, loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
 import { CodedError } from '../../schemas/errors.ts'
@@ -158,6 +158,8 @@ test('a run takes only an answer that a door has signed, of somebody who may giv
   const deps = {
     database: s.world.database,
     trust: { keys, identity: 'verified' },
+    signingKey: loadSigningKey(s.world.keysFolder, 'receipt'),
+    nowMs: Date.now,
   } as unknown as Parameters<typeof acceptAnswer>[0]
   const accepted = async (envelope: Envelope, asked = asking): Promise<unknown> =>
     acceptAnswer(deps, { asking: asked, envelope }).catch((error: unknown) =>
@@ -172,6 +174,14 @@ test('a run takes only an answer that a door has signed, of somebody who may giv
   expect(await accepted(ticketFor(approval), { ...asking, title: 'Another?' })).toBe('STALE_DIGEST')
   const elsewhere = { ...asking, origin: { ...origin, runId: 'run_other' } }
   expect(await accepted(ticketFor(approval), elsewhere)).toBe('UNKNOWN_ORIGIN')
+  // Nor is a receipt signed of one that does not count.
+  const recorded = async (envelope: Envelope): Promise<unknown> =>
+    recordAnswer(deps, { asking, envelope }).catch((error: unknown) =>
+      error instanceof CodedError ? error.code : error,
+    )
+  expect(await recorded(ticketFor(approval, { principal: 'carl@acme.example' }))).toBe('NOT_ELIGIBLE')
+  expect(await recorded(ticketFor(approval, { digest: 'b'.repeat(64) }))).toBe('STALE_DIGEST')
+  expect(await s.look(run)).toMatchObject({ receipts: [], approvals: ['waiting'] })
 })
 
 function codesIn(error: unknown): (string | null | undefined)[] {

@@ -188,6 +188,60 @@ describe('the door, called past the workflows,', () => {
   })
 })
 
+describe('the record of decisions, called past the workflows,', () => {
+  const recordOf = (approval: Parked['approval']) => {
+    const { approval_id: approvalId, writeback_id: writebackId } = approval
+    const params = { organization: 'acme', approvalId, writebackId, votes: [], state: 'approved' }
+    return (envelope: unknown, changes: object = {}) =>
+      foreign.callActivity('recordDecision', { ...params, envelope, ...changes })
+  }
+
+  async function shown({ approval }: Parked) {
+    const { rows } = await attack.world.database.query<{ state: string; votes: number; receipts: number }>(
+      `select state, jsonb_array_length(votes) as votes,
+         (select count(*)::integer from receipts r where r.run_id = a.run_id) as receipts
+       from approvals a where approval_id = $1`,
+      [approval.approval_id],
+    )
+    return rows[0]
+  }
+
+  test('signs no receipt of the clerk’s own ticket, which never counted', async () => {
+    const parked = await attack.park()
+    const record = recordOf(parked.approval)
+    const own = await ticketOf(attack.clerk, parked.approval)
+    expect(await codeOf(record(own))).toBe('SELF_APPROVAL')
+    const stranger = await attack.world.as('nora@acme.example', [])
+    expect(await codeOf(record(await ticketOf(stranger, parked.approval)))).toBe('NOT_ELIGIBLE')
+    expect(await shown(parked)).toEqual({ state: 'waiting', votes: 0, receipts: 0 })
+    await expectOnlyTheLeadCounts(parked)
+  })
+
+  test('signs none under another approval, nor about another digest', async () => {
+    const [parked, other] = [await attack.park(), await attack.park()]
+    const record = recordOf(parked.approval)
+    const real = await ticketOf(attack.lead, parked.approval)
+    const { approval_id: approvalId } = other.approval
+    expect(await codeOf(record(real, { approvalId }))).toBe('UNVERIFIED')
+    expect(await codeOf(record(real, { approvalId: 'made_up' }))).toBe('NOT_FOUND')
+    const doorKey = loadSigningKey(attack.world.keysFolder, 'decision')
+    const stale = forgedTicket(parked.approval, doorKey, { digest: 'd'.repeat(64) })
+    expect(await codeOf(record(stale))).toBe('STALE_DIGEST')
+    for (const each of [parked, other]) {
+      expect(await shown(each)).toEqual({ state: 'waiting', votes: 0, receipts: 0 })
+      await expectOnlyTheLeadCounts(each)
+    }
+  })
+
+  test('shows what follows from the decisions, and not what it is told', async () => {
+    const parked = await attack.park()
+    const real = await ticketOf(attack.lead, parked.approval)
+    const votes = [{ decisionId: 'dec_made_up', principal: 'max@acme.example', verdict: 'reject' }]
+    await recordOf(parked.approval)(real, { votes, state: 'rejected' })
+    expect(await shown(parked)).toEqual({ state: 'approved', votes: 1, receipts: 1 })
+  })
+})
+
 describe('a workflow that the attacker starts', () => {
   test('as a writeback with a made-up call asks the same people', async () => {
     const parked = await attack.park()
