@@ -121,6 +121,7 @@ export const ERRORS = {
     'The code of a step took too long.',
     'Do less in one step, or give it a longer `timeout`.',
   ),
+  RUN_OVER: entry(409, 'The run is over: nothing is left to cancel.', 'Look at the run for how it ended.'),
   CANCELLED: entry(409, 'The run was cancelled.', 'Start a new run if it is still wanted.'),
 
   // Calls
