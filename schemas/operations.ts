@@ -17,6 +17,7 @@ export const OPERATIONS = {
   applyManifests: manifests.applyManifests,
   listManifests: manifests.listManifests,
   getManifest: manifests.getManifest,
+  listRevisions: manifests.listRevisions,
   listAutomations: automations.listAutomations,
   getAutomation: automations.getAutomation,
   pauseAutomation: automations.pauseAutomation,

@@ -58,6 +58,7 @@ type Names =
   | 'applyManifests'
   | 'listManifests'
   | 'getManifest'
+  | 'listRevisions'
   | 'listAutomations'
   | 'getAutomation'
   | 'pauseAutomation'
@@ -86,7 +87,13 @@ export const configurationExamples: ExamplesOf<Names> = {
   listManifests: { query: { kind: 'Automation', limit: 100 }, output: pageOf(summary) },
   getManifest: {
     params: { kind: 'Automation', name: 'late-fee' },
+    query: { revision: 3 },
     output: { ...summary, manifest, pins: { 'billing/get_invoice': DIGEST } },
+  },
+  listRevisions: {
+    params: { kind: 'Automation', name: 'late-fee' },
+    query: { limit: 20 },
+    output: pageOf(summary),
   },
   listAutomations: { query: { paused: 'false', limit: 100 }, output: pageOf(automation) },
   getAutomation: { params: { name: 'late-fee' }, output: automation },
