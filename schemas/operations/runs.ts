@@ -63,6 +63,7 @@ export const startRun = defineOperation({
   }),
   status: 201,
   errors: ['NOT_FOUND', 'AUTOMATION_PAUSED', 'IDEMPOTENCY_CONFLICT'],
+  idempotencyKey: 'The same key never starts a second run; with another request it is refused.',
   hints: { readOnly: false, idempotent: true },
 })
 
