@@ -8,6 +8,15 @@ import { z } from 'zod'
 const text = z.string().trim().min(1)
 const port = z.coerce.number().int().min(0).max(65_535)
 
+const TLS_DETAILS = [
+  'temporalClientCertFile',
+  'temporalClientKeyFile',
+  'temporalServerCaFile',
+  'temporalServerName',
+] as const
+
+type TlsSettings = { [Name in 'temporalTls' | (typeof TLS_DETAILS)[number]]?: string | undefined }
+
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
 
 const ConfigSchema = z
@@ -15,6 +24,12 @@ const ConfigSchema = z
     databaseUrl: text,
     temporalAddress: text.default('127.0.0.1:7233'),
     temporalNamespace: text.default('default'),
+    temporalApiKey: text.optional(),
+    temporalTls: z.enum(['true', 'false']).optional(),
+    temporalClientCertFile: text.transform((path) => resolve(path)).optional(),
+    temporalClientKeyFile: text.transform((path) => resolve(path)).optional(),
+    temporalServerCaFile: text.transform((path) => resolve(path)).optional(),
+    temporalServerName: text.optional(),
     temporalUiUrl: text.optional(),
     taskQueue: text.default('countersign'),
     host: text.default('127.0.0.1'),
@@ -42,6 +57,30 @@ const ConfigSchema = z
     path: ['codecToken'],
     message: 'shows all values to whoever has it: only for an API that listens on loopback',
   })
+  .superRefine((config, context) => {
+    for (const [path, message] of tlsProblems(config))
+      context.addIssue({ code: 'custom', path: [path], message })
+  })
+
+/** What would connect in another way than somebody meant who has set it. */
+function tlsProblems(config: TlsSettings): [keyof TlsSettings, string][] {
+  const { temporalTls, temporalClientCertFile: certificate, temporalClientKeyFile: key } = config
+  const withoutTls =
+    temporalTls === 'false'
+      ? TLS_DETAILS.filter((name) => config[name] !== undefined).map(
+          (name) => [name, 'is of no use while TEMPORAL_TLS is false: remove one of them'] as const,
+        )
+      : []
+  return [
+    ...(certificate !== undefined && key === undefined
+      ? [['temporalClientCertFile', 'needs TEMPORAL_TLS_CLIENT_KEY_PATH too: a pair, or neither'] as const]
+      : []),
+    ...(certificate === undefined && key !== undefined
+      ? [['temporalClientKeyFile', 'needs TEMPORAL_TLS_CLIENT_CERT_PATH too: a pair, or neither'] as const]
+      : []),
+    ...withoutTls,
+  ].map(([path, message]) => [path, message])
+}
 
 function isAddressList(list: string): boolean {
   const AddressSchema = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()])
@@ -74,6 +113,36 @@ const SETTINGS: Record<keyof Config, Setting> = {
     'Host and port. `dev` starts one where it is not set.',
   ),
   temporalNamespace: setting('TEMPORAL_NAMESPACE', BOTH_AND_DEV, 'Has to exist; `dev` makes it.'),
+  temporalApiKey: setting(
+    'TEMPORAL_API_KEY',
+    BOTH_AND_DEV,
+    'Secret. An API key of Temporal Cloud; the connection is over TLS then.',
+  ),
+  temporalTls: setting(
+    'TEMPORAL_TLS',
+    BOTH_AND_DEV,
+    'Whether the connection is over TLS. Without it: if there is an API key or one of the four below.',
+  ),
+  temporalClientCertFile: setting(
+    'TEMPORAL_TLS_CLIENT_CERT_PATH',
+    BOTH_AND_DEV,
+    'File with our certificate (PEM), for a server that asks for one; needs the key too.',
+  ),
+  temporalClientKeyFile: setting(
+    'TEMPORAL_TLS_CLIENT_KEY_PATH',
+    BOTH_AND_DEV,
+    'File with the private key (PEM) of that certificate.',
+  ),
+  temporalServerCaFile: setting(
+    'TEMPORAL_TLS_SERVER_CA_CERT_PATH',
+    BOTH_AND_DEV,
+    'File with the certificate (PEM) of who vouches for the server, if the system does not know it.',
+  ),
+  temporalServerName: setting(
+    'TEMPORAL_TLS_SERVER_NAME',
+    BOTH_AND_DEV,
+    'Name that the server’s certificate has, if it is not that of the address.',
+  ),
   temporalUiUrl: setting(
     'TEMPORAL_UI_URL',
     BOTH_AND_DEV,

@@ -14,6 +14,7 @@ import { askDigest } from '../lib/ask-digest.ts'
 import type { JsonObject, JsonValue } from '../lib/json.ts'
 import { LIMITS, readableBytes, utf8Bytes } from '../lib/limits.ts'
 import { ineligibility } from '../lib/quorum.ts'
+import { assertStorable } from '../lib/storable.ts'
 import { durationMs } from '../schemas/common.ts'
 import { EnvelopeSchema } from '../schemas/decision.ts'
 import { CodedError, type ErrorCode } from '../schemas/errors.ts'
@@ -31,11 +32,12 @@ import { openDecision, toVote } from './decisions.ts'
 import type { DoorDeps } from './door.ts'
 import { verifyAskOrigin } from './origin.ts'
 
-/** Puts the question into the inbox. Throws UNKNOWN_ORIGIN, NO_ELIGIBLE_APPROVER. */
+/** Puts the question into the inbox. Throws UNKNOWN_ORIGIN, NO_ELIGIBLE_APPROVER, INVALID_ARGUMENTS. */
 export async function openAsk(
   deps: DoorDeps,
   { asking, workflowId, expiresAt }: { asking: Asking; workflowId: string; expiresAt: string },
 ): Promise<OpenedApproval> {
+  assertStorable({ title: asking.title, markdown: asking.markdown }, 'ask')
   const pending = await pendingOf(deps, asking)
   const { organization, origin } = asking
   const { digest, requirement, requester, preview, writebackId, question } = pending

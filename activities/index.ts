@@ -6,7 +6,7 @@ import { Context, activityInfo } from '@temporalio/activity'
 import type { Database } from '../db/database.ts'
 import type { SigningKey } from '../lib/dsse.ts'
 import type { JsonValue } from '../lib/json.ts'
-import { fillSecrets } from '../lib/secret-references.ts'
+import { fillSecretsInUrl } from '../lib/secret-references.ts'
 import { createToolCatalog, type ToolCatalog } from '../mcp/catalog.ts'
 import type { McpClientPort } from '../mcp/port.ts'
 import { CodedError } from '../schemas/errors.ts'
@@ -156,7 +156,8 @@ function createDoor(deps: ActivityDeps, catalog: ToolCatalog, targetOf: TargetRe
       mcp: createMcpToolExecutor({ mcp, catalog, targetOf, onProgress }),
       postgres: createSqlExecutor({
         targets,
-        urlOf: ({ organization, spec }) => fillSecrets(spec.url, (name) => resolveSecret(organization, name)),
+        urlOf: ({ organization, spec }) =>
+          fillSecretsInUrl(spec.url, (name) => resolveSecret(organization, name)),
       }),
     },
     trust,

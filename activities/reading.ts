@@ -4,6 +4,7 @@
  */
 import type { CallFactsRow } from '../db/queries/call-facts.ts'
 import { ruleOn, type CallFacts } from '../lib/policy.ts'
+import { assertStorable } from '../lib/storable.ts'
 import { durationMs } from '../schemas/common.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { Call } from '../schemas/run.ts'
@@ -20,6 +21,7 @@ export function operationOf<Looker>(
   if (!spec)
     throw new CodedError('CONNECTION_NOT_FOUND', `${call.organization} has no connection ${call.connection}`)
   const { organization, connection, operation } = call
+  assertStorable(call.arguments, 'arguments')
   return {
     operation: { organization, connection, spec, operation, arguments: call.arguments },
     executor: executors[spec.type],

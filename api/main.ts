@@ -13,6 +13,7 @@ import { loadConfig, type Config } from '../config.ts'
 import { createDatabase, type Database } from '../db/database.ts'
 import { migrateWhenReady } from '../db/ready.ts'
 import { loadSigningKey, loadTrustedKeys, publicKeysFile } from '../lib/keys.ts'
+import { temporalConnection } from '../lib/temporal-connection.ts'
 import { buildApp } from './app.ts'
 import { createInspectTools } from './inspect-tools.ts'
 import { createRateLimits } from './plugins/rate-limit.ts'
@@ -21,12 +22,14 @@ import { createTemporalAccess, type TemporalAccess } from './temporal.ts'
 import { watchTemporal } from './watch-temporal.ts'
 
 const STOP_PATIENCE_MS = 25_000
+/** Whoever asked has gone by then, and the connection is one of few. */
+const STATEMENT_TIMEOUT_MS = 15_000
 
 async function main(config: Config, logger: Logger): Promise<void> {
   const signingKey = loadSigningKey(config.keysFolder, 'decision')
   const trustedKeys = loadTrustedKeys(publicKeysFile(config.keysFolder))
-  const database = createDatabase(config.databaseUrl)
-  const connection = Connection.lazy({ address: config.temporalAddress })
+  const database = createDatabase(config.databaseUrl, { statementTimeoutMs: STATEMENT_TIMEOUT_MS })
+  const connection = Connection.lazy(temporalConnection(config))
   const { payloads, dataConverter } = payloadsOf(config, database)
   const temporal = temporalAccess(config, { connection, dataConverter }, logger)
   const inspectTools = createInspectTools(temporal)

@@ -10,6 +10,7 @@ import { optionalTsToMs } from '@temporalio/common/lib/time.js'
 import type { JsonValue } from '../lib/json.ts'
 import { isErrorCode } from '../schemas/errors.ts'
 import type { ReceiptsHead } from '../schemas/run.ts'
+import { goneValue } from './gone-values.ts'
 import { receiptsHeadOf } from './receipts-head.ts'
 import { withPatience, type TemporalAccess } from './temporal.ts'
 
@@ -126,8 +127,8 @@ async function endOf(handle: WorkflowHandle): Promise<Pick<RunDescription, 'resu
     const result = (await handle.result()) as JsonValue | undefined
     return { result: result ?? null, failure: null }
   } catch (error) {
-    if (!(error instanceof WorkflowFailedError)) throw error
-    return { result: null, failure: failureOf(error) }
+    const failure = error instanceof WorkflowFailedError ? failureOf(error) : goneValue(error)
+    return { result: null, failure }
   }
 }
 

@@ -82,6 +82,8 @@ function conclude(facts: StoryFacts & { seed: number }, options: DemoOptions, na
     facts.receipts.problems.length === 0 && facts.receipts.count === 3 ? '' : 'the receipts do not prove it',
     facts.runs_after_second_event === 1 ? '' : 'the second event has started something',
     facts.refused_requester_code === 'NOT_ELIGIBLE' ? '' : `sam was told ${facts.refused_requester_code}`,
+    facts.stale_code === 'WAIT_OVER' ? '' : `the stale decision was told ${facts.stale_code}`,
+    facts.stale_signal === 'refused' ? '' : 'the stale signal was accepted',
   ].filter((problem) => problem !== '')
   if (options.json) printJson(facts)
   if (wrong.length > 0) {

@@ -74,8 +74,14 @@ export function listQuery<State extends string = never>(options: ListOptions<Sta
   }
 }
 
-export function tellNextPage(cursor: string | null): void {
-  if (cursor !== null) note(`There are more: add --cursor ${cursor}`)
+/** With the times as they were resolved: a cursor fits these, and not what `24h` means at the next call. */
+export function tellNextPage(
+  cursor: string | null,
+  { since, until }: Pick<ListOptions, 'since' | 'until'> = {},
+): void {
+  if (cursor === null) return
+  const times = [since && `--since ${since} `, until && `--until ${until} `]
+  note(`There are more: add ${times.filter((part) => part !== undefined).join('')}--cursor ${cursor}`)
 }
 
 function toLimit(text: string, max: number): number {

@@ -10,22 +10,33 @@ const FOLDER = new URL('./migrations/', import.meta.url)
 /** Any constant of our own: it only has to differ from other advisory locks in this database. */
 const LOCK_ID = 7_261_503
 
-/** Names of the files that were applied now; empty if the database was up to date. */
+/**
+ * A change of a table waits for whoever uses it, such as a backup, and everybody else queues behind it. So it gives up
+ * soon, with 55P03, and is tried again.
+ */
+const LOCK_TIMEOUT = '5s'
+
+/** Names of the files that were applied now; empty if the database was up to date. Each has a transaction of its own. */
 export async function migrate(database: Database): Promise<string[]> {
+  const applied: string[] = []
+  for (const name of migrationNames()) if (await apply(database, name)) applied.push(name)
+  return applied
+}
+
+async function apply(database: Database, name: string): Promise<boolean> {
+  const sql = readFileSync(new URL(name, FOLDER), 'utf8')
+  const sha256 = sha256Hex(sql)
   return inTransaction(database, async (tx) => {
+    // Building an index of a large table takes its time, and so may whoever migrates first.
+    await tx.query('set local statement_timeout = 0')
     await tx.query('select pg_advisory_xact_lock($1)', [LOCK_ID])
+    await tx.query(`set local lock_timeout = '${LOCK_TIMEOUT}'`)
     await tx.query(`create table if not exists schema_migrations (
       name text primary key, sha256 text not null, applied_at timestamptz not null default now())`)
-    const applied = await loadApplied(tx)
-    const pending: string[] = []
-    for (const name of migrationNames()) {
-      const sql = readFileSync(new URL(name, FOLDER), 'utf8')
-      if (isApplied(applied, name, sha256Hex(sql))) continue
-      await tx.query('insert into schema_migrations (name, sha256) values ($1, $2)', [name, sha256Hex(sql)])
-      await tx.query(sql)
-      pending.push(name)
-    }
-    return pending
+    if (isApplied(await loadApplied(tx), name, sha256)) return false
+    await tx.query('insert into schema_migrations (name, sha256) values ($1, $2)', [name, sha256])
+    await tx.query(sql)
+    return true
   })
 }
 

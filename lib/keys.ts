@@ -104,8 +104,8 @@ function readKeyFile(file: string): string {
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error)
     throw new Error(
-      `${file} cannot be read (${reason}): make keys with \`countersign keys init --folder <folder>\`, ` +
-        'or set COUNTERSIGN_KEYS_DIR to the folder that has them',
+      `${file} cannot be read (${reason}): set COUNTERSIGN_KEYS_DIR to the folder that has it, or make keys, once for ` +
+        'all processes, with `countersign keys init --folder <folder>`',
       { cause: error },
     )
   }

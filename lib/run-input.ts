@@ -3,6 +3,7 @@ import type { ProblemPlace } from '../schemas/problem.ts'
 import { compileSchema, messageOf, pointerParts } from './json-schema.ts'
 import type { JsonObject, JsonValue } from './json.ts'
 import { pathText } from './path-text.ts'
+import { unstorableTexts } from './storable.ts'
 
 /** Every place that does not fit. Without a schema anything goes that can be kept. */
 export function inputPlaces(schema: JsonObject | undefined, input: JsonValue): ProblemPlace[] {
@@ -18,22 +19,4 @@ function misfits(source: JsonObject | undefined, input: JsonValue): ProblemPlace
     path: pathText('input', pointerParts(error.instancePath)),
     message: messageOf(error),
   }))
-}
-
-/** PostgreSQL has no U+0000 in text, and UTF-8 no half of a surrogate pair. */
-export function unstorableTexts(value: JsonValue, path: string): ProblemPlace[] {
-  if (typeof value === 'string') return isStorable(value) ? [] : [unstorable(path)]
-  if (value === null || typeof value !== 'object') return []
-  if (Array.isArray(value)) return value.flatMap((item, index) => unstorableTexts(item, `${path}[${index}]`))
-  return Object.entries(value).flatMap(([key, item]) =>
-    isStorable(key) ? unstorableTexts(item, pathText(path, [key])) : [unstorable(path)],
-  )
-}
-
-function isStorable(text: string): boolean {
-  return !text.includes('\0') && !/\p{Surrogate}/u.test(text)
-}
-
-function unstorable(path: string): ProblemPlace {
-  return { path, message: 'holds a character that cannot be kept (U+0000 or half of a pair)' }
 }

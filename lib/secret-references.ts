@@ -7,6 +7,15 @@ export function fillSecrets(text: string, resolve: (name: string) => string): st
   return text.replace(REFERENCE, (_reference, name: string) => resolve(name))
 }
 
+/**
+ * In an address: a secret that is only a part of it, such as a password, is percent-encoded. As it is, an `@` or `/` in
+ * it would make its other half the name of a host, which errors name.
+ */
+export function fillSecretsInUrl(url: string, resolve: (name: string) => string): string {
+  const isWhole = url.replace(REFERENCE, '') === ''
+  return fillSecrets(url, (name) => (isWhole ? resolve(name) : encodeURIComponent(resolve(name))))
+}
+
 export function secretNames(text: string): string[] {
   return [...text.matchAll(REFERENCE)].map(([, name = '']) => name)
 }

@@ -3,7 +3,7 @@ import { ManifestSchema, type Manifest, type ManifestKind } from '../schemas/man
 import type { JsonValue } from '../lib/json.ts'
 import { jsonBytes, LIMITS, readableBytes } from '../lib/limits.ts'
 import { nearestName } from '../lib/nearest-name.ts'
-import { unstorableTexts } from '../lib/run-input.ts'
+import { unstorableTexts } from '../lib/storable.ts'
 import { placesOf } from '../lib/zod-places.ts'
 import type { ProblemPlace } from '../schemas/problem.ts'
 

@@ -7,6 +7,7 @@ import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js'
 import { StreamableHTTPError } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { McpError } from '@modelcontextprotocol/sdk/types.js'
 import { AddressRefusedError } from '../lib/guarded-fetch.ts'
+import { storableText } from '../lib/storable.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { ErrorCode } from '../schemas/errors.ts'
 
@@ -170,8 +171,9 @@ export function cleanText(text: string, secrets: string[] = [], keep: 'start' | 
     .toSorted((one, other) => other.length - one.length)
     .reduce((shown, secret) => shown.replaceAll(secret, '[secret]'), text)
   const line = hidden.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim()
-  if (line.length <= MAX_SERVER_TEXT_LENGTH) return line
+  if (line.length <= MAX_SERVER_TEXT_LENGTH) return storableText(line)
+  // Storable after the cut, which may leave half of a pair.
   return keep === 'start'
-    ? `${line.slice(0, MAX_SERVER_TEXT_LENGTH)}…`
-    : `…${line.slice(-MAX_SERVER_TEXT_LENGTH)}`
+    ? `${storableText(line.slice(0, MAX_SERVER_TEXT_LENGTH))}…`
+    : `…${storableText(line.slice(-MAX_SERVER_TEXT_LENGTH))}`
 }

@@ -18,7 +18,7 @@ export const DecisionSchema = z.strictObject({
   roles: z.array(z.string()),
   /** How the door knew who it was; `asserted` means: not at all. */
   method: z.enum(['api_key', 'asserted']),
-  channel: z.enum(['api', 'cli', 'console', 'signal']),
+  channel: z.enum(['api', 'cli', 'signal']),
   /** To the millisecond, as `toISOString` writes it: such texts sort as the times do. */
   at: z.iso.datetime({ precision: 3 }),
   comment: CommentSchema,

@@ -20,7 +20,7 @@ export const ResolutionSchema = z.strictObject({
   /** As they were when the person said it; what counts is what they are when it is looked at. */
   roles: z.array(z.string()),
   method: z.literal('api_key'),
-  channel: z.enum(['api', 'cli', 'console']),
+  channel: z.enum(['api', 'cli']),
   at: z.iso.datetime({ precision: 3 }),
   comment: z.string().max(4_096),
 })

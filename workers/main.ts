@@ -8,6 +8,7 @@ import { NativeConnection, Runtime, Worker } from '@temporalio/worker'
 import { pino, type Logger } from 'pino'
 import { loadConfig, type Config } from '../config.ts'
 import { migrateWhenReady } from '../db/ready.ts'
+import { temporalConnection } from '../lib/temporal-connection.ts'
 import { pluginDeps } from './deps.ts'
 import { countersign, type PluginDeps } from './plugin.ts'
 
@@ -54,16 +55,17 @@ function assertUtc(): void {
 
 /** Undefined if it was stopped before. */
 async function connect(
-  { temporalAddress: address }: Config,
+  config: Config,
   logger: Logger,
   stopped: AbortSignal,
 ): Promise<NativeConnection | undefined> {
+  const options = temporalConnection(config)
   while (!stopped.aborted) {
     try {
-      return await NativeConnection.connect({ address })
+      return await NativeConnection.connect(options)
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)
-      logger.warn({ reason }, 'waiting for Temporal: set TEMPORAL_ADDRESS, or start it')
+      logger.warn({ reason }, 'waiting for Temporal: correct TEMPORAL_ADDRESS and the like, or start it')
       await sleep(WAIT_MS, undefined, { signal: stopped }).catch(() => undefined)
     }
   }

@@ -12,10 +12,8 @@ import {
 } from '@temporalio/workflow'
 import type { Call, ResolutionAnswer, ResolutionInput, WriteOutcome } from '../schemas/run.ts'
 import { nearby } from './activity-options.ts'
+import { MAX_REFUSALS } from './decide.ts'
 import { resolveSignal, resolveUpdate, ticketOf } from './messages.ts'
-
-/** Looking at a message costs a look-up: after this many refused ones no further one is looked at. */
-const MAX_REFUSALS = 50
 
 export interface Resolutions {
   /** What the write has become, once somebody's word was recorded. */

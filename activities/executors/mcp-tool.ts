@@ -6,6 +6,7 @@ import { evaluateExpression, type Scope } from '../../lib/cel.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { jsonBytes, LIMITS, readableBytes } from '../../lib/limits.ts'
 import { factsOfTool } from '../../lib/policy.ts'
+import { storableValue } from '../../lib/storable.ts'
 import { resolveTemplates } from '../../lib/templates.ts'
 import type { CatalogTool, ToolCatalog } from '../../mcp/catalog.ts'
 import { cleanText, McpCallError } from '../../mcp/errors.ts'
@@ -183,9 +184,9 @@ function keptOf(result: ToolResult): { output: JsonValue; code?: 'RESULT_TOO_LAR
 
 /** Structured content where the tool gives it, else its text, and its content blocks of other kinds. */
 function jsonOf(result: ToolResult): JsonValue {
-  if (result.structuredContent) return result.structuredContent as JsonObject
+  if (result.structuredContent) return storableValue(result.structuredContent as JsonObject)
   const others = result.content.filter((block) => (block as { type?: unknown }).type !== 'text')
-  return { text: textOf(result), content: others } as JsonObject
+  return storableValue({ text: textOf(result), content: others } as JsonObject)
 }
 
 function textOf(result: ToolResult): string {

@@ -1,6 +1,7 @@
 /** The input of a run: it fits the automation's schema, and the database can keep it. */
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
-import { inputPlaces, unstorableTexts } from '../../lib/run-input.ts'
+import { inputPlaces } from '../../lib/run-input.ts'
+import { unstorableTexts } from '../../lib/storable.ts'
 import type { AutomationSpec } from '../../schemas/manifests.ts'
 import type { ProblemPlace } from '../../schemas/problem.ts'
 import { PlacedError } from '../errors.ts'

@@ -83,7 +83,7 @@ async function attempted(name: string, action: string, look: () => Promise<Check
 export function keyCheck({ signingKey, trustedKeys }: Pick<ApiDeps, 'signingKey' | 'trustedKeys'>): Check {
   const name = 'keys'
   const remake =
-    'Run `countersign keys init` on all key folders of the deployment, and share one public.json.'
+    'Make both keys in one folder (`countersign keys init`), and hand public.json to every process, to each with its own private key alone.'
   const own = trustedKeys.find(({ keyId }) => keyId === signingKey.keyId)
   if (own?.purpose !== 'decision') {
     const summary = `The API signs with ${signingKey.keyId}, which its own public.json does not have for decisions.`

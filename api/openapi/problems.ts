@@ -62,7 +62,7 @@ const DETAILS: Partial<Record<ErrorCode, string>> = {
   UNSUPPORTED_MEDIA_TYPE: 'The body is not application/json.',
   AUTOMATION_PAUSED:
     'Automation late-fee was paused by ops@acme.example at 2026-11-02T09:00:00.000Z: month end.',
-  ALREADY_DECIDED: 'max@acme.example rejected it at 2026-11-02T09:00:00.000Z (console).',
+  ALREADY_DECIDED: 'max@acme.example rejected it at 2026-11-02T09:00:00.000Z (cli).',
   SELF_APPROVAL: 'lena@acme.example asked for this write.',
   NOT_ELIGIBLE: 'It needs the role finance.',
   STALE_DIGEST: 'What waits now has another digest.',

@@ -3,9 +3,9 @@ import { z } from 'zod'
 import {
   findHead,
   findRevision,
-  listHeads,
+  listHeadSummaries,
   listRevisions,
-  type RevisionRow,
+  type RevisionSummaryRow,
 } from '../../db/queries/manifests.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
@@ -29,7 +29,7 @@ const list = implement(OPERATIONS.listManifests, async ({ database }, { query, p
   const list = openList('manifests', query, PositionSchema)
   const { organization } = principal
   const { limit, after } = list
-  const rows = await listHeads(database, { organization, kind: query.kind, after, limit })
+  const rows = await listHeadSummaries(database, { organization, kind: query.kind, after, limit })
   return list.page(rows, { item: summary, position: ({ kind, name }) => ({ kind, name }) })
 })
 
@@ -59,7 +59,7 @@ const revisions = implement(OPERATIONS.listRevisions, async ({ database }, { par
   return list.page(rows, { item: summary, position: ({ number }) => number })
 })
 
-function summary({ kind, name, number, version, content_sha256, author, created_at }: RevisionRow) {
+function summary({ kind, name, number, version, content_sha256, author, created_at }: RevisionSummaryRow) {
   return { kind, name, revision: number, version, content_sha256, author, created_at: isoTime(created_at) }
 }
 

@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Option, type Command } from 'commander'
+import { CodedError } from '../../schemas/errors.ts'
 import type { Statement } from '../../schemas/receipt.ts'
 import { apiCommand, dataOption, describedCommand, openApi, type ApiOptions } from '../context.ts'
 import { EXIT_CODES, UsageError } from '../errors.ts'
@@ -96,7 +97,7 @@ async function list(options: ReceiptListOptions): Promise<void> {
     receipt.created_at,
   ])
   printTable(['RUN', 'NO', 'KIND', 'WHAT', 'AT'], rows, 'There are no such receipts.')
-  tellNextPage(page.next_cursor)
+  tellNextPage(page.next_cursor, options)
 }
 
 /** The whole chain: of a part of it, nobody could say whether something is missing. */
@@ -118,7 +119,10 @@ async function show(number: string, options: RunOptions): Promise<void> {
   const { receipts } = await openApi(options).listReceipts({ run_id: options.run })
   const receipt = receipts.find(({ seq }) => String(seq) === number)
   if (!receipt) {
-    throw new UsageError(`Run ${options.run} has no receipt ${number}.`, `It has ${receipts.length}.`)
+    throw new CodedError(
+      'NOT_FOUND',
+      `Run ${options.run} has no receipt ${number}.\nIt has ${receipts.length}.`,
+    )
   }
   if (options.json) return printJson(receipt)
   printJson(statementIn(receipt.envelope.payload) ?? receipt.envelope)

@@ -5,7 +5,7 @@ import { RunStateSchema, type RunView } from '../../schemas/operations/runs.ts'
 import { ApiError, type Client } from '../../sdk/client/index.ts'
 import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
 import { addListOptions, listQuery, tellNextPage, type ListOptions } from '../filters.ts'
-import { printJson, printLine, printTable, styled } from '../output.ts'
+import { note, printJson, printLine, printTable, styled } from '../output.ts'
 import { storyOf } from '../render/story.ts'
 import { registerWatch } from './watch.ts'
 
@@ -51,7 +51,7 @@ async function list(options: ApiOptions & ListOptions<ListState>): Promise<void>
     run.received_at,
   ])
   printTable(['RUN', 'AUTOMATION', 'STATE', 'SOURCE', 'RECEIVED'], rows, 'There are no such runs.')
-  tellNextPage(page.next_cursor)
+  tellNextPage(page.next_cursor, options)
 }
 
 async function show(runId: string, options: ApiOptions): Promise<void> {
@@ -63,6 +63,10 @@ async function show(runId: string, options: ApiOptions): Promise<void> {
   for (const lines of parts) {
     printLine()
     for (const line of lines) printLine(line)
+  }
+  if (run.writebacks_omitted) note(`There are more writes: countersign writebacks list --run ${runId}`)
+  if (run.approvals_omitted) {
+    note(`There are more approvals: countersign approvals list --state all --run ${runId}`)
   }
 }
 

@@ -6,6 +6,7 @@ import type { Config } from '../../config.ts'
 import { codeRoot, isSource, moduleFile } from '../../lib/modules.ts'
 import { LOOPBACK } from '../../scripts/stack/ports.ts'
 import type { ProcessOptions } from '../../scripts/stack/processes.ts'
+import { isOwnTemporal } from './services.ts'
 
 const READY_TIMEOUT_MS = 90_000
 
@@ -82,13 +83,16 @@ export function nodeArguments(): string[] {
 function commonEnvironment(plan: ChildPlan): Record<string, string> {
   const { config, environment } = plan
   const { encryptionKeysFile } = config
-  const foreign = Object.entries(environment).filter(([name]) => !name.startsWith('COUNTERSIGN_'))
+  // Our own Temporal speaks no TLS and knows no keys.
+  const unfit = isOwnTemporal(config) ? /^(COUNTERSIGN_|TEMPORAL_(TLS|API_KEY))/ : /^COUNTERSIGN_/
+  const foreign = Object.entries(environment).filter(([name]) => !unfit.test(name))
   return {
     ...Object.fromEntries(foreign),
     TZ: 'UTC',
     DATABASE_URL: plan.databaseUrl,
     TEMPORAL_ADDRESS: plan.temporalAddress,
     TEMPORAL_NAMESPACE: config.temporalNamespace,
+    ...(isOwnTemporal(config) ? {} : certificateFiles(config)),
     TEMPORAL_UI_URL: plan.temporalUiUrl,
     COUNTERSIGN_TASK_QUEUE: config.taskQueue,
     COUNTERSIGN_KEYS_DIR: keysFolderOf(plan.dataDir),
@@ -98,5 +102,14 @@ function commonEnvironment(plan: ChildPlan): Record<string, string> {
       : { COUNTERSIGN_ENCRYPTION_KEYS_FILE: resolve(encryptionKeysFile) }),
     // They go to files, and the line that tells of readiness is one of them.
     LOG_LEVEL: ['trace', 'debug'].includes(config.logLevel) ? config.logLevel : 'info',
+  }
+}
+
+/** Whole paths, because the processes run in another folder. */
+function certificateFiles(config: Config): Record<string, string> {
+  return {
+    TEMPORAL_TLS_CLIENT_CERT_PATH: config.temporalClientCertFile ?? '',
+    TEMPORAL_TLS_CLIENT_KEY_PATH: config.temporalClientKeyFile ?? '',
+    TEMPORAL_TLS_SERVER_CA_CERT_PATH: config.temporalServerCaFile ?? '',
   }
 }

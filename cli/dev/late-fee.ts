@@ -101,7 +101,9 @@ async function prepare(
   services: Services,
 ): Promise<{ prepared: Prepared; server: ProcessOptions }> {
   const { folder, organization, notesFolder } = params
-  const billingDatabaseUrl = await ensureDatabase(services.databaseUrl, 'late_fee_billing')
+  // A demo begins with fresh rows, and must not take them from a `dev` that uses the same server.
+  const name = params.reseed ? 'late_fee_demo' : 'late_fee_billing'
+  const billingDatabaseUrl = await ensureDatabase(services.databaseUrl, name)
   const facts = await seededFacts(params, billingDatabaseUrl)
   const token = randomBytes(24).toString('hex')
   const port = await choosePort(BILLING_PORT)

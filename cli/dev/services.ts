@@ -1,6 +1,7 @@
 /** PostgreSQL and Temporal of the dev stack: those that the environment names, else our own in the data folder. */
 import { join } from 'node:path'
 import type { Config } from '../../config.ts'
+import { temporalConnection } from '../../lib/temporal-connection.ts'
 import { ensureDatabase, startPostgres, type Postgres } from '../../scripts/stack/postgres.ts'
 import type { Service, Supervisor } from '../../scripts/stack/processes.ts'
 import { startTemporal, type Temporal } from '../../scripts/stack/temporal.ts'
@@ -79,6 +80,7 @@ async function startTemporalService(
   const server = await supervise(plan, 'Temporal', () =>
     startTemporal({
       address: isOwn ? undefined : config.temporalAddress,
+      connection: isOwn ? undefined : temporalConnection(config),
       binary,
       dbFile: temporalDbFileOf(plan.dataDir),
       port: ports.temporalPort || undefined,

@@ -10,17 +10,22 @@ import type { SandboxAnswer, SandboxRequest } from './request.ts'
 /** Each may take a processor and CODE_MEMORY_BYTES. */
 const MAX_THREADS = 4
 const GRACE_MS = 1_000
+/** Who waits longer gives its place in the worker to others, such as writes that were approved, and comes back. */
+const SEAT_TIMEOUT_MS = 1_000
 const THREAD_HEAP_MB = 64
 
+/** What Node says is the id of a thread that has ended. */
+const ENDED = -1
+
 const idle: Worker[] = []
-const waiting: (() => void)[] = []
+const waiting = new Set<() => void>()
 let taken = 0
 
 /** Throws CANCELLED, and UNAVAILABLE if there is no thread to be had. */
 export async function inSandbox(request: SandboxRequest, signal?: AbortSignal): Promise<SandboxAnswer> {
-  await takeSeat()
+  await takeSeat(signal)
   try {
-    const thread = idle.pop() ?? (await startThread())
+    const thread = idleThread() ?? (await startThread())
     const answer = await ask(thread, request, signal)
     if (answer === null) {
       await thread.terminate()
@@ -35,14 +40,39 @@ export async function inSandbox(request: SandboxRequest, signal?: AbortSignal): 
   }
 }
 
-async function takeSeat(): Promise<void> {
-  while (taken >= MAX_THREADS) await new Promise<void>((resolve) => waiting.push(resolve))
+async function takeSeat(signal?: AbortSignal): Promise<void> {
+  const late = AbortSignal.timeout(SEAT_TIMEOUT_MS)
+  const giveUp = signal ? AbortSignal.any([signal, late]) : late
+  while (taken >= MAX_THREADS) {
+    if (signal?.aborted) throw new CodedError('CANCELLED', 'the code was not started')
+    if (late.aborted) throw new CodedError('UNAVAILABLE', 'every thread of the sandbox is busy')
+    await seatOrSignal(giveUp)
+  }
   taken++
+}
+
+async function seatOrSignal(giveUp: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const go = (): void => {
+      waiting.delete(go)
+      giveUp.removeEventListener('abort', go)
+      resolve()
+    }
+    waiting.add(go)
+    giveUp.addEventListener('abort', go)
+  })
 }
 
 function freeSeat(): void {
   taken--
-  waiting.shift()?.()
+  const [next] = waiting
+  next?.()
+}
+
+/** One that has ended while nobody looked is nobody's failure. */
+function idleThread(): Worker | undefined {
+  for (let thread = idle.pop(); thread; thread = idle.pop()) if (thread.threadId !== ENDED) return thread
+  return undefined
 }
 
 /** Null: it was not answered in time, or nobody wants to know any more. */
@@ -104,6 +134,8 @@ async function startThread(): Promise<Worker> {
   const thread = isSource
     ? new Worker(fromSource(entry), { ...options, eval: true })
     : new Worker(entry, options)
+  // Who waits for an answer hears of it; without a listener an idle one that fails would end the process.
+  thread.on('error', () => undefined)
   await nextMessage(thread)
   thread.unref()
   return thread

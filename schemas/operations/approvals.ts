@@ -16,10 +16,10 @@ const DecisionBodySchema = z.strictObject({
   /** The digest of the write that was looked at: if another one waits now, the decision is refused. */
   digest: z.string().regex(SHA256_HEX, 'must be 64 lower-case hex digits'),
   comment: CommentSchema.default(''),
-  channel: z.enum(['api', 'cli', 'console']).default('api'),
+  channel: z.enum(['api', 'cli']).default('api'),
 })
 
-const SIGNING_ERRORS = ['NOT_FOUND', 'STALE_DIGEST', 'IDEMPOTENCY_CONFLICT'] as const
+const SIGNING_ERRORS = ['NOT_FOUND', 'STALE_DIGEST', 'IDEMPOTENCY_CONFLICT', 'INVALID_ANSWER'] as const
 
 /** Verdicts on a vote that was not taken. */
 const VERDICT_ERRORS = [
@@ -97,10 +97,10 @@ export const answerAsk = defineOperation({
     /** The digest of the question that was looked at. */
     digest: z.string().regex(SHA256_HEX, 'must be 64 lower-case hex digits'),
     comment: CommentSchema.default(''),
-    channel: z.enum(['api', 'cli', 'console']).default('api'),
+    channel: z.enum(['api', 'cli']).default('api'),
   }),
   output: decideApproval.output,
-  errors: [...SIGNING_ERRORS, ...VERDICT_ERRORS, 'INVALID_ANSWER'],
+  errors: [...SIGNING_ERRORS, ...VERDICT_ERRORS],
   alternative: { status: 202, description: 'Recorded for certain; it counts as soon as a worker runs.' },
   idempotencyKey: 'The same key with the same digest and answer is the same decision, which counts once.',
   hints: { readOnly: false, idempotent: true },

@@ -1,6 +1,6 @@
 /** Operations on writebacks. */
 import { z } from 'zod'
-import { NameSchema } from '../common.ts'
+import { CommentSchema, NameSchema } from '../common.ts'
 import { ResolutionWordSchema } from '../resolution.ts'
 import { defineOperation, pageOf, SpanQuerySchema } from './operation.ts'
 import { EnvelopeViewSchema, RunIdSchema, WritebackStateSchema, WritebackViewSchema } from './views.ts'
@@ -12,8 +12,8 @@ const params = z.object({
 const ResolutionBodySchema = z.strictObject({
   /** What you have found out by looking at the target. */
   resolution: ResolutionWordSchema,
-  comment: z.string().max(4_000).default(''),
-  channel: z.enum(['api', 'cli', 'console']).default('api'),
+  comment: CommentSchema.default(''),
+  channel: z.enum(['api', 'cli']).default('api'),
 })
 
 const SIGNING_ERRORS = ['NOT_FOUND', 'STALE_DIGEST', 'IDEMPOTENCY_CONFLICT'] as const

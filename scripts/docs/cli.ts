@@ -1,5 +1,6 @@
 /** docs/reference/cli.md, from the very program that `countersign` runs. */
 import type { Argument, Command, Option } from 'commander'
+import { PRECEDENCE_HELP } from '../../cli/context.ts'
 import { EXIT_CODES_HELP } from '../../cli/errors.ts'
 import { buildProgram } from '../../cli/main.ts'
 import { code, fence, madeFrom, page, table } from './markdown.ts'
@@ -28,10 +29,9 @@ const INTRODUCTION = `In a clone it is \`npx countersign\`, in a project that ha
 and errors to standard error; with \`--json\` the result is what the API answers. Colours are used on a terminal only, and
 not where \`NO_COLOR\` is set.`
 
-const ORDER = `The address and the key come from the option, else from \`COUNTERSIGN_URL\` and \`COUNTERSIGN_API_KEY\`, else from what
-\`countersign dev\` has noted in the data folder. The noted key is sent to the noted address only.`
+const ORDER = fence('text', PRECEDENCE_HELP.trim())
 
-const COMMON = ['--url', '--key', '--data', '--json']
+const COMMON = ['--url', '--key', '--context', '--data', '--json']
 
 /** Commands that do something, in the order of the help. */
 export function leavesOf(command: Command): Command[] {

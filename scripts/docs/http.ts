@@ -64,9 +64,11 @@ const REST = `## What is not an operation
 |---|---|---|
 | \`POST /api/trigger-callback\`, \`POST /api/:org/trigger-callback\` | scope \`trigger\`, of a principal \`connection/<name>\` | an event \`{"type": …, "data": {…}}\` of an MCP server; 202 \`{"ok": true, "type": …}\` once it is stored, whether or not an automation wants it. \`Idempotency-Key\` gives it an identity. Its errors are \`{"error": …}\` |
 | \`POST /codec/decode\`, \`POST /codec/encode\` | scope \`read\` | Temporal's codec endpoint: shows the values of the key's organization to the Temporal UI and CLI |
+| \`POST /codec/open/:token/decode\`, \`POST /codec/open/:token/encode\` | none; \`COUNTERSIGN_CODEC_TOKEN\` in the path | the same for all organizations, where that is set: on a developer's machine |
 | \`GET /healthz\` | none | 200: the process lives |
 | \`GET /readyz\` | none | 200 or 503 with \`{"ok", "database", "temporal"}\` |
 | \`GET /openapi.json\` | none | the description of this API |
+| \`GET /schemas/manifest.json\`, \`GET /schemas/test.json\` | none | JSON Schema of manifests and of test files, for editors |
 | \`GET /docs\` | none | the same, to read in a browser |`
 
 function operationText(operation: Operation, comments: FieldOptions['comments']): string {

@@ -24,6 +24,9 @@ import { isErrno, messageOf, run } from './waiting.ts'
 /** PostgreSQL needs nothing of our environment, and `LC_ALL` keeps its messages and its threads predictable. */
 export const POSTGRES_ENVIRONMENT = { PATH: '/usr/bin:/bin:/usr/sbin:/sbin', LC_ALL: 'C' }
 
+/** What whoever cannot run the embedded PostgreSQL does. */
+export const INSTEAD = 'Mend that, or set DATABASE_URL to a PostgreSQL server of your own.'
+
 const linksSchema = z.array(z.object({ source: z.string(), target: z.string() }))
 
 export interface PostgresBinaries {
@@ -44,13 +47,14 @@ export async function findPostgresBinaries(options: FindBinariesOptions): Promis
   const native = path.join(packageFolder, 'native')
   const reason = await whyNotRunnable(native, options.account)
   if (reason === undefined) return programsIn(native)
-  if (options.account === undefined) throw new CodedError('UNAVAILABLE', `PostgreSQL cannot run: ${reason}`)
+  if (options.account === undefined)
+    throw new CodedError('UNAVAILABLE', `PostgreSQL cannot run: ${reason}. ${INSTEAD}`)
   const copy = await copyForAccount(packageFolder, options)
   const stillReason = await whyNotRunnable(copy, options.account)
   if (stillReason === undefined) return programsIn(copy)
   throw new CodedError(
     'UNAVAILABLE',
-    `PostgreSQL cannot run: ${reason}; as a copy in ${copy}: ${stillReason}`,
+    `PostgreSQL cannot run: ${reason}; as a copy in ${copy}: ${stillReason}. ${INSTEAD}`,
   )
 }
 
@@ -78,7 +82,7 @@ export function createMissingLinks(packageFolder: string): number {
       created++
     } catch (error) {
       if (isErrno(error, 'EEXIST')) continue
-      const detail = `The link ${link}, which PostgreSQL needs, cannot be made: ${messageOf(error)}`
+      const detail = `The link ${link}, which PostgreSQL needs, cannot be made: ${messageOf(error)}. ${INSTEAD}`
       throw new CodedError('UNAVAILABLE', detail, { cause: error })
     }
   }

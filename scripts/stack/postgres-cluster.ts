@@ -9,7 +9,7 @@ import { Client } from 'pg'
 import { CodedError } from '../../schemas/errors.ts'
 import type { Account } from './postgres-account.ts'
 import type { PostgresBinaries } from './postgres-binaries.ts'
-import { POSTGRES_ENVIRONMENT } from './postgres-binaries.ts'
+import { INSTEAD, POSTGRES_ENVIRONMENT } from './postgres-binaries.ts'
 import { choosePort, LOOPBACK } from './ports.ts'
 import type { ProcessIdentity } from './process-identity.ts'
 import { identify } from './process-identity.ts'
@@ -64,7 +64,8 @@ export async function initialise(cluster: Cluster): Promise<void> {
     const options = { cwd: '/', env: POSTGRES_ENVIRONMENT, account, timeoutMs: START_TIMEOUT_MS }
     const flags = ['-D', unfinished, `--pwfile=${passwordCopy}`, ...fixed, ...settings]
     const made = await run(cluster.binaries.initdb, flags, options)
-    if (!made.succeeded) throw new CodedError('UNAVAILABLE', `initdb has failed: ${made.output}`)
+    if (!made.succeeded)
+      throw new CodedError('UNAVAILABLE', `initdb has failed. ${INSTEAD} It says: ${made.output}`)
     fs.renameSync(unfinished, dataDir)
   } finally {
     fs.rmSync(passwordCopy, { force: true })
@@ -113,7 +114,10 @@ export async function launch(cluster: Cluster, wishedPort: number | undefined): 
     const passing = /shared memory block|lock file|could not bind|Address already in use/.test(reason)
     if (!passing || Date.now() >= deadline) {
       const tail = reason.slice(-LOG_TAIL_LENGTH).trim()
-      throw new CodedError('UNAVAILABLE', `PostgreSQL does not start in ${cluster.dataDir}: ${tail}`)
+      throw new CodedError(
+        'UNAVAILABLE',
+        `PostgreSQL does not start in ${cluster.dataDir}. ${INSTEAD} It says: ${tail}`,
+      )
     }
     await new Promise((resolve) => setTimeout(resolve, 300))
   }

@@ -85,7 +85,10 @@ async function startOwn(wished: string, options: PostgresOptions): Promise<Postg
 async function stopServer(server: RunningServer, dataDir: string): Promise<void> {
   const gone = await endProcess(server.identity, { firstSignal: 'SIGINT', graceMs: STOP_GRACE_MS })
   if (gone) return
-  throw new CodedError('UNAVAILABLE', `PostgreSQL (pid ${server.identity.pid}, ${dataDir}) does not end.`)
+  throw new CodedError(
+    'UNAVAILABLE',
+    `PostgreSQL (pid ${server.identity.pid}, ${dataDir}) does not end. End it with \`kill -9\`.`,
+  )
 }
 
 /** Our server on `wished`, whoever started it, if it is running: never a foreign process with a reused pid. */
@@ -112,7 +115,9 @@ async function useExisting(databaseUrl: string, log: Log): Promise<Postgres> {
   try {
     await withClient(databaseUrl, (client) => client.query('SELECT 1'))
   } catch (error) {
-    const detail = `The PostgreSQL server that the database URL names (${place}) does not answer: ${messageOf(error)}`
+    const detail =
+      `The PostgreSQL server that the database URL names (${place}) does not answer: ${messageOf(error)}. ` +
+      'Start it, or unset DATABASE_URL to have one started here.'
     throw new CodedError('UNAVAILABLE', detail, { cause: error })
   }
   log(`using the PostgreSQL server at ${place}`)

@@ -53,7 +53,7 @@ export async function takeOverFrom(options: {
     log(`ending ${name} (pid ${identity.pid}), which an earlier start left behind`)
     const gone = await endProcess(identity, { group: true, graceMs })
     if (!gone) {
-      const detail = `${name} (pid ${identity.pid}), which an earlier start left behind, does not end.`
+      const detail = `${name} (pid ${identity.pid}), which an earlier start left behind, does not end. End it with \`kill -9\`.`
       throw new CodedError('UNAVAILABLE', detail)
     }
     // What the process itself had started: the group's number is not given to another one while a member lives.

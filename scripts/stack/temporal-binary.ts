@@ -41,7 +41,8 @@ export async function findTemporalBinary(options: FindTemporalOptions): Promise<
   if (named !== undefined && named !== '') {
     const reason = await whyUnusable(named, env)
     if (reason === undefined) return { path: named, source: 'TEMPORAL_CLI_PATH' }
-    throw new CodedError('UNAVAILABLE', `TEMPORAL_CLI_PATH names ${named}, which cannot be used: ${reason}`)
+    const detail = `TEMPORAL_CLI_PATH names ${named}, which cannot be used: ${reason}. Correct it, or unset it to have one found.`
+    throw new CodedError('UNAVAILABLE', detail)
   }
   const onPath = findOnPath('temporal', env['PATH'])
   if (onPath !== undefined) {

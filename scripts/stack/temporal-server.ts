@@ -15,6 +15,7 @@ import { run, until } from './waiting.ts'
 
 const READY_TIMEOUT_MS = 45_000
 const ATTEMPTS = 3
+const INSTEAD = 'Mend that, or set TEMPORAL_ADDRESS to a Temporal server of your own.'
 const LOG_TAIL_LENGTH = 1_500
 const SERVER_PATH = '/usr/bin:/bin'
 
@@ -65,7 +66,10 @@ export async function spawnServer(plan: ServerPlan): Promise<ServerRecord> {
     if (attempt < ATTEMPTS && /address already in use|can't bind|can't set frontend port/i.test(reason))
       continue
     const tail = reason.slice(-LOG_TAIL_LENGTH).trim()
-    throw new CodedError('UNAVAILABLE', `Temporal does not start (${logFile}): ${tail}`)
+    throw new CodedError(
+      'UNAVAILABLE',
+      `Temporal does not start. ${INSTEAD} Its log (${logFile}) says: ${tail}`,
+    )
   }
 }
 
@@ -86,7 +90,7 @@ async function spawnOnce(plan: ServerPlan, logFile: string): Promise<ServerRecor
   const identity = child.pid === undefined ? undefined : identify(child.pid)
   if (identity === undefined) {
     const reason = child.pid === undefined ? (await failed).message : `it ended at once, see ${logFile}`
-    throw new CodedError('UNAVAILABLE', `Temporal does not start: ${reason}`)
+    throw new CodedError('UNAVAILABLE', `Temporal does not start: ${reason}. ${INSTEAD}`)
   }
   const { binary, namespaces, codecEndpoint } = plan
   const record: ServerRecord = { identity, port, uiPort, binary, namespaces, codecEndpoint }

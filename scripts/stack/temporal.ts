@@ -7,7 +7,7 @@
  */
 import { mkdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
-import { Connection } from '@temporalio/client'
+import { Connection, type ConnectionOptions } from '@temporalio/client'
 import { CodedError } from '../../schemas/errors.ts'
 import { withLock } from './lock.ts'
 import { LOOPBACK } from './ports.ts'
@@ -28,6 +28,8 @@ export interface TemporalOptions {
   log: Log
   /** A server that is there already: it is used, and never stopped. */
   address?: string | undefined
+  /** How that one is reached, if not without TLS. */
+  connection?: Pick<ConnectionOptions, 'tls' | 'apiKey'> | undefined
   /** The program to start; needed without `address`. */
   binary?: string | undefined
   /** Needed without `address`; its folder also holds the server's log and the note of its pid and ports. */
@@ -51,7 +53,7 @@ export interface Temporal {
 
 export async function startTemporal(options: TemporalOptions): Promise<Temporal> {
   const namespaces = [...new Set([DEFAULT_NAMESPACE, ...(options.namespaces ?? [])])]
-  if (options.address !== undefined) return useExisting(options.address, namespaces, options.log)
+  if (options.address !== undefined) return useExisting(options.address, namespaces, options)
   if (options.binary === undefined || options.dbFile === undefined) {
     throw new CodedError(
       'INVALID_INPUT',
@@ -106,7 +108,11 @@ async function adoptOrEnd(plan: ServerPlan): Promise<ServerRecord | undefined> {
 
 async function stopServer(record: ServerRecord, dbFile: string): Promise<void> {
   const gone = await endProcess(record.identity, { graceMs: STOP_GRACE_MS })
-  if (!gone) throw new CodedError('UNAVAILABLE', `Temporal (pid ${record.identity.pid}) does not end.`)
+  if (!gone)
+    throw new CodedError(
+      'UNAVAILABLE',
+      `Temporal (pid ${record.identity.pid}) does not end. End it with \`kill -9\`.`,
+    )
   rmSync(recordFile(dbFile), { force: true })
 }
 
@@ -129,12 +135,18 @@ async function prepareNamespaces(address: string, plan: ServerPlan): Promise<voi
 }
 
 /** Somebody else's server keeps its retention; ours need no more than the search attributes there. */
-async function useExisting(address: string, namespaces: string[], log: Log): Promise<Temporal> {
+async function useExisting(
+  address: string,
+  namespaces: string[],
+  { log, connection: how }: TemporalOptions,
+): Promise<Temporal> {
   let connection: Connection
   try {
-    connection = await Connection.connect({ address, connectTimeout: CONNECT_TIMEOUT_MS })
+    connection = await Connection.connect({ ...how, address, connectTimeout: CONNECT_TIMEOUT_MS })
   } catch (error) {
-    const detail = `The Temporal server at ${address} does not answer: ${messageOf(error)}`
+    const detail =
+      `The Temporal server at ${address} does not answer: ${messageOf(error)}. ` +
+      'Start it, or unset TEMPORAL_ADDRESS to have one started here.'
     throw new CodedError('UNAVAILABLE', detail, { cause: error })
   }
   try {

@@ -1,13 +1,16 @@
 /** The demo as a newcomer runs it, held against the databases and the histories instead of against its own words. */
 import { spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client, Connection } from '@temporalio/client'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { makeBillingRows } from '../../examples/late-fee/billing-data.ts'
 import type { StoryFacts } from '../../examples/late-fee/demo/story.ts'
+import { loadTrustedKeys } from '../../lib/keys.ts'
+import { verifyReceipts, type ChainHead } from '../../lib/receipts.ts'
 import { ensureDatabase } from '../../scripts/stack/postgres.ts'
 
 interface DemoRun {
@@ -52,6 +55,69 @@ async function runDemo(args: string[]): Promise<DemoRun> {
   return run
 }
 
+/** Every invoice as the seed makes it, but for the one that was disputed; and nothing else came or went. */
+async function expectTarget(seed: number, facts: StoryFacts): Promise<void> {
+  const { disputed, invoices, customers, tickets } = makeBillingRows(seed)
+  const billing = new pg.Client({
+    connectionString: databaseUrl.replace(/\/[^/?]+(\?|$)/, '/late_fee_demo$1'),
+  })
+  await billing.connect()
+  const found = await billing.query<Record<string, unknown>>(
+    'select id, tenant_id, amount_cents, late_fee_cents, status from invoices order by id',
+  )
+  const counts = await billing.query(
+    'select (select count(*)::integer from customers) as customers, (select count(*)::integer from tickets) as tickets',
+  )
+  const kept = await billing.query('select status from countersign_receipts where writeback_id = $1', [
+    facts.approval_id,
+  ])
+  await billing.end()
+  const expected = invoices.map(({ id, tenant, amountCents, lateFeeCents, status }) => ({
+    id,
+    tenant_id: tenant,
+    amount_cents: amountCents,
+    late_fee_cents: id === disputed.invoiceId ? 0 : lateFeeCents,
+    status,
+  }))
+  const byId = (one: { id: unknown }, other: { id: unknown }) => (String(one.id) < String(other.id) ? -1 : 1)
+  expect(found.rows.toSorted(byId as never)).toEqual(expected.toSorted(byId))
+  expect(counts.rows).toEqual([{ customers: customers.length, tickets: tickets.length }])
+  expect(kept.rows).toEqual([{ status: 'applied' }])
+  expect(facts).toMatchObject({
+    invoice_id: disputed.invoiceId,
+    tenant: disputed.tenant,
+    late_fee_cents_before: disputed.lateFeeCents,
+    late_fee_cents_after: 0,
+  })
+}
+
+/** Read from the database and verified here: what the demo says of its own check is compared last. */
+async function expectReceipts(facts: StoryFacts): Promise<void> {
+  const { rows } = await database.query<{ envelope: unknown }>(
+    'select envelope from receipts where run_id = $1 order by seq',
+    [facts.run_id],
+  )
+  const { rows: heads } = await database.query<ChainHead>(
+    'select seq, sha256 from receipt_chains where run_id = $1',
+    [facts.run_id],
+  )
+  const keys = loadTrustedKeys(join(folder, 'keys', 'public.json'))
+  const { statements, problems } = verifyReceipts(
+    rows.map(({ envelope }) => envelope),
+    keys,
+    heads[0],
+  )
+  expect(problems).toEqual([])
+  expect(statements.map(({ predicate }) => predicate['verdict'] ?? predicate['status'])).toEqual([
+    'approve',
+    'applied',
+    'applied',
+  ])
+  expect(statements[0]?.predicate).toMatchObject({ principal: 'lena@example.org', runId: facts.run_id })
+  expect(statements[0]?.subject[0]?.digest.sha256).toBe(facts.digest)
+  expect(facts.receipts).toEqual({ count: 3, problems: [], head_sha256: heads[0]?.sha256 })
+}
+
 describe('the demo', () => {
   const seeds = [randomInt(1, 1_000_000), randomInt(1, 1_000_000), randomInt(1, 1_000_000)]
 
@@ -59,25 +125,13 @@ describe('the demo', () => {
     const run = await runDemo(['--seed', String(seed), '--json'])
     expect(run, run.stderr).toMatchObject({ code: 0 })
     const facts = JSON.parse(run.stdout) as StoryFacts & { seed: number }
-    expect(facts).toMatchObject({ seed, stale_code: 'WAIT_OVER', refused_requester_code: 'NOT_ELIGIBLE' })
-
-    const billing = new pg.Client({
-      connectionString: databaseUrl.replace(/\/[^/?]+(\?|$)/, '/late_fee_billing$1'),
+    expect(facts).toMatchObject({
+      seed,
+      stale_code: 'WAIT_OVER',
+      stale_signal: 'refused',
+      refused_requester_code: 'NOT_ELIGIBLE',
     })
-    await billing.connect()
-    const { rows: invoices } = await billing.query(
-      'select tenant_id, late_fee_cents from invoices where id = $1',
-      [facts.invoice_id],
-    )
-    const { rows: receiptsAtTarget } = await billing.query(
-      'select status from countersign_receipts where writeback_id = $1',
-      [facts.approval_id],
-    )
-    await billing.end()
-    expect(invoices).toEqual([{ tenant_id: facts.tenant, late_fee_cents: 0 }])
-    expect(receiptsAtTarget).toEqual([{ status: 'applied' }])
-    expect(facts.late_fee_cents_before).toBeGreaterThan(0)
-
+    await expectTarget(seed, facts)
     const { rows: ledger } = await database.query(
       `select path, state, attempt from writebacks where run_id = $1 order by created_at`,
       [facts.run_id],
@@ -100,9 +154,12 @@ describe('the demo', () => {
       'approve',
     ])
 
-    const tenantNotes = join(folder, 'late-fee', 'notes', facts.organization)
-    expect(existsSync(tenantNotes)).toBe(true)
-    expect(facts.receipts).toMatchObject({ count: 3, problems: [] })
+    const notes = join(folder, 'late-fee', 'notes', facts.organization)
+    const { disputeId, invoiceId, lateFeeCents } = makeBillingRows(seed).disputed
+    const note = readFileSync(join(notes, `${disputeId}.md`), 'utf8')
+    expect(note).toContain(invoiceId)
+    expect(note).toContain(`${lateFeeCents} cents`)
+    await expectReceipts(facts)
   })
 
   test('speaks in words that name what happens and where to look', async () => {

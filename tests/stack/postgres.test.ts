@@ -123,11 +123,12 @@ describe('a PostgreSQL server of somebody else', () => {
     expect(await query(postgres.url, 'SELECT 1 AS one')).toEqual([{ one: 1 }])
   })
 
-  it('that does not answer is reported without its password', async () => {
+  it('that does not answer is reported without its password, with what to do', async () => {
     const databaseUrl = 'postgres://somebody:very-secret@127.0.0.1:1/nothing'
     const failure = await startPostgres({ dataDir, log, databaseUrl }).catch((error: unknown) => error)
     expect(failure).toMatchObject({ code: 'UNAVAILABLE' })
     expect(String(failure)).toContain('127.0.0.1:1/nothing')
+    expect(String(failure)).toContain('unset DATABASE_URL')
     expect(String(failure)).not.toContain('very-secret')
   })
 })

@@ -101,9 +101,11 @@ describe('a Temporal server of somebody else', () => {
     })
   })
 
-  it('that does not answer is named', async () => {
+  it('that does not answer is named, with what to do', async () => {
     const failure = startTemporal({ address: '127.0.0.1:1', log })
-    await expect(failure).rejects.toThrow(/The Temporal server at 127\.0\.0\.1:1 does not answer/)
+    await expect(failure).rejects.toThrow(
+      /The Temporal server at 127\.0\.0\.1:1 does not answer: .*unset TEMPORAL_ADDRESS/s,
+    )
   })
 })
 

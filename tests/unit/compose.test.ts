@@ -22,6 +22,7 @@ interface Service {
   ports?: string[]
   build?: { context: string; dockerfile: string }
   command?: string[]
+  healthcheck?: { test: string[] }
 }
 
 interface Compose {
@@ -87,10 +88,11 @@ describe('docker-compose.yml', () => {
     expect(copied).toContain('dist')
     const context = contextOfImage()
     const cmd = JSON.parse(/^CMD (\[.*\])$/m.exec(runtime)?.[1] ?? '[]') as string[]
-    const commands = services
-      .filter(([, service]) => service.build)
-      .map(([, service]) => service.command ?? [])
+    const programs = services.filter(([, service]) => service.build)
+    const commands = programs.map(([, service]) => service.command ?? [])
     expect(commands).toHaveLength(3)
+    const [, ...workerCheck] = compose.services['worker']?.healthcheck?.test ?? []
+    commands.push(workerCheck)
     for (const [program, file = ''] of [cmd, ...commands]) {
       expect(program).toBe('node')
       const source = file.replace(/^dist\/(.*)\.js$/, '$1.ts')
@@ -125,6 +127,12 @@ describe('docker-compose.yml', () => {
     for (const name of Object.keys(environment)) expect(known).toContain(name)
   })
 
+  test('lets the API know the proxies before it, and the Temporal UI where values are shown', () => {
+    const { api, 'temporal-ui': ui } = compose.services
+    expect(api?.environment).toHaveProperty('COUNTERSIGN_TRUSTED_PROXIES')
+    expect(ui?.environment).toHaveProperty('TEMPORAL_CODEC_ENDPOINT')
+  })
+
   test('has no default for a secret, and .env.example names every variable', () => {
     const variables = [...text.matchAll(/\$\{(\w+)([^}]*)\}/g)]
     const example = read('.env.example')
@@ -150,7 +158,9 @@ describe('docker-compose.yml', () => {
 
   test('registers the search attributes that we set', () => {
     const names = compose.services['temporal-namespace']?.environment?.['SEARCH_ATTRIBUTES']?.split(' ')
-    expect(names?.sort()).toEqual(Object.values(SEARCH_ATTRIBUTES).sort())
+    expect(names).toEqual(expect.arrayContaining(Object.values(SEARCH_ATTRIBUTES)))
+    expect(names).toHaveLength(Object.values(SEARCH_ATTRIBUTES).length)
+    expect(read('docs/how-to/operate.md')).toContain(`for name in ${names?.join(' ')}; do`)
   })
 })
 

@@ -146,7 +146,10 @@ describe('the doctor', () => {
     const about = { signingKey: keys.decision, trustedKeys: keys.trusted }
     expect(keyCheck(about)).toMatchObject({ status: 'ok' })
     expect(keyCheck({ ...about, trustedKeys: other.trusted })).toMatchObject({ status: 'fail' })
-    expect(keyCheck({ ...about, signingKey: keys.receipt })).toMatchObject({ status: 'fail' })
+    expect(keyCheck({ ...about, signingKey: keys.receipt })).toMatchObject({
+      status: 'fail',
+      action: expect.stringMatching(/one folder .* its own private key alone/) as string,
+    })
     const decisions = keys.trusted.filter(({ purpose }) => purpose === 'decision')
     expect(keyCheck({ ...about, trustedKeys: decisions })).toMatchObject({ status: 'warn' })
   })

@@ -1,4 +1,6 @@
 /** What the code of a step gives and says, and how it is told what is wrong with it. */
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { codePlaces } from '../../manifests/code.ts'
 import { ofKind, parseDocuments } from '../../manifests/document.ts'
@@ -151,6 +153,72 @@ describe('a source at save', () => {
   it('is bounded', async () => {
     expect(await wrong(`export default () => 1 // ${'é'.repeat(32 * 1024)}`)).toEqual([
       'steps[0].code.source: is over 64 KB ',
+    ])
+  })
+})
+
+describe('more code than threads', () => {
+  const busy = () =>
+    inSandbox({
+      kind: 'run',
+      source: 'export default () => { for (;;); }',
+      contextText: '{}',
+      timeoutMs: 3_000,
+      nowMs: 0,
+      seed: 'fedcba9876543210fedcba9876543210',
+    })
+
+  it('waits a second, and then gives its place to others; one that is cancelled waits no longer', async () => {
+    const four = [busy(), busy(), busy(), busy()]
+    const beganMs = Date.now()
+    const cancelled = new AbortController()
+    const fifth = expect(busy()).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+    const sixth = inSandbox(
+      { kind: 'run', source: '', contextText: '{}', timeoutMs: 1, nowMs: 0, seed: '' },
+      cancelled.signal,
+    )
+    cancelled.abort()
+    await expect(sixth).rejects.toMatchObject({ code: 'CANCELLED' })
+    expect(Date.now() - beganMs).toBeLessThan(900)
+    await fifth
+    expect(await Promise.all(four)).toEqual(four.map(() => expect.objectContaining({ code: 'CODE_TIMEOUT' })))
+    expect(await result('export default () => 1')).toBe(1)
+  })
+})
+
+describe('local time', () => {
+  const source = `export default () => {
+    const now = new Date()
+    return [now.getHours(), now.getTimezoneOffset(), new Date('2026-07-01T08:00').toISOString(),
+      new Date(2026, 6, 1, 8).toISOString(), String(new Date(0))]
+  }`
+  const atMs = Date.parse('2026-07-02T03:04:05Z')
+
+  it.each(['UTC', 'America/New_York', 'Asia/Kolkata'])('is UTC in a process whose zone is %s', async (TZ) => {
+    const pool = new URL('../../lib/sandbox/pool.ts', import.meta.url)
+    const request = {
+      kind: 'run',
+      source,
+      contextText: '{}',
+      timeoutMs: 5_000,
+      nowMs: atMs,
+      seed: 'f'.repeat(32),
+    }
+    const script = `
+      import { inSandbox } from ${JSON.stringify(pool.href)}
+      const answer = await inSandbox(${JSON.stringify(request)})
+      process.stdout.write(answer.outputText, () => process.exit(0))`
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--import', 'tsx', '--input-type=module', '--eval', script],
+      { env: { ...process.env, TZ } },
+    )
+    expect(JSON.parse(stdout)).toEqual([
+      3,
+      0,
+      '2026-07-01T08:00:00.000Z',
+      '2026-07-01T08:00:00.000Z',
+      'Thu Jan 01 1970 00:00:00 GMT+0000',
     ])
   })
 })

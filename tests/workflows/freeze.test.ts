@@ -133,7 +133,9 @@ test('only an administrator freezes, and only what exists', async () => {
     name: TOOLS,
     frozen: null,
     held: [],
+    held_omitted: false,
     under_way: [],
+    under_way_omitted: false,
   })
 })
 

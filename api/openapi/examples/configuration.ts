@@ -106,12 +106,26 @@ export const configurationExamples: ExamplesOf<Names> = {
   listConnections: { query: { type: 'postgres', limit: 100 }, output: pageOf(connection) },
   getConnectionState: {
     params: { name: 'billing-db' },
-    output: { name: 'billing-db', frozen: null, held: [], under_way: [] },
+    output: {
+      name: 'billing-db',
+      frozen: null,
+      held: [],
+      held_omitted: false,
+      under_way: [],
+      under_way_omitted: false,
+    },
   },
   freezeConnection: {
     params: { name: 'billing-db' },
     body: { reason: 'wrong rates' },
-    output: { name: 'billing-db', frozen, held: [writeback], under_way: [] },
+    output: {
+      name: 'billing-db',
+      frozen,
+      held: [writeback],
+      held_omitted: false,
+      under_way: [],
+      under_way_omitted: false,
+    },
   },
   thawConnection: { params: { name: 'billing-db' }, output: { name: 'billing-db', frozen: null } },
   createKey: {

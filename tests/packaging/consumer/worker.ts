@@ -1,11 +1,11 @@
 /** Somebody else's worker, with the plugin. Runs until SIGTERM. */
 import { fileURLToPath } from 'node:url'
 import { NativeConnection, Worker } from '@temporalio/worker'
-import { countersign, loadConfig, pluginDeps } from 'countersign/plugin'
+import { countersign, loadConfig, pluginDeps, temporalConnection } from 'countersign/plugin'
 
 const config = loadConfig()
 const deps = pluginDeps(config)
-const connection = await NativeConnection.connect({ address: config.temporalAddress })
+const connection = await NativeConnection.connect(temporalConnection(config))
 const worker = await Worker.create({
   connection,
   namespace: config.temporalNamespace,
