@@ -103,7 +103,7 @@ async function store(
   return inTransaction(database, async (tx) => {
     const inserted = await insertDelivery(tx, deliveryOf(request, requester, run))
     // The run around it starts it, as its child: nobody else is to.
-    await markDeliveryStarted(tx, inserted.id)
+    await markDeliveryStarted(tx, { id: inserted.id })
     return inserted
   })
 }

@@ -160,12 +160,15 @@ function waitOver({ approval_id, state, votes }: ApprovalRow): CodedError {
   return new CodedError('WAIT_OVER', `Approval ${approval_id}: ${became}${voters && `; votes: ${voters}`}.`)
 }
 
-/** From the caller's key, so that a request that is sent again is the same decision; else by chance. */
+/**
+ * From the caller's key, so that a request that is sent again is the same decision; else by chance. An answer that was
+ * corrected, and a decision about what waits by now, are others.
+ */
 async function decisionIdOf(deps: ApiDeps, request: DecisionRequest): Promise<string> {
-  const { principal, approvalId, idempotencyKey, verdict } = request
+  const { principal, approvalId, idempotencyKey, verdict, digest, answer } = request
   if (idempotencyKey === undefined) return newId('dec')
   const { organization } = principal
-  const identity = [organization, principal.id, idempotencyKey, approvalId]
+  const identity = [organization, principal.id, idempotencyKey, approvalId, digest, answer ?? null]
   const decisionId = `dec_${digestOf(identity).slice(0, 32)}`
   const known = await findDecision(deps.database, { organization, decisionId })
   if (known && known.verdict !== verdict) {

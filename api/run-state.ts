@@ -70,19 +70,25 @@ const STATUS_NAMES = [
   'TIMED_OUT',
 ]
 
-/** Throws what Temporal's client throws while Temporal is away. */
+/**
+ * `unknownIs` is the state if Temporal has no execution of the run. Throws what Temporal's client throws while Temporal
+ * is away.
+ */
 export async function describeRun(
   temporal: TemporalAccess,
   workflowId: string,
-  deliveryState: 'pending' | 'started',
+  unknownIs: 'pending' | 'cancelled' | 'no_longer_kept',
 ): Promise<RunDescription> {
   try {
     return await withPatience(temporal, () => describe(temporal, workflowId))
   } catch (error) {
     if (!(error instanceof WorkflowNotFoundError)) throw error
-    const state = deliveryState === 'pending' ? 'pending' : 'no_longer_kept'
+    const failure =
+      unknownIs === 'cancelled'
+        ? { code: 'CANCELLED', message: 'The run was cancelled before it was started.' }
+        : null
     const times = { temporal_run_id: null, started_at: null, closed_at: null }
-    return { state, result: null, failure: null, receipts_head: null, execution: null, ...times }
+    return { state: unknownIs, result: null, failure, receipts_head: null, execution: null, ...times }
   }
 }
 

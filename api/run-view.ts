@@ -36,11 +36,17 @@ export async function requireRun({ database }: Pick<ApiDeps, 'database'>, name: 
   return { delivery, run }
 }
 
+/** What a run is that Temporal does not know. */
+export function unknownIs({ delivery, run }: KnownRun): 'pending' | 'cancelled' | 'no_longer_kept' {
+  if (delivery.cancelled_run_ids.includes(run.runId)) return 'cancelled'
+  return delivery.state === 'pending' ? 'pending' : 'no_longer_kept'
+}
+
 export async function runView(deps: ApiDeps, name: RunName): Promise<RunView> {
   const { database, temporal } = deps
   const { delivery, run } = await requireRun(deps, name)
   // First the run, then the rows: what a run that is over has written, the rows have.
-  const described = await describeRun(temporal, run.workflowId, delivery.state)
+  const described = await describeRun(temporal, run.workflowId, unknownIs({ delivery, run }))
   const [writes, writebacks, approvals, receipts] = await Promise.all([
     listWritesOfSteps(database, name),
     listWritebacksOfRun(database, { ...name, limit: MAX_SHOWN }),

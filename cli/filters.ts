@@ -92,6 +92,12 @@ function toLimit(text: string, max: number): number {
   return limit
 }
 
+/** The time that is this duration from now. */
+export function timeAfter(text: string): string {
+  if (DurationSchema.safeParse(text).success) return new Date(Date.now() + durationMs(text)).toISOString()
+  throw new InvalidArgumentError('It must be such as 12h or 30d, and at most 366 days.')
+}
+
 const DAY = /^\d{4}-\d{2}-\d{2}$/
 const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2})$/
 

@@ -51,6 +51,11 @@ export const ERRORS = {
   ),
   FORBIDDEN: entry(403, 'This API key may not do that.', 'Use a key with the scope named in `detail`.'),
   NOT_FOUND: entry(404, 'There is no such thing.', 'Check the name or id; list what exists with the CLI.'),
+  LAST_ADMIN: entry(
+    409,
+    'Nobody else could undo it.',
+    'Give somebody else a key with the scope `admin` first.',
+  ),
   METHOD_NOT_ALLOWED: entry(405, 'This path has no such method.', 'Use one that the `Allow` header names.'),
   REVISION_CONFLICT: entry(
     409,
@@ -126,6 +131,7 @@ export const ERRORS = {
     'The code of a step took too long.',
     'Do less in one step, or give it a longer `timeout`.',
   ),
+  RUN_OVER: entry(409, 'The run is over: nothing is left to cancel.', 'Look at the run for how it ended.'),
   CANCELLED: entry(409, 'The run was cancelled.', 'Start a new run if it is still wanted.'),
 
   // Calls

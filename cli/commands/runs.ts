@@ -70,14 +70,14 @@ async function show(runId: string, options: ApiOptions): Promise<void> {
   }
 }
 
-/** Undefined if the automation has been saved anew since: then it is not known what this run's steps said. */
+/** Of the revision that the run is pinned to; undefined if that is gone. */
 async function stepsOf(
   client: Client,
   { automation, revision }: RunView,
 ): Promise<StepManifest[] | undefined> {
   try {
-    const saved = await client.getManifest({ kind: 'Automation', name: automation })
-    if (saved.revision !== revision || saved.manifest.kind !== 'Automation') return undefined
+    const saved = await client.getManifest({ kind: 'Automation', name: automation, revision })
+    if (saved.manifest.kind !== 'Automation') return undefined
     return saved.manifest.spec.steps
   } catch (error) {
     if (error instanceof ApiError && error.code === 'NOT_FOUND') return undefined

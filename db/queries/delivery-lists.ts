@@ -33,8 +33,8 @@ export interface DeliveryListRow extends DeliveryRow {
   position: string
 }
 
-const DELIVERY_COLUMNS = `d.id, d.organization, d.source, d.dedupe_key, d.request_sha256, d.requester, d.runs, d.state,
-  d.received_at, d.started_at, d.attempts, d.last_error, d.skipped, to_jsonb(d.received_at) #>> '{}' as position`
+const DELIVERY_COLUMNS = `d.id, d.organization, d.source, d.dedupe_key, d.request_sha256, d.requester, d.runs,
+  d.cancelled_run_ids, d.state, d.received_at, d.started_at, d.attempts, d.last_error, d.skipped, to_jsonb(d.received_at) #>> '{}' as position`
 
 export async function listDeliveries(
   db: Queryable,
@@ -71,6 +71,8 @@ export interface RunRow {
   delivery_id: string
   source: string
   state: DeliveryRow['state']
+  /** Before its delivery was started. */
+  is_cancelled: boolean
   /** ISO 8601 with microseconds: exact, unlike a Date, so that a page ends where the next one starts. */
   received_at: string
   /** Place of the run within its delivery, from 1. */
@@ -88,7 +90,8 @@ const WAITS_FOR = `case
 
 const RUN_COLUMNS = `run ->> 'runId' as run_id, run ->> 'workflowId' as workflow_id, run ->> 'automation' as automation,
   (run ->> 'revision')::integer as revision, d.id as delivery_id, d.source, d.state,
-  to_jsonb(d.received_at) #>> '{}' as received_at, ordinal::integer as ordinal, ${WAITS_FOR} as waits_for`
+  run ->> 'runId' = any(d.cancelled_run_ids) as is_cancelled, to_jsonb(d.received_at) #>> '{}' as received_at,
+  ordinal::integer as ordinal, ${WAITS_FOR} as waits_for`
 
 const RUNS = 'deliveries d, jsonb_array_elements(d.runs) with ordinality as r(run, ordinal)'
 

@@ -174,3 +174,23 @@ export async function findRevision(
   )
   return rows[0]
 }
+
+/** Newest first. */
+export async function listRevisions(
+  db: Queryable,
+  params: {
+    organization: string
+    kind: ManifestKind
+    name: string
+    before?: number | undefined
+    limit: number
+  },
+): Promise<RevisionRow[]> {
+  const { rows } = await db.query<RevisionRow>(
+    `select ${REVISION_COLUMNS} from revisions r
+     where r.organization = $1 and r.kind = $2 and r.name = $3 and ($4::integer is null or r.number < $4)
+     order by r.number desc limit $5`,
+    [params.organization, params.kind, params.name, params.before ?? null, params.limit],
+  )
+  return rows
+}

@@ -80,6 +80,7 @@ export const decideApproval = defineOperation({
   }),
   errors: [...SIGNING_ERRORS, ...VERDICT_ERRORS],
   alternative: { status: 202, description: 'Recorded for certain; it counts as soon as a worker runs.' },
+  idempotencyKey: 'The same key with the same digest and answer is the same decision, which counts once.',
   hints: { readOnly: false, idempotent: true },
 })
 
@@ -101,6 +102,7 @@ export const answerAsk = defineOperation({
   output: decideApproval.output,
   errors: [...SIGNING_ERRORS, ...VERDICT_ERRORS],
   alternative: { status: 202, description: 'Recorded for certain; it counts as soon as a worker runs.' },
+  idempotencyKey: 'The same key with the same digest and answer is the same decision, which counts once.',
   hints: { readOnly: false, idempotent: true },
 })
 
@@ -122,5 +124,6 @@ export const createTicket = defineOperation({
   }),
   status: 201,
   errors: SIGNING_ERRORS,
+  idempotencyKey: 'The same key with the same digest and answer is the same decision, which counts once.',
   hints: { readOnly: false, idempotent: true },
 })

@@ -63,6 +63,7 @@ export const startRun = defineOperation({
   }),
   status: 201,
   errors: ['NOT_FOUND', 'AUTOMATION_PAUSED', 'IDEMPOTENCY_CONFLICT'],
+  idempotencyKey: 'The same key never starts a second run; with another request it is refused.',
   hints: { readOnly: false, idempotent: true },
 })
 
@@ -213,11 +214,13 @@ export const cancelRun = defineOperation({
   method: 'POST',
   path: '/v1/runs/:run_id/cancel',
   scope: 'start',
-  summary: 'Ask Temporal to cancel a run. A write under way still ends with its outcome.',
+  summary:
+    'Ask Temporal to cancel a run. A write under way still ends with its outcome. A run that is `pending` is never ' +
+    'started; it stands in lists without a filter on the state, for Temporal knows nothing of it.',
   params: z.object({ run_id: RunIdSchema }),
   output: z.object({ run_id: z.string(), state: z.literal('cancel_requested') }),
   status: 202,
-  errors: ['NOT_FOUND'],
+  errors: ['NOT_FOUND', 'RUN_OVER'],
   hints: { readOnly: false, idempotent: true },
 })
 

@@ -71,6 +71,7 @@ export const resolveWriteback = defineOperation({
     'TOO_MANY_REFUSED',
   ],
   alternative: { status: 202, description: 'Recorded for certain; it counts as soon as a worker runs.' },
+  idempotencyKey: 'The same key with the same resolution is the same word, which counts once.',
   hints: { readOnly: false, idempotent: true },
 })
 
@@ -92,5 +93,6 @@ export const createResolutionTicket = defineOperation({
   }),
   status: 201,
   errors: SIGNING_ERRORS,
+  idempotencyKey: 'The same key with the same resolution is the same word, which counts once.',
   hints: { readOnly: false, idempotent: true },
 })

@@ -206,6 +206,31 @@ describe('applying', () => {
     expect((listed.body['items'] as { kind: string }[]).every(({ kind }) => kind === 'Connection')).toBe(true)
   })
 
+  it('keeps every revision, and shows it', async () => {
+    for (const version of ['1.0.0', '1.1.0']) {
+      const saved = await apply([{ ...returningAutomation('kept'), version }])
+      expect(saved.status).toBe(200)
+    }
+    const url = '/v1/manifests/Automation/kept'
+    for (const [query, revision, version] of [
+      ['', 2, '1.1.0'],
+      ['?revision=1', 1, '1.0.0'],
+    ]) {
+      const { body } = await api.call({ url: `${url}${query}` })
+      expect(body).toMatchObject({ revision, version, manifest: { version } })
+    }
+    const newest = await api.call({ url: `${url}/revisions?limit=1` })
+    expect(newest.body['items']).toMatchObject([{ revision: 2, author: 'ops@example.org' }])
+    const cursor = String(newest.body['next_cursor'])
+    const rest = await api.call({ url: `${url}/revisions?limit=1&cursor=${cursor}` })
+    expect(rest.body).toMatchObject({ items: [{ revision: 1 }], next_cursor: null })
+    expect(
+      (await api.call({ url: `/v1/manifests/Automation/other/revisions?cursor=${cursor}` })).status,
+    ).toBe(400)
+    expect((await api.call({ url: `${url}?revision=3` })).status).toBe(404)
+    expect((await api.call({ url: '/v1/manifests/Automation/nothing/revisions' })).status).toBe(404)
+  })
+
   it('two requests about the same manifests at once leave revisions without gaps', async () => {
     const both = (text: string) => [
       returningAutomation('left', { description: text }),
