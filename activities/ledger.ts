@@ -15,13 +15,14 @@ import type { JsonValue } from '../lib/json.ts'
 import { sha256Hex } from '../lib/canonical-json.ts'
 import { CodedError, type ErrorCode } from '../schemas/errors.ts'
 import type { Preview, WriteOutcome, WriteStatus } from '../schemas/run.ts'
-import { digestOfWrite, type DoorDeps, type Passage } from './door.ts'
+import { assertStillOurs, digestOfWrite, type DoorDeps, type Passage } from './door.ts'
 import { issueReceipt, type ReceiptContent } from './receipts.ts'
 
 /** Looks at the target and keeps what is planned. If somebody planned it first, theirs stands. */
 export async function planWriteback(deps: DoorDeps, passage: Passage): Promise<WritebackRow> {
   const { call, operation, executor, resolved, origin, ruling, timeoutMs, signal } = passage
   const planned = await executor.plan(operation, { deadlineAtMs: deps.nowMs() + timeoutMs, signal })
+  assertStillOurs(passage)
   const { changes, guard, preconditions } = planned
   const { endpoint, target, definitionSha256 } = resolved
   const { organization, connection } = call
@@ -86,6 +87,13 @@ export async function closePlanned(
   return close(deps, row, conclusion, { from: 'planned' })
 }
 
+/** Of a write that was never sent, and is no longer wanted. */
+export const WITHDRAWN = {
+  status: 'withdrawn',
+  code: 'WITHDRAWN',
+  message: 'the run was cancelled, or the wait was',
+} as const satisfies Conclusion
+
 /** For the attempt that has sent. */
 export async function closeSending(
   deps: DoorDeps,
@@ -94,6 +102,15 @@ export async function closeSending(
   conclusion: Conclusion,
 ): Promise<WriteOutcome> {
   return close(deps, row, conclusion, { from: 'sending', attempt })
+}
+
+/** For whoever finds an attempt whose deadline has passed. */
+export async function closeOverdue(
+  deps: DoorDeps,
+  row: WritebackRow,
+  conclusion: Conclusion,
+): Promise<WriteOutcome> {
+  return close(deps, row, conclusion, { from: 'sending', attempt: row.attempt, isOverdue: true })
 }
 
 async function close(
@@ -113,8 +130,22 @@ async function close(
   const closed = await closeWithReceipt(deps, { row, conclusion, from, content })
   if (closed) return closed
   const current = await requireWriteback(deps, row.organization, row.writeback_id)
+  if (from.from === 'sending' && !from.isOverdue) warnOfOvertaken(deps, { row, conclusion, from, current })
   if (current.outcome) return current.outcome
   throw new CodedError('WRITE_IN_PROGRESS', `${row.writeback_id} is ${current.state} in another attempt`)
+}
+
+/** The answer of a target that comes after its attempt was given up counts no more, but whoever looks into it needs it. */
+function warnOfOvertaken(
+  { warn }: DoorDeps,
+  late: { row: WritebackRow; conclusion: Conclusion; from: { attempt: number }; current: WritebackRow },
+): void {
+  const { row, conclusion, from, current } = late
+  // Recorded before, by this very attempt, whose own answer was lost on the way from the ledger.
+  if (current.attempt === from.attempt && current.outcome?.status === conclusion.status) return
+  const { status, code = null } = conclusion
+  const answered = { writeback: row.writeback_id, attempt: from.attempt, status, code }
+  warn('an answer came too late to be recorded', { ...answered, recorded: current.state })
 }
 
 /** Outcome and receipt in one transaction. Null: the row was no longer in the state expected, and nothing was written. */
@@ -168,11 +199,7 @@ export async function abandonWriteback(
   const conclusion =
     params.because === 'expired' && deps.nowMs() >= dueAtMs
       ? ({ status: 'expired', code: 'EXPIRED', message: 'nobody decided in time' } as const)
-      : ({
-          status: 'withdrawn',
-          code: 'WITHDRAWN',
-          message: 'the run was cancelled, or the wait was',
-        } as const)
+      : WITHDRAWN
   return { kind: 'ended', outcome: await closePlanned(deps, row, conclusion) }
 }
 

@@ -47,7 +47,7 @@ export async function endWrite(
     const abandoned = await abandonWriteback({ organization, writebackId: origin.writebackId, because })
     if (abandoned.kind === 'ended') return abandoned.outcome
     if (abandoned.kind === 'never_planned') return null
-    const settled = await outside('Wait for what became of the write').perform(call, decisions)
+    const settled = await outside('Wait for what became of the write').perform(call, decisions, 'end')
     return settled.kind === 'done' && settled.outcome.kind === 'write' ? settled.outcome : null
   })
 }
