@@ -73,6 +73,7 @@ export interface Conclusion {
   output?: JsonValue
   /** That no answer of the target, but a look at it told what became of the write. */
   settledBy?: 'reading'
+  mayHaveChanged?: true
   /** What allowed it: the rule, and the decisions that counted. */
   rule?: string
   decisions?: string[]
@@ -154,7 +155,7 @@ export async function closeWithReceipt(
   closing: { row: WritebackRow; conclusion: Conclusion; from: ClosedFrom; content: ReceiptContent },
 ): Promise<WriteOutcome | null> {
   const { row, conclusion, from, content } = closing
-  const { status, code, message, output } = conclusion
+  const { status, code, message, output, mayHaveChanged } = conclusion
   return inTransaction(deps.database, async (tx) => {
     const receipt = await issueReceipt(tx, content, deps.signingKey, deps.nowMs())
     const outcome: WriteOutcome = {
@@ -164,6 +165,7 @@ export async function closeWithReceipt(
       output: output ?? null,
       ...(code ? { code } : {}),
       ...(message ? { message } : {}),
+      ...(mayHaveChanged ? { mayHaveChanged } : {}),
       receipt,
     }
     // Rolls the receipt back: it would be about something that did not happen here.

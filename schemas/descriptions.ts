@@ -35,7 +35,7 @@ export const DESCRIPTIONS: Readonly<Record<string, string>> = {
   primary_key: 'Its columns.',
   'tables.version': 'A column that changes with every change of a row.',
   writable: 'Only these columns can ever be written.',
-  redact: 'Columns whose values never leave the worker.',
+  redact: 'Columns whose values nobody is shown.',
 
   // automations
   triggers: 'What starts a run.',

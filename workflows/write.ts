@@ -30,7 +30,8 @@ export async function settling<Result>(
   }
 }
 
-function isUnplanned(error: unknown): boolean {
+/** The door has said so: the ledger knows nothing of the call. */
+export function isUnplanned(error: unknown): boolean {
   const cause = error instanceof ActivityFailure ? error.cause : undefined
   return cause instanceof ApplicationFailure && cause.details?.[0] === NOTHING_PLANNED
 }
