@@ -14,7 +14,7 @@ beforeAll(async () => {
     intercept: ({ method }, response) => {
       if (method !== 'tools/list' || refusals === 0) return false
       refusals--
-      response.writeHead(403).end()
+      response.writeHead(422).end()
       return true
     },
   })
