@@ -2,7 +2,7 @@
  * The activities of the product, made from what they need. Each is a thin shell: the context of Temporal on the
  * outside (heartbeats, cancellation, failures), plain functions inside.
  */
-import { Context, activityInfo } from '@temporalio/activity'
+import { Context, activityInfo, log } from '@temporalio/activity'
 import type { Database } from '../db/database.ts'
 import type { SigningKey } from '../lib/dsse.ts'
 import type { JsonValue } from '../lib/json.ts'
@@ -75,12 +75,14 @@ export function createActivities(deps: ActivityDeps) {
   const inspection = { database: deps.database, catalog, targetOf }
 
   return {
-    perform: (call: Call, decisions: Envelope[] = []): Promise<PerformResult> =>
+    /** `end`: nothing is begun, and what was sent gets its outcome. */
+    perform: (call: Call, decisions: Envelope[] = [], purpose?: 'end'): Promise<PerformResult> =>
       markingUnplanned(door, call, () =>
         withContext(door, call.timeoutMs, (signal) =>
           perform(door, call, decisions, {
             signal,
             giveUpAtMs: activityInfo().scheduledTimestampMs + call.timeoutMs,
+            isEnding: purpose === 'end',
           }),
         ),
       ),
@@ -171,6 +173,7 @@ function createDoor(deps: ActivityDeps, catalog: ToolCatalog, targetOf: TargetRe
     trust,
     signingKey,
     nowMs: deps.nowMs ?? Date.now,
+    warn: (message, facts) => log.warn(message, facts),
   }
 }
 

@@ -14,7 +14,7 @@ import { CodedError } from '../schemas/errors.ts'
 import type { Call, Envelope, PerformResult, Requester } from '../schemas/run.ts'
 import { askForApproval, judgeWrite, refuseRejected } from './authorise.ts'
 import { digestOfWrite, type DoorDeps, type Passage, type StepLimits } from './door.ts'
-import { closePlanned, idempotencyKeyOf, planWriteback } from './ledger.ts'
+import { closePlanned, idempotencyKeyOf, planWriteback, WITHDRAWN } from './ledger.ts'
 import { provenOutcome } from './outcomes.ts'
 import { verifyOrigin, type VerifiedOrigin } from './origin.ts'
 import { asksWhoAsked, ruleOn } from '../lib/policy.ts'
@@ -30,10 +30,12 @@ export async function perform(
   limits: StepLimits,
 ): Promise<PerformResult> {
   const context = await loadCallContext(deps.database, { ...call, writebackId: call.origin.writebackId })
-  const { writeback } = context
+  const { writeback, remaining_ms: remainingMs } = context
   if (writeback?.outcome)
     return { kind: 'done', outcome: await provenOutcome(deps, writeback, writeback.outcome) }
-  assertNotUnderWay(writeback, deps.nowMs())
+  assertNotUnderWay(writeback, remainingMs)
+  if (limits.isEnding && writeback?.state === 'planned')
+    return { kind: 'done', outcome: await closePlanned(deps, writeback, WITHDRAWN) }
   try {
     return await pass(deps, { call, decisions, limits }, context)
   } catch (error) {
@@ -61,7 +63,9 @@ async function pass(
   }
   const ruling = ruleOn(policiesOf(context), facts)
   const frozenReason = context.connection?.frozen_reason ?? null
-  const passage = { call, operation, executor, resolved, origin, ruling, timeoutMs, frozenReason, ...step }
+  const overdueMs = -(context.remaining_ms ?? 0)
+  const known = { call, operation, executor, resolved, origin, ruling, timeoutMs }
+  const passage = { ...known, overdueMs, frozenReason, ...step }
   assertDefinitionUnchanged(call, resolved.definitionSha256, origin.pinnedDefinitionSha256)
   const row = context.writeback ?? (await planWriteback(deps, passage))
   assertDigest(passage, row)
@@ -71,15 +75,13 @@ async function pass(
 }
 
 /** A row in `sending` belongs to the attempt that set its deadline: until then nobody concludes anything. */
-function assertNotUnderWay(writeback: WritebackRow | null, nowMs: number): void {
-  if (writeback?.state !== 'sending' || writeback.deadline_at === null) return
-  const remainingMs = Date.parse(writeback.deadline_at) - nowMs
-  if (remainingMs < 0) return
+function assertNotUnderWay(writeback: WritebackRow | null, remainingMs: number | null): void {
+  if (writeback?.state !== 'sending' || remainingMs === null || remainingMs < 0) return
   throw new CodedError(
     'WRITE_IN_PROGRESS',
     `${writeback.writeback_id}: attempt ${writeback.attempt} has until ${writeback.deadline_at}`,
     {
-      nextRetryDelayMs: remainingMs + 50,
+      nextRetryDelayMs: Math.ceil(remainingMs) + 50,
     },
   )
 }

@@ -68,6 +68,7 @@ function deps() {
     trust: { keys: loadTrustedKeys(publicKeysFile(world.keysFolder)), identity: 'verified' },
     signingKey: loadSigningKey(world.keysFolder, 'receipt'),
     nowMs: () => Date.now() + LATER_MS,
+    warn: () => undefined,
   }
   return { door, client: world.temporal, scheduledAtMs: Date.now() }
 }

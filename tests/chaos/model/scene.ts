@@ -100,6 +100,7 @@ async function reconcileLater(world: World): Promise<void> {
     trust: { keys: [], identity: 'verified' },
     signingKey: loadSigningKey(keysFolder, 'receipt'),
     nowMs: () => Date.now() + LATER_MS,
+    warn: () => undefined,
   }
   let next = { writeback: '', approval: '' }
   do {
