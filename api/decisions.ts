@@ -100,11 +100,34 @@ function assertQuestionFits(approval: ApprovalRow, question: Question): void {
   throw new CodedError('STALE_DIGEST', `What is shown of ${askId} is not what was asked.`)
 }
 
+/** A wait that is over may have been ended by this very decision, and only the answer was lost. */
+export async function sendDecision(deps: ApiDeps, signed: SignedDecision): Promise<DecisionResult> {
+  try {
+    return await deliver(deps, signed)
+  } catch (error) {
+    const isOver = error instanceof CodedError && error.code === 'WAIT_OVER'
+    const counted = isOver ? await countedAnswer(deps, signed) : null
+    if (counted) return { kind: 'answered', answer: counted }
+    throw error
+  }
+}
+
+/** From the ledger, which knows a decision before its workflow answers. Null if it did not count. */
+async function countedAnswer(
+  { database }: ApiDeps,
+  { approval, decisionId }: SignedDecision,
+): Promise<DecisionAnswer | null> {
+  const { organization, approval_id: approvalId } = approval
+  if (!(await findDecision(database, { organization, decisionId }))) return null
+  const { state } = (await findApproval(database, { organization, approvalId })) ?? approval
+  return { accepted: true, state, message: state }
+}
+
 /**
  * An update first, because it answers. If no worker takes it in time, or Temporal drops it, the same decision goes as a
  * signal, which needs none: a click is never lost. Both arriving is harmless, for they carry one decision id.
  */
-export async function sendDecision(deps: ApiDeps, signed: SignedDecision): Promise<DecisionResult> {
+async function deliver(deps: ApiDeps, signed: SignedDecision): Promise<DecisionResult> {
   const { approval, decisionId, message } = signed
   const handle = deps.temporal.client.workflow.getHandle(approval.workflow_id)
   try {
