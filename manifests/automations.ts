@@ -17,7 +17,11 @@ export function automationPlaces({ path, manifest }: Document<'Automation'>, kno
   return [
     ...inputPlaces(specPath, spec),
     ...triggerPlaces(specPath, spec, known),
-    ...stepsPlaces(`${specPath}.steps`, spec.steps, known),
+    ...stepsPlaces(
+      `${specPath}.steps`,
+      { steps: spec.steps, input: spec.input as JsonObject | undefined },
+      known,
+    ),
     ...cyclePlaces(`${specPath}.steps`, manifest, known),
   ]
 }

@@ -17,6 +17,7 @@ import { place } from './document.ts'
 import { STEP_VARIABLES, templatePlaces, type ExpressionScope } from './expressions.ts'
 import { typedExpressionPlaces } from './kinds.ts'
 import { connectionNamePlaces, noAutomation, type Known } from './known.ts'
+import { RUN_SHAPE, stepShape } from './shapes.ts'
 import { writebackPlaces } from './writebacks.ts'
 
 export interface StepContext extends Known {
@@ -36,11 +37,17 @@ interface Standing extends Known {
   home: readonly string[]
   /** Names that stand anywhere, each with the blocks it is inside of. */
   homes: ReadonlyMap<string, readonly string[]>
-  /** Branches of each `parallel` whose name no other step has. */
-  forks: ReadonlyMap<string, readonly string[]>
+  /** What is known of each step whose name no other step has. */
+  stepShapes: ReadonlyMap<string, JsonObject>
+  shapes: Readonly<Record<string, JsonObject>>
 }
 
-export function stepsPlaces(path: string, steps: readonly StepManifest[], known: Known): ProblemPlace[] {
+/** `input` is the schema of what a run is given. */
+export function stepsPlaces(
+  path: string,
+  { steps, input = {} }: { steps: readonly StepManifest[]; input?: JsonObject | undefined },
+  known: Known,
+): ProblemPlace[] {
   const count = countOutsideLoops(steps)
   const homes = new Map<string, readonly string[]>()
   noteHomes(steps, [], homes)
@@ -52,7 +59,8 @@ export function stepsPlaces(path: string, steps: readonly StepManifest[], known:
     race: null,
     home: [],
     homes,
-    forks: forksIn(steps),
+    stepShapes: stepShapesIn(steps),
+    shapes: { input, run: RUN_SHAPE, index: { type: 'integer' } },
   }
   return [
     ...(count > LIMITS.stepsPerRun
@@ -84,7 +92,8 @@ function scopeOf(standing: Standing, earlierSteps: string[]): ExpressionScope {
     variables: standing.variables,
     earlierSteps,
     hidden: (name) => whyHidden(standing, name),
-    branches: (name) => standing.forks.get(name),
+    shapes: standing.shapes,
+    stepShapes: (name) => standing.stepShapes.get(name) ?? stepShape(undefined),
   }
 }
 
@@ -213,11 +222,11 @@ function countOutsideLoops(steps: readonly StepManifest[]): number {
   return inside.reduce((sum, block) => sum + countOutsideLoops(block.steps), steps.length)
 }
 
-function forksIn(steps: readonly StepManifest[]): Map<string, readonly string[]> {
+function stepShapesIn(steps: readonly StepManifest[]): Map<string, JsonObject> {
   const all = allSteps('', steps).map(({ step }) => step)
-  const named = all.flatMap((step) => ('parallel' in step ? [step] : []))
-  const alone = named.filter(({ name }) => all.filter((step) => step.name === name).length === 1)
-  return new Map(alone.map(({ name, parallel }) => [name, Object.keys(parallel.branches)]))
+  const times = new Map<string, number>()
+  for (const { name } of all) times.set(name, (times.get(name) ?? 0) + 1)
+  return new Map(all.filter(({ name }) => times.get(name) === 1).map((step) => [step.name, stepShape(step)]))
 }
 
 function noteHomes(

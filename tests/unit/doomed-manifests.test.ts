@@ -56,7 +56,7 @@ describe('an expression', () => {
     const fan = { name: 'fan', parallel: { branches: { left: [{ name: 'nap', sleep: { for: '1s' } }] } } }
     expect(
       await wrong(saving('a', { steps: [fan, { name: 'end', return: '${{ steps.fan.output.lfet }}' }] })),
-    ).toEqual(['steps[1].return: `fan` has no branch `lfet`'])
+    ).toEqual(['steps[1].return: `steps.fan.output` has no `lfet`'])
   })
 })
 
