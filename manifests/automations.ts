@@ -8,7 +8,7 @@ import { cyclePlaces } from './cycles.ts'
 import { place, type Document } from './document.ts'
 import { expressionPlaces, templatePlaces, TRIGGER_SCOPE } from './expressions.ts'
 import { typedExpressionPlaces } from './kinds.ts'
-import { noConnection, type Known } from './known.ts'
+import { connectionNamePlaces, type Known } from './known.ts'
 import { stepsPlaces } from './steps.ts'
 
 export function automationPlaces({ path, manifest }: Document<'Automation'>, known: Known): ProblemPlace[] {
@@ -37,7 +37,7 @@ function triggerPlaces(path: string, spec: AutomationSpec, known: Known): Proble
     const at = `${path}.triggers[${index}]`
     const { connection, filter, dedupe, input } = trigger
     return [
-      ...noConnection(`${at}.connection`, connection, known),
+      ...connectionNamePlaces(`${at}.connection`, connection, 'mcp', known),
       ...(filter === undefined
         ? []
         : typedExpressionPlaces(`${at}.filter`, filter, { scope: TRIGGER_SCOPE, kind: 'condition' })),
