@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { automationPlaces } from '../../manifests/automations.ts'
 import { parseDocuments, ofKind } from '../../manifests/document.ts'
-import { inspectAutomation } from '../../api/manifests/tools.ts'
+import { pinsOf, toolPlaces } from '../../api/manifests/tools.ts'
 import { AutomationSpecSchema, ConnectionSpecSchema } from '../../schemas/manifests.ts'
 
 const known = {
@@ -273,7 +273,8 @@ describe('tools of steps inside', () => {
     if (!document) throw new Error('the automation is not valid')
     const inputSchema = { type: 'object', properties: { about: { type: 'number' } } }
     const tools = new Map([['crm', [{ tool: 'get', definitionSha256: 'f'.repeat(64), inputSchema }]]])
-    const { pins, places } = inspectAutomation(document, tools)
+    const pins = pinsOf(document.manifest.spec, tools)
+    const places = toolPlaces(documents, tools)
     expect(pins).toEqual({ 'crm/get': 'f'.repeat(64) })
     expect(places.map(({ path }) => path)).toEqual([
       'manifests[0].spec.steps[0].for_each.steps[0].tool_call.arguments.about',
