@@ -13,9 +13,16 @@ function misfits(source: JsonObject | undefined, input: JsonValue): ProblemPlace
   if (source === undefined) return []
   const schema = compileSchema(source)
   if (!schema.ok)
-    return [{ path: 'input', message: `the automation's input schema is broken: ${schema.message}` }]
+    return [
+      {
+        path: 'input',
+        rule: 'json-schema',
+        message: `the automation's input schema is broken: ${schema.message}`,
+      },
+    ]
   return schema.errorsOf(input).map((error) => ({
     path: pathText('input', pointerParts(error.instancePath)),
+    rule: 'argument',
     message: messageOf(error),
   }))
 }
@@ -35,5 +42,10 @@ function isStorable(text: string): boolean {
 }
 
 function unstorable(path: string): ProblemPlace {
-  return { path, message: 'holds a character that cannot be kept (U+0000 or half of a pair)' }
+  return {
+    path,
+    rule: 'storable',
+    message: 'holds a character that cannot be kept (U+0000 or half of a pair)',
+    hint: 'Leave the character out.',
+  }
 }

@@ -29,7 +29,9 @@ export function automationPlaces({ path, manifest }: Document<'Automation'>, kno
 function inputPlaces(path: string, spec: AutomationSpec): ProblemPlace[] {
   if (spec.input === undefined) return []
   const schema = compileSchema(spec.input as JsonObject)
-  return schema.ok ? [] : [place(`${path}.input`, `is not a usable JSON Schema: ${schema.message}`)]
+  return schema.ok
+    ? []
+    : [place('json-schema', `${path}.input`, `is not a usable JSON Schema: ${schema.message}`)]
 }
 
 function triggerPlaces(path: string, spec: AutomationSpec, known: Known): ProblemPlace[] {

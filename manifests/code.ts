@@ -23,13 +23,13 @@ export async function codePlaces({ path, manifest }: Document<'Automation'>): Pr
 async function sourcePlaces(path: string, source: string): Promise<ProblemPlace[]> {
   const answer = await inSandbox({ kind: 'check', source, timeoutMs: TIMEOUT_MS })
   if (!answer.ok && NO_DEFAULT_EXPORT.test(answer.message)) {
-    return [place(path, 'has no default export', SUCH)]
+    return [place('code', path, 'has no default export', SUCH)]
   }
   if (!answer.ok) {
     const hint = 'Lines and columns are those of the source, from 1.'
-    return [place(path, `is not JavaScript that can run here: ${answer.message}`, hint)]
+    return [place('code', path, `is not JavaScript that can run here: ${answer.message}`, hint)]
   }
-  return exportsNoFunction(source) ? [place(path, 'its default export is not a function', SUCH)] : []
+  return exportsNoFunction(source) ? [place('code', path, 'its default export is not a function', SUCH)] : []
 }
 
 /** Certain only where the words stand once: there is a default export, so they are not in a comment or a text. */

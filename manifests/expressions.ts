@@ -47,12 +47,14 @@ export const CHECK_RESULT_SCOPE: ExpressionScope = {
 
 export function expressionPlaces(path: string, source: string, scope: ExpressionScope): ProblemPlace[] {
   if (source.trimStart().startsWith('${{')) {
-    return [place(path, 'is an expression as it is', 'Write it without `${{` and `}}`.')]
+    return [place('expression', path, 'is an expression as it is', 'Write it without `${{` and `}}`.')]
   }
   const checked = checkExpression(source, scope.variables)
   if (!checked.ok) {
     const { message, position } = checked
-    return [place(path, position ? `${message} (character ${position.start + 1} of it)` : message)]
+    return [
+      place('expression', path, position ? `${message} (character ${position.start + 1} of it)` : message),
+    ]
   }
   if (checked.references.length === 0) return constantPlaces(path, source)
   const { references, optional } = checked
@@ -66,7 +68,7 @@ function constantPlaces(path: string, source: string): ProblemPlace[] {
     return []
   } catch (error) {
     if (!(error instanceof CodedError)) throw error
-    return [place(path, error.message)]
+    return [place('expression', path, error.message)]
   }
 }
 
@@ -79,7 +81,7 @@ export function templatePlaces(path: string, value: JsonValue, scope: Expression
     })
   } catch (error) {
     if (!(error instanceof CodedError)) throw error
-    return [place(path, error.message)]
+    return [place('expression', path, error.message)]
   }
 }
 
@@ -99,7 +101,7 @@ function referencePlaces(
   if (step === undefined) return []
   if (!scope.earlierSteps.includes(step)) {
     const why = scope.hidden(step)
-    if (why !== undefined) return [place(path, why)]
+    if (why !== undefined) return [place('unknown-reference', path, why)]
     return [unknownName(path, `there is no step \`${step}\``, step, scope.earlierSteps)]
   }
   const shape = scope.stepShapes?.(step) ?? stepShape(undefined)
@@ -111,8 +113,14 @@ function gapPlace(path: string, { parent, segment, names, type }: Gap): ProblemP
   const whole = `\`${parent.join('.').replace(/\.(\d+)(?=\.|$)/g, '[$1]')}\``
   if (names !== undefined) return unknownName(path, `${whole} has no \`${segment}\``, segment, names)
   if (type === 'array')
-    return place(path, `${whole} is a list and has no \`${segment}\``, 'Name an element, such as `[0]`.')
+    return place(
+      'unknown-reference',
+      path,
+      `${whole} is a list and has no \`${segment}\``,
+      'Name an element, such as `[0]`.',
+    )
   return place(
+    'unknown-reference',
     path,
     `${whole} is of type ${type} and has no \`${segment}\``,
     `End the reference at ${whole}.`,

@@ -20,7 +20,13 @@ export function connectionNamePlaces(
   const spec = known.connections.get(name)
   if (!spec) return noConnection(path, name, known)
   if (spec.type === type) return []
-  return [place(path, `connection \`${name}\` is of type ${spec.type}; here one of type ${type} is needed`)]
+  return [
+    place(
+      'wrong-kind',
+      path,
+      `connection \`${name}\` is of type ${spec.type}; here one of type ${type} is needed`,
+    ),
+  ]
 }
 
 function noConnection(path: string, name: string, { connections, mayBeMore }: Known): ProblemPlace[] {

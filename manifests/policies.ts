@@ -13,7 +13,9 @@ export function policyPlaces({ path, manifest }: Document<'Policy'>): ProblemPla
   return rules.flatMap(({ name, match, require }, index) => {
     const at = `${path}.spec.rules[${index}]`
     return [
-      ...(names.indexOf(name) === index ? [] : [place(`${at}.name`, `there is a rule \`${name}\` already`)]),
+      ...(names.indexOf(name) === index
+        ? []
+        : [place('duplicate-name', `${at}.name`, `there is a rule \`${name}\` already`)]),
       ...(match.when === undefined
         ? []
         : typedExpressionPlaces(`${at}.match.when`, match.when, { scope: POLICY_SCOPE, kind: 'condition' })),
@@ -28,6 +30,6 @@ function quorumPlaces(path: string, stages: readonly Stage[]): ProblemPlace[] {
     const count = new Set(people).size
     if (roles.length > 0 || quorum <= count) return []
     const message = `is ${quorum}, and only ${count} ${count === 1 ? 'person counts' : 'people count'}`
-    return [place(`${path}[${index}].quorum`, message, 'Name more people, or a role.')]
+    return [place('impossible-quorum', `${path}[${index}].quorum`, message, 'Name more people, or a role.')]
   })
 }

@@ -64,7 +64,7 @@ export function stepsPlaces(
   }
   return [
     ...(count > LIMITS.stepsPerRun
-      ? [place(path, `has ${count} steps outside of loops; a run takes ${LIMITS.stepsPerRun}`)]
+      ? [place('limit', path, `has ${count} steps outside of loops; a run takes ${LIMITS.stepsPerRun}`)]
       : []),
     ...listPlaces(path, steps, top),
   ]
@@ -113,9 +113,9 @@ function namePlaces(
   name: string,
   { earlier, standing }: { earlier: readonly string[]; standing: Standing },
 ): ProblemPlace[] {
-  if (earlier.includes(name)) return [place(path, `there is a step \`${name}\` already`)]
+  if (earlier.includes(name)) return [place('duplicate-name', path, `there is a step \`${name}\` already`)]
   if (!standing.visible.includes(name) && !standing.around.includes(name)) return []
-  return [place(path, `there is a step \`${name}\` around or before this block already`)]
+  return [place('duplicate-name', path, `there is a step \`${name}\` around or before this block already`)]
 }
 
 function blockPlaces(
@@ -126,7 +126,7 @@ function blockPlaces(
 ): ProblemPlace[] {
   const path = `${at}.${block.at}`
   const around = [...standing.around, step.name]
-  if (around.length > MAX_BLOCK_DEPTH) return [place(path, `is over ${MAX_BLOCK_DEPTH} blocks deep`)]
+  if (around.length > MAX_BLOCK_DEPTH) return [place('limit', path, `is over ${MAX_BLOCK_DEPTH} blocks deep`)]
   return listPlaces(path, block.steps, {
     ...standing,
     around,
@@ -164,7 +164,7 @@ function callArgumentPlaces(path: string, args: JsonObject | string, scope: Expr
   if (places.length > 0 || typeof args !== 'string') return places
   const source = wholeTemplate(args)
   if (source !== undefined) return typedExpressionPlaces(path, source, { scope, kind: 'object' })
-  return [place(path, 'must be an object, or one `${{ … }}` that gives one')]
+  return [place('wrong-kind', path, 'must be an object, or one `${{ … }}` that gives one')]
 }
 
 function endPlaces(
@@ -181,7 +181,9 @@ function endPlaces(
   if ('return' in step) {
     const hint = 'The output of the last step is that of the block.'
     return [
-      ...(race === null ? [] : [place(`${path}.return`, `ends the run; inside ${race} it is a race`, hint)]),
+      ...(race === null
+        ? []
+        : [place('misplaced-return', `${path}.return`, `ends the run; inside ${race} it is a race`, hint)]),
       ...templatePlaces(`${path}.return`, step.return as JsonValue, scope),
     ]
   }
@@ -189,7 +191,7 @@ function endPlaces(
   const { code, message } = step.fail
   return [
     ...(isErrorCode(code)
-      ? [place(`${path}.fail.code`, `${code} has a meaning already; choose another`)]
+      ? [place('reserved-code', `${path}.fail.code`, `${code} has a meaning already; choose another`)]
       : []),
     ...templatePlaces(`${path}.fail.message`, message, scope),
   ]
@@ -200,7 +202,9 @@ function askPlaces(path: string, { ask }: AskStepManifest, scope: ExpressionScop
   return [
     ...templatePlaces(`${path}.title`, ask.title, scope),
     ...templatePlaces(`${path}.markdown`, ask.markdown, scope),
-    ...(form.ok ? [] : [place(`${path}.form`, `is not a usable JSON Schema: ${form.message}`)]),
+    ...(form.ok
+      ? []
+      : [place('json-schema', `${path}.form`, `is not a usable JSON Schema: ${form.message}`)]),
   ]
 }
 

@@ -128,6 +128,6 @@ function whatIsKnown(stored: readonly { body: Manifest }[], documents: readonly 
 
 function throwIfAny(places: readonly ProblemPlace[]): void {
   const rest = places.slice(MAX_PLACES)
-  const more = rest.length === 0 ? [] : [place('manifests', `${rest.length} more places are wrong`)]
+  const more = rest.length === 0 ? [] : [place('limit', 'manifests', `${rest.length} more places are wrong`)]
   if (places.length > 0) throw new PlacedError('INVALID_MANIFEST', [...places.slice(0, MAX_PLACES), ...more])
 }
