@@ -67,7 +67,7 @@ describe('a step', () => {
       'spec.steps[0]: Unrecognized key: "retry" It belongs to another form: write one or the other.',
     ])
     expect(wrong([{ ...call('a'), retry: { max_attempts: 1 } }])).toEqual([
-      'spec.steps[0].retry.max_attempts: Too small: expected number to be >=2',
+      'spec.steps[0].retry.max_attempts: Too small: expected number to be >=2 It takes 2 or more.',
     ])
   })
 })
