@@ -1,5 +1,6 @@
 /** Expressions of a manifest, before anything runs: they parse, and name what exists by then. */
 import { checkExpression, evaluateExpression } from '../lib/cel.ts'
+import { meantFunction } from '../lib/cel-functions.ts'
 import type { JsonObject, JsonValue } from '../lib/json.ts'
 import { templateExpressions } from '../lib/templates.ts'
 import { CodedError } from '../schemas/errors.ts'
@@ -45,16 +46,22 @@ export const CHECK_RESULT_SCOPE: ExpressionScope = {
   variables: [...CHECK_SCOPE.variables, 'result'],
 }
 
-export function expressionPlaces(path: string, source: string, scope: ExpressionScope): ProblemPlace[] {
+/** `offset`: where the expression begins in the text that people wrote. */
+export function expressionPlaces(
+  path: string,
+  source: string,
+  scope: ExpressionScope,
+  offset = 0,
+): ProblemPlace[] {
   if (source.trimStart().startsWith('${{')) {
     return [place('expression', path, 'is an expression as it is', 'Write it without `${{` and `}}`.')]
   }
   const checked = checkExpression(source, scope.variables)
   if (!checked.ok) {
     const { message, position } = checked
-    return [
-      place('expression', path, position ? `${message} (character ${position.start + 1} of it)` : message),
-    ]
+    const meant = meantFunction(message)
+    const told = position ? `${message} (character ${offset + position.start + 1} of it)` : message
+    return [place('expression', path, told, meant && `Did you mean \`${meant}\`?`)]
   }
   if (checked.references.length === 0) return constantPlaces(path, source)
   const { references, optional } = checked
@@ -77,7 +84,12 @@ export function templatePlaces(path: string, value: JsonValue, scope: Expression
   try {
     return templateExpressions(value).flatMap((expression) => {
       const separator = expression.path === '' || expression.path.startsWith('[') ? '' : '.'
-      return expressionPlaces(`${path}${separator}${expression.path}`, expression.source, scope)
+      return expressionPlaces(
+        `${path}${separator}${expression.path}`,
+        expression.source,
+        scope,
+        expression.offset,
+      )
     })
   } catch (error) {
     if (!(error instanceof CodedError)) throw error

@@ -130,3 +130,11 @@ it('is refused with any of its segments misspelt, wherever it stands in a manife
     expect(found, misspelling?.reference).toHaveLength(1)
   }
 })
+
+it('names the function that was meant, and the character of the text as it was written', () => {
+  const [place] = wrong('input.account.startWith("x")')
+  expect(place).toBe(
+    "found no matching overload for 'dyn.startWith(string)' (character 5 of it). Did you mean `startsWith`?",
+  )
+  expect(wrong('siz(input)')[0]).toContain('Did you mean `size`?')
+})
