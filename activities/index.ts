@@ -90,6 +90,28 @@ export function createActivities(deps: ActivityDeps) {
       withContext(door, null, () => recordResolution(door, params)),
     abandonWriteback: (params: Parameters<typeof abandonWriteback>[1]): Promise<Abandoned> =>
       withContext(door, null, () => abandonWriteback(door, params)),
+    ...createDecidingActivities(door),
+    openSubRun: (params: Parameters<typeof openSubRun>[1]): Promise<SubRun> =>
+      withContext(door, null, () =>
+        openSubRun({ database: deps.database, client: Context.current().client }, params),
+      ),
+    ...createDryActivities(deps, door),
+    inspectConnection: (
+      params: Parameters<typeof inspectConnection>[1],
+    ): Promise<{ tools: InspectedTool[] }> =>
+      withContext(door, null, (signal) => inspectConnection(inspection, params, signal)),
+    /** The result of an execution that another one started: how a run that was reset finds its children again. */
+    awaitWorkflow: ({ workflowId }: { workflowId: string }): Promise<unknown> =>
+      withContext(door, null, () => resultOf(Context.current(), workflowId)),
+    ...createHousekeepingActivities(deps, door),
+  }
+}
+
+export type Activities = ReturnType<typeof createActivities>
+
+/** What waits for people, and what they say. */
+function createDecidingActivities(door: DoorDeps) {
+  return {
     openApproval: (params: Parameters<typeof openApproval>[1]): Promise<OpenedApproval> =>
       withContext(door, null, () => openApproval(door, params)),
     resolveDecision: (params: Parameters<typeof resolveDecision>[1]): Promise<ResolvedDecision> =>
@@ -106,18 +128,12 @@ export function createActivities(deps: ActivityDeps) {
       withContext(door, null, () => recordAnswer(door, params)),
     acceptAnswer: (params: Parameters<typeof acceptAnswer>[1]): Promise<JsonValue> =>
       withContext(door, null, () => acceptAnswer(door, params)),
-    openSubRun: (params: Parameters<typeof openSubRun>[1]): Promise<SubRun> =>
-      withContext(door, null, () =>
-        openSubRun({ database: deps.database, client: Context.current().client }, params),
-      ),
-    ...createDryActivities(deps, door),
-    inspectConnection: (
-      params: Parameters<typeof inspectConnection>[1],
-    ): Promise<{ tools: InspectedTool[] }> =>
-      withContext(door, null, (signal) => inspectConnection(inspection, params, signal)),
-    /** The result of an execution that another one started: how a run that was reset finds its children again. */
-    awaitWorkflow: ({ workflowId }: { workflowId: string }): Promise<unknown> =>
-      withContext(door, null, () => resultOf(Context.current(), workflowId)),
+  }
+}
+
+/** What keeps the ledger true and the database small, whatever became of the runs. */
+function createHousekeepingActivities({ database }: ActivityDeps, door: DoorDeps) {
+  return {
     reconcile: (after: ReconcileReport['next']): Promise<ReconcileReport> =>
       withContext(door, null, async () => {
         const { client, info, log } = Context.current()
@@ -128,12 +144,10 @@ export function createActivities(deps: ActivityDeps) {
       }),
     retain: (after: RetentionPosition | null): Promise<RetentionReport> =>
       withContext(door, null, (signal) =>
-        retain({ database: deps.database, client: Context.current().client, nowMs: Date.now }, after, signal),
+        retain({ database: database, client: Context.current().client, nowMs: Date.now }, after, signal),
       ),
   }
 }
-
-export type Activities = ReturnType<typeof createActivities>
 
 /** All that a dry run calls. */
 function createDryActivities({ database, trust }: ActivityDeps, door: DoorDeps) {

@@ -55,12 +55,10 @@ async function gather(
   const envelopes = receipts.map(({ envelope }) => envelope)
   const keys = loadTrustedKeys(publicKeysFile(lane.stack.keysFolder))
   const headInResult = run.receipts_head ?? undefined
-  const { statements, problems } = verifyReceipts(
-    envelopes,
-    keys,
-    head ?? { seq: 0, sha256: null },
-    headInResult,
-  )
+  const { statements, problems } = verifyReceipts(envelopes, keys, head ?? { seq: 0, sha256: null }, {
+    id: runId,
+    result: headInResult,
+  })
   return {
     variant,
     state: run.state,

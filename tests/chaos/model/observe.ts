@@ -19,12 +19,10 @@ export async function observe(scene: Scene, subject: Subject): Promise<Observed>
   const keys = loadTrustedKeys(publicKeysFile(world.keysFolder))
   const envelopes = receipts.map(({ envelope }) => envelope)
   const headInResult = run.receipts_head ?? undefined
-  const { statements, problems } = verifyReceipts(
-    envelopes,
-    keys,
-    head ?? { seq: 0, sha256: null },
-    headInResult,
-  )
+  const { statements, problems } = verifyReceipts(envelopes, keys, head ?? { seq: 0, sha256: null }, {
+    id: subject.runId,
+    result: headInResult,
+  })
   return {
     run: run.state,
     rows: run.writebacks.map(({ state }) => state),
