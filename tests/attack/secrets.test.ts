@@ -153,9 +153,7 @@ function expectReadToTheBottom(places: readonly [string, string][], { account, r
 }
 
 function secretForms(): string[] {
-  const booksPassword = new URL(attack.booksUrl).password
-  const secrets = [TOKEN, PASSWORD, BROKEN_TOKEN.split('\n', 1)[0] ?? '']
-  return [...secrets, ...(booksPassword.length > 6 ? [booksPassword] : [])].flatMap(formsOf)
+  return [TOKEN, PASSWORD, BROKEN_TOKEN.split('\n', 1)[0] ?? '', attack.booksSecret].flatMap(formsOf)
 }
 
 /** What Temporal shows of the trouble that a run is in: its failure, or that of an attempt that will be repeated. */
