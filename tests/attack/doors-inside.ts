@@ -20,7 +20,7 @@ export const readers: Door[] = [
       },
     ],
     test: SECRETS,
-    says: 'history of inspect/acme/broken/',
+    says: 'history of inspect/acme/broken',
   },
   {
     name: 'a log tells secrets in base64',
@@ -210,7 +210,7 @@ export const hostileCode: Door[] = [
       },
     ],
     test: { file: 'hostile-code.test.ts', title: 'finds nothing of what one has done to its world' },
-    says: 'expected { ok: false',
+    says: "expected 'CODE_FAILED' to be 'completed: ",
   },
   {
     name: 'what code gives is of any size',

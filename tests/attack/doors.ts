@@ -352,6 +352,21 @@ const forgedWorkflows: Door[] = [
 
 const flippedRows: Door[] = [
   {
+    name: 'a sending is settled while it is under way',
+    patches: [
+      {
+        file: AUTHORISED,
+        find: '  if (remainingMs < 0) return\n',
+        replace: '  if (remainingMs > 0) return\n',
+      },
+    ],
+    test: {
+      file: 'flipped-rows.test.ts',
+      title: 'that says that it is being sent is left alone until its deadline',
+    },
+    says: "expected 'nothing was refused' to be 'WRITE_IN_PROGRESS'",
+  },
+  {
     name: 'the inbox is believed',
     patches: [
       {
