@@ -57,7 +57,7 @@ export const answers: Door[] = [
       file: 'forged-answers.test.ts',
       title: 'a forged answer is refused, whatever the door of it: the right one still counts',
     },
-    says: "'(approved)' ] to deeply equal",
+    says: 'UNVERIFIED, (approved): expected',
   },
   {
     name: 'an answer counts for any question',
@@ -77,7 +77,7 @@ export const answers: Door[] = [
       file: 'forged-answers.test.ts',
       title: 'a genuine answer counts for its own question, organization, digest and form only',
     },
-    says: "expected [ '(approved)' ]",
+    says: '(approved): expected',
   },
   {
     name: 'an answer need not fit its form',
@@ -86,7 +86,7 @@ export const answers: Door[] = [
       file: 'forged-answers.test.ts',
       title: 'a genuine answer counts for its own question, organization, digest and form only',
     },
-    says: "'(approved)' ] to deeply equal",
+    says: 'STALE_DIGEST, (approved): expected',
   },
   {
     name: 'people answer what the inbox shows',
