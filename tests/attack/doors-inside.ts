@@ -167,7 +167,7 @@ export const hostileCode: Door[] = [
     name: 'code that nobody wants goes on',
     patches: [{ file: POOL, find: "  signal?.addEventListener('abort', giveUp)\n", replace: '' }],
     test: { file: 'hostile-code.test.ts', title: 'nobody waits for a call that is not wanted any more' },
-    says: 'instead of rejecting',
+    says: "to match object { code: 'CANCELLED' }",
   },
   {
     name: 'code has the memory of the worker',
