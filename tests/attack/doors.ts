@@ -175,7 +175,7 @@ const wrongPeople: Door[] = [
       file: 'wrong-people.test.ts',
       title: 'of a machine with the role and an API key does not count',
     },
-    says: "expected 'nothing was refused' to be 'NOT_ELIGIBLE'",
+    says: "expected 'nothing was refused' to be 'SELF_APPROVAL'",
   },
   {
     name: 'people approve what they asked for',
@@ -478,6 +478,7 @@ const flippedRows: Door[] = [
       file: 'flipped-rows.test.ts',
       title: 'that says how it has ended is not believed without a receipt',
     },
+    says: "to be 'OUTCOME_NOT_PROVEN'",
   },
   {
     name: 'whatever is signed is recorded as a decision',
@@ -492,6 +493,7 @@ const flippedRows: Door[] = [
       file: 'forged-workflows.test.ts',
       title: 'signs no receipt of the clerk’s own ticket, which never counted',
     },
+    says: "expected 'nothing was refused' to be 'SELF_APPROVAL'",
   },
   {
     name: 'a chain of receipts may lose its end',
