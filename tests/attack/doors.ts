@@ -178,6 +178,21 @@ const wrongPeople: Door[] = [
     says: "expected 'nothing was refused' to be 'SELF_APPROVAL'",
   },
   {
+    name: 'people who were disabled still count',
+    patches: [
+      {
+        file: 'db/queries/principals.ts',
+        find: 'p.id = any($2::text[]) and p.disabled_at is null',
+        replace: 'p.id = any($2::text[])',
+      },
+    ],
+    test: {
+      file: 'wrong-people.test.ts',
+      title: 'with a ticket from before whoever signed it was disabled does not count',
+    },
+    says: "expected [ '(approved)' ] to deeply equal [ 'NOT_ELIGIBLE' ]",
+  },
+  {
     name: 'people approve what they asked for',
     patches: [{ file: QUORUM, find: 'voter.principal === requester.principal || ', replace: '' }],
     test: {
@@ -356,8 +371,8 @@ const flippedRows: Door[] = [
     patches: [
       {
         file: AUTHORISED,
-        find: '  if (remainingMs < 0) return\n',
-        replace: '  if (remainingMs > 0) return\n',
+        find: 'remainingMs === null || remainingMs < 0) return',
+        replace: 'remainingMs === null || remainingMs > 0) return',
       },
     ],
     test: {

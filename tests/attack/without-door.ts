@@ -15,7 +15,8 @@ export const WITHOUT_DOOR: Partial<Record<string, Record<string, string>>> = {
     'asks our records who it is, and not the workflow': 'as *any delivery is the origin of any run*',
   },
   'flipped-rows.test.ts': {
-    'that says that it is done lets the run believe so, and writes nothing': 'shows what is not defended',
+    'is not believed with the receipt of another write, nor with one that says something else':
+      'as *the ledger is believed: outcome*',
     'with another digest or rule shows people something else, and what they sign then does not count':
       'as *people sign what the ledger shows*',
     'is no decision': 'as *the key of the workers signs decisions*',
@@ -32,6 +33,9 @@ export const WITHOUT_DOOR: Partial<Record<string, Record<string, string>>> = {
   'forged-workflows.test.ts': {
     'as a writeback with a made-up call asks the same people': 'as *perform believes what it is handed*',
     'the door writes with the decision of a lead, once, whoever calls it': 'what is right',
+    'signs none under another approval, nor about another digest':
+      'as *whatever is signed is recorded as a decision*',
+    'shows what follows from the decisions, and not what it is told': 'what is right',
   },
   'hostile-code.test.ts': {
     'of the stack is bounded for %s':
@@ -44,6 +48,7 @@ export const WITHOUT_DOOR: Partial<Record<string, Record<string, string>>> = {
     'the command of a ticket counts where it was made for, and nowhere else':
       'as *a ticket counts for any write*',
     'an approval that does not fit the ledger ends': 'as *an approval opens for what was never planned so*',
+    'an approval whose kept votes are no list ends too': 'nobody gets in by it: it is about ending',
     'a run that no delivery started writes nothing': 'as *any delivery is the origin of any run*',
     '%s with any input ends, and does not try for ever': 'nobody gets in by it: it is about ending',
   },

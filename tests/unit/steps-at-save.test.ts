@@ -129,7 +129,7 @@ describe('references', () => {
       'spec.steps[0].for_each.steps[0].tool_call.arguments.about: step `b` comes later, or is this one',
       'spec.steps[0].for_each.steps[1].tool_call.arguments.about: step `each` comes later, or is this one',
       'spec.steps[1].parallel.branches.right[0].tool_call.arguments.about: step `c` is in another branch of `fan`',
-      'spec.steps[2].return: There is no variable `item`; in scope: `input`, `steps`, `run` (character 37 of it)',
+      'spec.steps[2].return: There is no variable `item`; in scope: `input`, `steps`, `run` (character 40 of it)',
     ])
     expect(
       wrong([
