@@ -10,6 +10,7 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow'
+import { isErrorCode } from '../schemas/errors.ts'
 import type {
   ApprovalInput,
   ApprovalResult,
@@ -28,7 +29,7 @@ import {
   type Decided,
 } from './decide.ts'
 import { approvalDetails, type Identity } from './details.ts'
-import { assertInput, failure } from './failures.ts'
+import { assertInput, failure, stepErrorOf } from './failures.ts'
 import {
   answerSignal,
   approveSignal,
@@ -64,6 +65,8 @@ interface Wait {
   /** Of the decisions that count, in their order. */
   envelopes: Envelope[]
 }
+
+type Judged = Decided & { envelope?: Envelope }
 
 export async function approvalWorkflow(input: ApprovalInput): Promise<ApprovalResult> {
   const expiresAtMs = Date.now() + waitOf(input)
@@ -174,21 +177,30 @@ async function decideUntilClosed(wait: Wait): Promise<ClosedStatus> {
 }
 
 async function take(wait: Wait, received: Received): Promise<void> {
-  const decided = await judged(wait, received)
-  if (decided.counted && decided.envelope) {
-    const { votes, status } = decided.state
-    const { asking } = wait.input
-    const { envelope } = decided
-    const record = { envelope, votes: [...votes], state: status }
-    if (asking) await nearby().recordAnswer({ asking, ...record })
-    else await nearby().recordDecision({ ...keyOf(wait.input), ...record })
-    wait.envelopes.push(envelope)
-  }
+  const decided = await recorded(wait, await judged(wait, received))
   wait.state = decided.state
   received.answer = decided.answer
 }
 
-async function judged(wait: Wait, { message }: Received): Promise<Decided & { envelope?: Envelope }> {
+/** The record verifies once more: who has lost the role since, is refused like anybody else without it. */
+async function recorded(wait: Wait, decided: Judged): Promise<Judged> {
+  const { counted, envelope } = decided
+  if (!counted || !envelope) return decided
+  const votes = [...decided.state.votes]
+  const { asking } = wait.input
+  try {
+    if (asking) await nearby().recordAnswer({ asking, envelope })
+    else await nearby().recordDecision({ ...keyOf(wait.input), envelope, votes })
+  } catch (error) {
+    if (isCancellation(error)) throw error
+    const { code, message } = stepErrorOf(error)
+    return refuse(stateOf(wait), isErrorCode(code) ? code : 'UNVERIFIED', message)
+  }
+  wait.envelopes.push(envelope)
+  return decided
+}
+
+async function judged(wait: Wait, { message }: Received): Promise<Judged> {
   const state = stateOf(wait)
   if (state.refusals.length >= MAX_REFUSALS)
     return refuse(state, 'TOO_MANY_REFUSED', `${MAX_REFUSALS} were refused before`)

@@ -54,6 +54,32 @@ test('a tool call that policy gates waits and is called once with its key', asyn
   expect(key).toMatch(/^csk_[0-9a-f]{40}$/)
 })
 
+test('a decision that can no longer be recorded is refused, and the wait goes on', async () => {
+  const run = await s.park('one')
+  const { database, temporal } = s.world
+  const { approval_id: approvalId, temporal_workflow_id: workflowId } = run.approval
+  const ticket = await s.lena.createTicket({ ...about(run.approval), verdict: 'approve' })
+  const show = (digest: string) =>
+    database.query('update approvals set digest = $2 where approval_id = $1', [approvalId, digest])
+  await show('f'.repeat(64))
+  const handle = temporal.workflow.getHandle(workflowId)
+  await handle.signal(ticket.signal, ticket.input)
+  await eventually(async () => {
+    const { status, refusals } = await handle.query<{ status: string; refusals: { code: string }[] }>(
+      'getApproval',
+    )
+    return status === 'waiting' && refusals.some(({ code }) => code === 'STALE_DIGEST')
+  })
+  await show(run.approval.digest)
+  await s.max.decideApproval({ ...about(run.approval), verdict: 'approve' })
+  await s.expectEnding(run, {
+    state: 'completed',
+    writebacks: ['applied'],
+    receipts: ['approve by max@acme.example', 'outcome applied'],
+    changes: 1,
+  })
+})
+
 test('a quorum of two needs two people, and the same person twice is not two', async () => {
   const run = await s.park('two-leads')
   const first = await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
