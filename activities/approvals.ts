@@ -3,15 +3,23 @@
  * and the records of what was decided. All of it may be repeated; nothing of it is a write to somebody else's system.
  */
 import { inTransaction } from '../db/database.ts'
-import { insertApproval, insertDecision, updateApproval, type ApprovalRow } from '../db/queries/approvals.ts'
+import {
+  findApproval,
+  insertApproval,
+  insertDecision,
+  listDecisions,
+  updateApproval,
+  type ApprovalRow,
+} from '../db/queries/approvals.ts'
 import { loadPrincipals } from '../db/queries/principals.ts'
 import { sha256Hex } from '../lib/canonical-json.ts'
 import { signEnvelope } from '../lib/dsse.ts'
+import { ineligibility, judge } from '../lib/quorum.ts'
 import { DECISION_PAYLOAD_TYPE, EnvelopeSchema, type Decision } from '../schemas/decision.ts'
 import { CodedError, type ErrorCode } from '../schemas/errors.ts'
 import type { DecisionMessage, Envelope, PendingWrite, ResolvedDecision, Vote } from '../schemas/run.ts'
 import { assertSomebodyCanApprove } from './candidates.ts'
-import { openDecision, toVote } from './decisions.ts'
+import { openDecision, toVote, votesOf } from './decisions.ts'
 import { requireWriteback } from './ledger.ts'
 import type { DoorDeps } from './door.ts'
 import { issueReceipt } from './receipts.ts'
@@ -124,14 +132,15 @@ async function asVote(deps: DoorDeps, decision: Decision, envelope: Envelope): P
 }
 
 /**
- * Keeps a decision that counted, with its receipt, and shows it in the inbox. The envelope is verified once more: what
- * is signed as a receipt here must be true.
+ * Keeps a decision that counts, with its receipt, and shows it in the inbox. Whoever can start workflows can call this
+ * with anything, and what is signed as a receipt here must be true: so everything is verified once more, and of `votes`
+ * only counts which decisions are named. What has become of the approval follows from them.
  */
 export async function recordDecision(
   deps: DoorDeps,
-  params: ApprovalKey & { envelope: Envelope; votes: Vote[]; state: ApprovalRow['state'] },
+  params: ApprovalKey & { envelope: Envelope; votes: Pick<Vote, 'decisionId'>[] },
 ): Promise<void> {
-  const { organization, approvalId, writebackId, envelope, votes, state } = params
+  const { organization, approvalId, writebackId, envelope } = params
   const decision = openDecision(envelope, deps.trust)
   if (!decision || decision.writebackId !== writebackId || decision.organization !== organization) {
     throw new CodedError(
@@ -139,8 +148,35 @@ export async function recordDecision(
       `what was to be recorded for ${writebackId} is not a decision about it`,
     )
   }
-  const { run_id: runId } = await requireWriteback(deps, organization, writebackId)
+  const approval = await requireApproval(deps, params)
+  const { digest, requirement, requester, run_id: runId } = approval
+  if (decision.digest !== digest) {
+    throw new CodedError('STALE_DIGEST', `the decision is about ${decision.digest.slice(0, 12)}`)
+  }
+  const about = { organization, writebackId, digest }
+  const recorded = await listDecisions(deps.database, about)
+  const cast = await votesOf(deps.database, deps.trust, about, [...recorded, envelope])
+  const own = cast.find(({ vote }) => vote.decisionId === decision.decisionId)?.vote
+  const why = own ? ineligibility(requirement, requester, own) : 'NOT_ELIGIBLE'
+  if (!own || why) throw new CodedError(why ?? 'NOT_ELIGIBLE', `${decision.principal} may not decide this`)
+  const named = params.votes.flatMap(({ decisionId }) => {
+    const known = cast.find(({ vote }) => vote.decisionId === decisionId)
+    return known ? [known.vote] : []
+  })
+  const votes = named.includes(own) ? named : [...named, own]
+  const { state } = judge(requirement, requester, votes)
   await keepDecision(deps, { envelope, runId, approvalId, votes, state })
+}
+
+/** The approval in the inbox, if it is about this write. */
+async function requireApproval(
+  { database }: DoorDeps,
+  { organization, approvalId, writebackId }: ApprovalKey,
+): Promise<ApprovalRow> {
+  const approval = await findApproval(database, { organization, approvalId })
+  if (!approval) throw new CodedError('NOT_FOUND', `there is no approval ${approvalId}`)
+  if (approval.writeback_id === writebackId) return approval
+  throw new CodedError('UNVERIFIED', `approval ${approvalId} is not about ${writebackId}`)
 }
 
 /** Of an envelope whose signature the caller has verified, and that it is about this approval. */
@@ -172,7 +208,10 @@ export async function closeApproval(
   deps: DoorDeps,
   params: ApprovalKey & { votes: Vote[]; state: 'expired' | 'withdrawn' },
 ): Promise<void> {
-  await updateApproval(deps.database, params)
+  const { approvalId, votes } = params
+  // Only decisions approve or reject, whoever asks.
+  const state = params.state === 'expired' ? 'expired' : 'withdrawn'
+  await updateApproval(deps.database, { approvalId, votes, state })
 }
 
 function refused(code: ErrorCode, message: string): ResolvedDecision {

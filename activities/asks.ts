@@ -6,7 +6,7 @@
  * An answer is a decision, signed by the door that authenticated the person. It is verified when it comes in, when it is
  * recorded, and once more when the run takes it: the result of a workflow is nobody's word.
  */
-import { insertApproval, type ApprovalRow } from '../db/queries/approvals.ts'
+import { insertApproval } from '../db/queries/approvals.ts'
 import { loadOrigin } from '../db/queries/deliveries.ts'
 import { loadPrincipals } from '../db/queries/principals.ts'
 import { misfit } from '../lib/answer-form.ts'
@@ -120,15 +120,14 @@ function answerProblem(
   return misfit(question?.form ?? {}, answer as JsonValue)
 }
 
+/** Whoever can start workflows can call this with anything: what has become of the question follows from the answer. */
 export async function recordAnswer(
   deps: DoorDeps,
-  params: { asking: Asking; envelope: Envelope; votes: Vote[]; state: ApprovalRow['state'] },
+  { asking, envelope }: { asking: Asking; envelope: Envelope },
 ): Promise<void> {
-  const { asking, envelope, votes, state } = params
-  const opened = await openAnswer(deps, asking, envelope)
-  if ('code' in opened) throw new CodedError(opened.code, opened.message)
+  const vote = await countingVote(deps, asking, envelope)
   const { runId, writebackId } = asking.origin
-  await keepDecision(deps, { envelope, runId, approvalId: writebackId, votes, state })
+  await keepDecision(deps, { envelope, runId, approvalId: writebackId, votes: [vote], state: 'approved' })
 }
 
 /** What the run takes as the output of its step. Throws UNVERIFIED, STALE_DIGEST, INVALID_ANSWER, NOT_ELIGIBLE. */
@@ -136,6 +135,11 @@ export async function acceptAnswer(
   deps: DoorDeps,
   { asking, envelope }: { asking: Asking; envelope: Envelope },
 ): Promise<JsonValue> {
+  const vote = await countingVote(deps, asking, envelope)
+  return vote.answer ?? null
+}
+
+async function countingVote(deps: DoorDeps, asking: Asking, envelope: Envelope): Promise<Vote> {
   const opened = await openAnswer(deps, asking, envelope)
   if ('code' in opened) throw new CodedError(opened.code, opened.message)
   const { vote, pending } = opened
@@ -143,7 +147,7 @@ export async function acceptAnswer(
     throw new CodedError('STALE_DIGEST', `the answer is about ${vote.digest.slice(0, 12)}`)
   const why = ineligibility(pending.requirement, pending.requester, vote)
   if (why !== null) throw new CodedError(why, `${vote.principal} may not answer this question`)
-  return vote.answer ?? null
+  return vote
 }
 
 function refused(code: ErrorCode, message: string): ResolvedDecision {

@@ -3,6 +3,7 @@ import type { Database } from '../db/database.ts'
 import type { SigningKey } from '../lib/dsse.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { writeDigest } from '../lib/write-digest.ts'
+import { CodedError } from '../schemas/errors.ts'
 import type { Call, Preview } from '../schemas/run.ts'
 import type { Trust } from './decisions.ts'
 import type { Executor, Operation, Resolved } from './executors/executor.ts'
@@ -15,6 +16,8 @@ export interface DoorDeps {
   trust: Trust
   signingKey: SigningKey
   nowMs: () => number
+  /** For operators; without values of anybody's data. */
+  warn: (message: string, facts: Record<string, unknown>) => void
 }
 
 /** Of the step that a call belongs to, all its attempts together. */
@@ -22,6 +25,8 @@ export interface StepLimits {
   signal: AbortSignal
   /** From here on nothing is tried again: what is not known by then is not known. */
   giveUpAtMs: number
+  /** The write is no longer wanted: what was sent gets its outcome, and nothing is begun. */
+  isEnding: boolean
 }
 
 /** One call on its way through the door, with everything that was looked up for it. */
@@ -34,6 +39,8 @@ export interface Passage extends StepLimits {
   ruling: Ruling
   /** For one call of the target. */
   timeoutMs: number
+  /** How long the deadline of the attempt that was sending had passed when the row was read, by the ledger's clock. */
+  overdueMs: number
   /** Why no write may be sent now; null if one may. */
   frozenReason: string | null
 }
@@ -61,4 +68,10 @@ export function digestOfWrite(
     revision,
     requester: origin.requester,
   })
+}
+
+/** A worker that Temporal has given up hears of it at last: others may have gone on without this attempt. */
+export function assertStillOurs({ call, signal }: Pick<Passage, 'call' | 'signal'>): void {
+  if (!signal.aborted) return
+  throw new CodedError('CANCELLED', `${call.origin.writebackId}: the attempt was ended before it has sent`)
 }

@@ -4,7 +4,7 @@
  */
 import { WorkflowNotFoundError, type Client } from '@temporalio/client'
 import type { Database } from '../db/database.ts'
-import { listRecentRunWorkflows } from '../db/queries/open-rows.ts'
+import { listLatestExecutions, listRecentRunWorkflows } from '../db/queries/open-rows.ts'
 
 /** `gone`: Temporal has no execution with this id, or no longer. */
 export type ExecutionState = 'alive' | 'closed' | 'gone'
@@ -31,15 +31,20 @@ export async function executionState(
 /** Shorter than any retention a namespace can have. */
 const RECENT_MS = 12 * 3_600_000
 const SAMPLES = 5
+/** Of each kind, when there is no recent run: one that still waits is among them. */
+const QUIET_SAMPLES = 20
 
 /**
  * Whether it means anything that Temporal does not know an execution. In a wrong or a new namespace nothing of ours is
- * known, and what runs in the right one must not be taken for dead.
+ * known, and what runs in the right one must not be taken for dead. After a quiet time what counts is whether Temporal
+ * knows anything that still waits, or a run that came last.
  */
 export async function namespaceKnowsUs(client: Client, database: Database): Promise<boolean> {
   const recent = await listRecentRunWorkflows(database, { maxAgeMs: RECENT_MS, limit: SAMPLES })
-  for (const workflowId of recent) {
+  const ours =
+    recent.length > 0 ? recent : await listLatestExecutions(database, { limitOfEach: QUIET_SAMPLES })
+  for (const workflowId of ours) {
     if ((await executionState(client, workflowId, Date.now())) !== 'gone') return true
   }
-  return recent.length === 0
+  return ours.length === 0
 }

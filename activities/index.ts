@@ -2,7 +2,7 @@
  * The activities of the product, made from what they need. Each is a thin shell: the context of Temporal on the
  * outside (heartbeats, cancellation, failures), plain functions inside.
  */
-import { Context, activityInfo } from '@temporalio/activity'
+import { Context, activityInfo, log } from '@temporalio/activity'
 import type { Database } from '../db/database.ts'
 import type { SigningKey } from '../lib/dsse.ts'
 import type { JsonValue } from '../lib/json.ts'
@@ -65,6 +65,9 @@ export interface ActivityDeps {
 /** Often enough that a cancel arrives, and the death of a worker shows, within seconds. */
 const HEARTBEAT_INTERVAL_MS = 1_000
 
+const KNOWS_NONE =
+  'this namespace knows none of our runs: nothing is concluded of those that it does not know'
+
 export function createActivities(deps: ActivityDeps) {
   const catalog = createToolCatalog(deps.mcp)
   const targetOf = createTargetResolver(deps)
@@ -72,12 +75,14 @@ export function createActivities(deps: ActivityDeps) {
   const inspection = { database: deps.database, catalog, targetOf }
 
   return {
-    perform: (call: Call, decisions: Envelope[] = []): Promise<PerformResult> =>
+    /** `end`: nothing is begun, and what was sent gets its outcome. */
+    perform: (call: Call, decisions: Envelope[] = [], purpose?: 'end'): Promise<PerformResult> =>
       markingUnplanned(door, call, () =>
         withContext(door, call.timeoutMs, (signal) =>
           perform(door, call, decisions, {
             signal,
             giveUpAtMs: activityInfo().scheduledTimestampMs + call.timeoutMs,
+            isEnding: purpose === 'end',
           }),
         ),
       ),
@@ -85,6 +90,28 @@ export function createActivities(deps: ActivityDeps) {
       withContext(door, null, () => recordResolution(door, params)),
     abandonWriteback: (params: Parameters<typeof abandonWriteback>[1]): Promise<Abandoned> =>
       withContext(door, null, () => abandonWriteback(door, params)),
+    ...createDecidingActivities(door),
+    openSubRun: (params: Parameters<typeof openSubRun>[1]): Promise<SubRun> =>
+      withContext(door, null, () =>
+        openSubRun({ database: deps.database, client: Context.current().client }, params),
+      ),
+    ...createDryActivities(deps, door),
+    inspectConnection: (
+      params: Parameters<typeof inspectConnection>[1],
+    ): Promise<{ tools: InspectedTool[] }> =>
+      withContext(door, null, (signal) => inspectConnection(inspection, params, signal)),
+    /** The result of an execution that another one started: how a run that was reset finds its children again. */
+    awaitWorkflow: ({ workflowId }: { workflowId: string }): Promise<unknown> =>
+      withContext(door, null, () => resultOf(Context.current(), workflowId)),
+    ...createHousekeepingActivities(deps, door),
+  }
+}
+
+export type Activities = ReturnType<typeof createActivities>
+
+/** What waits for people, and what they say. */
+function createDecidingActivities(door: DoorDeps) {
+  return {
     openApproval: (params: Parameters<typeof openApproval>[1]): Promise<OpenedApproval> =>
       withContext(door, null, () => openApproval(door, params)),
     resolveDecision: (params: Parameters<typeof resolveDecision>[1]): Promise<ResolvedDecision> =>
@@ -101,29 +128,26 @@ export function createActivities(deps: ActivityDeps) {
       withContext(door, null, () => recordAnswer(door, params)),
     acceptAnswer: (params: Parameters<typeof acceptAnswer>[1]): Promise<JsonValue> =>
       withContext(door, null, () => acceptAnswer(door, params)),
-    openSubRun: (params: Parameters<typeof openSubRun>[1]): Promise<SubRun> =>
-      withContext(door, null, () => openSubRun(door, params)),
-    ...createDryActivities(deps, door),
-    inspectConnection: (
-      params: Parameters<typeof inspectConnection>[1],
-    ): Promise<{ tools: InspectedTool[] }> =>
-      withContext(door, null, (signal) => inspectConnection(inspection, params, signal)),
-    /** The result of an execution that another one started: how a run that was reset finds its children again. */
-    awaitWorkflow: ({ workflowId }: { workflowId: string }): Promise<unknown> =>
-      withContext(door, null, () => resultOf(Context.current(), workflowId)),
-    reconcile: (after: ReconcileReport['next']): Promise<ReconcileReport> =>
-      withContext(door, null, () => {
-        const { client, info } = Context.current()
-        return reconcile({ door, client, scheduledAtMs: info.currentAttemptScheduledTimestampMs }, after)
-      }),
-    retain: (after: RetentionPosition | null): Promise<RetentionReport> =>
-      withContext(door, null, (signal) =>
-        retain({ database: deps.database, client: Context.current().client, nowMs: Date.now }, after, signal),
-      ),
   }
 }
 
-export type Activities = ReturnType<typeof createActivities>
+/** What keeps the ledger true and the database small, whatever became of the runs. */
+function createHousekeepingActivities({ database }: ActivityDeps, door: DoorDeps) {
+  return {
+    reconcile: (after: ReconcileReport['next']): Promise<ReconcileReport> =>
+      withContext(door, null, async () => {
+        const { client, info, log } = Context.current()
+        const scheduledAtMs = info.currentAttemptScheduledTimestampMs
+        const report = await reconcile({ door, client, scheduledAtMs }, after)
+        if (report.doubted > 0) log.warn(KNOWS_NONE, { doubted: report.doubted })
+        return report
+      }),
+    retain: (after: RetentionPosition | null): Promise<RetentionReport> =>
+      withContext(door, null, (signal) =>
+        retain({ database: database, client: Context.current().client, nowMs: Date.now }, after, signal),
+      ),
+  }
+}
 
 /** All that a dry run calls. */
 function createDryActivities({ database, trust }: ActivityDeps, door: DoorDeps) {
@@ -163,6 +187,7 @@ function createDoor(deps: ActivityDeps, catalog: ToolCatalog, targetOf: TargetRe
     trust,
     signingKey,
     nowMs: deps.nowMs ?? Date.now,
+    warn: (message, facts) => log.warn(message, facts),
   }
 }
 

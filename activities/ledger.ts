@@ -15,13 +15,15 @@ import type { JsonValue } from '../lib/json.ts'
 import { sha256Hex } from '../lib/canonical-json.ts'
 import { CodedError, type ErrorCode } from '../schemas/errors.ts'
 import type { Preview, WriteOutcome, WriteStatus } from '../schemas/run.ts'
-import { digestOfWrite, type DoorDeps, type Passage } from './door.ts'
+import { assertStillOurs, digestOfWrite, type DoorDeps, type Passage } from './door.ts'
+import { provenOutcome } from './outcomes.ts'
 import { issueReceipt, type ReceiptContent } from './receipts.ts'
 
 /** Looks at the target and keeps what is planned. If somebody planned it first, theirs stands. */
 export async function planWriteback(deps: DoorDeps, passage: Passage): Promise<WritebackRow> {
   const { call, operation, executor, resolved, origin, ruling, timeoutMs, signal } = passage
   const planned = await executor.plan(operation, { deadlineAtMs: deps.nowMs() + timeoutMs, signal })
+  assertStillOurs(passage)
   const { changes, guard, preconditions } = planned
   const { endpoint, target, definitionSha256 } = resolved
   const { organization, connection } = call
@@ -72,6 +74,7 @@ export interface Conclusion {
   output?: JsonValue
   /** That no answer of the target, but a look at it told what became of the write. */
   settledBy?: 'reading'
+  mayHaveChanged?: true
   /** What allowed it: the rule, and the decisions that counted. */
   rule?: string
   decisions?: string[]
@@ -86,6 +89,13 @@ export async function closePlanned(
   return close(deps, row, conclusion, { from: 'planned' })
 }
 
+/** Of a write that was never sent, and is no longer wanted. */
+export const WITHDRAWN = {
+  status: 'withdrawn',
+  code: 'WITHDRAWN',
+  message: 'the run was cancelled, or the wait was',
+} as const satisfies Conclusion
+
 /** For the attempt that has sent. */
 export async function closeSending(
   deps: DoorDeps,
@@ -94,6 +104,15 @@ export async function closeSending(
   conclusion: Conclusion,
 ): Promise<WriteOutcome> {
   return close(deps, row, conclusion, { from: 'sending', attempt })
+}
+
+/** For whoever finds an attempt whose deadline has passed. */
+export async function closeOverdue(
+  deps: DoorDeps,
+  row: WritebackRow,
+  conclusion: Conclusion,
+): Promise<WriteOutcome> {
+  return close(deps, row, conclusion, { from: 'sending', attempt: row.attempt, isOverdue: true })
 }
 
 async function close(
@@ -113,8 +132,22 @@ async function close(
   const closed = await closeWithReceipt(deps, { row, conclusion, from, content })
   if (closed) return closed
   const current = await requireWriteback(deps, row.organization, row.writeback_id)
-  if (current.outcome) return current.outcome
+  if (from.from === 'sending' && !from.isOverdue) warnOfOvertaken(deps, { row, conclusion, from, current })
+  if (current.outcome) return provenOutcome(deps, current, current.outcome)
   throw new CodedError('WRITE_IN_PROGRESS', `${row.writeback_id} is ${current.state} in another attempt`)
+}
+
+/** The answer of a target that comes after its attempt was given up counts no more, but whoever looks into it needs it. */
+function warnOfOvertaken(
+  { warn }: DoorDeps,
+  late: { row: WritebackRow; conclusion: Conclusion; from: { attempt: number }; current: WritebackRow },
+): void {
+  const { row, conclusion, from, current } = late
+  // Recorded before, by this very attempt, whose own answer was lost on the way from the ledger.
+  if (current.attempt === from.attempt && current.outcome?.status === conclusion.status) return
+  const { status, code = null } = conclusion
+  const answered = { writeback: row.writeback_id, attempt: from.attempt, status, code }
+  warn('an answer came too late to be recorded', { ...answered, recorded: current.state })
 }
 
 /** Outcome and receipt in one transaction. Null: the row was no longer in the state expected, and nothing was written. */
@@ -123,7 +156,7 @@ export async function closeWithReceipt(
   closing: { row: WritebackRow; conclusion: Conclusion; from: ClosedFrom; content: ReceiptContent },
 ): Promise<WriteOutcome | null> {
   const { row, conclusion, from, content } = closing
-  const { status, code, message, output } = conclusion
+  const { status, code, message, output, mayHaveChanged } = conclusion
   return inTransaction(deps.database, async (tx) => {
     const receipt = await issueReceipt(tx, content, deps.signingKey, deps.nowMs())
     const outcome: WriteOutcome = {
@@ -133,6 +166,7 @@ export async function closeWithReceipt(
       output: output ?? null,
       ...(code ? { code } : {}),
       ...(message ? { message } : {}),
+      ...(mayHaveChanged ? { mayHaveChanged } : {}),
       receipt,
     }
     // Rolls the receipt back: it would be about something that did not happen here.
@@ -162,17 +196,13 @@ export async function abandonWriteback(
 ): Promise<Abandoned> {
   const row = await findWriteback(deps.database, params)
   if (!row) return { kind: 'never_planned' }
-  if (row.outcome) return { kind: 'ended', outcome: row.outcome }
+  if (row.outcome) return { kind: 'ended', outcome: await provenOutcome(deps, row, row.outcome) }
   if (row.state === 'sending') return { kind: 'under_way' }
   const dueAtMs = Date.parse(row.created_at) + (row.requirement?.expiresAfterMs ?? Infinity)
   const conclusion =
     params.because === 'expired' && deps.nowMs() >= dueAtMs
       ? ({ status: 'expired', code: 'EXPIRED', message: 'nobody decided in time' } as const)
-      : ({
-          status: 'withdrawn',
-          code: 'WITHDRAWN',
-          message: 'the run was cancelled, or the wait was',
-        } as const)
+      : WITHDRAWN
   return { kind: 'ended', outcome: await closePlanned(deps, row, conclusion) }
 }
 

@@ -3,7 +3,7 @@
  * says "approved": origin, policy, signatures and digest are verified here, every time.
  *
  * Any attempt may enter at any time and die on any line. What it may do follows from the ledger alone: a final row is
- * returned; a row in `sending` is left alone until its deadline and then settled as the executor allows; a planned row
+ * returned, if its receipt says the same; a row in `sending` is left alone until its deadline and then settled as the executor allows; a planned row
  * may be sent by whoever claims it first. Never repeated: a sending whose fate is unknown, unless the target itself
  * makes a second one harmless.
  */
@@ -14,7 +14,8 @@ import { CodedError } from '../schemas/errors.ts'
 import type { Call, Envelope, PerformResult, Requester } from '../schemas/run.ts'
 import { askForApproval, judgeWrite, refuseRejected } from './authorise.ts'
 import { digestOfWrite, type DoorDeps, type Passage, type StepLimits } from './door.ts'
-import { closePlanned, idempotencyKeyOf, planWriteback } from './ledger.ts'
+import { closePlanned, idempotencyKeyOf, planWriteback, WITHDRAWN } from './ledger.ts'
+import { provenOutcome } from './outcomes.ts'
 import { verifyOrigin, type VerifiedOrigin } from './origin.ts'
 import { asksWhoAsked, ruleOn } from '../lib/policy.ts'
 import { assertDefinitionUnchanged, assertMayRead, factsOf, operationOf, policiesOf } from './reading.ts'
@@ -29,9 +30,12 @@ export async function perform(
   limits: StepLimits,
 ): Promise<PerformResult> {
   const context = await loadCallContext(deps.database, { ...call, writebackId: call.origin.writebackId })
-  const { writeback } = context
-  if (writeback?.outcome) return { kind: 'done', outcome: writeback.outcome }
-  assertNotUnderWay(writeback, deps.nowMs())
+  const { writeback, remaining_ms: remainingMs } = context
+  if (writeback?.outcome)
+    return { kind: 'done', outcome: await provenOutcome(deps, writeback, writeback.outcome) }
+  assertNotUnderWay(writeback, remainingMs)
+  if (limits.isEnding && writeback?.state === 'planned')
+    return { kind: 'done', outcome: await closePlanned(deps, writeback, WITHDRAWN) }
   try {
     return await pass(deps, { call, decisions, limits }, context)
   } catch (error) {
@@ -59,7 +63,9 @@ async function pass(
   }
   const ruling = ruleOn(policiesOf(context), facts)
   const frozenReason = context.connection?.frozen_reason ?? null
-  const passage = { call, operation, executor, resolved, origin, ruling, timeoutMs, frozenReason, ...step }
+  const overdueMs = -(context.remaining_ms ?? 0)
+  const known = { call, operation, executor, resolved, origin, ruling, timeoutMs }
+  const passage = { ...known, overdueMs, frozenReason, ...step }
   assertDefinitionUnchanged(call, resolved.definitionSha256, origin.pinnedDefinitionSha256)
   const row = context.writeback ?? (await planWriteback(deps, passage))
   assertDigest(passage, row)
@@ -69,15 +75,13 @@ async function pass(
 }
 
 /** A row in `sending` belongs to the attempt that set its deadline: until then nobody concludes anything. */
-function assertNotUnderWay(writeback: WritebackRow | null, nowMs: number): void {
-  if (writeback?.state !== 'sending' || writeback.deadline_at === null) return
-  const remainingMs = Date.parse(writeback.deadline_at) - nowMs
-  if (remainingMs < 0) return
+function assertNotUnderWay(writeback: WritebackRow | null, remainingMs: number | null): void {
+  if (writeback?.state !== 'sending' || remainingMs === null || remainingMs < 0) return
   throw new CodedError(
     'WRITE_IN_PROGRESS',
     `${writeback.writeback_id}: attempt ${writeback.attempt} has until ${writeback.deadline_at}`,
     {
-      nextRetryDelayMs: remainingMs + 50,
+      nextRetryDelayMs: Math.ceil(remainingMs) + 50,
     },
   )
 }

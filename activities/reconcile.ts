@@ -55,6 +55,7 @@ export async function reconcile(
       unknown: 0,
       approvals: 0,
       failed: 0,
+      doubted: 0,
       next: {
         writeback: rows.length === LIMIT ? (rows.at(-1)?.writeback_id ?? '') : '',
         approval: approvals.length === LIMIT ? (approvals.at(-1)?.approval_id ?? '') : '',
@@ -75,8 +76,7 @@ interface Pass extends ReconcileDeps {
 
 /** Two executions may have to do with a row: its run, and a writeback workflow if it has one. */
 async function reconcileWriteback(pass: Pass, row: WritebackRow): Promise<void> {
-  const run = await pass.stateOf(row.run_workflow_id)
-  if (!isOver(run, pass.isGoneCredible)) return
+  if (!isOver(pass, await pass.stateOf(row.run_workflow_id))) return
   const { report, door } = pass
   // Last, so that as little time as can be lies between this look and the conclusion.
   const workflowId = writebackWorkflowId({ ...row, writebackId: row.writeback_id })
@@ -116,7 +116,7 @@ async function endOrphan({ client, report }: Pass, workflowId: string): Promise<
 }
 
 async function reconcileApproval(pass: Pass, row: WaitingApproval): Promise<void> {
-  if (!isOver(await pass.stateOf(row.workflow_id), pass.isGoneCredible)) return
+  if (!isOver(pass, await pass.stateOf(row.workflow_id))) return
   await updateApproval(pass.door.database, {
     approvalId: row.approval_id,
     state: row.is_expired ? 'expired' : 'withdrawn',
@@ -125,7 +125,8 @@ async function reconcileApproval(pass: Pass, row: WaitingApproval): Promise<void
   pass.report.approvals++
 }
 
-function isOver(state: ExecutionState, isGoneCredible: boolean): boolean {
+function isOver({ isGoneCredible, report }: Pass, state: ExecutionState): boolean {
+  if (state === 'gone' && !isGoneCredible) report.doubted++
   return state === 'closed' || (state === 'gone' && isGoneCredible)
 }
 

@@ -24,6 +24,7 @@ import type {
 import type { Trust } from './decisions.ts'
 import type { DoorDeps } from './door.ts'
 import { closeWithReceipt, type Conclusion } from './ledger.ts'
+import { proofProblem } from './outcomes.ts'
 import type { ReceiptContent } from './receipts.ts'
 
 /** May be repeated: the same resolution is recorded once and answered alike. */
@@ -130,6 +131,8 @@ async function tooLate(
   { resolutionId }: Resolution,
 ): Promise<ResolutionAnswer> {
   const { organization, writeback_id: subject, outcome } = row
+  const problem = outcome && (await proofProblem(deps, row, outcome))
+  if (problem) return refused('OUTCOME_NOT_PROVEN', problem, null)
   const receipt = await findReceiptEnvelope(deps.database, { organization, subject, kind: 'resolution' })
   if (receipt && outcome && resolutionIdIn(receipt) === resolutionId) return accepted(outcome)
   const known = outcome

@@ -5,19 +5,23 @@
  * touches it until its deadline. After the target answered, or after the outcome was recorded, the same: the next
  * attempt finds either the outcome or a row whose deadline has passed.
  */
+import { isDatabaseAway } from '../db/away.ts'
 import { claimSending, releaseSending, type WritebackRow } from '../db/queries/writebacks.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { WriteOutcome } from '../schemas/run.ts'
 import type { AuthorisationFacts } from './authorise.ts'
 import type { Answer } from './executors/executor.ts'
-import { closeSending } from './ledger.ts'
-import type { DoorDeps, Passage } from './door.ts'
+import { closeOverdue, closeSending } from './ledger.ts'
+import { assertStillOurs, type DoorDeps, type Passage } from './door.ts'
 
 /**
  * The ledger’s deadline lies this long after the one given to the executor: closing a session of a slow MCP server takes up to 1.3 s, and the socket must be gone before
  * anybody else may conclude anything.
  */
 const DEADLINE_MARGIN_MS = 1_500
+
+/** How often an answer is recorded anew while the ledger cannot be reached. */
+const RECORD_RETRY_MS = 250
 
 /** How soon a held write notices that its connection was thawed. */
 const FROZEN_RETRY_MS = 1_000
@@ -30,6 +34,7 @@ export async function sendWrite(
 ): Promise<WriteOutcome> {
   const { executor, operation, timeoutMs } = passage
   assertNotFrozen(passage)
+  assertStillOurs(passage)
   // Taken before the claim: however long the claim takes, our deadline comes before the ledger's.
   const deadlineAtMs = deps.nowMs() + timeoutMs
   const claim = await claimSending(deps.database, {
@@ -53,7 +58,7 @@ export async function sendWrite(
   return record(
     deps,
     row,
-    { attempt: claim.attempt, deadlineAtMs: claim.deadline_at.getTime(), authorisation },
+    { attempt: claim.attempt, deadlineAtMs: deadlineAtMs + DEADLINE_MARGIN_MS, authorisation },
     answer,
   )
 }
@@ -74,7 +79,9 @@ async function record(
   switch (answer.kind) {
     case 'answered': {
       const { kind: _kind, ...conclusion } = answer
-      return closeSending(deps, row, sent.attempt, { ...conclusion, ...sent.authorisation })
+      return whileAway(deps, sent.deadlineAtMs, () =>
+        closeSending(deps, row, sent.attempt, { ...conclusion, ...sent.authorisation }),
+      )
     }
     case 'not_sent':
       // After an attempt whose fate is unknown, the row stays in `sending`: not sent now does not mean not done.
@@ -95,11 +102,23 @@ async function record(
   }
 }
 
+/** An answer that we hold is not given up because the ledger is away for a moment: nobody else may conclude before the deadline. */
+async function whileAway<T>(deps: DoorDeps, deadlineAtMs: number, work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!isDatabaseAway(error) || deps.nowMs() + RECORD_RETRY_MS >= deadlineAtMs) throw error
+    }
+    await new Promise((resolve) => setTimeout(resolve, RECORD_RETRY_MS))
+  }
+}
+
 /** Only past the deadline of the attempt that has sent. */
 export async function concludeUnknown(
   deps: DoorDeps,
   row: WritebackRow,
   message: string,
 ): Promise<WriteOutcome> {
-  return closeSending(deps, row, row.attempt, { status: 'unknown', code: 'OUTCOME_UNKNOWN', message })
+  return closeOverdue(deps, row, { status: 'unknown', code: 'OUTCOME_UNKNOWN', message })
 }

@@ -11,7 +11,7 @@ import type { Envelope, PerformResult } from '../schemas/run.ts'
 import { judgeWrite, type AuthorisationFacts } from './authorise.ts'
 import type { DoorDeps, Passage } from './door.ts'
 import type { CheckAnswer } from './executors/executor.ts'
-import { closeSending } from './ledger.ts'
+import { closeOverdue } from './ledger.ts'
 import { concludeUnknown, sendWrite } from './sending.ts'
 
 /** Null: it was surely not done, the row is planned again, and goes the way of every planned write. */
@@ -49,8 +49,6 @@ async function settleByLooking(
 ): Promise<PerformResult | null> {
   const { executor, operation, timeoutMs, signal } = passage
   const limits = { deadlineAtMs: deps.nowMs() + timeoutMs, signal }
-  // A reading counts as of its beginning.
-  const lookedAtMs = deps.nowMs()
   const seen = await executor.check(operation, { key: row.idempotency_key, ...limits })
   const lost = `the answer to attempt ${row.attempt} is lost; look at ${row.plan.target}`
   switch (seen?.kind) {
@@ -63,7 +61,7 @@ async function settleByLooking(
     case 'conflict':
       return conclude(deps, row, { status: 'conflict', code: 'WRITE_CONFLICT', message: seen.message })
     case 'not_applied':
-      return settleNotApplied(deps, passage, row, { seen, lookedAtMs })
+      return settleNotApplied(deps, passage, row, seen)
     default:
       return seen satisfies never
   }
@@ -72,33 +70,33 @@ async function settleByLooking(
 async function conclude(
   deps: DoorDeps,
   row: WritebackRow,
-  conclusion: Parameters<typeof closeSending>[3],
+  conclusion: Parameters<typeof closeOverdue>[2],
 ): Promise<PerformResult> {
-  const outcome = await closeSending(deps, row, row.attempt, { ...conclusion, settledBy: 'reading' })
+  const outcome = await closeOverdue(deps, row, { ...conclusion, settledBy: 'reading' })
   return { kind: 'done', outcome }
 }
 
 /**
  * A target that does not keep our key may be late: it is looked at once more, after as long again as a call may take.
- * That bounds the looks to two.
+ * That bounds the looks to two. A look counts as of when the row was read, by the clock that has set its deadline.
  */
 async function settleNotApplied(
   deps: DoorDeps,
-  { timeoutMs, giveUpAtMs }: Passage,
+  { timeoutMs, overdueMs, giveUpAtMs, isEnding }: Passage,
   row: WritebackRow,
-  { seen, lookedAtMs }: { seen: Extract<CheckAnswer, { kind: 'not_applied' }>; lookedAtMs: number },
+  seen: Extract<CheckAnswer, { kind: 'not_applied' }>,
 ): Promise<PerformResult | null> {
-  const certainAtMs = Date.parse(row.deadline_at ?? '') + timeoutMs
-  if (!seen.isFinal && lookedAtMs < certainAtMs) {
+  const uncertainMs = Math.ceil(timeoutMs - overdueMs)
+  if (!seen.isFinal && uncertainMs > 0) {
     const detail = `${row.writeback_id}: a reading shows no effect of attempt ${row.attempt} yet`
-    throw new CodedError('WRITE_IN_PROGRESS', detail, { nextRetryDelayMs: certainAtMs - lookedAtMs + 50 })
+    throw new CodedError('WRITE_IN_PROGRESS', detail, { nextRetryDelayMs: uncertainMs + 50 })
   }
-  if (deps.nowMs() >= giveUpAtMs) {
+  if (isEnding || deps.nowMs() >= giveUpAtMs) {
     const message = `the answer to attempt ${row.attempt} was lost, and ${row.plan.target} shows no effect of it`
     return conclude(deps, row, { status: 'failed', code: 'NOT_APPLIED', message })
   }
-  if (await releaseSending(deps.database, { writebackId: row.writeback_id, attempt: row.attempt }))
-    return null
+  const { writeback_id: writebackId, attempt } = row
+  if (await releaseSending(deps.database, { writebackId, attempt, isOverdue: true })) return null
   throw new CodedError('WRITE_IN_PROGRESS', `${row.writeback_id}: another attempt was first`)
 }
 

@@ -3,9 +3,11 @@
  * and whom it is for; and like every call it is believed only as far as our own records go: the run around it must have
  * been started by a delivery of ours, and its revision must have a step that starts this automation.
  */
-import { inTransaction } from '../db/database.ts'
+import type { Client } from '@temporalio/client'
+import { inTransaction, type Database } from '../db/database.ts'
 import {
   findDeliveryByKey,
+  hasLeftTraces,
   insertDelivery,
   loadOrigin,
   markDeliveryStarted,
@@ -24,7 +26,7 @@ import type { AutomationSpec } from '../schemas/manifests.ts'
 import { runWorkflowId } from '../schemas/names.ts'
 import { compilePlan } from '../schemas/plan.ts'
 import type { Origin, Requester, RunInput } from '../schemas/run.ts'
-import type { DoorDeps } from './door.ts'
+import { executionState } from './executions.ts'
 import { verifySubRunOrigin } from './origin.ts'
 
 export interface SubRunRequest {
@@ -39,19 +41,22 @@ export interface SubRunRequest {
 
 export type SubRun = Pick<RunInput, 'deliveryId' | 'runId' | 'plan' | 'input'> & { workflowId: string }
 
-/** Asked again, it gives the same run: same id, same revision, same input. */
-export async function openSubRun(
-  { database }: Pick<DoorDeps, 'database'>,
-  request: SubRunRequest,
-): Promise<SubRun> {
+export interface SubRunDeps {
+  database: Database
+  client: Client
+}
+
+/** Asked again, it gives the same run: same id, same revision, same input. Throws SUB_RUN_FORGOTTEN. */
+export async function openSubRun({ database, client }: SubRunDeps, request: SubRunRequest): Promise<SubRun> {
   const { organization, origin, automation, key } = request
   const row = await loadOrigin(database, { organization, ...origin })
   const { run: around, requester } = verifySubRunOrigin(origin, automation, row)
   const source = sourceOf(origin)
+  const earlier = await findDeliveryByKey(database, { organization, source, dedupeKey: key })
   const delivery =
-    (await findDeliveryByKey(database, { organization, source, dedupeKey: key })) ??
-    (await store(database, request, { requester, depth: (around.parent?.depth ?? 1) + 1 }))
+    earlier ?? (await store(database, request, { requester, depth: (around.parent?.depth ?? 1) + 1 }))
   const run = frozenRun(request, requester, delivery)
+  if (earlier) await assertNotForgotten({ database, client }, organization, earlier.id, run)
   const { runId, workflowId, revision, input } = run
   const pinned = await findRevision(database, {
     organization,
@@ -63,9 +68,24 @@ export async function openSubRun(
   return { deliveryId: delivery.id, runId, workflowId, plan, input }
 }
 
+/**
+ * The ids of a run's writes follow from Temporal's id of its first execution. Where Temporal no longer knows that one,
+ * the run would start as another, under other ids, and do again what it has done.
+ */
+async function assertNotForgotten(
+  { database, client }: SubRunDeps,
+  organization: string,
+  deliveryId: string,
+  { runId, workflowId }: DeliveredRun,
+): Promise<void> {
+  if (!(await hasLeftTraces(database, { organization, deliveryId, source: `run/${runId}` }))) return
+  if ((await executionState(client, workflowId, Date.now())) !== 'gone') return
+  throw new CodedError('SUB_RUN_FORGOTTEN', `${runId} has written or started something before`)
+}
+
 /** The automation as it is now, if it takes this input. */
 async function store(
-  database: DoorDeps['database'],
+  database: Database,
   request: SubRunRequest,
   { requester, depth }: { requester: Requester; depth: number },
 ): Promise<DeliveryRow> {
@@ -83,7 +103,7 @@ async function store(
   return inTransaction(database, async (tx) => {
     const inserted = await insertDelivery(tx, deliveryOf(request, requester, run))
     // The run around it starts it, as its child: nobody else is to.
-    await markDeliveryStarted(tx, inserted.id)
+    await markDeliveryStarted(tx, { id: inserted.id })
     return inserted
   })
 }

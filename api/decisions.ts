@@ -100,11 +100,34 @@ function assertQuestionFits(approval: ApprovalRow, question: Question): void {
   throw new CodedError('STALE_DIGEST', `What is shown of ${askId} is not what was asked.`)
 }
 
+/** A wait that is over may have been ended by this very decision, and only the answer was lost. */
+export async function sendDecision(deps: ApiDeps, signed: SignedDecision): Promise<DecisionResult> {
+  try {
+    return await deliver(deps, signed)
+  } catch (error) {
+    const isOver = error instanceof CodedError && error.code === 'WAIT_OVER'
+    const counted = isOver ? await countedAnswer(deps, signed) : null
+    if (counted) return { kind: 'answered', answer: counted }
+    throw error
+  }
+}
+
+/** From the ledger, which knows a decision before its workflow answers. Null if it did not count. */
+async function countedAnswer(
+  { database }: ApiDeps,
+  { approval, decisionId }: SignedDecision,
+): Promise<DecisionAnswer | null> {
+  const { organization, approval_id: approvalId } = approval
+  if (!(await findDecision(database, { organization, decisionId }))) return null
+  const { state } = (await findApproval(database, { organization, approvalId })) ?? approval
+  return { accepted: true, state, message: state }
+}
+
 /**
  * An update first, because it answers. If no worker takes it in time, or Temporal drops it, the same decision goes as a
  * signal, which needs none: a click is never lost. Both arriving is harmless, for they carry one decision id.
  */
-export async function sendDecision(deps: ApiDeps, signed: SignedDecision): Promise<DecisionResult> {
+async function deliver(deps: ApiDeps, signed: SignedDecision): Promise<DecisionResult> {
   const { approval, decisionId, message } = signed
   const handle = deps.temporal.client.workflow.getHandle(approval.workflow_id)
   try {
@@ -160,12 +183,15 @@ function waitOver({ approval_id, state, votes }: ApprovalRow): CodedError {
   return new CodedError('WAIT_OVER', `Approval ${approval_id}: ${became}${voters && `; votes: ${voters}`}.`)
 }
 
-/** From the caller's key, so that a request that is sent again is the same decision; else by chance. */
+/**
+ * From the caller's key, so that a request that is sent again is the same decision; else by chance. An answer that was
+ * corrected, and a decision about what waits by now, are others.
+ */
 async function decisionIdOf(deps: ApiDeps, request: DecisionRequest): Promise<string> {
-  const { principal, approvalId, idempotencyKey, verdict } = request
+  const { principal, approvalId, idempotencyKey, verdict, digest, answer } = request
   if (idempotencyKey === undefined) return newId('dec')
   const { organization } = principal
-  const identity = [organization, principal.id, idempotencyKey, approvalId]
+  const identity = [organization, principal.id, idempotencyKey, approvalId, digest, answer ?? null]
   const decisionId = `dec_${digestOf(identity).slice(0, 32)}`
   const known = await findDecision(deps.database, { organization, decisionId })
   if (known && known.verdict !== verdict) {

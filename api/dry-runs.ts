@@ -102,7 +102,7 @@ function checkAnswers(spec: AutomationSpec, answers: Record<string, JsonValue>):
       step && ('tool_call' in step || 'writeback' in step || 'ask' in step || 'run_automation' in step)
     if (!mayHave) {
       const message = step ? 'this step is done in a dry run, and takes no answer' : 'there is no such step'
-      throw new PlacedError('INVALID_INPUT', [{ path: `answers["${path}"]`, message }])
+      throw new PlacedError('INVALID_INPUT', [{ path: `answers["${path}"]`, rule: 'argument', message }])
     }
     const problem = 'ask' in step ? misfit(step.ask.form as JsonObject, answer) : null
     if (problem !== null) throw new CodedError('INVALID_ANSWER', `${path}: ${problem}`)

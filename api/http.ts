@@ -14,11 +14,8 @@ import { problemResponses } from './openapi/problems.ts'
 import type { Implementation, OperationDeps, OperationRequest } from './operations/implement.ts'
 import { principalOf, requireScope } from './plugins/authentication.ts'
 
-const HeadersSchema = z.looseObject({
-  'idempotency-key': IdempotencyKeySchema.optional().describe(
-    'Makes sending the same request again harmless. A fresh one for each new request.',
-  ),
-})
+const headersSchema = (description: string) =>
+  z.looseObject({ 'idempotency-key': IdempotencyKeySchema.optional().describe(description) })
 
 export function installOperations(
   app: FastifyInstance,
@@ -69,7 +66,7 @@ export const validatorCompiler: FastifySchemaCompiler<z.ZodType> = ({ schema, ht
 }
 
 function routeSchema(operation: Operation): FastifySchema {
-  const { params, query, body } = operation
+  const { params, query, body, idempotencyKey } = operation
   return {
     operationId: operation.name,
     summary: operation.summary,
@@ -78,7 +75,7 @@ function routeSchema(operation: Operation): FastifySchema {
     ...(params ? { params } : {}),
     ...(query ? { querystring: query } : {}),
     ...(body ? { body } : {}),
-    ...(operation.method === 'POST' ? { headers: HeadersSchema } : {}),
+    ...(idempotencyKey === undefined ? {} : { headers: headersSchema(idempotencyKey) }),
     response: {
       [operation.status ?? 200]: jsonResponse(operation.output, 'Done.'),
       ...(operation.alternative

@@ -22,11 +22,13 @@ import { createTemporalAccess, type TemporalAccess } from './temporal.ts'
 import { watchTemporal } from './watch-temporal.ts'
 
 const STOP_PATIENCE_MS = 25_000
+/** Whoever asked has gone by then, and the connection is one of few. */
+const STATEMENT_TIMEOUT_MS = 15_000
 
 async function main(config: Config, logger: Logger): Promise<void> {
   const signingKey = loadSigningKey(config.keysFolder, 'decision')
   const trustedKeys = loadTrustedKeys(publicKeysFile(config.keysFolder))
-  const database = createDatabase(config.databaseUrl)
+  const database = createDatabase(config.databaseUrl, { statementTimeoutMs: STATEMENT_TIMEOUT_MS })
   const connection = Connection.lazy(temporalConnection(config))
   const { payloads, dataConverter } = payloadsOf(config, database)
   const temporal = temporalAccess(config, { connection, dataConverter }, logger)

@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { SHA256_HEX } from '../schemas/common.ts'
 import { RECEIPTS_METADATA_KEY } from '../schemas/names.ts'
 import type { ReceiptsHead } from '../schemas/run.ts'
+import { goneValue } from './gone-values.ts'
 import type { TemporalAccess } from './temporal.ts'
 
 /** HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT of Temporal's API. */
@@ -15,8 +16,20 @@ const CLOSE_EVENT = 2
 const HeadSchema = z.object({ count: z.int().min(1), sha256: z.string().regex(SHA256_HEX) })
 const DetailSchema = z.object({ receipts: HeadSchema })
 
-/** Null where the run's end says nothing of receipts. */
+/** Null where the run's end says nothing of receipts, or the value in which it does is gone. */
 export async function receiptsHeadOf(
+  temporal: TemporalAccess,
+  execution: { workflowId: string; runId: string },
+): Promise<ReceiptsHead | null> {
+  try {
+    return await readHead(temporal, execution)
+  } catch (error) {
+    goneValue(error)
+    return null
+  }
+}
+
+async function readHead(
   temporal: TemporalAccess,
   execution: { workflowId: string; runId: string },
 ): Promise<ReceiptsHead | null> {

@@ -7,6 +7,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database } from '../db/database.ts'
+import { listCancelledRuns } from '../db/queries/deliveries.ts'
 import { claimDueDeliveries, DELIVERIES_CHANNEL, type DueDelivery } from '../db/queries/relay.ts'
 import { inLanes } from '../lib/lanes.ts'
 import { attemptStart, putOff, type StartDeps } from './deliveries/start.ts'
@@ -63,7 +64,11 @@ export async function startWhatIsDue(deps: StartDeps, stopped: AbortSignal): Pro
 
 async function relay(deps: StartDeps, delivery: DueDelivery, isOver: boolean): Promise<void> {
   const { database, logger } = deps
-  const attempt = isOver ? ({ kind: 'away', error: null } as const) : await attemptStart(deps, delivery)
+  // A claim is up to half a minute old: what was cancelled since is not started.
+  const cancelled_run_ids = await listCancelledRuns(database, delivery.id)
+  const attempt = isOver
+    ? ({ kind: 'away', error: null } as const)
+    : await attemptStart(deps, { ...delivery, cancelled_run_ids })
   const fields = { deliveryId: delivery.id, attempts: delivery.attempts }
   if (attempt.kind === 'started') return logger.info(fields, 'a delivery that was pending is started')
   if (attempt.kind === 'refused')

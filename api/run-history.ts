@@ -12,11 +12,14 @@ import { optionalTsToMs } from '@temporalio/common/lib/time.js'
 import { z } from 'zod'
 import { WORKFLOW_TYPES } from '../schemas/names.ts'
 import type { AttemptView } from '../schemas/operations/runs.ts'
+import { goneValue } from './gone-values.ts'
 import type { ExecutionFacts } from './run-state.ts'
 import { withPatience, workflowUrl, type TemporalAccess } from './temporal.ts'
 
 type HistoryEvent = proto.api.history.v1.IHistoryEvent
+type Payload = proto.api.common.v1.IPayload
 type Failure = proto.api.failure.v1.IFailure
+type FailureView = NonNullable<AttemptView['failure']>
 type Timestamp = Parameters<typeof optionalTsToMs>[0]
 
 export interface StepAttempt extends AttemptView {
@@ -26,6 +29,10 @@ export interface StepAttempt extends AttemptView {
 /** A run ends before its history is longer than this. */
 const MAX_PAGES = 40
 const HISTORY_PATIENCE_MS = 10_000
+/** Some connections of the pool stay for others. */
+const READS_AT_ONCE = 6
+/** Where the value that says to which step something belongs is gone, and nothing else says it. */
+const UNKNOWN_PATH = '?'
 
 const OriginSchema = z.object({ path: z.string().min(1) })
 /** The first argument of what belongs to a step: a call, something with a call, or a run that has a parent. */
@@ -44,20 +51,42 @@ export async function attemptsOf(
   const events = await withPatience(temporal, () => loadHistory(temporal, execution), HISTORY_PATIENCE_MS)
   const byEvent = new Map<string, StepAttempt>()
   const byActivity = new Map<string, StepAttempt>()
-  for (const event of events) {
-    const begun = await beginning(temporal, event)
+  for (const { event, begun, change, changes } of await readEvents(temporal, events)) {
     if (begun) byEvent.set(String(event.eventId), begun)
     const activityId = event.activityTaskScheduledEventAttributes?.activityId
     if (begun && activityId) byActivity.set(activityId, begun)
-    const change = changeIn(event)
     const changed = change && byEvent.get(String(change.of))
-    if (changed) Object.assign(changed, await changesOf(temporal, change, event))
+    if (changed) Object.assign(changed, changes)
   }
   for (const pending of facts.pendingActivities) {
     const attempt = byActivity.get(pending.activityId ?? '')
     if (attempt) Object.assign(attempt, await pendingChanges(temporal, pending))
   }
   return [...byEvent.values()]
+}
+
+interface ReadEvent {
+  event: HistoryEvent
+  begun: StepAttempt | undefined
+  change: Change | undefined
+  changes: Partial<AttemptView> | undefined
+}
+
+/** In their order. Values that stand in our database are read several at a time. */
+async function readEvents(temporal: TemporalAccess, events: readonly HistoryEvent[]): Promise<ReadEvent[]> {
+  const read: ReadEvent[] = []
+  for (let from = 0; from < events.length; from += READS_AT_ONCE) {
+    const group = events.slice(from, from + READS_AT_ONCE).map(async (event) => {
+      const change = changeIn(event)
+      const [begun, changes] = await Promise.all([
+        beginning(temporal, event),
+        change && changesOf(temporal, change, event),
+      ])
+      return { event, begun, change, changes }
+    })
+    read.push(...(await Promise.all(group)))
+  }
+  return read
 }
 
 async function loadHistory(
@@ -85,16 +114,12 @@ async function beginning(temporal: TemporalAccess, event: HistoryEvent): Promise
   const child = event.startChildWorkflowExecutionInitiatedEventAttributes
   const { input } = activity ?? child ?? {}
   if (!input?.payloads?.length) return undefined
-  const [first] = await decodeArrayFromPayloads(
-    temporal.client.options.loadedDataConverter,
-    input.payloads.slice(0, 1),
-  )
-  const path = StepInputSchema.safeParse(first)
-  if (!path.success) return undefined
+  const found = await pathOf(temporal, input.payloads.slice(0, 1))
+  if (found === undefined) return undefined
   const workflowId = child?.workflowId ?? null
   const isRun = child?.workflowType?.name === WORKFLOW_TYPES.automation
   return {
-    path: path.data,
+    path: found.path,
     kind: activity ? 'call' : isRun ? 'run' : 'writeback',
     state: 'scheduled',
     attempt: 1,
@@ -102,9 +127,23 @@ async function beginning(temporal: TemporalAccess, event: HistoryEvent): Promise
     started_at: null,
     closed_at: null,
     next_attempt_at: null,
-    failure: null,
+    failure: found.failure,
     temporal_workflow_id: workflowId,
     temporal_ui_url: workflowId && workflowUrl(temporal, workflowId),
+  }
+}
+
+/** Undefined if it belongs to no step. */
+async function pathOf(
+  temporal: TemporalAccess,
+  payloads: Payload[],
+): Promise<Pick<StepAttempt, 'path' | 'failure'> | undefined> {
+  try {
+    const [first] = await decodeArrayFromPayloads(temporal.client.options.loadedDataConverter, payloads)
+    const path = StepInputSchema.safeParse(first)
+    return path.success ? { path: path.data, failure: null } : undefined
+  } catch (error) {
+    return { path: UNKNOWN_PATH, failure: goneValue(error) }
   }
 }
 
@@ -181,14 +220,16 @@ async function pendingChanges(temporal: TemporalAccess, pending: Pending): Promi
   }
 }
 
-async function failureView(
-  temporal: TemporalAccess,
-  failure: Failure,
-): Promise<{ code: string; message: string }> {
-  const error = await decodeOptionalFailureToOptionalError(
-    temporal.client.options.loadedDataConverter,
-    failure,
-  )
+async function failureView(temporal: TemporalAccess, failure: Failure): Promise<FailureView> {
+  const { loadedDataConverter } = temporal.client.options
+  try {
+    return failureOf(await decodeOptionalFailureToOptionalError(loadedDataConverter, failure))
+  } catch (error) {
+    return goneValue(error)
+  }
+}
+
+function failureOf(error: Error | undefined): FailureView {
   const message = error?.message ?? ''
   if (error instanceof ApplicationFailure) return { code: error.type ?? 'STEP_FAILED', message }
   if (error instanceof TimeoutFailure) return { code: 'CALL_TIMEOUT', message }

@@ -10,6 +10,7 @@ import { optionalTsToMs } from '@temporalio/common/lib/time.js'
 import type { JsonValue } from '../lib/json.ts'
 import { isErrorCode } from '../schemas/errors.ts'
 import type { ReceiptsHead } from '../schemas/run.ts'
+import { goneValue } from './gone-values.ts'
 import { receiptsHeadOf } from './receipts-head.ts'
 import { withPatience, type TemporalAccess } from './temporal.ts'
 
@@ -69,19 +70,25 @@ const STATUS_NAMES = [
   'TIMED_OUT',
 ]
 
-/** Throws what Temporal's client throws while Temporal is away. */
+/**
+ * `unknownIs` is the state if Temporal has no execution of the run. Throws what Temporal's client throws while Temporal
+ * is away.
+ */
 export async function describeRun(
   temporal: TemporalAccess,
   workflowId: string,
-  deliveryState: 'pending' | 'started',
+  unknownIs: 'pending' | 'cancelled' | 'no_longer_kept',
 ): Promise<RunDescription> {
   try {
     return await withPatience(temporal, () => describe(temporal, workflowId))
   } catch (error) {
     if (!(error instanceof WorkflowNotFoundError)) throw error
-    const state = deliveryState === 'pending' ? 'pending' : 'no_longer_kept'
+    const failure =
+      unknownIs === 'cancelled'
+        ? { code: 'CANCELLED', message: 'The run was cancelled before it was started.' }
+        : null
     const times = { temporal_run_id: null, started_at: null, closed_at: null }
-    return { state, result: null, failure: null, receipts_head: null, execution: null, ...times }
+    return { state: unknownIs, result: null, failure, receipts_head: null, execution: null, ...times }
   }
 }
 
@@ -120,8 +127,8 @@ async function endOf(handle: WorkflowHandle): Promise<Pick<RunDescription, 'resu
     const result = (await handle.result()) as JsonValue | undefined
     return { result: result ?? null, failure: null }
   } catch (error) {
-    if (!(error instanceof WorkflowFailedError)) throw error
-    return { result: null, failure: failureOf(error) }
+    const failure = error instanceof WorkflowFailedError ? failureOf(error) : goneValue(error)
+    return { result: null, failure }
   }
 }
 

@@ -3,7 +3,7 @@
  * history. Without a worker the history stands alone, and steps that call nothing are missing.
  */
 import { z } from 'zod'
-import type { WritebackRow } from '../db/queries/writebacks.ts'
+import type { WriteOfStep } from '../db/queries/run-rows.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { MESSAGES } from '../schemas/names.ts'
 import { LogLineSchema, type AttemptView, type RunView, type StepView } from '../schemas/operations/runs.ts'
@@ -40,9 +40,8 @@ type Told = z.infer<typeof AnswerSchema>['steps']
 export interface StepsContext {
   workflowId: string
   described: RunDescription
-  writebacks: readonly WritebackRow[]
-  /** Of writes that people are asked about. */
-  waitingWritebackIds: ReadonlySet<string>
+  /** Of the whole run, oldest first. */
+  writes: readonly WriteOfStep[]
 }
 
 export async function stepsOf(temporal: TemporalAccess, context: StepsContext): Promise<Steps> {
@@ -92,10 +91,8 @@ function stepView(
   }: { told: Told[string] | undefined; attempts: StepAttempt[]; context: StepsContext },
 ): StepView {
   const own = attempts.filter((attempt) => attempt.path === path)
-  const writebacks = context.writebacks.filter((write) => write.path === path)
-  const waits = writebacks.some(
-    ({ writeback_id, state }) => context.waitingWritebackIds.has(writeback_id) || state === 'unknown',
-  )
+  const writes = context.writes.filter((write) => write.path === path)
+  const waits = writes.some(({ waits_for_people, state }) => waits_for_people || state === 'unknown')
   const state = told?.status ?? stateFrom(own)
   return {
     path,
@@ -104,7 +101,7 @@ function stepView(
     output_omitted: told?.outputOmitted ?? false,
     logs: told?.logs ?? [],
     error: told?.error ?? (state === 'failed' ? (own.at(-1)?.failure ?? null) : null),
-    writeback_ids: writebacks.map(({ writeback_id }) => writeback_id).toReversed(),
+    writeback_ids: writes.map(({ writeback_id }) => writeback_id),
     attempts: own.map(({ path: _path, ...attempt }) => attempt),
   }
 }

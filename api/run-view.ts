@@ -1,8 +1,13 @@
 /** A run with all that belongs to it, put together from Temporal and from our rows. */
-import { listApprovals, type ApprovalRow } from '../db/queries/approvals.ts'
+import type { ApprovalRow } from '../db/queries/approvals.ts'
 import { findDeliveryOfRun, type DeliveredRun, type DeliveryRow } from '../db/queries/deliveries.ts'
 import { listReceipts } from '../db/queries/receipts.ts'
-import { listWritebacks, type WritebackRow } from '../db/queries/writebacks.ts'
+import {
+  listApprovalsOfRun,
+  listWritebacksOfRun,
+  listWritesOfSteps,
+  type WriteOfStep,
+} from '../db/queries/run-rows.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { RunView } from '../schemas/operations/runs.ts'
 import type { ApiDeps } from './deps.ts'
@@ -31,25 +36,30 @@ export async function requireRun({ database }: Pick<ApiDeps, 'database'>, name: 
   return { delivery, run }
 }
 
+/** What a run is that Temporal does not know. */
+export function unknownIs({ delivery, run }: KnownRun): 'pending' | 'cancelled' | 'no_longer_kept' {
+  if (delivery.cancelled_run_ids.includes(run.runId)) return 'cancelled'
+  return delivery.state === 'pending' ? 'pending' : 'no_longer_kept'
+}
+
 export async function runView(deps: ApiDeps, name: RunName): Promise<RunView> {
   const { database, temporal } = deps
   const { delivery, run } = await requireRun(deps, name)
   // First the run, then the rows: what a run that is over has written, the rows have.
-  const described = await describeRun(temporal, run.workflowId, delivery.state)
-  const [writebacks, approvals, receipts] = await Promise.all([
-    listWritebacks(database, { ...name, limit: MAX_SHOWN }),
-    listApprovals(database, { ...name, limit: MAX_SHOWN }),
+  const described = await describeRun(temporal, run.workflowId, unknownIs({ delivery, run }))
+  const [writes, writebacks, approvals, receipts] = await Promise.all([
+    listWritesOfSteps(database, name),
+    listWritebacksOfRun(database, { ...name, limit: MAX_SHOWN }),
+    listApprovalsOfRun(database, { ...name, limit: MAX_SHOWN }),
     listReceipts(database, name),
   ])
-  const waiting = approvals.filter(({ state }) => state === 'waiting')
-  const waitingWritebackIds = new Set(waiting.map(({ writeback_id }) => writeback_id))
   const { workflowId } = run
-  const steps = await stepsOf(temporal, { workflowId, described, writebacks, waitingWritebackIds })
+  const steps = await stepsOf(temporal, { workflowId, described, writes })
   const { execution: _execution, ...state } = described
   return {
     ...state,
     ...steps,
-    state: waitingState({ writebacks, approvals }, described.state),
+    state: waitingState({ writes, approvals: approvals.rows }, described.state),
     run_id: run.runId,
     automation: run.automation,
     revision: run.revision,
@@ -61,17 +71,19 @@ export async function runView(deps: ApiDeps, name: RunName): Promise<RunView> {
     input: run.input,
     requester: requesterView(delivery.requester),
     writebacks: writebacks.map(writebackView),
-    approvals: approvals.map((row) => approvalView(row, temporal)),
+    writebacks_omitted: writes.length > writebacks.length,
+    approvals: approvals.rows.map((row) => approvalView(row, temporal)),
+    approvals_omitted: approvals.isCut,
     receipts,
   }
 }
 
 /** What a run waits for is in the ledger and the inbox; Temporal only says that it runs. */
 function waitingState<State>(
-  open: { writebacks: WritebackRow[]; approvals: ApprovalRow[] },
+  open: { writes: WriteOfStep[]; approvals: ApprovalRow[] },
   state: State | 'running',
 ): State | 'running' | 'waiting_for_approval' | 'waiting_for_resolution' {
   if (state !== 'running') return state
   if (open.approvals.some((approval) => approval.state === 'waiting')) return 'waiting_for_approval'
-  return open.writebacks.some((write) => write.state === 'unknown') ? 'waiting_for_resolution' : state
+  return open.writes.some((write) => write.state === 'unknown') ? 'waiting_for_resolution' : state
 }

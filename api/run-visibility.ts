@@ -99,6 +99,7 @@ export async function statesOf(
 function stateOf(row: RunRow, known: ReadonlyMap<string, State> | null): State | null {
   if (known === null && row.state === 'started') return null
   const state = known?.get(row.workflow_id)
+  if (state === undefined && row.is_cancelled) return 'cancelled'
   if (state === undefined && row.state === 'pending') return 'pending'
   if (state === undefined && Date.now() - Date.parse(row.received_at) > LAG_MS) return 'no_longer_kept'
   if (state !== undefined && state !== 'running') return state

@@ -11,7 +11,7 @@ import { CodedError } from '../schemas/errors.ts'
 import type { RunView } from '../schemas/operations/runs.ts'
 import type { ApiDeps } from './deps.ts'
 import { describeRun } from './run-state.ts'
-import { requireRun, runView, type RunName } from './run-view.ts'
+import { requireRun, runView, unknownIs, type RunName } from './run-view.ts'
 
 const PULSE_MS = 1_000
 const MAX_WATCHED_RUNS = 200
@@ -129,7 +129,7 @@ async function stampOf(deps: ApiDeps, name: RunName): Promise<string> {
   const { delivery, run } = await requireRun(deps, name)
   const [rows, described] = await Promise.all([
     runStamp(deps.database, name),
-    describeRun(deps.temporal, run.workflowId, delivery.state),
+    describeRun(deps.temporal, run.workflowId, unknownIs({ delivery, run })),
   ])
   const { historyLength, pendingActivities } = described.execution ?? {
     historyLength: 0,

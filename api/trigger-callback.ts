@@ -47,7 +47,6 @@ async function handleCallback(
     return reply.code(401).send({ error: 'Missing or invalid Authorization header' })
   }
   const { org } = request.params as { org?: string }
-  deps.limits?.checkAddress(request)
   const sender = await findSender(deps, header.slice(PREFIX.length), org)
   if (!sender) {
     deps.limits?.noteUnknown(request)

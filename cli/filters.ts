@@ -74,8 +74,14 @@ export function listQuery<State extends string = never>(options: ListOptions<Sta
   }
 }
 
-export function tellNextPage(cursor: string | null): void {
-  if (cursor !== null) note(`There are more: add --cursor ${cursor}`)
+/** With the times as they were resolved: a cursor fits these, and not what `24h` means at the next call. */
+export function tellNextPage(
+  cursor: string | null,
+  { since, until }: Pick<ListOptions, 'since' | 'until'> = {},
+): void {
+  if (cursor === null) return
+  const times = [since && `--since ${since} `, until && `--until ${until} `]
+  note(`There are more: add ${times.filter((part) => part !== undefined).join('')}--cursor ${cursor}`)
 }
 
 function toLimit(text: string, max: number): number {
@@ -84,6 +90,12 @@ function toLimit(text: string, max: number): number {
     throw new InvalidArgumentError(`It must be a whole number from 1 to ${max}.`)
   }
   return limit
+}
+
+/** The time that is this duration from now. */
+export function timeAfter(text: string): string {
+  if (DurationSchema.safeParse(text).success) return new Date(Date.now() + durationMs(text)).toISOString()
+  throw new InvalidArgumentError('It must be such as 12h or 30d, and at most 366 days.')
 }
 
 const DAY = /^\d{4}-\d{2}-\d{2}$/

@@ -27,8 +27,11 @@ const FileSchema = z.union([
     receipts: z.array(z.unknown()),
     head: HeadSchema.nullish(),
     run: RunHeadSchema.nullish(),
+    run_id: z.string().nullish(),
   }),
-  z.array(z.unknown()).transform((receipts) => ({ receipts, head: undefined, run: undefined })),
+  z
+    .array(z.unknown())
+    .transform((receipts) => ({ receipts, head: undefined, run: undefined, run_id: undefined })),
 ])
 
 const PurposeSchema = z.enum(['decision', 'receipt'])
@@ -41,15 +44,19 @@ const KeysSchema = z.union([
     .transform(({ keys }) => keys.map(({ purpose, public_key }) => ({ purpose, publicKey: public_key }))),
 ])
 
-export function checkReceipts(file: string, keysFile: string): ReceiptsCheck {
+/** `knownRunId`: of which run they should be, if the caller knows; else the file may say it. */
+export function checkReceipts(file: string, keysFile: string, knownRunId?: string): ReceiptsCheck {
   const content = FileSchema.safeParse(readJsonFile(file))
   if (!content.success) {
     throw new UsageError(`${file} is not a file of receipts.`, 'Make one with `countersign receipts export`.')
   }
   const keys = readKeys(keysFile)
-  const { receipts, head, run } = content.data
+  const { receipts, head, run, run_id: saidRunId } = content.data
   const envelopes = receipts.map(envelopeOf)
-  const verification = verifyReceipts(envelopes, keys, head ?? undefined, run ?? undefined)
+  const verification = verifyReceipts(envelopes, keys, head ?? undefined, {
+    id: knownRunId ?? saidRunId ?? undefined,
+    result: run ?? undefined,
+  })
   // Where nothing was checked, nothing is proven.
   const problems =
     envelopes.length === 0 && verification.problems.length === 0

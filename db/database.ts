@@ -15,12 +15,18 @@ const MAX_CONNECTIONS = 10
  */
 const IDLE_IN_TRANSACTION_MS = 10_000
 
-export function createDatabase(databaseUrl: string): Database {
+interface DatabaseOptions {
+  /** A statement that takes longer is ended by PostgreSQL; none is unless given. */
+  statementTimeoutMs?: number
+}
+
+export function createDatabase(databaseUrl: string, { statementTimeoutMs }: DatabaseOptions = {}): Database {
   const pool = new pg.Pool({
     connectionString: databaseUrl,
     max: MAX_CONNECTIONS,
     connectionTimeoutMillis: 5_000,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+    ...(statementTimeoutMs === undefined ? {} : { statement_timeout: statementTimeoutMs }),
   })
   // An idle connection that breaks is replaced on next use; without a listener it would end the process.
   pool.on('error', () => undefined)

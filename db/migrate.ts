@@ -27,6 +27,8 @@ async function apply(database: Database, name: string): Promise<boolean> {
   const sql = readFileSync(new URL(name, FOLDER), 'utf8')
   const sha256 = sha256Hex(sql)
   return inTransaction(database, async (tx) => {
+    // Building an index of a large table takes its time, and so may whoever migrates first.
+    await tx.query('set local statement_timeout = 0')
     await tx.query('select pg_advisory_xact_lock($1)', [LOCK_ID])
     await tx.query(`set local lock_timeout = '${LOCK_TIMEOUT}'`)
     await tx.query(`create table if not exists schema_migrations (

@@ -30,12 +30,13 @@ export const RETENTION: readonly RetentionRule[] = [
     tables: ['deliveries', 'writebacks', 'approvals'],
     keep:
       '30 days from arrival, and longer while Temporal keeps any execution that came of the delivery, while it is ' +
-      'pending, or while a write of it is open or its outcome unknown',
+      'pending, while a write of it is open or its outcome unknown, or while the delivery of the run around it is kept',
     why:
       'The delivery is what a resend is recognised by: Temporal refuses a second start by workflow id, and the id comes ' +
       'from the delivery, so without the row the same event would get a new id and start again. The door also checks ' +
       'the origin of each write against it, and a run that is reset finds the outcome of its writes in the ledger. They ' +
-      'are deleted together: a ledger row that is gone before its delivery could be planned anew.',
+      'are deleted together: a ledger row that is gone before its delivery could be planned anew. A run that waits for ' +
+      'long and is reset meets the sub-runs that it has started, however long ago they ended.',
   },
   {
     tables: ['payloads'],

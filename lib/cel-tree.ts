@@ -77,6 +77,14 @@ export function collectReferences(root: ASTNode): string[][] {
   return [...found.values()]
 }
 
+/** Static paths of which the expression asks whether they are there: in `has()`, and after `.?`. */
+export function collectOptional(node: ASTNode): string[][] {
+  const asked = node.op === 'call' && node.args[0] === 'has' ? node.args[1][0] : undefined
+  const isOptional = node.op === '.?' || node.op === '[?]'
+  const path = asked ? splitPath(asked) : isOptional ? splitPath(node) : undefined
+  return [...(path ? [path.path] : []), ...childrenOf(node).flatMap(collectOptional)]
+}
+
 /** `steps.a.output[0]` as segments, up to the first one that is not written out. */
 export function staticPathOf(node: ASTNode): string[] | undefined {
   return splitPath(node)?.path

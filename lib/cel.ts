@@ -11,14 +11,14 @@ import { environmentFor } from './cel-environment.ts'
 import { defectOf, defectToError, evaluationFailure } from './cel-errors.ts'
 import type { Defect } from './cel-errors.ts'
 import { toJson } from './cel-result.ts'
-import { collectReferences, guardTree, keepsValues, resetIterations } from './cel-tree.ts'
+import { collectOptional, collectReferences, guardTree, keepsValues, resetIterations } from './cel-tree.ts'
 import type { JsonValue } from './json.ts'
 
 /** Variables by name. Exactly these are known to the expression. */
 export type Scope = Readonly<Record<string, JsonValue>>
 
 export type ExpressionCheck =
-  | { ok: true; references: string[][]; type: string | undefined }
+  | { ok: true; references: string[][]; optional: string[][]; type: string | undefined }
   | { ok: false; message: string; position?: SourceRange }
 
 /** With the bound on nodes it keeps the parser's recursion far from the end of any stack. */
@@ -48,13 +48,15 @@ export function evaluateExpression(source: string, scope: Scope): JsonValue {
 
 /**
  * The check at save time: syntax, known variables and functions, and types as far as the text shows them. `type` is what
- * the expression gives, in words of CEL: `dyn` or nothing where only the values can tell.
+ * the expression gives, in words of CEL: `dyn` or nothing where only the values can tell. `optional` are the paths that
+ * it does not take for granted.
  */
 export function checkExpression(source: string, variables: readonly string[]): ExpressionCheck {
   const compiled = compile(source, variables)
   if (compiled.ok) {
     const { type } = compiled.run.check()
-    return { ok: true, references: collectReferences(compiled.run.ast), type }
+    const { ast } = compiled.run
+    return { ok: true, references: collectReferences(ast), optional: collectOptional(ast), type }
   }
   const { message, position } = compiled.defect
   return position === undefined ? { ok: false, message } : { ok: false, message, position }

@@ -1,4 +1,4 @@
-/** Receipts of one run, checked offline: every signature, every number, every link to the one before. Pure. */
+/** Receipts of one run, checked offline: every signature, number and link, and that they are of that run. Pure. */
 import { DECISION_PAYLOAD_TYPE, DecisionSchema, EnvelopeSchema, type Decision } from '../schemas/decision.ts'
 import {
   DECISION_PREDICATE,
@@ -33,50 +33,73 @@ export interface ChainHead {
   sha256: string | null
 }
 
+/** What the caller knows about the run, if anything: its id, and what its result says of its receipts. */
+export interface KnownRun {
+  id?: string | undefined
+  result?: ReceiptsHead | undefined
+}
+
 /**
  * `head` is what the database says about the chain (number and digest of its last receipt); without it a tail that was
- * cut off cannot be seen, and the caller should say so. `run` is what the run's result says, which somebody with the
- * database cannot change: the chain has at least that receipt at that place. More may follow, for a person may say
- * what became of a write after its run has ended.
+ * cut off cannot be seen, and the caller should say so. `run.result` is what the run's result says, which somebody with
+ * the database cannot change: the chain has at least that receipt at that place. More may follow, for a person may say
+ * what became of a write after its run has ended. Without `run.id`, all are to be of the run that the first one names.
  */
 export function verifyReceipts(
   envelopes: readonly unknown[],
   keys: readonly TrustedKey[],
   head?: ChainHead,
-  run?: ReceiptsHead,
+  run: KnownRun = {},
 ): Verification {
   const result: Verification = { statements: [], problems: [] }
+  let runId = run.id
   let previous: string | null = null
   let digestAtRunHead: string | null = null
   for (const [index, candidate] of envelopes.entries()) {
     const position = index + 1
     const envelope = EnvelopeSchema.safeParse(candidate)
-    const statement = envelope.success ? openStatement(envelope.data, keys) : null
+    const statement = envelope.success ? openReceipt(envelope.data, keys) : null
     if (!envelope.success || statement === null) {
       const problem = envelope.success ? notSigned(envelope.data, 'receipt', keys) : NOT_SIGNED
       result.problems.push({ position, problem })
       previous = envelope.success ? receiptDigest(envelope.data) : null
     } else {
-      const problem = linkProblem(statement, position, previous) ?? carriedProblem(statement, keys)
+      runId ??= statement.predicate.runId
+      const problem =
+        runProblem(statement, runId) ??
+        linkProblem(statement, position, previous) ??
+        carriedProblem(statement, keys)
       if (problem) result.problems.push({ position, problem })
       result.statements.push(statement)
       previous = receiptDigest(envelope.data)
     }
-    if (position === run?.count) digestAtRunHead = previous
+    if (position === run.result?.count) digestAtRunHead = previous
   }
-  if (head && (head.seq !== envelopes.length || head.sha256 !== previous)) {
-    result.problems.push({
-      position: envelopes.length,
-      problem: `the run has ${head.seq} receipts: the end is missing or differs`,
-    })
+  result.problems.push(
+    ...endProblems(envelopes.length, { head, run: run.result, last: previous, digestAtRunHead }),
+  )
+  return result
+}
+
+function endProblems(
+  position: number,
+  end: {
+    head: ChainHead | undefined
+    run: ReceiptsHead | undefined
+    last: string | null
+    digestAtRunHead: string | null
+  },
+): ReceiptProblem[] {
+  const { head, run, last, digestAtRunHead } = end
+  const problems: ReceiptProblem[] = []
+  if (head && (head.seq !== position || head.sha256 !== last)) {
+    problems.push({ position, problem: `the run has ${head.seq} receipts: the end is missing or differs` })
   }
   if (run && run.sha256 !== digestAtRunHead) {
-    result.problems.push({
-      position: envelopes.length,
-      problem: `the run’s result says that receipt ${run.count} is ${run.sha256.slice(0, 12)}…: it is missing or differs`,
-    })
+    const said = `the run’s result says that receipt ${run.count} is ${run.sha256.slice(0, 12)}…`
+    problems.push({ position, problem: `${said}: it is missing or differs` })
   }
-  return result
+  return problems
 }
 
 const NOT_SIGNED = 'is not signed by a key that we trust, or was changed'
@@ -88,10 +111,16 @@ function notSigned(envelope: Envelope, purpose: TrustedKey['purpose'], keys: rea
   return isKnown ? NOT_SIGNED : `${NOT_SIGNED}: key ${named.join(', ')} is not among those given`
 }
 
-function openStatement(envelope: Envelope, keys: readonly TrustedKey[]): Statement | null {
+/** Null for what the worker has not signed as a receipt. */
+export function openReceipt(envelope: Envelope, keys: readonly TrustedKey[]): Statement | null {
   const opened = openEnvelope(envelope, { payloadType: RECEIPT_PAYLOAD_TYPE, purpose: 'receipt' }, keys)
   const parsed = StatementSchema.safeParse(opened?.document)
   return parsed.success ? parsed.data : null
+}
+
+/** Whoever has the database could put the whole chain of one run under the name of another. */
+function runProblem({ predicate }: Statement, runId: string): string | null {
+  return predicate.runId === runId ? null : `is of run ${predicate.runId}, not of ${runId}`
 }
 
 function linkProblem(statement: Statement, position: number, previous: string | null): string | null {

@@ -14,9 +14,16 @@ function misfits(source: JsonObject | undefined, input: JsonValue): ProblemPlace
   if (source === undefined) return []
   const schema = compileSchema(source)
   if (!schema.ok)
-    return [{ path: 'input', message: `the automation's input schema is broken: ${schema.message}` }]
+    return [
+      {
+        path: 'input',
+        rule: 'json-schema',
+        message: `the automation's input schema is broken: ${schema.message}`,
+      },
+    ]
   return schema.errorsOf(input).map((error) => ({
     path: pathText('input', pointerParts(error.instancePath)),
+    rule: 'argument',
     message: messageOf(error),
   }))
 }

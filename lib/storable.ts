@@ -46,5 +46,10 @@ function isStorable(text: string): boolean {
 }
 
 function unstorable(path: string): ProblemPlace {
-  return { path, message: 'holds a character that cannot be kept (U+0000 or half of a pair)' }
+  return {
+    path,
+    rule: 'storable',
+    message: 'holds a character that cannot be kept (U+0000 or half of a pair)',
+    hint: 'Leave the character out.',
+  }
 }

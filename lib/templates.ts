@@ -19,9 +19,11 @@ export interface TemplateExpression {
   /** Where the text is, such as `lines[0].note`; empty for the value itself. */
   path: string
   source: string
+  /** Of the source in that text. */
+  offset: number
 }
 
-type Part = { text: string } | { source: string }
+type Part = { text: string } | { source: string; offset: number }
 
 /** Throws what `evaluateExpression` throws, with the path in front, and `INVALID_EXPRESSION` for `${{` without `}}`. */
 export function resolveTemplates(value: JsonValue, scope: Scope): JsonValue {
@@ -38,7 +40,7 @@ export function wholeTemplate(text: string): string | undefined {
 export function templateExpressions(value: JsonValue): TemplateExpression[] {
   const found: TemplateExpression[] = []
   mapTexts(value, '', (text, path) => {
-    for (const part of splitText(text)) if ('source' in part) found.push({ path, source: part.source })
+    for (const part of splitText(text)) if ('source' in part) found.push({ path, ...part })
     return null
   })
   return found
@@ -103,7 +105,7 @@ function splitText(text: string): Part[] {
     }
     if (literal !== '') parts.push({ text: literal })
     literal = ''
-    parts.push({ source: text.slice(next + OPEN.length, end) })
+    parts.push({ source: text.slice(next + OPEN.length, end), offset: next + OPEN.length })
     position = end + CLOSE.length
   }
   literal += text.slice(position)

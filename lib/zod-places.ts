@@ -2,6 +2,7 @@
 import type { z } from 'zod'
 import type { ProblemPlace } from '../schemas/problem.ts'
 import { pathText } from './path-text.ts'
+import { hintFor, type Parsed } from './zod-hints.ts'
 
 type Issue = z.core.$ZodIssue
 
@@ -9,16 +10,30 @@ type Issue = z.core.$ZodIssue
  * The issues of a value as places. Of a union only the branch that fits best is told: what is wrong with the forms that
  * nobody meant would hide what is wrong with the one that was.
  */
-export function placesOf(prefix: string, issues: readonly Issue[]): ProblemPlace[] {
-  return issues.flatMap((issue) => {
-    const path = pathText(prefix, issue.path)
-    if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-      const keys = alternatives(issue.errors)
-      if (keys) return [{ path: path || '(body)', message: `needs one of ${keys.join(', ')}` }]
-      return placesOf(path, bestBranch(issue.errors))
-    }
-    return [{ path: path || '(body)', message: issue.message }]
-  })
+export function placesOf(prefix: string, issues: readonly Issue[], parsed?: Parsed): ProblemPlace[] {
+  return issues.flatMap((issue) => issuePlaces(prefix, issue, { before: [], parsed }))
+}
+
+interface Around {
+  /** Of the value that a union is about, in the whole. */
+  before: readonly PropertyKey[]
+  parsed: Parsed | undefined
+}
+
+function issuePlaces(prefix: string, issue: Issue, { before, parsed }: Around): ProblemPlace[] {
+  const path = pathText(prefix, issue.path)
+  const at = [...before, ...issue.path]
+  const told = { path: path || '(body)', rule: 'schema' } as const
+  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+    const keys = alternatives(issue.errors)
+    if (keys)
+      return [{ ...told, message: `needs one of ${keys.join(', ')}`, hint: 'Add exactly one of them.' }]
+    return bestBranch(issue.errors).flatMap((inner) => issuePlaces(path, inner, { before: at, parsed }))
+  }
+  const isAbsent = issue.code === 'invalid_type' && /received undefined/.test(issue.message)
+  const message = isAbsent ? 'is missing' : issue.message
+  const hint = parsed && hintFor(issue, at, parsed)
+  return [hint === undefined ? { ...told, message } : { ...told, message, hint }]
 }
 
 /** Where each branch is told by a key of its own, and none of them is there. */

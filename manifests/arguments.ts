@@ -3,6 +3,7 @@ import type { ErrorObject } from 'ajv'
 import { compileSchema, messageOf, pointerParts } from '../lib/json-schema.ts'
 import type { JsonObject, JsonValue } from '../lib/json.ts'
 import { pathText } from '../lib/path-text.ts'
+import { place } from './document.ts'
 import type { ProblemPlace } from '../schemas/problem.ts'
 
 /** A schema that cannot be used is the matter of whoever wrote it: it is told when it is called. */
@@ -18,7 +19,7 @@ export function argumentPlaces(
   return schema
     .errorsOf(args)
     .filter((error) => isAboutLiterals(error, templated))
-    .map((error) => ({ path: pathText(path, pointerParts(error.instancePath)), message: messageOf(error) }))
+    .map((error) => place('argument', pathText(path, pointerParts(error.instancePath)), messageOf(error)))
 }
 
 /** What a template becomes is not known yet, so an error counts only if no template can make it go away. */

@@ -8,7 +8,7 @@ import { cyclePlaces } from './cycles.ts'
 import { place, type Document } from './document.ts'
 import { expressionPlaces, templatePlaces, TRIGGER_SCOPE } from './expressions.ts'
 import { typedExpressionPlaces } from './kinds.ts'
-import { noConnection, type Known } from './known.ts'
+import { connectionNamePlaces, type Known } from './known.ts'
 import { stepsPlaces } from './steps.ts'
 
 export function automationPlaces({ path, manifest }: Document<'Automation'>, known: Known): ProblemPlace[] {
@@ -17,7 +17,11 @@ export function automationPlaces({ path, manifest }: Document<'Automation'>, kno
   return [
     ...inputPlaces(specPath, spec),
     ...triggerPlaces(specPath, spec, known),
-    ...stepsPlaces(`${specPath}.steps`, spec.steps, known),
+    ...stepsPlaces(
+      `${specPath}.steps`,
+      { steps: spec.steps, input: spec.input as JsonObject | undefined },
+      known,
+    ),
     ...cyclePlaces(`${specPath}.steps`, manifest, known),
   ]
 }
@@ -25,7 +29,9 @@ export function automationPlaces({ path, manifest }: Document<'Automation'>, kno
 function inputPlaces(path: string, spec: AutomationSpec): ProblemPlace[] {
   if (spec.input === undefined) return []
   const schema = compileSchema(spec.input as JsonObject)
-  return schema.ok ? [] : [place(`${path}.input`, `is not a usable JSON Schema: ${schema.message}`)]
+  return schema.ok
+    ? []
+    : [place('json-schema', `${path}.input`, `is not a usable JSON Schema: ${schema.message}`)]
 }
 
 function triggerPlaces(path: string, spec: AutomationSpec, known: Known): ProblemPlace[] {
@@ -33,7 +39,7 @@ function triggerPlaces(path: string, spec: AutomationSpec, known: Known): Proble
     const at = `${path}.triggers[${index}]`
     const { connection, filter, dedupe, input } = trigger
     return [
-      ...noConnection(`${at}.connection`, connection, known),
+      ...connectionNamePlaces(`${at}.connection`, connection, 'mcp', known),
       ...(filter === undefined
         ? []
         : typedExpressionPlaces(`${at}.filter`, filter, { scope: TRIGGER_SCOPE, kind: 'condition' })),

@@ -5,8 +5,12 @@ import { allSteps } from '../schemas/step-tree.ts'
 import { place, type Document } from './document.ts'
 
 const TIMEOUT_MS = 2_000
-/** It may stand in a comment or a text: then the run says that there is none. */
-const DEFAULT_EXPORT = /\bexport\s+default\b|\bas\s+default\b/
+const SUCH = 'Write `export default async function (ctx) { … }`.'
+/** What the engine says of a module without one. */
+const NO_DEFAULT_EXPORT = /export 'default'/
+/** The whole of a value that nobody can call. An object goes to the end of the source. */
+const NO_FUNCTION =
+  /^\s*(?:(?:-?\d[\w.]*|"[^"\n]*"|'[^'\n]*'|true|false|null|undefined)\s*(?:;|\n|$)|class\b|\{[^]*\}\s*;?\s*$)/
 
 export async function codePlaces({ path, manifest }: Document<'Automation'>): Promise<ProblemPlace[]> {
   const places: ProblemPlace[] = []
@@ -18,10 +22,19 @@ export async function codePlaces({ path, manifest }: Document<'Automation'>): Pr
 
 async function sourcePlaces(path: string, source: string): Promise<ProblemPlace[]> {
   const answer = await inSandbox({ kind: 'check', source, timeoutMs: TIMEOUT_MS })
+  if (!answer.ok && NO_DEFAULT_EXPORT.test(answer.message)) {
+    return [place('code', path, 'has no default export', SUCH)]
+  }
   if (!answer.ok) {
     const hint = 'Lines and columns are those of the source, from 1.'
-    return [place(path, `is not JavaScript that can run here: ${answer.message}`, hint)]
+    return [place('code', path, `is not JavaScript that can run here: ${answer.message}`, hint)]
   }
-  if (DEFAULT_EXPORT.test(source)) return []
-  return [place(path, 'has no default export', 'Write `export default async function (ctx) { … }`.')]
+  return exportsNoFunction(source) ? [place('code', path, 'its default export is not a function', SUCH)] : []
+}
+
+/** Certain only where the words stand once: there is a default export, so they are not in a comment or a text. */
+function exportsNoFunction(source: string): boolean {
+  const [, exported, ...others] = source.split(/\bexport\s+default\b/)
+  if (exported === undefined || others.length > 0 || /\bas\s+(?:default|["'])/.test(source)) return false
+  return NO_FUNCTION.test(exported)
 }

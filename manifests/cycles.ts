@@ -22,7 +22,7 @@ export function cyclePlaces(
     const chain = wayBack(name, [automation], automations)
     if (!chain) return []
     const message = `every run would run \`${name}\` again: ${[name, ...chain].join(' → ')}`
-    return [place(`${at}.run_automation.automation`, message, 'Put an `if` on the step.')]
+    return [place('endless', `${at}.run_automation.automation`, message, 'Put an `if` on the step.')]
   })
 }
 

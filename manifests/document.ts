@@ -5,7 +5,7 @@ import { jsonBytes, LIMITS, readableBytes } from '../lib/limits.ts'
 import { nearestName } from '../lib/nearest-name.ts'
 import { unstorableTexts } from '../lib/storable.ts'
 import { placesOf } from '../lib/zod-places.ts'
-import type { ProblemPlace } from '../schemas/problem.ts'
+import type { PlaceRule, ProblemPlace } from '../schemas/problem.ts'
 
 /** A manifest of the request, with its place in it, such as `manifests[2]`. */
 export interface Document<Kind extends ManifestKind = ManifestKind> {
@@ -18,6 +18,19 @@ export interface ParsedDocuments {
   places: ProblemPlace[]
 }
 
+/** Where there is nothing more to say of the place itself. */
+export const RULE_HINTS: { [rule in PlaceRule]?: string } = {
+  'json-schema': 'Write a JSON Schema, such as `{ type: object, properties: { … } }`.',
+  limit: 'Make it smaller; `run_automation` runs a part by itself.',
+  expression: 'Expressions are CEL: docs/reference/expressions.md lists what they can do.',
+  'unknown-reference': 'Name what is there by then.',
+  'wrong-kind': 'Write what this place takes.',
+  argument: 'Look at the schema of what takes it.',
+  'duplicate-name': 'Rename one of the two.',
+  'reserved-code': 'Choose a code of your own, such as OVER_BUDGET.',
+  'incomplete-write': 'Name every column of the primary key under `key`, and what to write under `set`.',
+}
+
 export function parseDocuments(values: readonly unknown[]): ParsedDocuments {
   const documents: Document[] = []
   const places: ProblemPlace[] = []
@@ -27,9 +40,9 @@ export function parseDocuments(values: readonly unknown[]): ParsedDocuments {
     const bytes = jsonBytes(value as JsonValue)
     if (bytes > LIMITS.manifestBytes) {
       const sizes = `${readableBytes(bytes)}, at most ${readableBytes(LIMITS.manifestBytes)}`
-      places.push(place(path, `the manifest is too large: ${sizes}`))
+      places.push(place('limit', path, `the manifest is too large: ${sizes}`))
     } else if (parsed.success) documents.push({ path, manifest: parsed.data })
-    else places.push(...placesOf(path, parsed.error.issues))
+    else places.push(...placesOf(path, parsed.error.issues, { schema: ManifestSchema, value }))
     places.push(...unstorableTexts(value as JsonValue, path))
   }
   return { documents, places: [...places, ...doubleNames(documents)] }
@@ -49,8 +62,13 @@ function isOfKind<Kind extends ManifestKind>(
   return manifest.kind === kind
 }
 
-export function place(path: string, message: string, hint?: string): ProblemPlace {
-  return hint === undefined ? { path, message } : { path, message, hint }
+export function place(
+  rule: PlaceRule,
+  path: string,
+  message: string,
+  hint: string | undefined = RULE_HINTS[rule],
+): ProblemPlace {
+  return hint === undefined ? { path, rule, message } : { path, rule, message, hint }
 }
 
 /** A place with the name that was probably meant. */
@@ -61,9 +79,9 @@ export function unknownName(
   names: readonly string[],
 ): ProblemPlace {
   const nearest = nearestName(name, names)
-  if (nearest !== undefined) return place(path, message, `Did you mean \`${nearest}\`?`)
+  if (nearest !== undefined) return place('unknown-reference', path, message, `Did you mean \`${nearest}\`?`)
   const known = names.slice(0, 20).join(', ')
-  return place(path, message, known === '' ? undefined : `There are: ${known}.`)
+  return place('unknown-reference', path, message, known === '' ? undefined : `There are: ${known}.`)
 }
 
 function doubleNames(documents: readonly Document[]): ProblemPlace[] {
@@ -72,7 +90,7 @@ function doubleNames(documents: readonly Document[]): ProblemPlace[] {
     const id = `${manifest.kind} ${manifest.name}`
     const first = seen.get(id)
     if (first !== undefined)
-      return [place(`${path}.name`, `${id} is in this request twice, first at ${first}`)]
+      return [place('duplicate-name', `${path}.name`, `${id} is in this request twice, first at ${first}`)]
     seen.set(id, path)
     return []
   })

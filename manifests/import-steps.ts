@@ -18,7 +18,7 @@ const UNITS_MS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000, ms: 1 }
 export function droppedFields(at: string, value: object, known: readonly string[]): ProblemPlace[] {
   return Object.keys(value)
     .filter((name) => !known.includes(name))
-    .map((name) => place(pathText(at, [name]), 'is left out: it is no part of an automation'))
+    .map((name) => place('import', pathText(at, [name]), 'is left out: it is no part of an automation'))
 }
 
 /** Without a time-out of its own a step has ours, an hour for each attempt. */
@@ -42,7 +42,7 @@ export function optionsOf(
   if (typeof timeoutMs === 'number' && timeoutMs >= 1) fields['timeout'] = durationText(timeoutMs)
   else if (timeout !== undefined)
     warnings.push(
-      place(`${path}.timeout`, `is left out: ${JSON.stringify(timeout)} is no time; it is 1h here`),
+      place('import', `${path}.timeout`, `is left out: ${JSON.stringify(timeout)} is no time; it is 1h here`),
     )
   return { fields, warnings }
 }
@@ -55,13 +55,20 @@ function retryWarnings(
 ): ProblemPlace[] {
   return [
     ...(limit >= MAX_ATTEMPTS
-      ? [place(`${path}.limit`, `becomes ${MAX_ATTEMPTS - 1}: a step has ${MAX_ATTEMPTS} attempts at most`)]
+      ? [
+          place(
+            'import',
+            `${path}.limit`,
+            `becomes ${MAX_ATTEMPTS - 1}: a step has ${MAX_ATTEMPTS} attempts at most`,
+          ),
+        ]
       : []),
-    ...(delayMs === undefined ? [place(`${path}.delay`, 'becomes 10s: it is no time')] : []),
+    ...(delayMs === undefined ? [place('import', `${path}.delay`, 'becomes 10s: it is no time')] : []),
     // With two attempts there is one wait, and nothing to grow; a wait of nothing does not grow either.
     ...(backoff !== 'exponential' && attempts > 2 && delayMs !== 0
       ? [
           place(
+            'import',
             `${path}.backoff`,
             `${backoff} becomes exponential: here each wait is twice as long as the last`,
           ),
@@ -124,13 +131,20 @@ const READS = /readStepResult\(\s*(['"`])([^'"`]+)\1\s*\)/g
 /** Guesses from the text: what code does is known when it runs, and then it says the same. */
 export function codeWarnings(path: string, source: string, earlier: readonly string[]): ProblemPlace[] {
   const absent = ABSENT.flatMap(([sign, message, hint]) =>
-    sign.test(source) ? [place(path, message, hint)] : [],
+    sign.test(source) ? [place('import', path, message, hint)] : [],
   )
   const unknown = [...source.matchAll(READS)].flatMap(([, , name = '']) => {
     if (earlier.includes(stepNameOf(name))) return []
     const nearest = nearestName(stepNameOf(name), earlier)
     const hint = nearest === undefined ? undefined : `Did you mean \`${nearest}\`?`
-    return [place(path, `seems to read the result of \`${name}\`, and no step before it has that name`, hint)]
+    return [
+      place(
+        'import',
+        path,
+        `seems to read the result of \`${name}\`, and no step before it has that name`,
+        hint,
+      ),
+    ]
   })
   return [...absent, ...unknown]
 }

@@ -81,12 +81,26 @@ function namesOf(definition: WorkflowDefinition, options: ImportOptions): Names 
   const places = [
     ...(NameSchema.safeParse(automation).success
       ? []
-      : [place('name', `gives no name of an automation: \`${automation}\``, 'Say one with `--name`.')]),
+      : [
+          place(
+            'import',
+            'name',
+            `gives no name of an automation: \`${automation}\``,
+            'Say one with `--name`.',
+          ),
+        ]),
     ...steps.flatMap((name, index) => stepNamePlaces(name, index, steps)),
     ...connections.flatMap((name, index) => {
       if (name === undefined || NameSchema.safeParse(name).success) return []
       const hint = 'Say which connection it is with `--connection INTEGRATION=NAME`.'
-      return [place(`steps[${index}].def.integration`, `gives no name of a connection: \`${name}\``, hint)]
+      return [
+        place(
+          'import',
+          `steps[${index}].def.integration`,
+          `gives no name of a connection: \`${name}\``,
+          hint,
+        ),
+      ]
     }),
   ]
   return { automation, steps, connections, places }
@@ -99,10 +113,11 @@ function connectionOf(integration: string, { connections }: ImportOptions): stri
 function stepNamePlaces(name: string, index: number, names: readonly string[]): ProblemPlace[] {
   const path = `steps[${index}].def.name`
   const first = names.indexOf(name)
-  if (first < index) return [place(path, `becomes \`${name}\`, as that of steps[${first}]`, 'Rename one.')]
+  if (first < index)
+    return [place('import', path, `becomes \`${name}\`, as that of steps[${first}]`, 'Rename one.')]
   const valid = StepNameSchema.safeParse(name)
   if (valid.success && name !== 'step_') return []
-  return [place(path, `gives no name of a step: \`${name}\``, 'Rename it.')]
+  return [place('import', path, `gives no name of a step: \`${name}\``, 'Rename it.')]
 }
 
 function stepRefusals(step: DefinitionStep, index: number): ProblemPlace[] {
@@ -148,11 +163,10 @@ function definitionWarnings(definition: WorkflowDefinition, options: ImportOptio
   const result = 'is left out: a result is not checked here'
   return [
     ...droppedFields('', definition, ['name', 'description', 'inputSchema', 'outputSchema', 'steps']),
-    ...(definition.outputSchema === undefined ? [] : [place('outputSchema', result)]),
-    ...(definition.steps.some(({ type }) => type === 'code') ? [place('steps', CODE_RUNS, CODE_HINT)] : []),
+    ...(definition.outputSchema === undefined ? [] : [place('import', 'outputSchema', result)]),
     ...unused.map((name) => {
       const known = [...new Set(integrations)].join(', ')
-      return place('steps', `no step is about the integration ${name}`, `There are: ${known}.`)
+      return place('import', 'steps', `no step is about the integration ${name}`, `There are: ${known}.`)
     }),
   ]
 }

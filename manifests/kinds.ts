@@ -29,7 +29,8 @@ export function typedExpressionPlaces(
   if (places.length > 0 || !checked.ok) return places
   const { words, types } = KINDS[kind]
   const { type = 'dyn', references } = checked
-  if (type !== 'dyn' && !types.test(type)) return [place(path, `gives ${typeWords(type)}, not ${words}`)]
+  if (type !== 'dyn' && !types.test(type))
+    return [place('wrong-kind', path, `gives ${typeWords(type)}, not ${words}`)]
   return references.length === 0 ? constantPlaces(path, source, kind) : []
 }
 
@@ -37,9 +38,11 @@ export function typedExpressionPlaces(
 function constantPlaces(path: string, source: string, kind: keyof typeof KINDS): ProblemPlace[] {
   const value = evaluateExpression(source, {})
   if (kind === 'time' && isoTimeMs(value) === null)
-    return [place(path, 'is not a time in ISO 8601 with a zone', 'Such as 2026-10-01T12:00:00Z.')]
+    return [
+      place('wrong-kind', path, 'is not a time in ISO 8601 with a zone', 'Such as 2026-10-01T12:00:00Z.'),
+    ]
   if (Array.isArray(value) && value.length > MAX_ITEMS)
-    return [place(path, `is a list of ${value.length}; a loop takes ${MAX_ITEMS}`)]
+    return [place('limit', path, `is a list of ${value.length}; a loop takes ${MAX_ITEMS}`)]
   return []
 }
 

@@ -20,10 +20,16 @@ export function connectionNamePlaces(
   const spec = known.connections.get(name)
   if (!spec) return noConnection(path, name, known)
   if (spec.type === type) return []
-  return [place(path, `connection \`${name}\` is of type ${spec.type}; this step needs one of type ${type}`)]
+  return [
+    place(
+      'wrong-kind',
+      path,
+      `connection \`${name}\` is of type ${spec.type}; here one of type ${type} is needed`,
+    ),
+  ]
 }
 
-export function noConnection(path: string, name: string, { connections, mayBeMore }: Known): ProblemPlace[] {
+function noConnection(path: string, name: string, { connections, mayBeMore }: Known): ProblemPlace[] {
   if (mayBeMore || connections.has(name)) return []
   return [unknownName(path, `there is no connection \`${name}\``, name, [...connections.keys()])]
 }

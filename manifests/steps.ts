@@ -17,6 +17,7 @@ import { place } from './document.ts'
 import { STEP_VARIABLES, templatePlaces, type ExpressionScope } from './expressions.ts'
 import { typedExpressionPlaces } from './kinds.ts'
 import { connectionNamePlaces, noAutomation, type Known } from './known.ts'
+import { RUN_SHAPE, stepShape } from './shapes.ts'
 import { writebackPlaces } from './writebacks.ts'
 
 export interface StepContext extends Known {
@@ -36,11 +37,17 @@ interface Standing extends Known {
   home: readonly string[]
   /** Names that stand anywhere, each with the blocks it is inside of. */
   homes: ReadonlyMap<string, readonly string[]>
-  /** Branches of each `parallel` whose name no other step has. */
-  forks: ReadonlyMap<string, readonly string[]>
+  /** What is known of each step whose name no other step has. */
+  stepShapes: ReadonlyMap<string, JsonObject>
+  shapes: Readonly<Record<string, JsonObject>>
 }
 
-export function stepsPlaces(path: string, steps: readonly StepManifest[], known: Known): ProblemPlace[] {
+/** `input` is the schema of what a run is given. */
+export function stepsPlaces(
+  path: string,
+  { steps, input = {} }: { steps: readonly StepManifest[]; input?: JsonObject | undefined },
+  known: Known,
+): ProblemPlace[] {
   const count = countOutsideLoops(steps)
   const homes = new Map<string, readonly string[]>()
   noteHomes(steps, [], homes)
@@ -52,11 +59,12 @@ export function stepsPlaces(path: string, steps: readonly StepManifest[], known:
     race: null,
     home: [],
     homes,
-    forks: forksIn(steps),
+    stepShapes: stepShapesIn(steps),
+    shapes: { input, run: RUN_SHAPE, index: { type: 'integer' } },
   }
   return [
     ...(count > LIMITS.stepsPerRun
-      ? [place(path, `has ${count} steps outside of loops; a run takes ${LIMITS.stepsPerRun}`)]
+      ? [place('limit', path, `has ${count} steps outside of loops; a run takes ${LIMITS.stepsPerRun}`)]
       : []),
     ...listPlaces(path, steps, top),
   ]
@@ -84,7 +92,8 @@ function scopeOf(standing: Standing, earlierSteps: string[]): ExpressionScope {
     variables: standing.variables,
     earlierSteps,
     hidden: (name) => whyHidden(standing, name),
-    branches: (name) => standing.forks.get(name),
+    shapes: standing.shapes,
+    stepShapes: (name) => standing.stepShapes.get(name) ?? stepShape(undefined),
   }
 }
 
@@ -104,9 +113,9 @@ function namePlaces(
   name: string,
   { earlier, standing }: { earlier: readonly string[]; standing: Standing },
 ): ProblemPlace[] {
-  if (earlier.includes(name)) return [place(path, `there is a step \`${name}\` already`)]
+  if (earlier.includes(name)) return [place('duplicate-name', path, `there is a step \`${name}\` already`)]
   if (!standing.visible.includes(name) && !standing.around.includes(name)) return []
-  return [place(path, `there is a step \`${name}\` around or before this block already`)]
+  return [place('duplicate-name', path, `there is a step \`${name}\` around or before this block already`)]
 }
 
 function blockPlaces(
@@ -117,7 +126,7 @@ function blockPlaces(
 ): ProblemPlace[] {
   const path = `${at}.${block.at}`
   const around = [...standing.around, step.name]
-  if (around.length > MAX_BLOCK_DEPTH) return [place(path, `is over ${MAX_BLOCK_DEPTH} blocks deep`)]
+  if (around.length > MAX_BLOCK_DEPTH) return [place('limit', path, `is over ${MAX_BLOCK_DEPTH} blocks deep`)]
   return listPlaces(path, block.steps, {
     ...standing,
     around,
@@ -155,7 +164,7 @@ function callArgumentPlaces(path: string, args: JsonObject | string, scope: Expr
   if (places.length > 0 || typeof args !== 'string') return places
   const source = wholeTemplate(args)
   if (source !== undefined) return typedExpressionPlaces(path, source, { scope, kind: 'object' })
-  return [place(path, 'must be an object, or one `${{ … }}` that gives one')]
+  return [place('wrong-kind', path, 'must be an object, or one `${{ … }}` that gives one')]
 }
 
 function endPlaces(
@@ -172,7 +181,9 @@ function endPlaces(
   if ('return' in step) {
     const hint = 'The output of the last step is that of the block.'
     return [
-      ...(race === null ? [] : [place(`${path}.return`, `ends the run; inside ${race} it is a race`, hint)]),
+      ...(race === null
+        ? []
+        : [place('misplaced-return', `${path}.return`, `ends the run; inside ${race} it is a race`, hint)]),
       ...templatePlaces(`${path}.return`, step.return as JsonValue, scope),
     ]
   }
@@ -180,7 +191,7 @@ function endPlaces(
   const { code, message } = step.fail
   return [
     ...(isErrorCode(code)
-      ? [place(`${path}.fail.code`, `${code} has a meaning already; choose another`)]
+      ? [place('reserved-code', `${path}.fail.code`, `${code} has a meaning already; choose another`)]
       : []),
     ...templatePlaces(`${path}.fail.message`, message, scope),
   ]
@@ -191,7 +202,9 @@ function askPlaces(path: string, { ask }: AskStepManifest, scope: ExpressionScop
   return [
     ...templatePlaces(`${path}.title`, ask.title, scope),
     ...templatePlaces(`${path}.markdown`, ask.markdown, scope),
-    ...(form.ok ? [] : [place(`${path}.form`, `is not a usable JSON Schema: ${form.message}`)]),
+    ...(form.ok
+      ? []
+      : [place('json-schema', `${path}.form`, `is not a usable JSON Schema: ${form.message}`)]),
   ]
 }
 
@@ -213,11 +226,11 @@ function countOutsideLoops(steps: readonly StepManifest[]): number {
   return inside.reduce((sum, block) => sum + countOutsideLoops(block.steps), steps.length)
 }
 
-function forksIn(steps: readonly StepManifest[]): Map<string, readonly string[]> {
+function stepShapesIn(steps: readonly StepManifest[]): Map<string, JsonObject> {
   const all = allSteps('', steps).map(({ step }) => step)
-  const named = all.flatMap((step) => ('parallel' in step ? [step] : []))
-  const alone = named.filter(({ name }) => all.filter((step) => step.name === name).length === 1)
-  return new Map(alone.map(({ name, parallel }) => [name, Object.keys(parallel.branches)]))
+  const times = new Map<string, number>()
+  for (const { name } of all) times.set(name, (times.get(name) ?? 0) + 1)
+  return new Map(all.filter(({ name }) => times.get(name) === 1).map((step) => [step.name, stepShape(step)]))
 }
 
 function noteHomes(

@@ -34,11 +34,15 @@ function updatePlaces(path: string, update: SqlUpdate, spec: PostgresConnectionS
   const missing = identifying.filter((column) => !keys.includes(column))
   const readable = [...table.writable, ...table.primary_key, ...(table.version ? [table.version] : [])]
   return [
-    ...(missing.length > 0 ? [place(`${path}.key`, `lacks ${missing.join(', ')} of the primary key`)] : []),
+    ...(missing.length > 0
+      ? [place('incomplete-write', `${path}.key`, `lacks ${missing.join(', ')} of the primary key`)]
+      : []),
     ...strangers(`${path}.key`, update.key, identifying, 'is not a column of the primary key'),
     ...strangers(`${path}.set`, update.set, table.writable, 'is not a writable column'),
     ...strangers(`${path}.guard`, update.guard, readable, 'is not a column that the connection names'),
-    ...(Object.keys(update.set).length === 0 ? [place(`${path}.set`, 'names no column')] : []),
+    ...(Object.keys(update.set).length === 0
+      ? [place('incomplete-write', `${path}.set`, 'names no column')]
+      : []),
   ]
 }
 

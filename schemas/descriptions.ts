@@ -35,7 +35,7 @@ export const DESCRIPTIONS: Readonly<Record<string, string>> = {
   primary_key: 'Its columns.',
   'tables.version': 'A column that changes with every change of a row.',
   writable: 'Only these columns can ever be written.',
-  redact: 'Columns whose values never leave the worker.',
+  redact: 'Columns whose values nobody is shown.',
 
   // automations
   triggers: 'What starts a run.',
@@ -50,7 +50,8 @@ export const DESCRIPTIONS: Readonly<Record<string, string>> = {
   if: 'CEL: unless it is true the step is skipped, and its output is null.',
   on_error:
     '`continue`: a failure of the step does not end its block; `steps.<name>.status` is then `failed`.',
-  retry: 'Try again when the tool answered with an error, or a write definitely changed nothing.',
+  retry:
+    'Try again when a tool answered with an error (a writing one only with `resend: safe`), or a write definitely changed nothing.',
   max_attempts: 'The first one included.',
   backoff: 'Wait before the second attempt; then twice as long each time.',
   timeout: 'For one attempt; waiting for people does not count.',

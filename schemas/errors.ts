@@ -51,6 +51,11 @@ export const ERRORS = {
   ),
   FORBIDDEN: entry(403, 'This API key may not do that.', 'Use a key with the scope named in `detail`.'),
   NOT_FOUND: entry(404, 'There is no such thing.', 'Check the name or id; list what exists with the CLI.'),
+  LAST_ADMIN: entry(
+    409,
+    'Nobody else could undo it.',
+    'Give somebody else a key with the scope `admin` first.',
+  ),
   METHOD_NOT_ALLOWED: entry(405, 'This path has no such method.', 'Use one that the `Allow` header names.'),
   REVISION_CONFLICT: entry(
     409,
@@ -106,6 +111,11 @@ export const ERRORS = {
     'Bring back the row of the table `payloads`, or the encryption key, that `detail` names; the run goes on by itself.',
     true,
   ),
+  SUB_RUN_FORGOTTEN: entry(
+    409,
+    'Temporal has forgotten a run that this step started, so it cannot be taken up again.',
+    'See what it has done with `countersign writebacks list`, and start a new run for what is missing.',
+  ),
   STEP_FAILED: entry(
     422,
     'A step of the run has failed.',
@@ -121,6 +131,7 @@ export const ERRORS = {
     'The code of a step took too long.',
     'Do less in one step, or give it a longer `timeout`.',
   ),
+  RUN_OVER: entry(409, 'The run is over: nothing is left to cancel.', 'Look at the run for how it ended.'),
   CANCELLED: entry(409, 'The run was cancelled.', 'Start a new run if it is still wanted.'),
 
   // Calls
@@ -241,6 +252,11 @@ export const ERRORS = {
     502,
     'Nobody can tell whether the write was done.',
     'Look at the target, then resolve the writeback.',
+  ),
+  OUTCOME_NOT_PROVEN: entry(
+    409,
+    'The ledger says how this write has ended, and no receipt of ours proves it.',
+    'Look at the target and at the receipts of the run: somebody may have changed the database.',
   ),
   NOT_APPLIED: entry(502, 'The write was not done.', 'Start a new run if it is still wanted.'),
   NOT_UNKNOWN: entry(

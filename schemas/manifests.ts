@@ -77,7 +77,7 @@ const TableSchema = z.strictObject({
   version: IdentifierSchema.optional(),
   /** Only these columns can ever be written. */
   writable: z.array(IdentifierSchema).min(1),
-  /** Columns whose values never leave the worker: previews, receipts and logs show `[redacted]`. */
+  /** Columns whose values nobody is shown: previews, outputs, receipts and logs say `[redacted]`. The run's history and the ledger keep what the automation writes. */
   redact: z.array(IdentifierSchema).default([]),
 })
 

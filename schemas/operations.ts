@@ -8,6 +8,7 @@ import * as dryRuns from './operations/dry-runs.ts'
 import * as health from './operations/health.ts'
 import * as keys from './operations/keys.ts'
 import * as manifests from './operations/manifests.ts'
+import * as principals from './operations/principals.ts'
 import * as receipts from './operations/receipts.ts'
 import * as runs from './operations/runs.ts'
 import * as writebacks from './operations/writebacks.ts'
@@ -16,6 +17,7 @@ export const OPERATIONS = {
   applyManifests: manifests.applyManifests,
   listManifests: manifests.listManifests,
   getManifest: manifests.getManifest,
+  listRevisions: manifests.listRevisions,
   listAutomations: automations.listAutomations,
   getAutomation: automations.getAutomation,
   pauseAutomation: automations.pauseAutomation,
@@ -46,8 +48,13 @@ export const OPERATIONS = {
   thawConnection: connections.thawConnection,
   createKey: keys.createKey,
   listKeys: keys.listKeys,
-  listPrincipals: keys.listPrincipals,
+  getKey: keys.getKey,
   revokeKey: keys.revokeKey,
+  listPrincipals: principals.listPrincipals,
+  getPrincipal: principals.getPrincipal,
+  setPrincipalRoles: principals.setPrincipalRoles,
+  disablePrincipal: principals.disablePrincipal,
+  enablePrincipal: principals.enablePrincipal,
   whoAmI: callers.whoAmI,
   getHealth: health.getHealth,
 } as const

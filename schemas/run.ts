@@ -136,6 +136,8 @@ export interface WriteOutcome {
   output: JsonValue
   code?: ErrorCode
   message?: string
+  /** It has failed, and yet something may have been done: no automation tries it again. */
+  mayHaveChanged?: true
   receipt: ReceiptRef
 }
 

@@ -60,10 +60,11 @@ const calling = {
   ...step,
   ...failing,
   /**
-   * Try the step again when it has failed. A lost connection needs none of this: calls are repeated by themselves until
-   * `timeout`. This is for a tool that answered with an error, and for a write that definitely failed or met a changed
-   * target: then it is planned anew, with its own approval and receipt. A write whose outcome is unknown, and one that
-   * people or a policy refused, is never tried again.
+   * Try the step again when it has failed. A lost connection needs none of this: calls are repeated by themselves
+   * until `timeout`. This is for a tool that answered with an error (a writing one only with `resend: safe`, for
+   * it may have done something), and for a write that definitely failed or met a changed target: then it is
+   * planned anew, with its own approval and receipt. A write whose outcome is unknown, and one that people or a
+   * policy refused, is never tried again.
    */
   retry: RetrySchema.optional(),
   /** For one attempt of the step with all its calls; waiting for people does not count. */

@@ -9,6 +9,8 @@ export const ReconcileReportSchema = z.object({
   approvals: z.int(),
   /** Rows that could not be closed; the next round tries again. */
   failed: z.int(),
+  /** Rows of executions that Temporal does not know, of which nothing is concluded: it knows none of our runs. */
+  doubted: z.int().default(0),
   /** Ids after which the next pass goes on; empty for the start. */
   next: z.object({ writeback: z.string(), approval: z.string() }),
   clock: z.object({

@@ -1,7 +1,7 @@
 /**
  * `npm run test:attack:doors`: opens the doors of tests/attack/doors.ts one after the other, each in a copy of the tree,
- * and expects the attack's test to fail there, by an assertion. A test that still passes does not bite. Uses one
- * PostgreSQL and one Temporal server for all, or those that DATABASE_URL and TEMPORAL_ADDRESS name. With words as
+ * and expects the attack's test to fail there, saying that the attack has succeeded. One that still passes, or fails for
+ * another reason, does not bite. Uses one PostgreSQL and one Temporal server for all, or those that DATABASE_URL and TEMPORAL_ADDRESS name. With words as
  * arguments: only the doors whose names contain one of them.
  */
 import { execFileSync, spawn } from 'node:child_process'
@@ -9,7 +9,8 @@ import * as fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { DOORS, type Door, type Patch } from '../tests/attack/doors.ts'
+import type { Door, Patch } from '../tests/attack/door.ts'
+import { DOORS } from '../tests/attack/doors.ts'
 import { endServersOf, makeTestFolder, removeTestFolder } from '../tests/stack/test-folder.ts'
 import { startPostgres } from './stack/postgres.ts'
 import { findTemporalBinary } from './stack/temporal-binary.ts'
@@ -21,8 +22,8 @@ const TEST_TIMEOUT_MS = 300_000
 
 interface Finding {
   door: Door
-  /** `bites`: the test has failed as it should. */
-  verdict: 'bites' | 'PASSES' | 'CRASHES' | 'NOT RUN' | 'TEXT GONE'
+  /** `bites`: the test has failed as it should. `FAILS OTHERWISE`: it does not say that the attack has succeeded. */
+  verdict: 'bites' | 'PASSES' | 'FAILS OTHERWISE' | 'CRASHES' | 'NOT RUN' | 'TEXT GONE'
   /** What the test said. */
   detail: string
 }
@@ -75,7 +76,7 @@ async function tryDoor(tree: string, environment: NodeJS.ProcessEnv, door: Door)
   const close = open(tree, door.patches)
   if (!close) return { door, verdict: 'TEXT GONE', detail: 'a text to replace is not there exactly once' }
   try {
-    return { door, ...verdictOf(await runTest(tree, environment, door)) }
+    return { door, ...verdictOf(await runTest(tree, environment, door), door) }
   } finally {
     close()
   }
@@ -90,7 +91,7 @@ async function runTest(
   fs.rmSync(outputFile, { force: true })
   const title = test.title.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
   const vitest = path.join(tree, 'node_modules/vitest/vitest.mjs')
-  const args = [vitest, 'run', `tests/attack/${test.file}`, '--testNamePattern', title]
+  const args = [vitest, 'run', path.join('tests/attack', test.file), '--testNamePattern', title]
   const child = spawn(process.execPath, [...args, '--reporter=json', `--outputFile=${outputFile}`], {
     cwd: tree,
     env: environment,
@@ -104,7 +105,7 @@ async function runTest(
   return JSON.parse(fs.readFileSync(outputFile, 'utf8')) as Report
 }
 
-function verdictOf(report: Report | string): Omit<Finding, 'door'> {
+function verdictOf(report: Report | string, { says }: Door): Omit<Finding, 'door'> {
   if (typeof report === 'string') return { verdict: 'CRASHES', detail: report }
   const ran = report.testResults.flatMap(({ assertionResults }) =>
     assertionResults.filter(({ status }) => status === 'passed' || status === 'failed'),
@@ -117,9 +118,9 @@ function verdictOf(report: Report | string): Omit<Finding, 'door'> {
   if (result.status === 'passed') return { verdict: 'PASSES', detail: 'the attack was refused all the same' }
   const [said = ''] = result.failureMessages
   const detail = said.split('\n', 1)[0] ?? ''
-  return detail.startsWith('AssertionError: ')
-    ? { verdict: 'bites', detail: detail.slice('AssertionError: '.length) }
-    : { verdict: 'CRASHES', detail }
+  if (!detail.startsWith('AssertionError: ')) return { verdict: 'CRASHES', detail }
+  const verdict = detail.includes(says) ? 'bites' : 'FAILS OTHERWISE'
+  return { verdict, detail: detail.slice('AssertionError: '.length) }
 }
 
 async function servers(): Promise<{ environment: NodeJS.ProcessEnv; stop: () => Promise<void> }> {

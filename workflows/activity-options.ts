@@ -67,5 +67,6 @@ export function upkeep(summary: string): Pick<Activities, 'reconcile' | 'retain'
 
 /** A few statements on our own database: run in the workflow task, one event each instead of three. */
 export function nearby(): Nearby {
-  return proxyLocalActivities<Nearby>({ startToCloseTimeout: '10s', retry: base.retry })
+  const { cancellationType, retry } = base
+  return proxyLocalActivities<Nearby>({ startToCloseTimeout: '10s', cancellationType, retry })
 }

@@ -98,7 +98,10 @@ export async function approvalWorkflow(input: ApprovalInput): Promise<ApprovalRe
 function waitOf(input: Partial<ApprovalInput> | null | undefined): number {
   const { expiresAfterMs } = input?.asked ?? {}
   const looksRight =
-    typeof expiresAfterMs === 'number' && expiresAfterMs >= 0 && expiresAfterMs <= MAX_WAIT_MS
+    Array.isArray(input?.kept) &&
+    typeof expiresAfterMs === 'number' &&
+    expiresAfterMs >= 0 &&
+    expiresAfterMs <= MAX_WAIT_MS
   assertInput(looksRight, 'an approval')
   return Number(expiresAfterMs)
 }

@@ -1,6 +1,6 @@
 /** What the Temporal UI shows of us, in markdown: what a run does, what it waits for, and how a person goes on. Pure. */
 import { judge } from '../lib/quorum.ts'
-import type { JsonValue } from '../lib/json.ts'
+import type { JsonObject, JsonValue } from '../lib/json.ts'
 import { OPERATOR_ROLE } from '../schemas/names.ts'
 import type {
   AskedWrite,
@@ -89,6 +89,17 @@ export function writebackDetails(asked: AskedWrite, waitingFor: string): string 
   return `Waits for \`${waitingFor}\`, under rule \`${asked.rule}\`.`
 }
 
+/** Of a change of a row, columns without their values: some are redacted, and which ones only the door knows. */
+function shownArguments({ operation, arguments: given }: Call): JsonValue {
+  const { table, key, set } = given
+  if (operation !== 'update' || !isObject(key) || !isObject(set)) return given
+  return { table: table ?? null, key, set: Object.keys(set) }
+}
+
+function isObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
 /** What somebody needs who has to find out what became of a write. */
 export function resolutionDetails(
   call: Call,
@@ -100,7 +111,8 @@ export function resolutionDetails(
   return [
     `**Nobody knows whether this write was done.** ${cell(unknown.message ?? '')}`,
     '',
-    `Look at the target of ${code(callSummary(call))}, called with ${code(JSON.stringify(call.arguments))}.`,
+    `Look at the target of ${code(callSummary(call))}, called with ${code(JSON.stringify(shownArguments(call)))}.`,
+    `What it would have changed: \`countersign writebacks show ${id}\`.`,
     `Then a person who may approve this write, or has the role \`${OPERATOR_ROLE}\`, says what became of it:`,
     '',
     '```',

@@ -10,7 +10,7 @@ import type { DryCall, DryRunInput, DryRunResult } from '../schemas/dry-run.ts'
 import type { LogLine, Plan } from '../schemas/run.ts'
 import { dry } from './activity-options.ts'
 import { ending, isShort, type DryNote } from './dry-run-result.ts'
-import { detailOf, stepErrorOf } from './failures.ts'
+import { assertInput, detailOf, stepErrorOf } from './failures.ts'
 import { advance } from './interpreter/advance.ts'
 import { keepable } from './interpreter/limits.ts'
 import { createRunState, settle, type RunState, type SettledStep } from './interpreter/state.ts'
@@ -26,6 +26,7 @@ interface DryRun {
 }
 
 export async function dryRunWorkflow(input: DryRunInput, plan: Plan): Promise<DryRunResult> {
+  assertInput(isDryRun(input) && Array.isArray(plan?.steps), 'a dry run')
   const state: RunState = { ...createRunState(input.input, input.run), isDry: true }
   const run: DryRun = { input, state, notes: new Map(), underWay: new Map(), wake: () => undefined }
   let isOutOfTime = false
@@ -45,6 +46,12 @@ export async function dryRunWorkflow(input: DryRunInput, plan: Plan): Promise<Dr
   clock.cancel()
   await watching
   return result
+}
+
+/** Anybody can start this workflow with anything; a plain error would loop its task for ever. */
+function isDryRun(input: Partial<DryRunInput> | null | undefined): boolean {
+  const { grant, run, answers } = input ?? {}
+  return [grant, run, answers].every((part) => typeof part === 'object' && part !== null)
 }
 
 async function play(run: DryRun, plan: Plan, isOutOfTime: () => boolean): Promise<DryRunResult> {

@@ -6,9 +6,11 @@ import { getExternalWorkflowHandle, log } from '@temporalio/workflow'
 import { writebackWorkflowId } from '../schemas/names.ts'
 import type { ResolutionAnswer, ResolutionInput } from '../schemas/run.ts'
 import { nearby } from './activity-options.ts'
+import { assertInput } from './failures.ts'
 import { resolveSignal } from './messages.ts'
 
 export async function resolutionWorkflow(input: ResolutionInput): Promise<ResolutionAnswer> {
+  assertInput(typeof input?.writebackId === 'string', 'a resolution')
   const answer = await nearby().recordResolution(input)
   if (!answer.accepted) return answer
   await getExternalWorkflowHandle(writebackWorkflowId(input))

@@ -29,7 +29,7 @@ import { inRounds, settledCall } from './interpreter/rounds.ts'
 import type { SettledStep } from './interpreter/state.ts'
 import type { ReadyStep } from './interpreter/turn.ts'
 import { noteReceipt, originOf, showDetails, showWaiting, type Run } from './run.ts'
-import { performCall, settling } from './write.ts'
+import { isUnplanned, performCall, settling } from './write.ts'
 
 /** Never throws: whatever happens, a cancel too, is how the step has settled. */
 export function execute(run: Run, step: ReadyStep): Promise<SettledStep> {
@@ -66,7 +66,10 @@ async function orFailed(run: Run, work: () => Promise<SettledStep>): Promise<Set
 
 type ReadyCall = Extract<ReadyStep, { call: unknown }>
 
-/** Where it fails, another try begins behind the last round that was so much as begun. */
+/**
+ * Where it fails, another try begins behind the last round whose write was planned. One that was not planned keeps its
+ * identity: should an attempt that everybody has given up plan it after all, there is still one write.
+ */
 async function executeCall(run: Run, step: ReadyCall): Promise<SettledStep> {
   const { path, round: first, delayMs } = step
   let lastRound = first
@@ -74,7 +77,10 @@ async function executeCall(run: Run, step: ReadyCall): Promise<SettledStep> {
     if (delayMs > 0) await sleep(delayMs, { summary: `Step ${path}: before the next try` })
     const attempt = async (round: number): Promise<ReadOutcome | WriteOutcome> => {
       lastRound = round
-      const ended = await roundOf(run, step, round)
+      const ended = await roundOf(run, step, round).catch((error: unknown) => {
+        if (isUnplanned(error)) lastRound = round - 1
+        throw error
+      })
       noteReceipt(run, ended)
       return ended
     }

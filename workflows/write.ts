@@ -30,7 +30,8 @@ export async function settling<Result>(
   }
 }
 
-function isUnplanned(error: unknown): boolean {
+/** The door has said so: the ledger knows nothing of the call. */
+export function isUnplanned(error: unknown): boolean {
   const cause = error instanceof ActivityFailure ? error.cause : undefined
   return cause instanceof ApplicationFailure && cause.details?.[0] === NOTHING_PLANNED
 }
@@ -47,7 +48,7 @@ export async function endWrite(
     const abandoned = await abandonWriteback({ organization, writebackId: origin.writebackId, because })
     if (abandoned.kind === 'ended') return abandoned.outcome
     if (abandoned.kind === 'never_planned') return null
-    const settled = await outside('Wait for what became of the write').perform(call, decisions)
+    const settled = await outside('Wait for what became of the write').perform(call, decisions, 'end')
     return settled.kind === 'done' && settled.outcome.kind === 'write' ? settled.outcome : null
   })
 }

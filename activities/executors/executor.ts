@@ -65,6 +65,8 @@ export type Answer =
       code: ErrorCode
       message: string
       output: JsonValue
+      /** The target says that it failed, not that it changed nothing, and a second sending may do harm. */
+      mayHaveChanged?: true
     }
   | { kind: 'not_sent'; error: CodedError }
   | { kind: 'lost'; error: CodedError }

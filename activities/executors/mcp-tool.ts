@@ -112,7 +112,8 @@ async function apply(
   operation: Operation<McpConnectionSpec>,
   sending: Sending,
 ): Promise<Answer> {
-  const keyArgument = settingsOf(operation).key_argument
+  const settings = settingsOf(operation)
+  const keyArgument = settings.key_argument
   const keyed = keyArgument ? { ...operation.arguments, [keyArgument]: sending.key } : operation.arguments
   try {
     const result = await call(deps, { ...operation, arguments: keyed }, sending, {
@@ -125,9 +126,10 @@ async function apply(
       ...keptOf(result),
       code: 'TOOL_FAILED',
       message: cleanText(textOf(result)),
+      ...(resendOf(settings) === 'safe' ? {} : { mayHaveChanged: true }),
     }
   } catch (error) {
-    return answerOf(error, settingsOf(operation).check !== undefined)
+    return answerOf(error, settings.check !== undefined)
   }
 }
 

@@ -19,6 +19,20 @@ const ROLLED_BACK_FOR_NOW = /^(25006|25P0[34]|40001|40P01|55P03|57014|57P03|53\d
  */
 const NOBODY_KNOWS = /^(08...|40003|57P0[12])$/
 
+/**
+ * What the server says when it refuses a COMMIT and has rolled back: a constraint, a trigger or a serialization that is
+ * looked at last, or a limit of time. Anything else may come from what stands before it, or from a server that falls.
+ */
+const ROLLED_BACK_BY_COMMIT = /^(2[23]...|25P02|40(?!003)...|4[24]...|57014|P0...)$/
+
+/** An answer to COMMIT that does not surely come from a rollback is none: the receipt in the target tells. */
+export function committed(error: unknown): unknown {
+  const sqlState = sqlStateOf(error)
+  if (error instanceof CodedError || sqlState === undefined) return error
+  if (ROLLED_BACK_BY_COMMIT.test(sqlState)) return error
+  return new Error(`COMMIT: ${sqlState}: ${messageOf(error)}`, { cause: error })
+}
+
 export function answerOfFailure(error: unknown): Answer {
   if (error instanceof CodedError) return { kind: 'not_sent', error }
   const message = messageOf(error)

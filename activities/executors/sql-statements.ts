@@ -5,7 +5,7 @@
 import type pg from 'pg'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { CodedError } from '../../schemas/errors.ts'
-import { claimFailure, connectFailure, uncommitted } from './sql-errors.ts'
+import { claimFailure, committed, connectFailure, uncommitted } from './sql-errors.ts'
 
 export interface RowAddress {
   schema: string
@@ -74,7 +74,11 @@ export async function updateRowOnce(pool: pg.Pool, params: UpdateParams): Promis
     const done = await updateUncommitted(client, params).catch((error: unknown) => {
       throw uncommitted(error)
     })
-    await client.query(done.status === 'not_one_row' ? 'rollback' : 'commit')
+    if (done.status === 'not_one_row') await client.query('rollback')
+    else
+      await client.query('commit').catch((error: unknown) => {
+        throw committed(error)
+      })
     return done
   })
 }

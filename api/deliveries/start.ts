@@ -3,9 +3,18 @@
  * the first. If Temporal is away the delivery stays `pending`, and whoever comes later starts it: a resend, or the relay.
  */
 import { defineSearchAttributeKey, SearchAttributeType, type SearchAttributePair } from '@temporalio/common'
-import { WorkflowExecutionAlreadyStartedError, type WorkflowStartOptions } from '@temporalio/client'
+import {
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+  type WorkflowStartOptions,
+} from '@temporalio/client'
 import type { Database } from '../../db/database.ts'
-import { markDeliveryStarted, type DeliveredRun, type DeliveryRow } from '../../db/queries/deliveries.ts'
+import {
+  listCancelledRuns,
+  markDeliveryStarted,
+  type DeliveredRun,
+  type DeliveryRow,
+} from '../../db/queries/deliveries.ts'
 import { findRevision } from '../../db/queries/manifests.ts'
 import { deferDelivery, leaveToRelay } from '../../db/queries/relay.ts'
 import { CodedError } from '../../schemas/errors.ts'
@@ -32,7 +41,7 @@ export interface StartDeps {
 /** What a start by this delivery needs to know of it. */
 export type StartableDelivery = Pick<
   DeliveryRow,
-  'id' | 'organization' | 'source' | 'requester' | 'runs' | 'state'
+  'id' | 'organization' | 'source' | 'requester' | 'runs' | 'cancelled_run_ids' | 'state'
 >
 
 export type StartAttempt =
@@ -67,18 +76,51 @@ export async function startDelivery(
 
 /** Never throws. */
 export async function attemptStart(deps: StartDeps, delivery: StartableDelivery): Promise<StartAttempt> {
-  const { database, temporal } = deps
+  const { temporal } = deps
   try {
-    await withPatience(temporal, async () => {
-      await Promise.all(delivery.runs.map((run) => startRun(deps, delivery, run)))
-    })
-    await markDeliveryStarted(database, delivery.id)
+    await startRuns(deps, delivery, delivery.cancelled_run_ids)
     return { kind: 'started' }
   } catch (error) {
     if (databaseError(error)?.code === 'UNAVAILABLE') return { kind: 'away', error }
     if (!isTemporalAway(error) && !isTemporalUnusable(error)) return { kind: 'refused', error }
     temporal.presence.note(false)
     return { kind: 'away', error }
+  }
+}
+
+/**
+ * A run that was cancelled is left out, and cancelled at Temporal in case a start of before has come through. So is one
+ * that is cancelled while this start is under way: the delivery is not marked as started before that is done.
+ */
+async function startRuns(
+  deps: StartDeps,
+  delivery: StartableDelivery,
+  leftOut: readonly string[],
+): Promise<void> {
+  const { database, temporal } = deps
+  await withPatience(temporal, async () => {
+    await Promise.all(
+      delivery.runs.map((run) =>
+        leftOut.includes(run.runId) ? cancelExecution(temporal, run) : startRun(deps, delivery, run),
+      ),
+    )
+  })
+  if (await markDeliveryStarted(database, { id: delivery.id, leftOut })) return
+  const cancelled = await listCancelledRuns(database, delivery.id)
+  if (cancelled.some((runId) => !leftOut.includes(runId))) await startRuns(deps, delivery, cancelled)
+}
+
+/** False if Temporal has no open execution of the run. */
+export async function cancelExecution(
+  { client }: TemporalAccess,
+  { workflowId }: Pick<DeliveredRun, 'workflowId'>,
+): Promise<boolean> {
+  try {
+    await client.workflow.getHandle(workflowId).cancel()
+    return true
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return false
+    throw error
   }
 }
 

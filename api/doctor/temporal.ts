@@ -123,12 +123,19 @@ export function reconcilerCheck(facts: ScheduleFacts | undefined, nowMs: number)
   if (late) return late
   const report = reportOf(facts)
   if (!report) return ok('reconciler', 'It has not had its first pass yet.')
-  const { looked, withdrawn, unknown, approvals, failed } = report
+  const { looked, withdrawn, unknown, approvals, failed, doubted } = report
   if (failed > 0) {
     return warn(
       'reconciler',
       `${failed} open rows could not be closed in its last pass.`,
       'Look at the log of the workers.',
+    )
+  }
+  if (doubted > 0) {
+    return warn(
+      'reconciler',
+      `Temporal does not know the executions of ${doubted} open rows, nor any of our latest runs: nothing was concluded.`,
+      'Correct TEMPORAL_NAMESPACE. If Temporal was lost, start a run: then what is gone is closed.',
     )
   }
   const closed = `closed ${withdrawn + unknown} writes and ${approvals} approvals`

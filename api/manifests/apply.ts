@@ -6,17 +6,21 @@
  * tools. If the tools then do not fit, the automations are not saved, and the connections stay: they were valid.
  */
 import { listHeads } from '../../db/queries/manifests.ts'
+import { canonicalJson } from '../../lib/canonical-json.ts'
 import { documentPlaces, knownOf } from '../../manifests/check.ts'
-import { ofKind, parseDocuments, type Document } from '../../manifests/document.ts'
+import { ofKind, parseDocuments, place, type Document } from '../../manifests/document.ts'
 import type { Known } from '../../manifests/known.ts'
 import { CodedError } from '../../schemas/errors.ts'
+import type { ConnectionSpec, Manifest } from '../../schemas/manifests.ts'
 import type { ProblemPlace } from '../../schemas/problem.ts'
 import type { ApiDeps } from '../deps.ts'
 import { PlacedError } from '../errors.ts'
 import { saveManifests, type Savable, type SaveContext, type SavedManifest } from './save.ts'
-import { calledConnections, inspectAutomation, type ToolsByConnection } from './tools.ts'
+import { calledConnections, namesTools, pinsOf, toolPlaces, type ToolsByConnection } from './tools.ts'
 
 const MAX_PLACES = 100
+/** For a server that no automation of the request needs. */
+const PATIENCE_MS = 5_000
 
 /** In the order of the request. Throws INVALID_MANIFEST with every place, REVISION_CONFLICT, or that a server is away. */
 export async function applyManifests(
@@ -28,9 +32,11 @@ export async function applyManifests(
     throw new CodedError('INVALID_INPUT', 'expected_revision: goes with a single manifest only.')
   }
   const { documents, places } = parseDocuments(values)
-  const known = await whatIsKnown(deps, context.organization, documents)
-  throwIfAny([...places, ...(await documentPlaces(documents, known))])
-  const saved = await saveAll(deps, context, documents)
+  const stored = await listHeads(deps.database, { organization: context.organization })
+  const wrong = [...places, ...(await documentPlaces(documents, whatIsKnown(stored, documents)))]
+  const tools = await askable(deps, context.organization, { documents, stored, hasWrong: wrong.length > 0 })
+  throwIfAny([...wrong, ...toolPlaces(documents, tools)])
+  const saved = await saveAll(deps, context, { documents, tools })
   const order = documents.map(({ manifest }) => `${manifest.kind}/${manifest.name}`)
   return saved.toSorted((a, b) => order.indexOf(`${a.kind}/${a.name}`) - order.indexOf(`${b.kind}/${b.name}`))
 }
@@ -38,26 +44,70 @@ export async function applyManifests(
 async function saveAll(
   deps: ApiDeps,
   context: SaveContext,
-  documents: readonly Document[],
+  { documents, tools: known }: { documents: readonly Document[]; tools: ToolsByConnection },
 ): Promise<SavedManifest[]> {
   const automations = ofKind(documents, 'Automation')
   const others = documents
     .filter(({ manifest }) => manifest.kind !== 'Automation')
     .map(({ manifest }): Savable => ({ manifest, pins: {} }))
-  const called = calledConnections(automations)
-  const needsConnectionsFirst = others.some(
-    ({ manifest }) => manifest.kind === 'Connection' && called.includes(manifest.name),
-  )
-  const first = needsConnectionsFirst ? await saveManifests(deps.database, context, others) : []
-  const pinned = pinTools(automations, await inspectAll(deps, context.organization, called))
-  const rest = needsConnectionsFirst ? pinned : [...others, ...pinned]
+  const unasked = calledConnections(automations).filter((name) => !known.has(name))
+  const first = unasked.length > 0 ? await saveManifests(deps.database, context, others) : []
+  const tools = new Map([...known, ...(await inspectAll(deps, context.organization, unasked))])
+  throwIfAny(toolPlaces(documents, tools))
+  const pinned = automations.map(({ manifest }) => ({ manifest, pins: pinsOf(manifest.spec, tools) }))
+  const rest = unasked.length > 0 ? pinned : [...others, ...pinned]
   return [...first, ...(await saveManifests(deps.database, context, rest))]
 }
 
-function pinTools(automations: readonly Document<'Automation'>[], tools: ToolsByConnection): Savable[] {
-  const inspected = automations.map((document) => ({ document, ...inspectAutomation(document, tools) }))
-  throwIfAny(inspected.flatMap(({ places }) => places))
-  return inspected.map(({ document, pins }) => ({ manifest: document.manifest, pins }))
+/**
+ * The tools of the servers that can be asked before anything is saved: a worker reads the saved connection, so those
+ * that are new, or lead elsewhere now, cannot. One that is away hides nothing else that is wrong, and matters only to
+ * the automations that call it.
+ */
+async function askable(
+  deps: ApiDeps,
+  organization: string,
+  request: {
+    documents: readonly Document[]
+    stored: readonly { body: Manifest }[]
+    hasWrong: boolean
+  },
+): Promise<ToolsByConnection> {
+  const { documents, stored, hasWrong } = request
+  const connections = ofKind(documents, 'Connection')
+  const called = calledConnections(ofKind(documents, 'Automation'))
+  const named = [...called, ...connections.filter(namesTools).map(({ manifest }) => manifest.name)]
+  const asked = stored.flatMap(({ body }) => {
+    if (body.kind !== 'Connection' || body.spec.type !== 'mcp' || !named.includes(body.name)) return []
+    const now = connections.find(({ manifest }) => manifest.name === body.name)?.manifest.spec ?? body.spec
+    return leadsTo(now) === leadsTo(body.spec) ? [body.name] : []
+  })
+  const found = await Promise.all(
+    asked.map((name) =>
+      called.includes(name) && !hasWrong
+        ? inspectAll(deps, organization, [name])
+        : soon(inspectAll(deps, organization, [name])),
+    ),
+  )
+  return new Map(found.flatMap((tools) => [...tools]))
+}
+
+/** Nothing, if the server does not answer at once. */
+async function soon(asking: Promise<ToolsByConnection>): Promise<ToolsByConnection> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<ToolsByConnection>((resolve) => {
+    timer = setTimeout(() => resolve(new Map()), PATIENCE_MS)
+  })
+  const answered = asking.catch((error: unknown) => {
+    if (error instanceof CodedError) return new Map<string, []>()
+    throw error
+  })
+  return Promise.race([answered, late]).finally(() => clearTimeout(timer))
+}
+
+/** All that decides which server answers. */
+function leadsTo(spec: ConnectionSpec): string {
+  return canonicalJson({ ...spec, tools: {}, trusted: false, timeout: '' })
 }
 
 async function inspectAll(
@@ -72,15 +122,12 @@ async function inspectAll(
 }
 
 /** Stored connections and automations, with those of the request over them. */
-async function whatIsKnown(
-  { database }: ApiDeps,
-  organization: string,
-  documents: readonly Document[],
-): Promise<Known> {
-  const rows = await listHeads(database, { organization })
-  return knownOf([...rows.map(({ body }) => body), ...documents.map(({ manifest }) => manifest)], false)
+function whatIsKnown(stored: readonly { body: Manifest }[], documents: readonly Document[]): Known {
+  return knownOf([...stored.map(({ body }) => body), ...documents.map(({ manifest }) => manifest)], false)
 }
 
 function throwIfAny(places: readonly ProblemPlace[]): void {
-  if (places.length > 0) throw new PlacedError('INVALID_MANIFEST', places.slice(0, MAX_PLACES))
+  const rest = places.slice(MAX_PLACES)
+  const more = rest.length === 0 ? [] : [place('limit', 'manifests', `${rest.length} more places are wrong`)]
+  if (places.length > 0) throw new PlacedError('INVALID_MANIFEST', [...places.slice(0, MAX_PLACES), ...more])
 }

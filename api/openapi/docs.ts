@@ -63,7 +63,7 @@ export function renderDocs(description: Description): string {
 <h1>${escape(title)} API</h1>
 <p>${inline(about)} For programs: <a href="/openapi.json">/openapi.json</a>.</p>
 <p>Send <code>Authorization: Bearer &lt;key&gt;</code> with each request; the scope that the key needs stands with
-each operation. A POST may carry an <code>Idempotency-Key</code>, which makes sending it again harmless.</p>
+each operation, and so does what an <code>Idempotency-Key</code> does, where one is looked at.</p>
 <nav><ul>${nav.join('')}</ul></nav>
 ${sections.join('\n')}
 </body>

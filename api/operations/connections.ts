@@ -69,17 +69,18 @@ async function untilAnswered(database: Database, named: Named): Promise<void> {
 }
 
 async function stateOf(database: Database, named: Named, row: FreezeRow) {
-  const open = await listOpenWritebacks(database, { ...named, limit: 2 * MAX_SHOWN })
-  const isFrozen = row.frozen_at !== null
-  const held = open.filter(
-    ({ state, waits_for_people }) => isFrozen && state === 'planned' && !waits_for_people,
-  )
-  const underWay = open.filter(({ state }) => state === 'sending')
+  const limit = MAX_SHOWN + 1
+  const [held, underWay] = await Promise.all([
+    row.frozen_at === null ? [] : listOpenWritebacks(database, { ...named, which: 'held', limit }),
+    listOpenWritebacks(database, { ...named, which: 'under_way', limit }),
+  ])
   return {
     name: named.connection,
     frozen: frozenView(row),
     held: held.slice(0, MAX_SHOWN).map(writebackView),
+    held_omitted: held.length > MAX_SHOWN,
     under_way: underWay.slice(0, MAX_SHOWN).map(writebackView),
+    under_way_omitted: underWay.length > MAX_SHOWN,
   }
 }
 

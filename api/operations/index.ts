@@ -8,6 +8,7 @@ import { dryRunOperations } from './dry-runs.ts'
 import { healthOperations } from './health.ts'
 import { keyOperations } from './keys.ts'
 import { manifestOperations } from './manifests.ts'
+import { principalOperations } from './principals.ts'
 import { receiptOperations } from './receipts.ts'
 import { runOperations } from './runs.ts'
 import { writebackOperations } from './writebacks.ts'
@@ -23,6 +24,7 @@ export const IMPLEMENTATIONS = [
   ...deliveryOperations,
   ...connectionOperations,
   ...keyOperations,
+  ...principalOperations,
   ...callerOperations,
   ...healthOperations,
 ]

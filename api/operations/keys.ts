@@ -1,19 +1,20 @@
 /** Handlers: API keys. The key itself is given once and kept as a hash. */
 import { inTransaction, type Database } from '../../db/database.ts'
 import {
+  findListedKey,
+  findPrincipalRow,
   insertApiKey,
   listApiKeys,
-  listPrincipals,
-  loadPrincipals,
   revokeApiKey,
   upsertPrincipal,
+  type ApiKeyListRow,
 } from '../../db/queries/principals.ts'
 import { sha256Hex } from '../../lib/canonical-json.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
 import type { PrincipalKind } from '../../schemas/run.ts'
 import { newApiKey, newId, newTriggerToken } from '../ids.ts'
-import { NamePositionSchema, openList, TimePositionSchema } from '../pages.ts'
+import { openList, TimePositionSchema } from '../pages.ts'
 import { isoTime } from '../views.ts'
 import { implement } from './implement.ts'
 
@@ -28,14 +29,17 @@ export interface NewKey {
     roles?: string[] | undefined
   }
   scopes: string[]
+  /** ISO 8601. */
+  expiresAt?: string | undefined
 }
 
 const create = implement(OPERATIONS.createKey, async ({ database }, { body, principal }) => {
   const scopes = [...new Set(body.scopes)]
   checkTriggerKey(body.principal, scopes)
   const { organization } = principal
-  const made = await makeKey(database, { organization, principal: body.principal, scopes })
-  return { ...made, principal: body.principal.id, scopes }
+  const expiresAt = body.expires_at === undefined ? undefined : futureTime(body.expires_at)
+  const made = await makeKey(database, { organization, principal: body.principal, scopes, expiresAt })
+  return { ...made, principal: body.principal.id, scopes, expires_at: expiresAt ?? null }
 })
 
 const list = implement(OPERATIONS.listKeys, async ({ database }, { query, principal }) => {
@@ -43,37 +47,21 @@ const list = implement(OPERATIONS.listKeys, async ({ database }, { query, princi
   const rows = await listApiKeys(database, {
     organization: principal.organization,
     principal: query.principal,
-    revoked: query.state === 'all' ? undefined : query.state === 'revoked',
+    state: query.state === 'all' ? undefined : query.state,
     after: list.after,
     limit: list.limit,
   })
   return list.page(rows, {
-    item: ({ position: _position, ...row }) => ({
-      ...row,
-      created_at: isoTime(row.created_at),
-      revoked_at: row.revoked_at && isoTime(row.revoked_at),
-    }),
+    item: keyView,
     position: ({ position, id }) => ({ createdAt: position, id }),
   })
 })
 
-const principals = implement(OPERATIONS.listPrincipals, async ({ database }, { query, principal }) => {
-  const list = openList('principals', query, NamePositionSchema)
-  const { limit, after } = list
-  const rows = await listPrincipals(database, {
-    ...query,
-    organization: principal.organization,
-    after,
-    limit,
-  })
-  return list.page(rows, {
-    item: (row) => ({
-      ...row,
-      created_at: isoTime(row.created_at),
-      disabled_at: row.disabled_at && isoTime(row.disabled_at),
-    }),
-    position: ({ id }) => id,
-  })
+const get = implement(OPERATIONS.getKey, async ({ database }, { params, principal }) => {
+  const { organization } = principal
+  const row = await findListedKey(database, { organization, id: params.key_id })
+  if (!row) throw new CodedError('NOT_FOUND', `There is no key ${params.key_id}.`)
+  return keyView(row)
 })
 
 const revoke = implement(OPERATIONS.revokeKey, async ({ database }, { params, principal }) => {
@@ -83,15 +71,34 @@ const revoke = implement(OPERATIONS.revokeKey, async ({ database }, { params, pr
   return { id: params.key_id, revoked: true as const }
 })
 
+function keyView({ position: _position, ...row }: ApiKeyListRow) {
+  return {
+    ...row,
+    created_at: isoTime(row.created_at),
+    expires_at: row.expires_at && isoTime(row.expires_at),
+    revoked_at: row.revoked_at && isoTime(row.revoked_at),
+  }
+}
+
+/** Throws INVALID_INPUT for what is over already. */
+function futureTime(text: string): string {
+  const time = new Date(text)
+  if (time.getTime() > Date.now()) return time.toISOString()
+  throw new CodedError('INVALID_INPUT', 'expires_at: it must be in the future.')
+}
+
 /** Makes the principal if need be, and a key for it. Roles and name that are not given stay as they are. */
 export async function makeKey(
   database: Database,
-  { organization, principal, scopes }: NewKey,
+  { organization, principal, scopes, expiresAt }: NewKey,
 ): Promise<{ id: string; key: string; roles: string[] }> {
   const id = newId('key')
   const key = scopes.includes('trigger') ? newTriggerToken() : newApiKey()
   return inTransaction(database, async (tx) => {
-    const [known] = await loadPrincipals(tx, { organization, ids: [principal.id] })
+    const known = await findPrincipalRow(tx, { organization, id: principal.id })
+    if (known?.disabled_at) {
+      throw new CodedError('INVALID_INPUT', `principal.id: ${principal.id} is disabled; enable it first.`)
+    }
     if (known && known.kind !== principal.kind) {
       // Who becomes a person may approve: that is not done on the side.
       throw new CodedError('INVALID_INPUT', `principal.kind: ${principal.id} is of kind ${known.kind}.`)
@@ -100,7 +107,7 @@ export async function makeKey(
     const displayName = principal.display_name ?? known?.display_name ?? principal.id
     await upsertPrincipal(tx, { organization, id: principal.id, kind: principal.kind, displayName, roles })
     const keySha256 = sha256Hex(key)
-    await insertApiKey(tx, { id, organization, principal: principal.id, keySha256, scopes })
+    await insertApiKey(tx, { id, organization, principal: principal.id, keySha256, scopes, expiresAt })
     return { id, key, roles }
   })
 }
@@ -122,4 +129,4 @@ function checkTriggerKey(principal: NewKey['principal'], scopes: readonly string
   }
 }
 
-export const keyOperations = [create, list, principals, revoke]
+export const keyOperations = [create, list, get, revoke]

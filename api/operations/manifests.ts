@@ -1,6 +1,12 @@
 /** Handlers: manifests. */
 import { z } from 'zod'
-import { findHead, listHeads, type RevisionRow } from '../../db/queries/manifests.ts'
+import {
+  findHead,
+  findRevision,
+  listHeadSummaries,
+  listRevisions,
+  type RevisionSummaryRow,
+} from '../../db/queries/manifests.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
 import { applyManifests } from '../manifests/apply.ts'
@@ -23,18 +29,38 @@ const list = implement(OPERATIONS.listManifests, async ({ database }, { query, p
   const list = openList('manifests', query, PositionSchema)
   const { organization } = principal
   const { limit, after } = list
-  const rows = await listHeads(database, { organization, kind: query.kind, after, limit })
+  const rows = await listHeadSummaries(database, { organization, kind: query.kind, after, limit })
   return list.page(rows, { item: summary, position: ({ kind, name }) => ({ kind, name }) })
 })
 
-const get = implement(OPERATIONS.getManifest, async ({ database }, { params, principal }) => {
-  const row = await findHead(database, { organization: principal.organization, ...params })
-  if (!row) throw new CodedError('NOT_FOUND', `There is no ${params.kind} ${params.name}.`)
+const get = implement(OPERATIONS.getManifest, async ({ database }, { params, query, principal }) => {
+  const wanted = { organization: principal.organization, ...params }
+  const { revision } = query
+  const row =
+    revision === undefined
+      ? await findHead(database, wanted)
+      : await findRevision(database, { ...wanted, number: revision })
+  if (!row) {
+    const which = revision === undefined ? '' : ` revision ${revision}`
+    throw new CodedError('NOT_FOUND', `There is no ${params.kind} ${params.name}${which}.`)
+  }
   return { ...summary(row), manifest: row.body, pins: row.pins }
 })
 
-function summary({ kind, name, number, version, content_sha256, author, created_at }: RevisionRow) {
+const revisions = implement(OPERATIONS.listRevisions, async ({ database }, { params, query, principal }) => {
+  // The name belongs to the list: a cursor of another manifest is refused.
+  const list = openList('revisions', { ...query, ...params }, z.int())
+  const { organization } = principal
+  const { limit, after } = list
+  const rows = await listRevisions(database, { organization, ...params, before: after, limit })
+  if (rows.length === 0 && after === undefined) {
+    throw new CodedError('NOT_FOUND', `There is no ${params.kind} ${params.name}.`)
+  }
+  return list.page(rows, { item: summary, position: ({ number }) => number })
+})
+
+function summary({ kind, name, number, version, content_sha256, author, created_at }: RevisionSummaryRow) {
   return { kind, name, revision: number, version, content_sha256, author, created_at: isoTime(created_at) }
 }
 
-export const manifestOperations = [apply, list, get]
+export const manifestOperations = [apply, list, get, revisions]

@@ -17,7 +17,7 @@ const chain = implement(OPERATIONS.listReceipts, async ({ database }, { params, 
   if (kept.length === 0 && !(await findDeliveryOfRun(database, { organization, runId }))) {
     throw new CodedError('NOT_FOUND', `There is no run ${runId}.`)
   }
-  return { receipts: kept, head: head ?? null }
+  return { run_id: runId, receipts: kept, head: head ?? null }
 })
 
 const search = implement(OPERATIONS.searchReceipts, async ({ database }, { query, principal }) => {

@@ -4,12 +4,13 @@ import { findRunsByWorkflow, listRuns, type RunRow } from '../../db/queries/deli
 import type { JsonValue } from '../../lib/json.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
 import type { RunView } from '../../schemas/operations/runs.ts'
+import { cancelRun } from '../cancel-run.ts'
 import { acceptStart } from '../deliveries.ts'
 import type { ApiDeps } from '../deps.ts'
 import { openList, type Page } from '../pages.ts'
-import { requireRun, runView } from '../run-view.ts'
+import { runView } from '../run-view.ts'
 import { isTemporalState, listExecutions, statesOf, type TemporalState } from '../run-visibility.ts'
-import { withPatience, workflowUrl, type TemporalAccess } from '../temporal.ts'
+import { workflowUrl, type TemporalAccess } from '../temporal.ts'
 import { isoTime } from '../views.ts'
 import { implement, type OperationRequest } from './implement.ts'
 
@@ -137,11 +138,8 @@ const watch = implement(OPERATIONS.watchRun, async ({ watchers }, { params, quer
 })
 
 const cancel = implement(OPERATIONS.cancelRun, async (deps, { params, principal }) => {
-  const { organization } = principal
-  const { run } = await requireRun(deps, { organization, runId: params.run_id })
-  const handle = deps.temporal.client.workflow.getHandle(run.workflowId)
-  await withPatience(deps.temporal, () => handle.cancel())
-  return { run_id: run.runId, state: 'cancel_requested' as const }
+  await cancelRun(deps, { organization: principal.organization, runId: params.run_id })
+  return { run_id: params.run_id, state: 'cancel_requested' as const }
 })
 
 export const runOperations = [start, list, get, watch, cancel]

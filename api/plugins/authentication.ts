@@ -58,7 +58,6 @@ async function identify(
   { database, limits }: Pick<ApiDeps, 'database' | 'limits'>,
   request: FastifyRequest,
 ): Promise<Principal> {
-  limits?.checkAddress(request)
   try {
     const principal = await authenticate(database, request.headers.authorization)
     limits?.takeOfKey(principal.keyId)

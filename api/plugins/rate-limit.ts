@@ -1,7 +1,7 @@
 /**
  * How often somebody may ask: a bucket of tokens for each API key, and one for each address whose requests carried no
- * valid key, so that guessing is slow and good keys behind the same address are not held up by each other. In memory:
- * each API process counts for itself.
+ * valid key, so that guessing is slow. A valid key passes whatever else comes from its address, which may be a proxy's.
+ * In memory: each API process counts for itself.
  */
 import type { FastifyRequest } from 'fastify'
 import { CodedError } from '../../schemas/errors.ts'
@@ -14,9 +14,7 @@ export interface RateLimitConfig {
 }
 
 export interface RateLimits {
-  /** Before a key is looked up. Throws RATE_LIMITED for an address that has guessed too often. */
-  checkAddress(request: FastifyRequest): void
-  /** The request carried no valid key. */
+  /** The request carried no valid key. Throws RATE_LIMITED for an address that has guessed too often. */
   noteUnknown(request: FastifyRequest): void
   /** Takes one of what the key may still do now. Throws RATE_LIMITED. */
   takeOfKey(keyId: string): void
@@ -30,10 +28,8 @@ export function createRateLimits(config: RateLimitConfig, now: () => number = Da
   const keys = createBuckets(config.perKey, now)
   const addresses = createBuckets(config.perUnknownAddress, now)
   return {
-    checkAddress({ ip }) {
-      refuse(addresses.emptyForMs(ip), 'This address has sent too many requests without a valid key.')
-    },
     noteUnknown({ ip }) {
+      refuse(addresses.emptyForMs(ip), 'This address has sent too many requests without a valid key.')
       addresses.take(ip)
     },
     takeOfKey(keyId) {

@@ -53,7 +53,7 @@ async function list(options: ApiOptions & ListOptions<ListState>): Promise<void>
   const empty =
     options.state === 'waiting' ? 'Nothing waits for an approval.' : 'There are no such approvals.'
   printTable(['APPROVAL', 'AUTOMATION', 'TARGET', 'STATE', 'EXPIRES'], rows, empty)
-  tellNextPage(page.next_cursor)
+  tellNextPage(page.next_cursor, options)
 }
 
 async function show(approvalId: string, options: ApiOptions): Promise<void> {

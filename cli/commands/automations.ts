@@ -9,6 +9,8 @@ import { note, printFields, printJson, printTable, visible } from '../output.ts'
 type Automation = OperationOutput<Operations['getAutomation']>
 type Pause = NonNullable<Automation['paused']>
 
+const DIGEST_DIGITS = 12
+
 interface AutomationListOptions extends ApiOptions, ListOptions<'active' | 'paused'> {}
 
 interface PauseOptions extends ApiOptions {
@@ -34,6 +36,13 @@ export function registerAutomations(program: Command): void {
     summary: 'show an automation: its triggers, and what is paused (its manifest: `manifests show`)',
     examples: ['automations show late-fee'],
   }).action(show)
+  addListOptions(
+    apiCommand(automations, {
+      usage: 'revisions <automation>',
+      summary: 'list the revisions of an automation, newest first (one of them: `manifests show --revision`)',
+      examples: ['automations revisions late-fee'],
+    }),
+  ).action(revisions)
   for (const parent of [automations, program]) {
     const prefix = parent === automations ? 'automations ' : ''
     registerPause(parent, prefix)
@@ -89,6 +98,20 @@ function stateOf({ paused, triggers }: Automation): string {
 
 async function show(name: string, options: ApiOptions): Promise<void> {
   tell(await openApi(options).getAutomation({ name }), options)
+}
+
+async function revisions(name: string, options: ApiOptions & ListOptions<never>): Promise<void> {
+  const page = await openApi(options).listRevisions({ kind: 'Automation', name, ...listQuery(options) })
+  if (options.json) return printJson(page)
+  const rows = page.items.map((each) => [
+    String(each.revision),
+    each.version,
+    each.author,
+    each.created_at,
+    each.content_sha256.slice(0, DIGEST_DIGITS),
+  ])
+  printTable(['REVISION', 'VERSION', 'AUTHOR', 'SAVED', 'DIGEST'], rows, 'There are no revisions.')
+  tellNextPage(page.next_cursor)
 }
 
 async function pause(name: string, options: PauseOptions & { reason: string }): Promise<void> {

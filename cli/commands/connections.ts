@@ -97,5 +97,8 @@ function tell(state: State, options: ApiOptions): void {
     printLine()
     printTable(['WRITEBACK', 'TARGET', 'STATE'], rows, '')
   }
+  if (state.held_omitted || state.under_way_omitted) {
+    note(`There are more: countersign writebacks list --connection ${name}`)
+  }
   if (frozen !== null) note(`Let them through again: countersign connections thaw ${name}`)
 }

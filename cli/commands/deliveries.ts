@@ -38,7 +38,7 @@ async function list(options: ApiOptions & ListOptions<(typeof STATES)[number]>):
     each.received_at,
   ])
   printTable(['DELIVERY', 'SOURCE', 'STATE', 'RUNS', 'RECEIVED'], rows, 'There are no such deliveries.')
-  tellNextPage(page.next_cursor)
+  tellNextPage(page.next_cursor, options)
 }
 
 async function show(deliveryId: string, options: ApiOptions): Promise<void> {

@@ -10,7 +10,7 @@ import { note, printJson, styledNote, visible } from '../output.ts'
 
 interface ImportCommandOptions {
   name?: string
-  connection: ReadonlyMap<string, string>
+  connection?: ReadonlyMap<string, string>
   json?: boolean
 }
 
@@ -28,22 +28,22 @@ export function registerImport(program: Command): void {
       '--connection <integration=name>',
       'connection that stands for an integration (default: made from its id or name); repeatable',
       addConnection,
-      new Map<string, string>(),
     )
     .option('--json', 'print manifest and warnings as JSON')
     .action(importFile)
 }
 
-function addConnection(text: string, known: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+function addConnection(text: string, known?: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
   const at = text.lastIndexOf('=')
   if (at < 1 || at === text.length - 1)
     throw new InvalidArgumentError('It must be the integration, =, and the name of the connection.')
-  return new Map([...known, [text.slice(0, at), text.slice(at + 1)]])
+  return new Map([...(known ?? []), [text.slice(0, at), text.slice(at + 1)]])
 }
 
 async function importFile(file: string, options: ImportCommandOptions): Promise<void> {
   const { value, placeOf } = readYamlFile(file)
-  const imported = await importDefinition(value, { name: options.name, connections: options.connection })
+  const { name, connection: connections = new Map() } = options
+  const imported = await importDefinition(value, { name, connections })
   if (!imported.ok)
     throw new PlacesError(
       'INVALID_DEFINITION',

@@ -7,8 +7,9 @@ import { ensureKeys, loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
 import { hostEnvironment } from '../../scripts/stack/host-environment.ts'
 import { readConfig } from '../config.ts'
 import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
-import { addListOptions, listQuery, tellNextPage, type ListOptions } from '../filters.ts'
-import { note, printJson, printLine, printTable, visible } from '../output.ts'
+import { addListOptions, listQuery, tellNextPage, timeAfter, type ListOptions } from '../filters.ts'
+import { note, printFields, printJson, printLine, printTable, visible } from '../output.ts'
+import { keyState } from '../render/words.ts'
 
 type CreateInput = OperationInput<Operations['createKey']>
 
@@ -18,6 +19,8 @@ interface CreateOptions extends ApiOptions {
   name?: string
   role?: string[]
   scope: CreateInput['scopes']
+  /** A time: the option takes a duration. */
+  expiresIn?: string
 }
 
 export function registerKeys(program: Command): void {
@@ -32,8 +35,13 @@ export function registerKeys(program: Command): void {
       summary: 'list API keys, oldest first',
       examples: ['keys list', 'keys list --principal lena@example.org --state active'],
     }).option('--principal <id>', 'only those of this principal'),
-    { states: ['active', 'revoked', 'all'], maxLimit: 500 },
+    { states: ['active', 'expired', 'revoked', 'all'], maxLimit: 500 },
   ).action(list)
+  apiCommand(keys, {
+    usage: 'show <key-id>',
+    summary: 'show an API key, without the key itself',
+    examples: ['keys show key_91ab…'],
+  }).action(show)
   registerCreate(keys)
   registerInit(keys)
   apiCommand(keys, {
@@ -54,6 +62,7 @@ function registerCreate(keys: Command): void {
     summary: 'make an API key for a person, service or agent, who is created if need be; it is shown once',
     examples: [
       'keys create --principal bea@example.org --role billing-lead --scope read approve',
+      'keys create --principal temp@example.org --scope read --expires-in 30d',
       'keys create --principal connection/billing --kind service --scope trigger',
     ],
   })
@@ -70,6 +79,7 @@ function registerCreate(keys: Command): void {
         .choices(KeyScopeSchema.options)
         .makeOptionMandatory(),
     )
+    .option('--expires-in <duration>', 'how long it is valid: 12h, 30d (else until it is revoked)', timeAfter)
     .action(create)
 }
 
@@ -103,7 +113,7 @@ async function initKeys(options: { folder?: string; json?: boolean }): Promise<v
   note(`In ${keysFolder}. Give the API decision.key.pem, the worker receipt.key.pem, and both public.json.`)
 }
 
-interface KeyListOptions extends ApiOptions, ListOptions<'active' | 'revoked' | 'all'> {
+interface KeyListOptions extends ApiOptions, ListOptions<'active' | 'expired' | 'revoked' | 'all'> {
   principal?: string
 }
 
@@ -119,10 +129,23 @@ async function list(options: KeyListOptions): Promise<void> {
     key.principal,
     key.roles.join(', '),
     key.scopes.join(', '),
-    key.revoked_at === null ? 'valid' : `revoked ${key.revoked_at}`,
+    keyState(key),
   ])
   printTable(['KEY', 'PRINCIPAL', 'ROLES', 'SCOPES', 'STATE'], rows, 'There are no keys.')
   tellNextPage(page.next_cursor)
+}
+
+async function show(keyId: string, options: ApiOptions): Promise<void> {
+  const key = await openApi(options).getKey({ key_id: keyId })
+  if (options.json) return printJson(key)
+  printFields([
+    ['Key', key.id],
+    ['Principal', key.principal],
+    ['Roles', key.roles.join(', ') || 'none'],
+    ['Scopes', key.scopes.join(', ')],
+    ['Since', key.created_at],
+    ['State', keyState(key)],
+  ])
 }
 
 /** The key alone goes to standard output, so that it can be kept without its surroundings. */
@@ -135,11 +158,13 @@ async function create(options: CreateOptions): Promise<void> {
       ...(options.role === undefined ? {} : { roles: options.role }),
     },
     scopes: options.scope,
+    ...(options.expiresIn === undefined ? {} : { expires_at: options.expiresIn }),
   })
   if (options.json) return printJson(made)
   const roles = made.roles.length === 0 ? 'no roles' : `roles ${made.roles.join(', ')}`
+  const validity = made.expires_at === null ? 'valid until revoked' : `valid until ${made.expires_at}`
   note(
-    `${made.id} for ${visible(made.principal)} (${roles}; scopes ${made.scopes.join(', ')}). It is shown this once:`,
+    `${made.id} for ${visible(made.principal)} (${roles}; scopes ${made.scopes.join(', ')}; ${validity}). It is shown this once:`,
   )
   printLine(made.key)
 }

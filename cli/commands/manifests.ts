@@ -1,5 +1,5 @@
 /** `countersign manifests`: what is saved. */
-import { Option, type Command } from 'commander'
+import { InvalidArgumentError, Option, type Command } from 'commander'
 import { stringify } from 'yaml'
 import { nearestName } from '../../lib/nearest-name.ts'
 import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
@@ -27,9 +27,14 @@ export function registerManifests(program: Command): void {
   registerPolicies(program)
   apiCommand(manifests, {
     usage: 'show <kind> <name>',
-    summary: 'print a manifest at its current revision, as YAML',
-    examples: ['manifests show Automation late-fee > late-fee.yaml'],
-  }).action(show)
+    summary: 'print a manifest, as YAML',
+    examples: [
+      'manifests show Automation late-fee > late-fee.yaml',
+      'manifests show Automation late-fee --revision 2',
+    ],
+  })
+    .option('--revision <number>', 'as it was then (else the current one)', toRevision)
+    .action(show)
 }
 
 /** Policies have no state beside their manifests. */
@@ -45,9 +50,11 @@ function registerPolicies(program: Command): void {
   ).action((options: ManifestListOptions) => list({ ...options, kind: 'Policy' }))
   apiCommand(policies, {
     usage: 'show <policy>',
-    summary: 'print a policy at its current revision, as YAML',
+    summary: 'print a policy, as YAML',
     examples: ['policies show billing > policy.yaml'],
-  }).action((name: string, options: ApiOptions) => show('Policy', name, options))
+  })
+    .option('--revision <number>', 'as it was then (else the current one)', toRevision)
+    .action((name: string, options: ShowOptions) => show('Policy', name, options))
 }
 
 interface ManifestListOptions extends ApiOptions, ListOptions<never> {
@@ -72,7 +79,16 @@ async function list(options: ManifestListOptions): Promise<void> {
   tellNextPage(page.next_cursor)
 }
 
-async function show(kindText: string, name: string, options: ApiOptions): Promise<void> {
+interface ShowOptions extends ApiOptions {
+  revision?: number
+}
+
+function toRevision(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('It must be the number of a revision, such as 3.')
+}
+
+async function show(kindText: string, name: string, options: ShowOptions): Promise<void> {
   const kind = KINDS.find((known) => known.toLowerCase() === kindText.toLowerCase())
   if (kind === undefined) {
     const nearest = nearestName(kindText, KINDS)
@@ -81,7 +97,11 @@ async function show(kindText: string, name: string, options: ApiOptions): Promis
       nearest === undefined ? `It is one of ${KINDS.join(', ')}.` : `Did you mean ${nearest}?`,
     )
   }
-  const manifest = await openApi(options).getManifest({ kind, name })
+  const manifest = await openApi(options).getManifest({
+    kind,
+    name,
+    ...(options.revision === undefined ? {} : { revision: options.revision }),
+  })
   if (options.json) return printJson(manifest)
   printLine(stringify(manifest.manifest).trimEnd())
 }

@@ -1,10 +1,14 @@
-/** `countersign principals`: who acts here, and with which roles. Roles are given with `keys create`. */
+/** `countersign principals`: who acts here, with which roles, and who no longer does. `keys create` makes them. */
 import { Option, type Command } from 'commander'
-import { itemsOf } from '../../sdk/client/index.ts'
+import type { OperationOutput } from '../../schemas/operations/operation.ts'
+import type { Operations } from '../../schemas/operations.ts'
 import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
 import { UsageError } from '../errors.ts'
 import { addListOptions, listQuery, tellNextPage, type ListOptions } from '../filters.ts'
 import { printFields, printJson, printTable } from '../output.ts'
+import { keyState } from '../render/words.ts'
+
+type Principal = OperationOutput<Operations['getPrincipal']>
 
 const KINDS = ['person', 'service', 'agent'] as const
 
@@ -16,7 +20,7 @@ interface PrincipalListOptions extends ApiOptions, ListOptions<never> {
 export function registerPrincipals(program: Command): void {
   const principals = describedCommand(program, {
     usage: 'principals',
-    summary: 'look at who acts here, and with which roles',
+    summary: 'look at who acts here, set roles, disable who has left',
     examples: ['principals list'],
   })
   addListOptions(
@@ -34,6 +38,45 @@ export function registerPrincipals(program: Command): void {
     summary: 'show a principal with its roles and keys',
     examples: ['principals show lena@example.org'],
   }).action(show)
+  registerChanges(principals)
+}
+
+function registerChanges(principals: Command): void {
+  apiCommand(principals, {
+    usage: 'set-roles <principal> [role...]',
+    summary: 'replace the roles of a principal',
+    examples: [
+      'principals set-roles lena@example.org finance',
+      'principals set-roles lena@example.org --none',
+    ],
+  })
+    .option('--none', 'take all roles away')
+    .action(setRoles)
+  apiCommand(principals, {
+    usage: 'disable <principal>',
+    summary: 'shut a principal out at once: no key works, no decision counts for a write that is not sent',
+    examples: ['principals disable lena@example.org'],
+  }).action(async (id: string, options: ApiOptions) => {
+    tell(await openApi(options).disablePrincipal({ principal_id: id }), options)
+  })
+  apiCommand(principals, {
+    usage: 'enable <principal>',
+    summary: 'let a disabled principal in again, with the roles and keys they had',
+    examples: ['principals enable lena@example.org'],
+  }).action(async (id: string, options: ApiOptions) => {
+    tell(await openApi(options).enablePrincipal({ principal_id: id }), options)
+  })
+}
+
+async function setRoles(
+  id: string,
+  roles: string[],
+  options: ApiOptions & { none?: boolean },
+): Promise<void> {
+  if ((roles.length === 0) !== (options.none === true)) {
+    throw new UsageError('Name the roles that the principal is to have, or --none.')
+  }
+  tell(await openApi(options).setPrincipalRoles({ principal_id: id, roles }), options)
 }
 
 async function list(options: PrincipalListOptions): Promise<void> {
@@ -57,22 +100,26 @@ async function list(options: PrincipalListOptions): Promise<void> {
 
 async function show(id: string, options: ApiOptions): Promise<void> {
   const client = openApi(options)
-  let found
-  for await (const each of itemsOf(client.listPrincipals, { limit: 500 })) {
-    if (each.id === id) found = each
-  }
-  if (!found) throw new UsageError(`There is no principal ${id}.`, 'Look at `countersign principals list`.')
+  const found = await client.getPrincipal({ principal_id: id })
   const { items: keys } = await client.listKeys({ principal: id, limit: 500 })
   if (options.json) return printJson({ ...found, keys })
   printFields([
-    ['Principal', `${found.id} (${found.kind})`],
-    ['Name', found.display_name],
-    ['Roles', found.roles.join(', ') || 'none'],
-    ['Since', found.created_at],
-    ...(found.disabled_at === null ? [] : [['Disabled', found.disabled_at] as const]),
-    ...keys.map((key) => {
-      const state = key.revoked_at === null ? 'valid' : `revoked ${key.revoked_at}`
-      return ['Key', `${key.id}, may ${key.scopes.join(', ')}, ${state}`] as const
-    }),
+    ...principalFields(found),
+    ...keys.map((key) => ['Key', `${key.id}, may ${key.scopes.join(', ')}, ${keyState(key)}`] as const),
   ])
+}
+
+function tell(principal: Principal, options: ApiOptions): void {
+  if (options.json) return printJson(principal)
+  printFields(principalFields(principal))
+}
+
+function principalFields(principal: Principal): (readonly [string, string])[] {
+  return [
+    ['Principal', `${principal.id} (${principal.kind})`],
+    ['Name', principal.display_name],
+    ['Roles', principal.roles.join(', ') || 'none'],
+    ['Since', principal.created_at],
+    ...(principal.disabled_at === null ? [] : [['Disabled', principal.disabled_at] as const]),
+  ]
 }

@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Option, type Command } from 'commander'
+import { CodedError } from '../../schemas/errors.ts'
 import type { Statement } from '../../schemas/receipt.ts'
 import { apiCommand, dataOption, describedCommand, openApi, type ApiOptions } from '../context.ts'
 import { EXIT_CODES, UsageError } from '../errors.ts'
@@ -15,6 +16,7 @@ interface RunOptions extends ApiOptions {
 }
 
 interface VerifyOptions {
+  run?: string
   keys?: string
   data: string
   json?: boolean
@@ -48,7 +50,7 @@ export function registerReceipts(program: Command): void {
     .action(show)
   apiCommand(receipts, {
     usage: 'export',
-    summary: 'write the receipts of a run to a file that anybody can check: {receipts, head, run}',
+    summary: 'write the receipts of a run to a file that anybody can check: {run_id, receipts, head, run}',
     examples: ['receipts export --run run_0f3c… -o receipts.json'],
   })
     .requiredOption('--run <run>', 'the run')
@@ -65,9 +67,10 @@ export function registerReceipts(program: Command): void {
 function registerVerify(receipts: Command): void {
   describedCommand(receipts, {
     usage: 'verify <file>',
-    summary: 'check receipts offline: every signature, every number, every link; exit code 1 if one is wrong',
+    summary: 'check receipts offline: every signature, number, link and run; exit code 1 if one is wrong',
     examples: ['receipts verify receipts.json', 'receipts verify receipts.json --keys public.json'],
   })
+    .option('--run <run>', 'the run that they should be of (default: the one that the file names)')
     .option('--keys <file>', 'public keys (default: keys/public.json in the data folder)')
     .addOption(dataOption())
     .option('--json', 'print the finding as JSON')
@@ -96,7 +99,7 @@ async function list(options: ReceiptListOptions): Promise<void> {
     receipt.created_at,
   ])
   printTable(['RUN', 'NO', 'KIND', 'WHAT', 'AT'], rows, 'There are no such receipts.')
-  tellNextPage(page.next_cursor)
+  tellNextPage(page.next_cursor, options)
 }
 
 /** The whole chain: of a part of it, nobody could say whether something is missing. */
@@ -118,7 +121,10 @@ async function show(number: string, options: RunOptions): Promise<void> {
   const { receipts } = await openApi(options).listReceipts({ run_id: options.run })
   const receipt = receipts.find(({ seq }) => String(seq) === number)
   if (!receipt) {
-    throw new UsageError(`Run ${options.run} has no receipt ${number}.`, `It has ${receipts.length}.`)
+    throw new CodedError(
+      'NOT_FOUND',
+      `Run ${options.run} has no receipt ${number}.\nIt has ${receipts.length}.`,
+    )
   }
   if (options.json) return printJson(receipt)
   printJson(statementIn(receipt.envelope.payload) ?? receipt.envelope)
@@ -129,7 +135,7 @@ async function exportReceipts(options: RunOptions & { output?: string }): Promis
   // The run first: what is added in between then shows as more, never as missing.
   const { receipts_head: run } = await client.getRun({ run_id: options.run })
   const { receipts, head } = await client.listReceipts({ run_id: options.run })
-  const content = { receipts: receipts.map(({ envelope }) => envelope), head, run }
+  const content = { run_id: options.run, receipts: receipts.map(({ envelope }) => envelope), head, run }
   if (options.output === undefined) return printJson(content)
   try {
     writeFileSync(options.output, `${JSON.stringify(content, null, 2)}\n`)
@@ -144,7 +150,7 @@ async function exportReceipts(options: RunOptions & { output?: string }): Promis
 
 function verify(file: string, options: VerifyOptions): void {
   const keysFile = options.keys ?? join(options.data, 'keys', 'public.json')
-  const check = checkReceipts(file, keysFile)
+  const check = checkReceipts(file, keysFile, options.run)
   if (options.json) {
     const { valid, count, hasHead, hasRunHead, problems, statements } = check
     printJson({
@@ -162,8 +168,11 @@ function verify(file: string, options: VerifyOptions): void {
 }
 
 function tell({ valid, count, hasHead, hasRunHead, problems, statements }: ReceiptsCheck): void {
-  const rows = statements.map((statement) => [String(statement.predicate.seq), ...describe(statement)])
-  if (rows.length > 0) printTable(['NO', 'KIND', 'WHAT', 'ABOUT', 'AT'], rows, '')
+  const rows = statements.map((statement) => {
+    const { runId, seq } = statement.predicate
+    return [String(seq), ...describe(statement), runId]
+  })
+  if (rows.length > 0) printTable(['NO', 'KIND', 'WHAT', 'ABOUT', 'AT', 'RUN'], rows, '')
   for (const { position, problem } of problems) {
     printLine(`${styled('red', 'receipt')} ${position} of ${count}: ${visible(problem)}`)
   }

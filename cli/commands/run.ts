@@ -1,16 +1,13 @@
 /** `countersign run`: starts a run, and waits for its end if asked to. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
-import type { Client } from '../../sdk/client/index.ts'
+import { followRun, type Client } from '../../sdk/client/index.ts'
 import { apiCommand, openApi, type ApiOptions } from '../context.ts'
 import { EXIT_CODES, UsageError } from '../errors.ts'
 import { readJsonArgument } from '../files.ts'
 import { note, printFields, printJson, visible } from '../output.ts'
 import { linkField, runFields, type Run } from '../render/fields.ts'
-import { isOpen } from '../render/words.ts'
+import { decideCommand } from '../render/words.ts'
 import { dryRun } from './dry-run.ts'
-
-const POLL_MS = 500
 
 interface RunOptions extends ApiOptions {
   input: string
@@ -77,20 +74,27 @@ const STATES = {
 async function waitForEnd(client: Client, runId: string, options: RunOptions): Promise<void> {
   note(`${runId}: waiting for the end (Ctrl-C stops waiting, not the run)`)
   const told = new Set<string>()
-  for (;;) {
-    const run = await client.getRun({ run_id: runId })
-    if (!isOpen(run)) return showEnd(run, options)
-    for (const { approval_id: id, state } of run.approvals) {
-      if (state !== 'waiting' || told.has(id)) continue
-      told.add(id)
-      note(`${runId}: waits for an approval: countersign approve ${visible(id)}`)
-    }
-    for (const { writeback_id: id, state } of run.writebacks) {
-      if (state !== 'unknown' || told.has(id)) continue
-      told.add(id)
-      note(`${runId}: nobody knows what became of a write: countersign writebacks show ${visible(id)}`)
-    }
-    await sleep(POLL_MS)
+  let last: Run | undefined
+  for await (const run of followRun(client, runId)) {
+    last = run
+    tellWaits(run, told)
+  }
+  if (last) showEnd(last, options)
+}
+
+function tellWaits(run: Run, told: Set<string>): void {
+  const tellOnce = (id: string, text: string): void => {
+    if (!told.has(id)) note(`${run.run_id}: ${text}`)
+    told.add(id)
+  }
+  for (const approval of run.approvals) {
+    if (approval.state !== 'waiting') continue
+    const what = approval.question === null ? 'an approval' : 'an answer'
+    tellOnce(approval.approval_id, `waits for ${what}: ${visible(decideCommand(approval))}`)
+  }
+  for (const { writeback_id: id, state } of run.writebacks) {
+    if (state !== 'unknown') continue
+    tellOnce(id, `nobody knows what became of a write: countersign writebacks show ${visible(id)}`)
   }
 }
 

@@ -5,7 +5,7 @@ import { RunStateSchema, type RunView } from '../../schemas/operations/runs.ts'
 import { ApiError, type Client } from '../../sdk/client/index.ts'
 import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
 import { addListOptions, listQuery, tellNextPage, type ListOptions } from '../filters.ts'
-import { printJson, printLine, printTable, styled } from '../output.ts'
+import { note, printJson, printLine, printTable, styled } from '../output.ts'
 import { storyOf } from '../render/story.ts'
 import { registerWatch } from './watch.ts'
 
@@ -51,7 +51,7 @@ async function list(options: ApiOptions & ListOptions<ListState>): Promise<void>
     run.received_at,
   ])
   printTable(['RUN', 'AUTOMATION', 'STATE', 'SOURCE', 'RECEIVED'], rows, 'There are no such runs.')
-  tellNextPage(page.next_cursor)
+  tellNextPage(page.next_cursor, options)
 }
 
 async function show(runId: string, options: ApiOptions): Promise<void> {
@@ -64,16 +64,20 @@ async function show(runId: string, options: ApiOptions): Promise<void> {
     printLine()
     for (const line of lines) printLine(line)
   }
+  if (run.writebacks_omitted) note(`There are more writes: countersign writebacks list --run ${runId}`)
+  if (run.approvals_omitted) {
+    note(`There are more approvals: countersign approvals list --state all --run ${runId}`)
+  }
 }
 
-/** Undefined if the automation has been saved anew since: then it is not known what this run's steps said. */
+/** Of the revision that the run is pinned to; undefined if that is gone. */
 async function stepsOf(
   client: Client,
   { automation, revision }: RunView,
 ): Promise<StepManifest[] | undefined> {
   try {
-    const saved = await client.getManifest({ kind: 'Automation', name: automation })
-    if (saved.revision !== revision || saved.manifest.kind !== 'Automation') return undefined
+    const saved = await client.getManifest({ kind: 'Automation', name: automation, revision })
+    if (saved.manifest.kind !== 'Automation') return undefined
     return saved.manifest.spec.steps
   } catch (error) {
     if (error instanceof ApiError && error.code === 'NOT_FOUND') return undefined

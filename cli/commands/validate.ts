@@ -55,7 +55,7 @@ function readSources(paths: readonly string[]): { sources: ManifestSource[]; mal
     } catch (error) {
       if (!(error instanceof MalformedFile)) throw error
       const hint = error.hint === undefined ? {} : { hint: error.hint }
-      malformed.push({ place: error.place, path: '', message: error.reason, ...hint })
+      malformed.push({ place: error.place, path: '', rule: 'yaml', message: error.reason, ...hint })
       return []
     }
   })

@@ -40,7 +40,7 @@ async function list(options: ApiOptions & ListOptions<State>): Promise<void> {
     state,
   ])
   printTable(['WRITEBACK', 'AUTOMATION', 'TARGET', 'STATE'], rows, 'There are no writebacks.')
-  tellNextPage(page.next_cursor)
+  tellNextPage(page.next_cursor, options)
 }
 
 async function show(writebackId: string, options: ApiOptions): Promise<void> {

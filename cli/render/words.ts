@@ -98,3 +98,12 @@ export function attemptText({ attempt, failure, next_attempt_at }: AttemptView):
   const next = next_attempt_at === null ? '' : `, again at ${clock(next_attempt_at)}`
   return `attempt ${attempt}${why}${next}`
 }
+
+/** Of an API key. Whether its principal is disabled, it does not say. */
+export function keyState(key: { expires_at: string | null; revoked_at: string | null }): string {
+  if (key.revoked_at !== null) return `revoked ${key.revoked_at}`
+  if (key.expires_at === null) return 'valid'
+  return Date.parse(key.expires_at) <= Date.now()
+    ? `expired ${key.expires_at}`
+    : `valid until ${key.expires_at}`
+}

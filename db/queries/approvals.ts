@@ -22,7 +22,7 @@ export interface ApprovalRow {
   closed_at: Date | null
 }
 
-const COLUMNS = `approval_id, organization, writeback_id, workflow_id, run_id, automation, digest, requirement, requester,
+export const APPROVAL_COLUMNS = `approval_id, organization, writeback_id, workflow_id, run_id, automation, digest, requirement, requester,
   preview, question, state, votes, expires_at, created_at, closed_at`
 
 /** Puts the approval into the inbox, unless its write is over; doing so twice changes nothing. */
@@ -86,7 +86,7 @@ export async function findApproval(
   params: { organization: string; approvalId: string },
 ): Promise<ApprovalRow | undefined> {
   const { rows } = await db.query<ApprovalRow>(
-    `select ${COLUMNS} from approvals where organization = $1 and approval_id = $2`,
+    `select ${APPROVAL_COLUMNS} from approvals where organization = $1 and approval_id = $2`,
     [params.organization, params.approvalId],
   )
   return rows[0]
@@ -108,7 +108,7 @@ export async function listApprovals(
   },
 ): Promise<ApprovalRow[]> {
   const { rows } = await db.query<ApprovalRow>(
-    `select ${COLUMNS} from approvals
+    `select ${APPROVAL_COLUMNS} from approvals
      where organization = $1 and ($2::text is null or state = $2) and ($3::text is null or run_id = $3)
        and ($4::timestamptz is null or (created_at, approval_id) > ($4::timestamptz, $5::text))
        and ($7::text is null or automation = $7) and ($8::text is null or preview ->> 'connection' = $8)

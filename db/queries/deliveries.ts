@@ -2,7 +2,7 @@
 import type { JsonValue } from '../../lib/json.ts'
 import type { AutomationSpec } from '../../schemas/manifests.ts'
 import type { Requester } from '../../schemas/run.ts'
-import type { Queryable } from '../database.ts'
+import { requireRow, type Queryable } from '../database.ts'
 
 export interface DeliveredRun {
   runId: string
@@ -29,11 +29,14 @@ export interface DeliveryRow {
   request_sha256: string
   requester: Requester
   runs: DeliveredRun[]
+  /** Those of them that were cancelled before the delivery was started. */
+  cancelled_run_ids: string[]
   state: 'pending' | 'started'
   received_at: Date
 }
 
-const COLUMNS = 'id, organization, source, dedupe_key, request_sha256, requester, runs, state, received_at'
+const COLUMNS =
+  'id, organization, source, dedupe_key, request_sha256, requester, runs, cancelled_run_ids, state, received_at'
 
 /** The row that now stands under this source and key: this one, or the one that came before (`id` differs). */
 export async function insertDelivery(
@@ -71,11 +74,39 @@ export async function insertDelivery(
   return row
 }
 
-export async function markDeliveryStarted(db: Queryable, id: string): Promise<void> {
-  await db.query(
-    `update deliveries set state = 'started', started_at = app_now() where id = $1 and state = 'pending'`,
+/** False if a run was cancelled that is not among those left out: the row's lock decides which of the two was first. */
+export async function markDeliveryStarted(
+  db: Queryable,
+  { id, leftOut = [] }: { id: string; leftOut?: readonly string[] },
+): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `update deliveries set state = 'started', started_at = coalesce(started_at, app_now())
+     where id = $1 and cancelled_run_ids <@ $2::text[]`,
+    [id, leftOut],
+  )
+  return rowCount === 1
+}
+
+/** False if the delivery is started: then Temporal alone can cancel the run. */
+export async function markRunCancelled(
+  db: Queryable,
+  { id, runId }: { id: string; runId: string },
+): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `update deliveries set cancelled_run_ids = array_append(array_remove(cancelled_run_ids, $2), $2)
+     where id = $1 and (state = 'pending' or $2 = any(cancelled_run_ids))`,
+    [id, runId],
+  )
+  return rowCount === 1
+}
+
+/** As it is now; empty if the delivery is gone. */
+export async function listCancelledRuns(db: Queryable, id: string): Promise<string[]> {
+  const { rows } = await db.query<Pick<DeliveryRow, 'cancelled_run_ids'>>(
+    'select cancelled_run_ids from deliveries where id = $1',
     [id],
   )
+  return rows[0]?.cancelled_run_ids ?? []
 }
 
 export async function findDeliveryOfRun(
@@ -119,4 +150,17 @@ export async function findDeliveryByKey(
     [params.organization, params.source, params.dedupeKey],
   )
   return rows[0]
+}
+
+/** Whether the run of this delivery has planned a write, or started a run as `source`. */
+export async function hasLeftTraces(
+  db: Queryable,
+  params: { organization: string; deliveryId: string; source: string },
+): Promise<boolean> {
+  const { rows } = await db.query<{ has_left: boolean }>(
+    `select exists (select 1 from writebacks where delivery_id = $2)
+       or exists (select 1 from deliveries where organization = $1 and source = $3) as has_left`,
+    [params.organization, params.deliveryId, params.source],
+  )
+  return requireRow(rows, 'traces').has_left
 }

@@ -33,8 +33,8 @@ export interface DeliveryListRow extends DeliveryRow {
   position: string
 }
 
-const DELIVERY_COLUMNS = `d.id, d.organization, d.source, d.dedupe_key, d.request_sha256, d.requester, d.runs, d.state,
-  d.received_at, d.started_at, d.attempts, d.last_error, d.skipped, to_jsonb(d.received_at) #>> '{}' as position`
+const DELIVERY_COLUMNS = `d.id, d.organization, d.source, d.dedupe_key, d.request_sha256, d.requester, d.runs,
+  d.cancelled_run_ids, d.state, d.received_at, d.started_at, d.attempts, d.last_error, d.skipped, to_jsonb(d.received_at) #>> '{}' as position`
 
 export async function listDeliveries(
   db: Queryable,
@@ -71,6 +71,8 @@ export interface RunRow {
   delivery_id: string
   source: string
   state: DeliveryRow['state']
+  /** Before its delivery was started. */
+  is_cancelled: boolean
   /** ISO 8601 with microseconds: exact, unlike a Date, so that a page ends where the next one starts. */
   received_at: string
   /** Place of the run within its delivery, from 1. */
@@ -88,9 +90,34 @@ const WAITS_FOR = `case
 
 const RUN_COLUMNS = `run ->> 'runId' as run_id, run ->> 'workflowId' as workflow_id, run ->> 'automation' as automation,
   (run ->> 'revision')::integer as revision, d.id as delivery_id, d.source, d.state,
-  to_jsonb(d.received_at) #>> '{}' as received_at, ordinal::integer as ordinal, ${WAITS_FOR} as waits_for`
+  run ->> 'runId' = any(d.cancelled_run_ids) as is_cancelled, to_jsonb(d.received_at) #>> '{}' as received_at,
+  ordinal::integer as ordinal, ${WAITS_FOR} as waits_for`
 
 const RUNS = 'deliveries d, jsonb_array_elements(d.runs) with ordinality as r(run, ordinal)'
+
+/** Few among all the runs that are kept. Who waits for both is told to wait for an approval, as in `WAITS_FOR`. */
+const WAITING_RUN_IDS = {
+  approval: `select run_id from approvals where organization = $1 and state = 'waiting'`,
+  resolution: `select run_id from writebacks where organization = $1 and state = 'unknown'
+    except select run_id from approvals where organization = $1 and state = 'waiting'`,
+}
+
+/**
+ * From those that wait, if only they are asked for, to their deliveries: not from each delivery to what it waits for.
+ * Materialized, because the planner would rather go through all deliveries in their order until the page is full.
+ */
+function runsOf(waitsFor: keyof typeof WAITING_RUN_IDS | undefined): { before: string; from: string } {
+  if (waitsFor === undefined) return { before: '', from: `${RUNS} where true` }
+  const before = `with waiting as materialized (${WAITING_RUN_IDS[waitsFor]}),
+    found as materialized (
+      select distinct on (d.id) d.id, d.organization, d.source, d.state, d.received_at, d.runs
+      from waiting join deliveries d on d.organization = $1
+        and d.runs @> jsonb_build_array(jsonb_build_object('runId', waiting.run_id))
+      order by d.id)`
+  const from = `found d, jsonb_array_elements(d.runs) with ordinality as r(run, ordinal)
+    where run ->> 'runId' in (select run_id from waiting)`
+  return { before, from }
+}
 
 export async function listRuns(
   db: Queryable,
@@ -100,18 +127,17 @@ export async function listRuns(
   },
 ): Promise<RunRow[]> {
   const { before } = params
+  const runs = runsOf(params.waitsFor)
   const { rows } = await db.query<RunRow>(
-    `select ${RUN_COLUMNS} from ${RUNS}
-     where ${FILTER} and ($3::text is null or run ->> 'automation' = $3)
+    `${runs.before} select ${RUN_COLUMNS} from ${runs.from}
+       and ${FILTER} and ($3::text is null or run ->> 'automation' = $3)
        and ($7::timestamptz is null or (d.received_at, d.id, ordinal) < ($7::timestamptz, $8::text, $9::bigint))
-       and ($10::text is null or ${WAITS_FOR} = $10)
-     order by d.received_at desc, d.id desc, ordinal desc limit $11`,
+     order by d.received_at desc, d.id desc, ordinal desc limit $10`,
     [
       ...filterValues(params),
       before?.receivedAt ?? null,
       before?.deliveryId ?? null,
       before?.ordinal ?? null,
-      params.waitsFor ?? null,
       params.limit,
     ],
   )

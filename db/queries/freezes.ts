@@ -79,20 +79,25 @@ export async function listConnections(
   return rows
 }
 
-/** Writes of a connection that are not over, oldest first. `waits_for_people`: an approval of it is in the inbox. */
+/** Not of those that wait for people: they would not be sent if the connection were open. */
+const HELD = `state = 'planned' and not exists (
+  select from approvals a where a.writeback_id = w.writeback_id and a.state = 'waiting'
+    and a.organization = w.organization and a.run_id = w.run_id)`
+
+const OPEN_STATES = { held: HELD, under_way: `state = 'sending'` }
+
+/** Writes of a connection that a freeze holds, or that are under way; oldest first. */
 export async function listOpenWritebacks(
   db: Queryable,
-  params: { organization: string; connection: string; limit: number },
-): Promise<(WritebackRow & { waits_for_people: boolean })[]> {
-  const { rows } = await db.query<{ row: WritebackRow; waits_for_people: boolean }>(
-    `select to_jsonb(w) as row, exists (
-         select from approvals a where a.writeback_id = w.writeback_id and a.state = 'waiting') as waits_for_people
-     from writebacks w
-     where organization = $1 and connection = $2 and state in ('planned', 'sending')
+  params: { organization: string; connection: string; which: keyof typeof OPEN_STATES; limit: number },
+): Promise<WritebackRow[]> {
+  const { rows } = await db.query<{ row: WritebackRow }>(
+    `select to_jsonb(w) as row from writebacks w
+     where organization = $1 and connection = $2 and state in ('planned', 'sending') and ${OPEN_STATES[params.which]}
      order by created_at, writeback_id limit $3`,
     [params.organization, params.connection, params.limit],
   )
-  return rows.map(({ row, waits_for_people }) => ({ ...row, waits_for_people }))
+  return rows.map(({ row }) => row)
 }
 
 /** Of those, the ones that may reach the target now: claimed, and not past their deadline. */

@@ -14,6 +14,8 @@ export interface RevisionRow {
   created_at: Date
 }
 
+export type RevisionSummaryRow = Omit<RevisionRow, 'body' | 'pins'>
+
 /** Takes the manifest's row for this transaction and gives its head, 0 if it is new. */
 export async function lockHead(
   tx: Queryable,
@@ -60,8 +62,8 @@ export async function insertRevision(
   )
 }
 
-const REVISION_COLUMNS =
-  'r.kind, r.name, r.number, r.version, r.content_sha256, r.body, r.pins, r.author, r.created_at'
+const SUMMARY_COLUMNS = 'r.kind, r.name, r.number, r.version, r.content_sha256, r.author, r.created_at'
+const REVISION_COLUMNS = `${SUMMARY_COLUMNS}, r.body, r.pins`
 const HEADS = `manifests m join revisions r on r.organization = m.organization and r.kind = m.kind and r.name = m.name
   and r.number = m.head`
 
@@ -76,19 +78,30 @@ export async function findHead(
   return rows[0]
 }
 
-/** By kind and name. */
+/** All of them, whole, by kind and name. */
 export async function listHeads(
+  db: Queryable,
+  { organization }: { organization: string },
+): Promise<RevisionRow[]> {
+  const { rows } = await db.query<RevisionRow>(
+    `select ${REVISION_COLUMNS} from ${HEADS} where m.organization = $1 order by m.kind, m.name`,
+    [organization],
+  )
+  return rows
+}
+
+/** A page by kind and name, without what they say: that is up to 1 MB each. */
+export async function listHeadSummaries(
   db: Queryable,
   params: {
     organization: string
     kind?: ManifestKind | undefined
     after?: { kind: string; name: string } | undefined
-    /** All of them unless given. */
-    limit?: number
+    limit: number
   },
-): Promise<RevisionRow[]> {
-  const { rows } = await db.query<RevisionRow>(
-    `select ${REVISION_COLUMNS} from ${HEADS}
+): Promise<RevisionSummaryRow[]> {
+  const { rows } = await db.query<RevisionSummaryRow>(
+    `select ${SUMMARY_COLUMNS} from ${HEADS}
      where m.organization = $1 and ($2::text is null or m.kind = $2)
        and ($3::text is null or (m.kind, m.name) > ($3::text, $4::text))
      order by m.kind, m.name limit $5`,
@@ -97,7 +110,7 @@ export async function listHeads(
       params.kind ?? null,
       params.after?.kind ?? null,
       params.after?.name ?? null,
-      params.limit ?? null,
+      params.limit,
     ],
   )
   return rows
@@ -160,4 +173,24 @@ export async function findRevision(
     [params.organization, params.kind, params.name, params.number],
   )
   return rows[0]
+}
+
+/** Newest first. */
+export async function listRevisions(
+  db: Queryable,
+  params: {
+    organization: string
+    kind: ManifestKind
+    name: string
+    before?: number | undefined
+    limit: number
+  },
+): Promise<RevisionRow[]> {
+  const { rows } = await db.query<RevisionRow>(
+    `select ${REVISION_COLUMNS} from revisions r
+     where r.organization = $1 and r.kind = $2 and r.name = $3 and ($4::integer is null or r.number < $4)
+     order by r.number desc limit $5`,
+    [params.organization, params.kind, params.name, params.before ?? null, params.limit],
+  )
+  return rows
 }

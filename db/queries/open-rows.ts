@@ -55,6 +55,26 @@ export async function listRecentRunWorkflows(
   return rows.map((row) => row.workflow_id)
 }
 
+/** Executions of what waits, and of the runs that came last, however long ago; the newest first. */
+export async function listLatestExecutions(
+  db: Queryable,
+  params: { limitOfEach: number },
+): Promise<string[]> {
+  const { rows } = await db.query<{ workflow_id: string }>(
+    `select workflow_id from (
+       (select run ->> 'workflowId' as workflow_id, received_at as at from deliveries, jsonb_array_elements(runs) run
+        where state = 'started' order by received_at desc, id desc limit $1)
+       union all
+       (select run_workflow_id, created_at from writebacks where state in ('planned', 'sending')
+        order by created_at desc limit $1)
+       union all
+       (select workflow_id, created_at from approvals where state = 'waiting' order by created_at desc limit $1)
+     ) executions group by workflow_id order by max(at) desc`,
+    [params.limitOfEach],
+  )
+  return rows.map((row) => row.workflow_id)
+}
+
 /** PostgreSQL's clock, in milliseconds since 1970. */
 export async function loadDatabaseClock(db: Queryable): Promise<number> {
   const { rows } = await db.query<{ now_ms: string }>(

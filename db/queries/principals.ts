@@ -47,11 +47,21 @@ export async function loadPrincipals(
 
 export async function insertApiKey(
   tx: Queryable,
-  params: { id: string; organization: string; principal: string; keySha256: string; scopes: string[] },
+  params: {
+    id: string
+    organization: string
+    principal: string
+    keySha256: string
+    scopes: string[]
+    /** ISO 8601. */
+    expiresAt?: string | undefined
+  },
 ): Promise<void> {
+  const { id, organization, principal, keySha256, scopes, expiresAt } = params
   await tx.query(
-    `insert into api_keys (id, organization, principal, key_sha256, scopes) values ($1, $2, $3, $4, $5::text[])`,
-    [params.id, params.organization, params.principal, params.keySha256, params.scopes],
+    `insert into api_keys (id, organization, principal, key_sha256, scopes, expires_at)
+     values ($1, $2, $3, $4, $5::text[], $6)`,
+    [id, organization, principal, keySha256, scopes, expiresAt ?? null],
   )
 }
 
@@ -73,9 +83,27 @@ export interface ApiKeyListRow {
   scopes: string[]
   roles: string[]
   created_at: Date
+  expires_at: Date | null
   revoked_at: Date | null
   /** `created_at` to the microsecond. */
   position: string
+}
+
+const KEY_COLUMNS = `k.id, k.principal, k.scopes, ${ROLES} as roles, k.created_at, k.expires_at, k.revoked_at,
+  to_jsonb(k.created_at) #>> '{}' as position`
+const KEYS = 'api_keys k join principals p on p.organization = k.organization and p.id = k.principal'
+const KEY_STATE = `case when k.revoked_at is not null then 'revoked' when k.expires_at <= app_now() then 'expired'
+  else 'active' end`
+
+export async function findListedKey(
+  db: Queryable,
+  params: { organization: string; id: string },
+): Promise<ApiKeyListRow | undefined> {
+  const { rows } = await db.query<ApiKeyListRow>(
+    `select ${KEY_COLUMNS} from ${KEYS} where k.organization = $1 and k.id = $2`,
+    [params.organization, params.id],
+  )
+  return rows[0]
 }
 
 /** Oldest first. */
@@ -84,23 +112,20 @@ export async function listApiKeys(
   params: {
     organization: string
     principal?: string | undefined
-    revoked?: boolean | undefined
+    state?: 'active' | 'expired' | 'revoked' | undefined
     after?: { createdAt: string; id: string } | undefined
     limit: number
   },
 ): Promise<ApiKeyListRow[]> {
   const { rows } = await db.query<ApiKeyListRow>(
-    `select k.id, k.principal, k.scopes, ${ROLES} as roles, k.created_at, k.revoked_at,
-       to_jsonb(k.created_at) #>> '{}' as position
-     from api_keys k join principals p on p.organization = k.organization and p.id = k.principal
-     where k.organization = $1 and ($2::text is null or k.principal = $2)
-       and ($3::boolean is null or (k.revoked_at is not null) = $3)
+    `select ${KEY_COLUMNS} from ${KEYS} where k.organization = $1 and ($2::text is null or k.principal = $2)
+       and ($3::text is null or ${KEY_STATE} = $3)
        and ($4::timestamptz is null or (k.created_at, k.id) > ($4::timestamptz, $5::text))
      order by k.created_at, k.id limit $6`,
     [
       params.organization,
       params.principal ?? null,
-      params.revoked ?? null,
+      params.state ?? null,
       params.after?.createdAt ?? null,
       params.after?.id ?? null,
       params.limit,
@@ -112,6 +137,20 @@ export async function listApiKeys(
 export interface PrincipalListRow extends PrincipalRow {
   created_at: Date
   disabled_at: Date | null
+}
+
+const PRINCIPAL_COLUMNS = `p.id, p.kind, p.display_name, ${ROLES} as roles, p.created_at, p.disabled_at`
+
+/** Also one that is disabled. */
+export async function findPrincipalRow(
+  db: Queryable,
+  params: { organization: string; id: string },
+): Promise<PrincipalListRow | undefined> {
+  const { rows } = await db.query<PrincipalListRow>(
+    `select ${PRINCIPAL_COLUMNS} from principals p where p.organization = $1 and p.id = $2`,
+    [params.organization, params.id],
+  )
+  return rows[0]
 }
 
 /** By id. */
@@ -126,7 +165,7 @@ export async function listPrincipals(
   },
 ): Promise<PrincipalListRow[]> {
   const { rows } = await db.query<PrincipalListRow>(
-    `select p.id, p.kind, p.display_name, ${ROLES} as roles, p.created_at, p.disabled_at from principals p
+    `select ${PRINCIPAL_COLUMNS} from principals p
      where p.organization = $1 and ($2::text is null or p.kind = $2) and ($3::text is null or p.id > $3)
        and ($4::text is null or exists (
          select from roles r where r.organization = p.organization and r.principal = p.id and r.role = $4))

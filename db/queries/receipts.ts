@@ -139,3 +139,15 @@ export async function findReceiptEnvelope(
   )
   return rows[0]?.envelope
 }
+
+/** At most one of each kind. */
+export async function listReceiptsAbout(
+  db: Queryable,
+  params: { organization: string; subject: string },
+): Promise<{ kind: ReceiptKind; envelope: Envelope }[]> {
+  const { rows } = await db.query<{ kind: ReceiptKind; envelope: Envelope }>(
+    `select kind, envelope from receipts where subject = $2 and organization = $1`,
+    [params.organization, params.subject],
+  )
+  return rows
+}

@@ -13,7 +13,7 @@ const MAX_DELAY_S = 600
 
 export type DueDelivery = Pick<
   DeliveryRow,
-  'id' | 'organization' | 'source' | 'requester' | 'runs' | 'state'
+  'id' | 'organization' | 'source' | 'requester' | 'runs' | 'cancelled_run_ids' | 'state'
 > & { attempts: number }
 
 /** Those that are due, the longest first. Two that ask at once get different ones. */
@@ -25,7 +25,7 @@ export async function claimDueDeliveries(
     `update deliveries set next_attempt_at = app_now() + $2::bigint * interval '1 millisecond'
      where id in (select id from deliveries where state = 'pending' and next_attempt_at <= app_now()
                   order by next_attempt_at limit $1 for update skip locked)
-     returning id, organization, source, requester, runs, state, attempts`,
+     returning id, organization, source, requester, runs, cancelled_run_ids, state, attempts`,
     [params.limit, params.leaseMs],
   )
   return rows

@@ -12,8 +12,15 @@ export interface OldDelivery {
   approval_workflow_ids: string[]
 }
 
-/** A write that is open, or whose outcome a person has to find out, keeps its delivery. */
-const NOTHING_OPEN = `not exists (select 1 from writebacks w
+/**
+ * A write that is open, or whose outcome a person has to find out, keeps its delivery. So does the delivery of the run
+ * around it: reset, that run opens the same sub-run again, and finds what has come of it.
+ */
+const NOTHING_NEEDS_IT = `not exists (select 1 from jsonb_array_elements(d.runs) run
+      join deliveries around on around.organization = d.organization
+        and around.runs @> jsonb_build_array(jsonb_build_object('runId', run -> 'parent' -> 'runId'))
+    where run ? 'parent')
+  and not exists (select 1 from writebacks w
     where w.delivery_id = d.id and w.state in ('planned', 'sending', 'unknown'))
   and not exists (select 1 from approvals a, jsonb_array_elements(d.runs) run
     where a.organization = d.organization and a.run_id = run ->> 'runId' and a.state = 'waiting')`
@@ -32,7 +39,7 @@ export async function listOldDeliveries(
      from deliveries d
      where d.state = 'started' and d.received_at < app_now() - $1::bigint * interval '1 millisecond'
        and ($2::timestamptz is null or (d.received_at, d.id) > ($2::timestamptz, $3::text))
-       and ${NOTHING_OPEN}
+       and ${NOTHING_NEEDS_IT}
      order by d.received_at, d.id limit $4`,
     [params.minAgeMs, params.after?.receivedAt ?? null, params.after?.id ?? null, params.limit],
   )
@@ -48,7 +55,7 @@ export async function deleteDeliveries(
     `with doomed as (
        select d.id, d.organization, d.runs from deliveries d
        where d.id = any($1) and d.state = 'started'
-         and d.received_at < app_now() - $2::bigint * interval '1 millisecond' and ${NOTHING_OPEN}
+         and d.received_at < app_now() - $2::bigint * interval '1 millisecond' and ${NOTHING_NEEDS_IT}
        for update of d),
      approvals_deleted as (
        delete from approvals a using doomed d, jsonb_array_elements(d.runs) run

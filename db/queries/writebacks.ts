@@ -73,6 +73,8 @@ export function writeFactsOf(row: WritebackRow): WriteFacts {
 
 export interface CallContextRow extends CallFactsRow {
   writeback: WritebackRow | null
+  /** Until the deadline of the attempt that is sending, by the clock that has set it. Null: none is. */
+  remaining_ms: number | null
 }
 
 /** All that the door needs to judge a call, in one statement: the connection and the policies of this moment, the ledger. */
@@ -82,7 +84,9 @@ export async function loadCallContext(
 ): Promise<CallContextRow> {
   const { rows } = await db.query<CallContextRow>(
     `select ${CALL_FACTS},
-       (select to_jsonb(w) from writebacks w where w.organization = $1 and w.writeback_id = $3) as writeback`,
+       (select to_jsonb(w) from writebacks w where w.organization = $1 and w.writeback_id = $3) as writeback,
+       (select (extract(epoch from w.deadline_at - app_now()) * 1000)::float8 from writebacks w
+          where w.organization = $1 and w.writeback_id = $3) as remaining_ms`,
     [params.organization, params.connection, params.writebackId],
   )
   const [row] = rows
@@ -141,7 +145,8 @@ export async function updateRequirement(
   params: { writebackId: string; requirement: Requirement },
 ): Promise<void> {
   await db.query(
-    `update writebacks set requirement = $2::jsonb, updated_at = app_now() where writeback_id = $1`,
+    `update writebacks set requirement = $2::jsonb, updated_at = app_now()
+     where writeback_id = $1 and state = 'planned'`,
     [params.writebackId, JSON.stringify(params.requirement)],
   )
 }
@@ -172,21 +177,28 @@ export async function claimSending(
   return rows[0] ?? null
 }
 
-/** Only for an attempt that surely did not reach the target. False: it is another attempt's by now. */
+/**
+ * Only for an attempt that surely did not reach the target. Who is not that attempt says `isOverdue`, and then its
+ * deadline has to have passed. False: it has not, or it is another attempt's by now.
+ */
 export async function releaseSending(
   db: Queryable,
-  params: { writebackId: string; attempt: number },
+  params: { writebackId: string; attempt: number; isOverdue?: boolean },
 ): Promise<boolean> {
   const { rowCount } = await db.query(
     `update writebacks set state = 'planned', deadline_at = null, updated_at = app_now()
-     where writeback_id = $1 and state = 'sending' and attempt = $2`,
-    [params.writebackId, params.attempt],
+     where writeback_id = $1 and state = 'sending' and attempt = $2 and (not $3::boolean or deadline_at < app_now())`,
+    [params.writebackId, params.attempt, params.isOverdue ?? false],
   )
   return rowCount === 1
 }
 
-/** The state that a row is closed from: where a person says what became of an `unknown` write, it is closed again. */
-export type ClosedFrom = { from: 'planned' | 'unknown' } | { from: 'sending'; attempt: number }
+/**
+ * The state that a row is closed from: where a person says what became of an `unknown` write, it is closed again.
+ * `isOverdue`: not by the attempt itself, so that its deadline has to have passed.
+ */
+export type ClosedFrom =
+  { from: 'planned' | 'unknown' } | { from: 'sending'; attempt: number; isOverdue?: boolean }
 
 /** Closes the row with its outcome. False: it was not in the state expected, and nothing was written. */
 export async function closeWriteback(
@@ -195,13 +207,15 @@ export async function closeWriteback(
 ): Promise<boolean> {
   const { rowCount } = await tx.query(
     `update writebacks set state = $2, outcome = $3::jsonb, deadline_at = null, updated_at = app_now()
-     where writeback_id = $1 and state = $4 and ($5::integer is null or attempt = $5)`,
+     where writeback_id = $1 and state = $4 and ($5::integer is null or attempt = $5)
+       and (not $6::boolean or deadline_at < app_now())`,
     [
       params.outcome.writebackId,
       params.outcome.status,
       JSON.stringify(params.outcome),
       params.from,
       params.from === 'sending' ? params.attempt : null,
+      params.from === 'sending' && (params.isOverdue ?? false),
     ],
   )
   return rowCount === 1

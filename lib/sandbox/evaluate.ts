@@ -83,7 +83,8 @@ function check(context: QuickJSContext, source: string): Outcome {
     if (name === SOURCE_NAME) return source
     return name === STOP ? `throw '${STOP}'` : nothingToImport(name)
   })
-  const linked = context.evalCode(`import '${STOP}'\nimport '${SOURCE_NAME}'`, 'check.js', { type: 'module' })
+  const imports = `import '${STOP}'\nimport start from '${SOURCE_NAME}'`
+  const linked = context.evalCode(imports, 'check.js', { type: 'module' })
   if (!linked.error) return failedWith('it cannot be checked', '')
   if (context.dump(linked.error) === STOP) return { outputText: 'null' }
   const { text, stack } = errorIn(context, linked.error)

@@ -19,7 +19,7 @@ const DecisionBodySchema = z.strictObject({
   channel: z.enum(['api', 'cli']).default('api'),
 })
 
-const SIGNING_ERRORS = ['NOT_FOUND', 'STALE_DIGEST', 'IDEMPOTENCY_CONFLICT'] as const
+const SIGNING_ERRORS = ['NOT_FOUND', 'STALE_DIGEST', 'IDEMPOTENCY_CONFLICT', 'INVALID_ANSWER'] as const
 
 /** Verdicts on a vote that was not taken. */
 const VERDICT_ERRORS = [
@@ -80,6 +80,7 @@ export const decideApproval = defineOperation({
   }),
   errors: [...SIGNING_ERRORS, ...VERDICT_ERRORS],
   alternative: { status: 202, description: 'Recorded for certain; it counts as soon as a worker runs.' },
+  idempotencyKey: 'The same key with the same digest and answer is the same decision, which counts once.',
   hints: { readOnly: false, idempotent: true },
 })
 
@@ -99,8 +100,9 @@ export const answerAsk = defineOperation({
     channel: z.enum(['api', 'cli']).default('api'),
   }),
   output: decideApproval.output,
-  errors: [...SIGNING_ERRORS, ...VERDICT_ERRORS, 'INVALID_ANSWER'],
+  errors: [...SIGNING_ERRORS, ...VERDICT_ERRORS],
   alternative: { status: 202, description: 'Recorded for certain; it counts as soon as a worker runs.' },
+  idempotencyKey: 'The same key with the same digest and answer is the same decision, which counts once.',
   hints: { readOnly: false, idempotent: true },
 })
 
@@ -122,5 +124,6 @@ export const createTicket = defineOperation({
   }),
   status: 201,
   errors: SIGNING_ERRORS,
+  idempotencyKey: 'The same key with the same digest and answer is the same decision, which counts once.',
   hints: { readOnly: false, idempotent: true },
 })

@@ -13,8 +13,12 @@ const ConnectionStateSchema = z.object({
   frozen: FrozenSchema,
   /** Writes that wait for the connection to be thawed, and for nothing else. The first 100. */
   held: z.array(WritebackViewSchema),
+  /** More are held than are shown. */
+  held_omitted: z.boolean(),
   /** Writes that were sent before the freeze, and whose answer is not there yet. The first 100. */
   under_way: z.array(WritebackViewSchema),
+  /** More are under way than are shown. */
+  under_way_omitted: z.boolean(),
 })
 
 export const listConnections = defineOperation({

@@ -1,12 +1,24 @@
-/** Operations on API keys, and with them on principals. */
+/** Operations on API keys. Making one makes its principal. */
 import { z } from 'zod'
 import { PrincipalIdSchema, RoleSchema } from '../common.ts'
+import { PrincipalKindSchema } from './principals.ts'
 import { defineOperation, LongPageQuerySchema, pageOf, ScopeSchema, TimestampSchema } from './operation.ts'
 
 /** `trigger` is for the callback token of a connection; it goes with no other scope. */
 export const KeyScopeSchema = z.enum([...ScopeSchema.options, 'trigger'])
 
-const PrincipalKindSchema = z.enum(['person', 'service', 'agent'])
+const params = z.object({ key_id: z.string().regex(/^key_[0-9a-f]{32}$/, 'must be a key id') })
+
+const KeySchema = z.object({
+  id: z.string(),
+  principal: z.string(),
+  roles: z.array(z.string()),
+  scopes: z.array(z.string()),
+  created_at: TimestampSchema,
+  /** From then on it is no longer valid; null if that does not come. */
+  expires_at: TimestampSchema.nullable(),
+  revoked_at: TimestampSchema.nullable(),
+})
 
 export const createKey = defineOperation({
   name: 'createKey',
@@ -25,6 +37,8 @@ export const createKey = defineOperation({
       roles: z.array(RoleSchema).max(50).optional(),
     }),
     scopes: z.array(KeyScopeSchema).min(1).max(5),
+    /** When it stops being valid by itself; in the future. */
+    expires_at: z.iso.datetime({ offset: true }).optional(),
   }),
   output: z.object({
     id: z.string(),
@@ -32,6 +46,7 @@ export const createKey = defineOperation({
     principal: z.string(),
     roles: z.array(z.string()),
     scopes: z.array(KeyScopeSchema),
+    expires_at: TimestampSchema.nullable(),
   }),
   status: 201,
   errors: [],
@@ -46,40 +61,22 @@ export const listKeys = defineOperation({
   summary: 'List API keys, oldest first, without the keys themselves.',
   query: LongPageQuerySchema.extend({
     principal: PrincipalIdSchema.optional(),
-    state: z.enum(['active', 'revoked', 'all']).default('all'),
+    state: z.enum(['active', 'expired', 'revoked', 'all']).default('all'),
   }),
-  output: pageOf(
-    z.object({
-      id: z.string(),
-      principal: z.string(),
-      roles: z.array(z.string()),
-      scopes: z.array(z.string()),
-      created_at: TimestampSchema,
-      revoked_at: TimestampSchema.nullable(),
-    }),
-  ),
+  output: pageOf(KeySchema),
   errors: [],
   hints: { readOnly: true, idempotent: true },
 })
 
-export const listPrincipals = defineOperation({
-  name: 'listPrincipals',
+export const getKey = defineOperation({
+  name: 'getKey',
   method: 'GET',
-  path: '/v1/principals',
+  path: '/v1/keys/:key_id',
   scope: 'admin',
-  summary: 'List principals by id: who acts here, and with which roles.',
-  query: LongPageQuerySchema.extend({ kind: PrincipalKindSchema.optional(), role: RoleSchema.optional() }),
-  output: pageOf(
-    z.object({
-      id: z.string(),
-      kind: PrincipalKindSchema,
-      display_name: z.string(),
-      roles: z.array(z.string()),
-      created_at: TimestampSchema,
-      disabled_at: TimestampSchema.nullable(),
-    }),
-  ),
-  errors: [],
+  summary: 'Show an API key, without the key itself.',
+  params,
+  output: KeySchema,
+  errors: ['NOT_FOUND'],
   hints: { readOnly: true, idempotent: true },
 })
 
@@ -89,7 +86,7 @@ export const revokeKey = defineOperation({
   path: '/v1/keys/:key_id',
   scope: 'admin',
   summary: 'Revoke an API key at once.',
-  params: z.object({ key_id: z.string().regex(/^key_[0-9a-f]{32}$/, 'must be a key id') }),
+  params,
   output: z.object({ id: z.string(), revoked: z.literal(true) }),
   errors: ['NOT_FOUND'],
   hints: { readOnly: false, idempotent: true },

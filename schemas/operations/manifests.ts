@@ -2,7 +2,13 @@
 import { z } from 'zod'
 import { NameSchema } from '../common.ts'
 import { ManifestSchema } from '../manifests.ts'
-import { defineOperation, LongPageQuerySchema, pageOf, TimestampSchema } from './operation.ts'
+import {
+  defineOperation,
+  LongPageQuerySchema,
+  PageQuerySchema,
+  pageOf,
+  TimestampSchema,
+} from './operation.ts'
 
 const KindSchema = z.enum(['Automation', 'Connection', 'Policy'])
 
@@ -75,18 +81,40 @@ export const listManifests = defineOperation({
   hints: { readOnly: true, idempotent: true },
 })
 
+const params = z.object({ kind: KindSchema, name: NameSchema })
+
+const MAX_REVISION = 2_147_483_647
+
 export const getManifest = defineOperation({
   name: 'getManifest',
   method: 'GET',
   path: '/v1/manifests/:kind/:name',
   scope: 'read',
-  summary: 'Show a manifest at its current revision.',
-  params: z.object({ kind: KindSchema, name: NameSchema }),
+  summary: 'Show a manifest at its current revision, or at one of before.',
+  params,
+  query: z.strictObject({
+    /** The current one unless given. */
+    revision: z.coerce.number<number>().int().min(1).max(MAX_REVISION).optional(),
+  }),
   output: ManifestSummarySchema.extend({
     manifest: ManifestSchema,
     /** Definition hash of each tool the automation calls, as `<connection>/<tool>`. */
     pins: z.record(z.string(), z.string()),
   }),
+  errors: ['NOT_FOUND'],
+  hints: { readOnly: true, idempotent: true },
+})
+
+export const listRevisions = defineOperation({
+  name: 'listRevisions',
+  method: 'GET',
+  path: '/v1/manifests/:kind/:name/revisions',
+  scope: 'read',
+  summary:
+    'List the revisions of a manifest, newest first: who saved it when, and the digest of what was saved.',
+  params,
+  query: PageQuerySchema,
+  output: pageOf(ManifestSummarySchema),
   errors: ['NOT_FOUND'],
   hints: { readOnly: true, idempotent: true },
 })

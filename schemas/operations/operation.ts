@@ -27,7 +27,9 @@ export interface Operation {
   alternative?: { status: 202; description: string }
   /** What it may refuse besides what every operation may: see `errorsOf`. */
   errors: readonly ErrorCode[]
-  /** `idempotent`: the same request, with the same Idempotency-Key, may be sent again without a second effect. */
+  /** What the header `Idempotency-Key` does here. Without it, it is not looked at. */
+  idempotencyKey?: string
+  /** `idempotent`: the same request, with the Idempotency-Key it takes, may be sent again without a second effect. */
   hints: { readOnly: boolean; idempotent: boolean }
 }
 

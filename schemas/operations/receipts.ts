@@ -11,6 +11,7 @@ export const listReceipts = defineOperation({
   summary: 'The receipts of a run in order, with the head of their chain: a missing last one shows.',
   params: z.object({ run_id: RunIdSchema }),
   output: z.object({
+    run_id: z.string(),
     receipts: z.array(ReceiptViewSchema),
     head: z.object({ seq: z.number().int(), sha256: z.string() }).nullable(),
   }),

@@ -63,6 +63,7 @@ export const startRun = defineOperation({
   }),
   status: 201,
   errors: ['NOT_FOUND', 'AUTOMATION_PAUSED', 'IDEMPOTENCY_CONFLICT'],
+  idempotencyKey: 'The same key never starts a second run; with another request it is refused.',
   hints: { readOnly: false, idempotent: true },
 })
 
@@ -115,7 +116,7 @@ export const LogLineSchema = z.object({
 })
 
 const StepViewSchema = z.object({
-  /** `waive`, `each[3].notify`. */
+  /** `waive`, `each[3].notify`. `?` for attempts whose values are gone, and with them the name of their step. */
   path: z.string(),
   /** `waiting`: for people. */
   state: z.enum(['running', 'waiting', 'completed', 'failed', 'skipped']),
@@ -133,8 +134,9 @@ const RunViewSchema = RunHeadSchema.extend({
   state: RunStateSchema,
   input: z.json(),
   requester: RequesterViewSchema,
-  /** Null until the run has completed. */
+  /** Null until the run has completed, and if the value is gone, which `failure` then says. */
   result: z.json(),
+  /** `PAYLOAD_UNAVAILABLE` beside a state that is no failure: how the run has ended is known, and with what is not. */
   failure: z.object({ code: z.string(), message: z.string() }).nullable(),
   temporal_run_id: z.string().nullable(),
   started_at: TimestampSchema.nullable(),
@@ -148,8 +150,14 @@ const RunViewSchema = RunHeadSchema.extend({
   steps_from: z.enum(['workflow', 'history', 'none']),
   /** The history is over 8 MB: what was tried stands in the Temporal UI only. */
   attempts_omitted: z.boolean(),
+  /** Newest first. */
   writebacks: z.array(WritebackViewSchema),
+  /** There are more than 200: of those that are over, the oldest are not here, but in `listWritebacks`. */
+  writebacks_omitted: z.boolean(),
+  /** Oldest first. */
   approvals: z.array(ApprovalViewSchema),
+  /** There are more than 200: of those that are closed, the newest are not here, but in `listApprovals`. */
+  approvals_omitted: z.boolean(),
   receipts: z.array(ReceiptViewSchema),
   /**
    * What the run's own result in Temporal says about its receipts: how many, and the digest of the last. Null while
@@ -206,11 +214,13 @@ export const cancelRun = defineOperation({
   method: 'POST',
   path: '/v1/runs/:run_id/cancel',
   scope: 'start',
-  summary: 'Ask Temporal to cancel a run. A write under way still ends with its outcome.',
+  summary:
+    'Ask Temporal to cancel a run. A write under way still ends with its outcome. A run that is `pending` is never ' +
+    'started; it stands in lists without a filter on the state, for Temporal knows nothing of it.',
   params: z.object({ run_id: RunIdSchema }),
   output: z.object({ run_id: z.string(), state: z.literal('cancel_requested') }),
   status: 202,
-  errors: ['NOT_FOUND'],
+  errors: ['NOT_FOUND', 'RUN_OVER'],
   hints: { readOnly: false, idempotent: true },
 })
 

@@ -1,6 +1,6 @@
 /** Operations on writebacks. */
 import { z } from 'zod'
-import { NameSchema } from '../common.ts'
+import { CommentSchema, NameSchema } from '../common.ts'
 import { ResolutionWordSchema } from '../resolution.ts'
 import { defineOperation, pageOf, SpanQuerySchema } from './operation.ts'
 import { EnvelopeViewSchema, RunIdSchema, WritebackStateSchema, WritebackViewSchema } from './views.ts'
@@ -12,7 +12,7 @@ const params = z.object({
 const ResolutionBodySchema = z.strictObject({
   /** What you have found out by looking at the target. */
   resolution: ResolutionWordSchema,
-  comment: z.string().max(4_000).default(''),
+  comment: CommentSchema.default(''),
   channel: z.enum(['api', 'cli']).default('api'),
 })
 
@@ -71,6 +71,7 @@ export const resolveWriteback = defineOperation({
     'TOO_MANY_REFUSED',
   ],
   alternative: { status: 202, description: 'Recorded for certain; it counts as soon as a worker runs.' },
+  idempotencyKey: 'The same key with the same resolution is the same word, which counts once.',
   hints: { readOnly: false, idempotent: true },
 })
 
@@ -92,5 +93,6 @@ export const createResolutionTicket = defineOperation({
   }),
   status: 201,
   errors: SIGNING_ERRORS,
+  idempotencyKey: 'The same key with the same resolution is the same word, which counts once.',
   hints: { readOnly: false, idempotent: true },
 })

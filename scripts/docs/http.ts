@@ -55,7 +55,8 @@ typed client for it.
 - Whatever is not a success is a problem document; its codes are in [errors](errors.md). Besides what an operation says:
   400 for a request of the wrong form, 401 without a valid key, 403 without the scope, 404 for what your organization does
   not have, 413 over 1 MB, 415 for a body that is not JSON, 429 with \`Retry-After\` for too many requests, 503 with \`Retry-After\` while PostgreSQL or Temporal is away.
-- \`Idempotency-Key\` (1 to 255 visible ASCII characters) makes starting a run safe to repeat.`
+- \`Idempotency-Key\` (1 to 255 visible ASCII characters) is looked at where an operation says what it does. Elsewhere it is
+  ignored: making a key twice makes two, and what sets a state (pause, freeze, roles) may be sent again as it is.`
 
 const REST = `## What is not an operation
 
@@ -71,7 +72,7 @@ const REST = `## What is not an operation
 | \`GET /docs\` | none | the same, to read in a browser |`
 
 function operationText(operation: Operation, comments: FieldOptions['comments']): string {
-  const { name, method, path, scope, summary, status = 200, alternative } = operation
+  const { name, method, path, scope, summary, status = 200, alternative, idempotencyKey } = operation
   const statuses = [
     `${status}`,
     ...(alternative ? [`${alternative.status}: ${alternative.description}`] : []),
@@ -85,6 +86,7 @@ function operationText(operation: Operation, comments: FieldOptions['comments'])
     `${code(`${method} ${path}`)} · scope ${code(scope)} · success ${statuses.join(', or ')}`,
     summary,
     ...parts,
+    ...(idempotencyKey === undefined ? [] : [`\`Idempotency-Key\`: ${idempotencyKey}`]),
     fence('bash', curlOf(operation)),
     'Answer:',
     outputTable(operation.output, {

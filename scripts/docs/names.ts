@@ -65,7 +65,8 @@ const TYPES: Record<Type, string> = {
 const RECEIVERS: Record<Message, string> = {
   approveSignal: 'approval, writeback, run: with a ticket',
   rejectSignal: 'approval, writeback, run: with a ticket',
-  answerSignal: 'question (an approval workflow), run: with a ticket',
+  answerSignal:
+    'question (an approval workflow), run: with an answer that the API has signed. No command prints one: `countersign answer` sends it',
   decideUpdate: 'approval: what the API sends',
   resolveSignal: 'writeback: with a ticket',
   resolveUpdate: 'writeback: what the API sends',

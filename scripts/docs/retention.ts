@@ -25,4 +25,5 @@ const REST = `Beside our own tables:
   whose outcome is final may go.
 
 If Temporal knows none of the runs that were started in the last twelve hours, it is the wrong namespace, or a new one.
+Without such a run it has to know one that came before, or something that still waits.
 Then the job deletes nothing, and the reconciler takes no execution for gone, until it knows one again.`

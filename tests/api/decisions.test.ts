@@ -3,8 +3,11 @@ import { fileURLToPath } from 'node:url'
 import { NativeConnection, Worker } from '@temporalio/worker'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { bootstrapOrganization } from '../../api/bootstrap.ts'
-import { insertApproval, updateApproval } from '../../db/queries/approvals.ts'
+import { signDecision } from '../../api/decisions.ts'
+import { findPrincipal } from '../../api/plugins/authentication.ts'
+import { insertApproval, updateApproval, type ApprovalRow } from '../../db/queries/approvals.ts'
 import { insertPlannedWriteback, type NewWriteback } from '../../db/queries/writebacks.ts'
+import { askDigest } from '../../lib/ask-digest.ts'
 import { openEnvelope } from '../../lib/dsse.ts'
 import { writeDigest } from '../../lib/write-digest.ts'
 import { DECISION_PAYLOAD_TYPE, DecisionSchema } from '../../schemas/decision.ts'
@@ -201,6 +204,32 @@ describe('a decision without a worker', () => {
     expect(answer.body['command']).toContain(`--workflow-id '${workflowId}'`)
     expect(await signalsOf(workflowId)).toEqual([])
   })
+})
+
+it('an answer that is sent again is the same decision, and one that was corrected is another', async () => {
+  const { writebackId, approvalId } = await waitingApproval({ withWorkflow: false })
+  const { rows } = await api.database.query<Pick<ApprovalRow, 'requirement' | 'requester'>>(
+    'select requirement, requester from approvals where approval_id = $1',
+    [approvalId],
+  )
+  const { requirement, requester } = rows[0]!
+  const question = { title: 'Which?', markdown: '', form: {} }
+  const asked = { organization: 'acme', askId: approvalId, runId: 'run_1', question, requirement, requester }
+  const digest = askDigest(asked)
+  await api.database.query('update approvals set question = $2::jsonb, digest = $3 where writeback_id = $1', [
+    writebackId,
+    JSON.stringify(question),
+    digest,
+  ])
+  const principal = (await findPrincipal(api.database, approverKey))!
+  const idOf = async (tier: string) => {
+    const answer = { tier }
+    const given = { answer, verdict: 'approve', digest, comment: '', channel: 'api' } as const
+    return (await signDecision(api.deps, { ...given, principal, approvalId, idempotencyKey: 'key-1' }))
+      .decisionId
+  }
+  expect(await idOf('gold')).toBe(await idOf('gold'))
+  expect(await idOf('gold')).not.toBe(await idOf('silver'))
 })
 
 describe('a decision with a worker', () => {

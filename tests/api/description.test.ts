@@ -47,11 +47,29 @@ describe.each(NAMES)('%s', (name) => {
     expect(Object.keys(responses).toSorted()).toEqual(
       [...new Set([...successes, ...refusals])].map(String).toSorted(),
     )
+    const headers = (described(name).parameters ?? []).filter((each) => each.in === 'header')
+    expect(headers.map(({ description: text }) => text)).toEqual(
+      operation.idempotencyKey === undefined ? [] : [operation.idempotencyKey],
+    )
     for (const code of errorsOf(operation)) {
       const media = responses[ERRORS[code].status]?.content?.['application/problem+json']
       expect(media?.examples?.[code]?.value).toMatchObject({ code, hint: ERRORS[code].hint })
     }
   })
+})
+
+it('the operations that look at an Idempotency-Key, and no others, say so', () => {
+  const saying = Object.values<Operation>(OPERATIONS).filter(
+    ({ idempotencyKey }) => idempotencyKey !== undefined,
+  )
+  expect(saying.map(({ name }) => name)).toEqual([
+    'startRun',
+    'decideApproval',
+    'answerAsk',
+    'createTicket',
+    'resolveWriteback',
+    'createResolutionTicket',
+  ])
 })
 
 describe('the reference page', () => {

@@ -206,6 +206,31 @@ describe('applying', () => {
     expect((listed.body['items'] as { kind: string }[]).every(({ kind }) => kind === 'Connection')).toBe(true)
   })
 
+  it('keeps every revision, and shows it', async () => {
+    for (const version of ['1.0.0', '1.1.0']) {
+      const saved = await apply([{ ...returningAutomation('kept'), version }])
+      expect(saved.status).toBe(200)
+    }
+    const url = '/v1/manifests/Automation/kept'
+    for (const [query, revision, version] of [
+      ['', 2, '1.1.0'],
+      ['?revision=1', 1, '1.0.0'],
+    ]) {
+      const { body } = await api.call({ url: `${url}${query}` })
+      expect(body).toMatchObject({ revision, version, manifest: { version } })
+    }
+    const newest = await api.call({ url: `${url}/revisions?limit=1` })
+    expect(newest.body['items']).toMatchObject([{ revision: 2, author: 'ops@example.org' }])
+    const cursor = String(newest.body['next_cursor'])
+    const rest = await api.call({ url: `${url}/revisions?limit=1&cursor=${cursor}` })
+    expect(rest.body).toMatchObject({ items: [{ revision: 1 }], next_cursor: null })
+    expect(
+      (await api.call({ url: `/v1/manifests/Automation/other/revisions?cursor=${cursor}` })).status,
+    ).toBe(400)
+    expect((await api.call({ url: `${url}?revision=3` })).status).toBe(404)
+    expect((await api.call({ url: '/v1/manifests/Automation/nothing/revisions' })).status).toBe(404)
+  })
+
   it('two requests about the same manifests at once leave revisions without gaps', async () => {
     const both = (text: string) => [
       returningAutomation('left', { description: text }),
@@ -251,6 +276,39 @@ describe('tools', () => {
       expect((await placesOf([manifest])).map((p) => p.path)).toEqual([path])
     const [unknown] = await placesOf([calling('x', {}, 'get_invoce')])
     expect(unknown?.hint).toBe('Did you mean `get_invoice`?')
+  })
+
+  it('are told together with what is wrong by itself, and not more than can be read', async () => {
+    await apply([billingConnection])
+    const broken = { ...calling('y', { id: '1' }), spec: { steps: [{ name: 'a', return: '${{ inptu }}' }] } }
+    const places = await placesOf([calling('x', {}, 'get_invoce'), { kind: 'Policy', name: 'p' }, broken])
+    expect(places.map(({ path }) => path).sort()).toEqual([
+      'manifests[0].spec.steps[0].tool_call.tool',
+      'manifests[1].spec',
+      'manifests[2].spec.steps[0].return',
+    ])
+    const many = await placesOf(Array.from({ length: 105 }, (_, index) => ({ ...broken, name: `y${index}` })))
+    expect(many).toHaveLength(101)
+    expect(many[100]?.message).toBe('5 more places are wrong')
+  })
+
+  it('that a connection speaks of are those of its server, if that can be asked', async () => {
+    const check = { tool: 'get_invoce', applied_if: 'true' }
+    const saying = (tools: object) => ({
+      ...billingConnection,
+      spec: { ...billingConnection.spec, tools },
+    })
+    await apply([billingConnection])
+    const tools = { get_invoce: { class: 'read' }, get_invoice: { key_argument: 'amuont', check } }
+    const places = await placesOf([saying(tools)])
+    expect(places.map(({ path, hint }) => `${path} ${hint}`)).toEqual([
+      'manifests[0].spec.tools.get_invoce Did you mean `get_invoice`?',
+      'manifests[0].spec.tools.get_invoice.key_argument Did you mean `amount`?',
+      'manifests[0].spec.tools.get_invoice.check.tool Did you mean `get_invoice`?',
+    ])
+    isAway = true
+    expect((await apply([saying({ get_invoce: { class: 'read' } })])).status).toBe(200)
+    await apply([billingConnection])
   })
 
   it('whose server is away cannot be checked: nothing of the automation is saved', async () => {

@@ -65,6 +65,17 @@ describe('an address', () => {
     expect((await guess()).status).toBe(401)
   })
 
+  it('that has guessed too often still has its valid keys answered', async () => {
+    const body = { principal: { id: 'connection/behind', kind: 'service' }, scopes: ['trigger'] }
+    const made = await api.call({ method: 'POST', url: '/v1/keys', body })
+    nowMs += 60_000
+    const event = { method: 'POST', url: '/api/trigger-callback', body: { type: 'x' } } as const
+    expect(await untilRefused(() => api.call({ ...event, key: 'cs_wrong' }))).toBe(4 * PER_ADDRESS)
+    expect((await api.call({ url: '/v1/runs', key: 'cs_wrong' })).status).toBe(429)
+    expect((await api.call({ url: '/v1/runs' })).status).toBe(200)
+    expect((await api.call({ ...event, key: String(made.body['key']) })).status).toBe(202)
+  })
+
   it('is told whether the process is well all the same', async () => {
     nowMs += 60_000
     await untilRefused(() => api.call({ url: '/v1/runs', key: 'cs_wrong' }))

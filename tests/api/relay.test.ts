@@ -1,7 +1,9 @@
 /** Deliveries that were accepted and not started are started, once, by whichever API can; one that cannot be holds up none. */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { WorkflowNotFoundError } from '@temporalio/client'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { cancelRun } from '../../api/cancel-run.ts'
 import { startDelivery } from '../../api/deliveries.ts'
 import { startRelay, startWhatIsDue, type Relay } from '../../api/relay.ts'
 import { insertDelivery, type DeliveryRow } from '../../db/queries/deliveries.ts'
@@ -44,7 +46,15 @@ async function store({ revision = 1 } = {}): Promise<DeliveryRow> {
     dedupeKey: id,
     requestSha256: '',
     requester: { principal: 'carl@acme.example', kind: 'person', onBehalfOf: [] },
-    runs: [{ runId: `run_${randomUUID()}`, workflowId, automation: 'echo', revision, input: { id } }],
+    runs: [
+      {
+        runId: `run_${randomUUID().replaceAll('-', '')}`,
+        workflowId,
+        automation: 'echo',
+        revision,
+        input: { id },
+      },
+    ],
   })
 }
 
@@ -166,5 +176,65 @@ describe('the relay', () => {
     await eventually(async () => there.database.totalCount - there.database.idleCount > before)
     await Promise.all(relays.splice(0).map((each) => each.stop()))
     expect(there.database.totalCount - there.database.idleCount).toBe(before)
+  })
+})
+
+describe('cancelling', () => {
+  const cancel = (api: TestApi, { runs: [run] }: DeliveryRow) =>
+    cancelRun({ ...api.deps, database: there.database }, { organization: 'acme', runId: run?.runId ?? '' })
+  const handleOf = ({ runs: [run] }: DeliveryRow) => there.client.workflow.getHandle(run?.workflowId ?? '')
+  const shown = async ({ runs: [run] }: DeliveryRow) =>
+    (await there.call({ url: `/v1/runs/${run?.runId}` })).body
+
+  it('a run that is pending keeps it from ever being started, also while Temporal is away', async () => {
+    const deliveries = [await store(), await store()] as const
+    await cancel(there, deliveries[0])
+    await cancel(away, deliveries[1])
+    await due()
+    await startWhatIsDue(there.deps, running)
+    for (const delivery of deliveries) {
+      expect(await stateOf(delivery)).toMatchObject({ state: 'started' })
+      await expect(handleOf(delivery).describe()).rejects.toThrow(WorkflowNotFoundError)
+      expect(await shown(delivery)).toMatchObject({ state: 'cancelled', failure: { code: 'CANCELLED' } })
+      // Once more is the same.
+      await cancel(there, delivery)
+    }
+    const { body } = await there.call({ url: '/v1/runs' })
+    expect(body['items']).toMatchObject([{ state: 'cancelled' }, { state: 'cancelled' }])
+  })
+
+  it('leaves the other runs of the same delivery alone', async () => {
+    const [first, second] = [await store(), await store()]
+    const runs = [...first.runs, ...second.runs]
+    await there.database.query('delete from deliveries where id = $1', [second.id])
+    await there.database.query('update deliveries set runs = $2::jsonb where id = $1', [
+      first.id,
+      JSON.stringify(runs),
+    ])
+    await cancel(there, second)
+    await due()
+    await startWhatIsDue(there.deps, running)
+    expect((await handleOf(first).describe()).status.name).toBe('RUNNING')
+    await expect(handleOf(second).describe()).rejects.toThrow(WorkflowNotFoundError)
+  })
+
+  it('reaches a start that did not know of it', async () => {
+    const delivery = await store()
+    await cancel(there, delivery)
+    // Read before the cancellation, and started after it.
+    expect(await startDelivery(there.deps, delivery)).toBe('started')
+    const { events } = await handleOf(delivery).fetchHistory()
+    expect(events?.some((event) => event.workflowExecutionCancelRequestedEventAttributes)).toBe(true)
+  })
+
+  it('a run that is over is refused with a code of its own', async () => {
+    const delivery = await store()
+    await startDelivery(there.deps, delivery)
+    await handleOf(delivery).terminate()
+    const url = `/v1/runs/${delivery.runs[0]?.runId}/cancel`
+    expect(await there.call({ method: 'POST', url })).toMatchObject({
+      status: 409,
+      body: { code: 'RUN_OVER' },
+    })
   })
 })

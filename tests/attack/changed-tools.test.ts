@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { startTestMcpServer, textResult, type TestMcpServer, type TestTool } from '../support/mcp-server.ts'
-import { approve, finished, waitForApproval } from '../support/attack-world.ts'
+import { approve, endingOf, finished, waitForApproval } from '../support/attack-world.ts'
 import { startWorld, type World } from '../support/world.ts'
 import type { Client as ApiClient } from '../../sdk/client/index.ts'
 
@@ -102,8 +102,7 @@ describe('a writing tool', () => {
     const approval = await waitForApproval(approver, runId)
     change({ description: 'Pays twice.' })
     await approve(approver, approval)
-    const run = await finished(world, runId)
-    expect(run.failure?.code).toBe('TOOL_CHANGED')
+    expect(await endingOf(world, runId)).toBe('TOOL_CHANGED')
     expect(server.calls).toEqual([])
   })
 
@@ -119,8 +118,7 @@ describe('a writing tool', () => {
     )
     expect(edited.rowCount).toBeGreaterThan(1)
     await approve(approver, approval)
-    const run = await finished(world, runId)
-    expect(run.failure?.code).toBe('WRITE_NOT_AUTHORISED')
+    expect(await endingOf(world, runId)).toBe('WRITE_NOT_AUTHORISED')
     expect(server.calls).toEqual([])
   })
 

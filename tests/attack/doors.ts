@@ -5,20 +5,8 @@
  *
  * Where several patches stand under one door, each of those lines keeps the attack out by itself.
  */
-export interface Patch {
-  file: string
-  /** Occurs exactly once in the file. */
-  find: string
-  replace: string
-}
-
-export interface Door {
-  /** What this deployment would do wrong. */
-  name: string
-  patches: readonly Patch[]
-  /** The attack's test: its file in this folder, and its title as it stands there after the table's values are in. */
-  test: { file: string; title: string }
-}
+import { anyPurpose, type Door, type Patch } from './door.ts'
+import { answers, dryRuns, hostileCode, readers } from './doors-inside.ts'
 
 const APPROVALS = 'activities/approvals.ts'
 const AUTHORISED = 'activities/perform.ts'
@@ -35,11 +23,6 @@ const anySignature: Patch = {
   file: DSSE,
   find: 'if (key && signature && verify(null, message, key.publicKey, signature)) {',
   replace: 'if (key && signature) {',
-}
-const anyPurpose: Patch = {
-  file: DSSE,
-  find: 'candidate.keyId === keyid && candidate.purpose === expected.purpose',
-  replace: 'candidate.keyId === keyid',
 }
 const planNotCompared: Patch = {
   file: AUTHORISED,
@@ -69,6 +52,7 @@ const forgedDecisions: Door[] = [
       { file: DECISIONS, find: "  if (trust.identity !== 'asserted') return null\n", replace: '' },
     ],
     test: { file: 'forged-decisions.test.ts', title: 'that is a bare name is refused as unverified' },
+    says: "expected [ '(approved)' ]",
   },
   {
     name: 'signatures are not verified: an unknown key',
@@ -77,6 +61,7 @@ const forgedDecisions: Door[] = [
       file: 'forged-decisions.test.ts',
       title: 'with a ticket that an unknown key has signed is refused, even under the name of a known key',
     },
+    says: "'(approved)' ] to deeply equal",
   },
   {
     name: 'signatures are not verified: a changed ticket',
@@ -85,6 +70,7 @@ const forgedDecisions: Door[] = [
       file: 'forged-decisions.test.ts',
       title: 'with a genuine ticket that was changed is refused, and unchanged it does not count',
     },
+    says: "expected [ '(approved)' ]",
   },
   {
     name: 'the key of the workers signs decisions',
@@ -93,6 +79,7 @@ const forgedDecisions: Door[] = [
       file: 'forged-decisions.test.ts',
       title: 'with a ticket that the key of the workers has signed is refused',
     },
+    says: "expected [ '(approved)' ]",
   },
   {
     name: 'a ticket counts for any write',
@@ -115,6 +102,7 @@ const forgedDecisions: Door[] = [
       },
     ],
     test: { file: 'forged-decisions.test.ts', title: 'of one write does not approve another one' },
+    says: "expected [ '(approved)' ]",
   },
   {
     name: 'a ticket counts for any digest of its write',
@@ -127,6 +115,7 @@ const forgedDecisions: Door[] = [
       },
     ],
     test: { file: 'forged-decisions.test.ts', title: 'for another digest of the same write is stale' },
+    says: "expected [ '(approved)' ]",
   },
   {
     name: 'the API signs whatever digest it is asked for',
@@ -141,6 +130,7 @@ const forgedDecisions: Door[] = [
       file: 'forged-decisions.test.ts',
       title: 'asked for with another digest is not even signed',
     },
+    says: "expected 'nothing was refused' to be 'STALE_DIGEST'",
   },
   {
     name: 'roles count as the ticket says them',
@@ -149,6 +139,7 @@ const forgedDecisions: Door[] = [
       file: 'forged-decisions.test.ts',
       title: 'of somebody who has lost the role since is refused',
     },
+    says: "expected [ '(approved)' ]",
   },
   {
     name: 'refused messages are looked at without end',
@@ -163,6 +154,7 @@ const forgedDecisions: Door[] = [
       file: 'forged-decisions.test.ts',
       title: 'after fifty refused messages none is looked at any more',
     },
+    says: "expected 'nothing was refused' to be 'TOO_MANY_REFUSED'",
   },
 ]
 
@@ -174,6 +166,7 @@ const wrongPeople: Door[] = [
       file: 'forged-decisions.test.ts',
       title: 'of an agent or a service does not count, whatever its roles',
     },
+    says: "expected [ '(approved)' ]",
   },
   {
     name: 'machines approve: by API',
@@ -182,6 +175,22 @@ const wrongPeople: Door[] = [
       file: 'wrong-people.test.ts',
       title: 'of a machine with the role and an API key does not count',
     },
+    says: "expected 'nothing was refused' to be 'SELF_APPROVAL'",
+  },
+  {
+    name: 'people who were disabled still count',
+    patches: [
+      {
+        file: 'db/queries/principals.ts',
+        find: 'p.id = any($2::text[]) and p.disabled_at is null',
+        replace: 'p.id = any($2::text[])',
+      },
+    ],
+    test: {
+      file: 'wrong-people.test.ts',
+      title: 'with a ticket from before whoever signed it was disabled does not count',
+    },
+    says: "expected [ '(approved)' ] to deeply equal [ 'NOT_ELIGIBLE' ]",
   },
   {
     name: 'people approve what they asked for',
@@ -190,6 +199,7 @@ const wrongPeople: Door[] = [
       file: 'wrong-people.test.ts',
       title: 'of whoever asked for the write does not count, by API or by signal',
     },
+    says: "expected 'nothing was refused' to be 'SELF_APPROVAL'",
   },
   {
     name: 'people approve what an agent asked for them',
@@ -204,6 +214,7 @@ const wrongPeople: Door[] = [
       file: 'wrong-people.test.ts',
       title: 'of the last of those for whom an agent asked does not count',
     },
+    says: "expected 'nothing was refused' to be 'SELF_APPROVAL'",
   },
   {
     name: 'one person is two',
@@ -212,6 +223,7 @@ const wrongPeople: Door[] = [
       { file: QUORUM, find: 'firstVotes(votes).filter(', replace: 'votes.filter(' },
     ],
     test: { file: 'wrong-people.test.ts', title: 'are one' },
+    says: "expected [ '(approved)' ]",
   },
 ]
 
@@ -229,11 +241,13 @@ const forgedWorkflows: Door[] = [
       file: 'forged-workflows.test.ts',
       title: 'asks for approval when it is handed forged decisions, and writes when they are real',
     },
+    says: "expected { kind: 'done'",
   },
   {
     name: 'what is sent need not be what was planned',
     patches: [planNotCompared],
     test: { file: 'forged-workflows.test.ts', title: 'refuses what differs from what people see' },
+    says: "another amount: expected 'nothing was refused'",
   },
   {
     name: 'any delivery is the origin of any run',
@@ -248,6 +262,7 @@ const forgedWorkflows: Door[] = [
       file: 'forged-workflows.test.ts',
       title: 'refuses a write that none of our deliveries started',
     },
+    says: "no such run: expected 'nothing was refused'",
   },
   {
     name: 'an automation is allowed to write any column',
@@ -262,6 +277,7 @@ const forgedWorkflows: Door[] = [
       file: 'forged-workflows.test.ts',
       title: 'refuses a statement on another table, column or tenant',
     },
+    says: "another column: expected 'nothing was refused'",
   },
   {
     name: 'rows of another tenant are ours',
@@ -276,6 +292,7 @@ const forgedWorkflows: Door[] = [
       file: 'forged-workflows.test.ts',
       title: 'refuses a statement on another table, column or tenant',
     },
+    says: "a row of another tenant: expected 'nothing was refused'",
   },
   {
     name: 'decisions are recorded unread',
@@ -290,6 +307,7 @@ const forgedWorkflows: Door[] = [
       file: 'forged-workflows.test.ts',
       title: 'records no decision that no door has signed',
     },
+    says: "expected 'nothing was refused' to be 'UNVERIFIED'",
   },
   {
     name: 'an approval asks whom its input says',
@@ -304,6 +322,7 @@ const forgedWorkflows: Door[] = [
       file: 'forged-workflows.test.ts',
       title: 'as an approval cannot lower what is asked, nor show other people something else',
     },
+    says: "expected 'nothing was refused' to be 'SELF_APPROVAL'",
   },
   {
     name: 'an approval opens for what was never planned so',
@@ -318,6 +337,7 @@ const forgedWorkflows: Door[] = [
       file: 'forged-workflows.test.ts',
       title: 'as an approval of something that was never planned ends',
     },
+    says: "expected 'it stands in the inbox' to be 'UNKNOWN_ORIGIN'",
   },
   {
     name: 'a fake approval brings decisions that count',
@@ -326,6 +346,7 @@ const forgedWorkflows: Door[] = [
       file: 'forged-workflows.test.ts',
       title: 'under the name and the id of an approval is believed by the workflow and not by the door',
     },
+    says: 'expected 7 to be 100',
   },
   {
     name: 'a run takes whoever has the id of its child',
@@ -340,10 +361,26 @@ const forgedWorkflows: Door[] = [
       file: 'forged-workflows.test.ts',
       title: 'in the place of a writeback can lie about it, and nothing is written',
     },
+    says: "expected 'completed' to be 'failed'",
   },
 ]
 
 const flippedRows: Door[] = [
+  {
+    name: 'a sending is settled while it is under way',
+    patches: [
+      {
+        file: AUTHORISED,
+        find: 'remainingMs === null || remainingMs < 0) return',
+        replace: 'remainingMs === null || remainingMs > 0) return',
+      },
+    ],
+    test: {
+      file: 'flipped-rows.test.ts',
+      title: 'that says that it is being sent is left alone until its deadline',
+    },
+    says: "expected 'nothing was refused' to be 'WRITE_IN_PROGRESS'",
+  },
   {
     name: 'the inbox is believed',
     patches: [
@@ -359,6 +396,7 @@ const flippedRows: Door[] = [
       file: 'flipped-rows.test.ts',
       title: 'a row of approvals that says approved lets nothing happen',
     },
+    says: "expected { kind: 'done'",
   },
   {
     name: 'people sign what the inbox shows',
@@ -370,6 +408,7 @@ const flippedRows: Door[] = [
       },
     ],
     test: { file: 'flipped-rows.test.ts', title: 'in the inbox is not signed by anybody' },
+    says: "expected 'nothing was refused' to be 'STALE_DIGEST'",
   },
   {
     name: 'people sign what the ledger shows',
@@ -381,6 +420,7 @@ const flippedRows: Door[] = [
       },
     ],
     test: { file: 'flipped-rows.test.ts', title: 'in the inbox and in the ledger is not signed by anybody' },
+    says: "expected 'nothing was refused' to be 'STALE_DIGEST'",
   },
   {
     name: 'the ledger is believed: preconditions',
@@ -389,6 +429,7 @@ const flippedRows: Door[] = [
       file: 'flipped-rows.test.ts',
       title: 'with a changed preconditions is not written, even when a lead approves what waits',
     },
+    says: "expected 'completed' to be 'WRITE_NOT_AUTHORISED'",
   },
   {
     name: 'the ledger is believed: requester',
@@ -397,6 +438,7 @@ const flippedRows: Door[] = [
       file: 'flipped-rows.test.ts',
       title: 'whose requester was changed does not let the requester approve',
     },
+    says: "expected 'nothing was refused' to be 'WRITE_NOT_AUTHORISED'",
   },
   {
     name: 'the ledger is believed: requirement',
@@ -409,6 +451,7 @@ const flippedRows: Door[] = [
       },
     ],
     test: { file: 'flipped-rows.test.ts', title: 'with a lower requirement is measured by today’s policy' },
+    says: "expected { kind: 'done'",
   },
   {
     name: 'the ledger is believed: sending',
@@ -423,6 +466,7 @@ const flippedRows: Door[] = [
       file: 'flipped-rows.test.ts',
       title: 'that says that it is being sent, and long overdue, is not sent',
     },
+    says: "expected { kind: 'done'",
   },
   {
     name: 'decisions of another write count',
@@ -434,24 +478,77 @@ const flippedRows: Door[] = [
       },
     ],
     test: { file: 'flipped-rows.test.ts', title: 'that was genuine somewhere else is none here' },
+    says: "expected { kind: 'done'",
+  },
+  {
+    name: 'the ledger is believed: outcome',
+    patches: [
+      {
+        file: 'activities/outcomes.ts',
+        find: 'if (problem === null) return outcome',
+        replace: 'if (problem !== undefined) return outcome',
+      },
+    ],
+    test: {
+      file: 'flipped-rows.test.ts',
+      title: 'that says how it has ended is not believed without a receipt',
+    },
+    says: "to be 'OUTCOME_NOT_PROVEN'",
+  },
+  {
+    name: 'whatever is signed is recorded as a decision',
+    patches: [
+      {
+        file: 'activities/approvals.ts',
+        find: "own ? ineligibility(requirement, requester, own) : 'NOT_ELIGIBLE'",
+        replace: "own ? null : 'NOT_ELIGIBLE'",
+      },
+    ],
+    test: {
+      file: 'forged-workflows.test.ts',
+      title: 'signs no receipt of the clerk’s own ticket, which never counted',
+    },
+    says: "expected 'nothing was refused' to be 'SELF_APPROVAL'",
   },
   {
     name: 'a chain of receipts may lose its end',
     patches: [
       {
         file: 'lib/receipts.ts',
-        find: 'if (head && (head.seq !== envelopes.length || head.sha256 !== previous)) {',
-        replace: 'if (head && head.seq < envelopes.length) {',
+        find: 'if (head && (head.seq !== position || head.sha256 !== last)) {',
+        replace: 'if (head && head.seq < position) {',
       },
     ],
     test: {
       file: 'flipped-rows.test.ts',
       title: 'receipts that were changed, cut or left out do not verify',
     },
+    says: 'the end cut off, and it verifies',
   },
 ]
 
 const changedConfiguration: Door[] = [
+  {
+    name: 'a run is of the newest revision',
+    patches: [
+      {
+        file: 'db/queries/deliveries.ts',
+        find: 'r.name = $3 and r.number = $4',
+        replace: 'r.name = $3 and r.number >= $4',
+      },
+      {
+        file: 'db/queries/deliveries.ts',
+        find: 'where d.organization = $1 and d.id = $2`,\n    [params.organization, params.deliveryId, params.automation, params.revision],',
+        replace:
+          'where d.organization = $1 and d.id = $2 order by r.number desc`,\n    [params.organization, params.deliveryId, params.automation, params.revision],',
+      },
+    ],
+    test: {
+      file: 'edited-configuration.test.ts',
+      title: 'an automation that is edited changes nothing of the run that they see',
+    },
+    says: "expected 'failed' to be 'completed'",
+  },
   {
     name: 'the step of a pinned revision may call anything',
     patches: [
@@ -461,6 +558,7 @@ const changedConfiguration: Door[] = [
       file: 'flipped-rows.test.ts',
       title: 'changed under it makes the write one of no known origin',
     },
+    says: "expected 'completed' to be 'UNKNOWN_ORIGIN'",
   },
   {
     name: 'an approval outlives the address of its connection',
@@ -469,6 +567,7 @@ const changedConfiguration: Door[] = [
       file: 'edited-configuration.test.ts',
       title: 'a connection that is edited to lead elsewhere takes the approval with it',
     },
+    says: "expected 'completed' to be 'WRITE_NOT_AUTHORISED'",
   },
   {
     name: 'a call is of the automation that it says',
@@ -483,6 +582,7 @@ const changedConfiguration: Door[] = [
       file: 'edited-configuration.test.ts',
       title: 'is not had by saying that the call is such a one',
     },
+    says: "expected 'nothing was refused' to be 'UNKNOWN_ORIGIN'",
   },
   {
     name: 'nobody in particular reads',
@@ -497,6 +597,7 @@ const changedConfiguration: Door[] = [
       file: 'edited-configuration.test.ts',
       title: 'keeps those out whom it names, and lets others read',
     },
+    says: "expected 'completed' to be 'POLICY_DENIED'",
   },
 ]
 
@@ -512,6 +613,7 @@ const changedTools: Door[] = [
       digestWithoutDefinition,
     ],
     test: { file: 'changed-tools.test.ts', title: 'that changes while people look at it is not called' },
+    says: "expected 'completed' to be 'TOOL_CHANGED'",
   },
   {
     name: 'the pin of a revision is enough',
@@ -520,6 +622,7 @@ const changedTools: Door[] = [
       file: 'changed-tools.test.ts',
       title: 'that changes under an edited pin is not the one that people have approved',
     },
+    says: "expected 'completed' to be 'WRITE_NOT_AUTHORISED'",
   },
   {
     name: 'a tool that says it reads is believed',
@@ -531,23 +634,7 @@ const changedTools: Door[] = [
       },
     ],
     test: { file: 'changed-tools.test.ts', title: 'is a write on a connection that nobody trusts' },
-  },
-]
-
-const secrets: Door[] = [
-  {
-    name: 'errors quote headers',
-    patches: [
-      {
-        file: 'mcp/errors.ts',
-        find: ".reduce((shown, secret) => shown.replaceAll(secret, '[secret]'), text)",
-        replace: ".reduce((shown, secret) => shown.replace(secret.repeat(9), '[secret]'), text)",
-      },
-    ],
-    test: {
-      file: 'secrets.test.ts',
-      title: 'secrets are used, and are in no history, row, answer or line of the log',
-    },
+    says: 'nobody was asked: the run has completed',
   },
 ]
 
@@ -558,5 +645,8 @@ export const DOORS: readonly Door[] = [
   ...flippedRows,
   ...changedConfiguration,
   ...changedTools,
-  ...secrets,
+  ...readers,
+  ...answers,
+  ...dryRuns,
+  ...hostileCode,
 ]

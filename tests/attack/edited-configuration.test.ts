@@ -12,6 +12,7 @@ import {
   booksConnection,
   callOf,
   codeOf,
+  endingOf,
   finished,
   outcomeOf,
   startAttackWorld,
@@ -88,8 +89,7 @@ describe('while people look at a write,', () => {
     await apply(booksConnection('BOOKS_AGAIN'))
     try {
       await approve(attack.lead, parked.approval)
-      const run = await finished(attack.world, parked.runId)
-      expect(run.failure?.code).toBe('WRITE_NOT_AUTHORISED')
+      expect(await endingOf(attack.world, parked.runId)).toBe('WRITE_NOT_AUTHORISED')
       expect(await attack.amountOf(parked)).toBe(100)
     } finally {
       await apply(booksConnection('BOOKS_URL'))
@@ -99,7 +99,11 @@ describe('while people look at a write,', () => {
 
   test('an automation that is edited changes nothing of the run that they see', async () => {
     const parked = await attack.park()
-    const edited = JSON.parse(JSON.stringify(adjustment(AUTOMATION)).replace('input.amount', '1000000'))
+    const edited = JSON.parse(
+      JSON.stringify(adjustment(AUTOMATION))
+        .replace('input.amount', '1000000')
+        .replace('"change"', '"raise"'),
+    )
     await apply(edited as Record<string, unknown>)
     try {
       await expectLeadDecides(parked)
@@ -135,15 +139,15 @@ describe('a rule that is meant for other calls', () => {
 describe('a rule about who may read', () => {
   const readBy = async (client: ApiClient) => {
     const started = await client.startRun({ name: LOOK })
-    return { started, run: await finished(attack.world, started.run_id) }
+    return { started, ending: await endingOf(attack.world, started.run_id) }
   }
 
   test('keeps those out whom it names, and lets others read', async () => {
     const agent = await attack.world.as('assistant', [], 'agent')
     server.calls.length = 0
-    expect((await readBy(agent)).run.failure?.code).toBe('POLICY_DENIED')
+    expect((await readBy(agent)).ending).toBe('POLICY_DENIED')
     expect(server.calls).toEqual([])
-    expect((await readBy(attack.clerk)).run.state).toBe('completed')
+    expect((await readBy(attack.clerk)).ending).toBe('completed')
     expect(server.calls).toHaveLength(1)
   })
 

@@ -10,6 +10,7 @@ import type { Envelope } from '../../schemas/run.ts'
 import {
   approve,
   callOf,
+  endingOf,
   finished,
   forgedTicket,
   outcomeOf,
@@ -187,8 +188,7 @@ describe('a row of the ledger', () => {
     const ticket = await ticketOf(attack.lead, parked.approval)
     await sql(`update writebacks set ${change} where writeback_id = $1`, [parked.approval.writeback_id])
     await signal(attack.world, parked.approval, { ticket })
-    const run = await finished(attack.world, parked.runId)
-    expect(run.failure?.code).toBe('WRITE_NOT_AUTHORISED')
+    expect(await endingOf(attack.world, parked.runId)).toBe('WRITE_NOT_AUTHORISED')
     expect(await attack.amountOf(parked)).toBe(100)
   })
 
@@ -245,23 +245,53 @@ describe('a row of the ledger', () => {
     }
   })
 
-  test('that says that it is done lets the run believe so, and writes nothing', async () => {
-    const parked = await attack.park()
-    const outcome = {
-      kind: 'write',
-      status: 'applied',
-      writebackId: parked.approval.writeback_id,
-      output: { id: parked.account },
-      receipt: { id: 'rcp_made_up', seq: 1, sha256: 'f'.repeat(64) },
+  describe('that says how it has ended', () => {
+    const MADE_UP = { id: 'rcp_made_up', seq: 1, sha256: 'f'.repeat(64) }
+
+    async function flip(parked: Parked, status: string, receipt: unknown): Promise<void> {
+      const writebackId = parked.approval.writeback_id
+      const outcome = { kind: 'write', status, writebackId, output: { id: parked.account }, receipt }
+      await sql(
+        `update writebacks set state = $3, outcome = $2, deadline_at = null where writeback_id = $1`,
+        [writebackId, outcome, status],
+      )
     }
-    await sql(`update writebacks set state = 'applied', outcome = $2 where writeback_id = $1`, [
-      parked.approval.writeback_id,
-      outcome,
-    ])
-    expect(outcomeOf(await perform(parked)).receipt.id).toBe('rcp_made_up')
-    expect(await attack.amountOf(parked)).toBe(100)
-    // And there is no receipt of it, which is what tells.
-    expect((await attack.world.admin.getRun({ run_id: parked.runId })).receipts).toEqual([])
+
+    const abandon = ({ approval: { writeback_id: writebackId } }: Parked) =>
+      foreign.callActivity('abandonWriteback', { organization: 'acme', writebackId, because: 'withdrawn' })
+
+    test('is not believed without a receipt', async () => {
+      const parked = await attack.park()
+      await flip(parked, 'applied', MADE_UP)
+      expect(await codeOf(perform(parked))).toBe('OUTCOME_NOT_PROVEN')
+      expect(await codeOf(abandon(parked))).toBe('OUTCOME_NOT_PROVEN')
+      expect(await attack.amountOf(parked)).toBe(100)
+      // The run does not believe it either: it ends, and does not say that anything was written.
+      await approve(attack.lead, parked.approval)
+      const run = await finished(attack.world, parked.runId)
+      expect(run).toMatchObject({ state: 'failed', failure: { code: 'OUTCOME_NOT_PROVEN' } })
+      // That of the decision.
+      expect(run.receipts).toHaveLength(1)
+      expect(await attack.amountOf(parked)).toBe(100)
+    })
+
+    test('is not believed with the receipt of another write, nor with one that says something else', async () => {
+      const [parked, other] = [await attack.park(), await attack.park()]
+      await approve(attack.lead, other.approval)
+      await finished(attack.world, other.runId)
+      const call = await callOf(attack.world, other.approval)
+      const { receipt, ...rest } = outcomeOf(await foreign.callActivity('perform', call, []))
+      expect(rest).toMatchObject({ status: 'applied' })
+      await flip(other, 'rejected', receipt)
+      expect(await codeOf(foreign.callActivity('perform', call, []))).toBe('OUTCOME_NOT_PROVEN')
+      await sql(`update receipts set subject = $2 where subject = $1 and kind = 'outcome'`, [
+        other.approval.writeback_id,
+        parked.approval.writeback_id,
+      ])
+      await flip(parked, 'applied', receipt)
+      expect(await codeOf(perform(parked))).toBe('OUTCOME_NOT_PROVEN')
+      expect(await attack.amountOf(parked)).toBe(100)
+    })
   })
 })
 
@@ -276,8 +306,7 @@ describe('the revision that the run is pinned to', () => {
     expect(changed.rowCount).toBe(1)
     try {
       await approve(attack.lead, parked.approval)
-      const run = await finished(attack.world, parked.runId)
-      expect(run.failure?.code).toBe('UNKNOWN_ORIGIN')
+      expect(await endingOf(attack.world, parked.runId)).toBe('UNKNOWN_ORIGIN')
       expect(await attack.amountOf(parked)).toBe(100)
     } finally {
       await sql(
@@ -307,16 +336,18 @@ test('receipts that were changed, cut or left out do not verify', async () => {
     const text = Buffer.from(envelope.payload, 'base64').toString('utf8').replace('acme', 'umbr')
     return { ...envelope, payload: Buffer.from(text).toString('base64') }
   }
-  const attempts = [
-    [changed(first), second],
-    [first, changed(second)],
-    [second, first],
-    [first],
-    [second],
-    [first, first, second],
+  const attempts: [string, Envelope[]][] = [
+    ['the first changed', [changed(first), second]],
+    ['the second changed', [first, changed(second)]],
+    ['another order', [second, first]],
+    ['the end cut off', [first]],
+    ['the beginning cut off', [second]],
+    ['one of them twice', [first, first, second]],
   ]
-  for (const attempt of attempts) {
-    expect(verifyReceipts(attempt, keys, head ?? undefined).problems).not.toEqual([])
+  for (const [what, attempt] of attempts) {
+    expect(verifyReceipts(attempt, keys, head ?? undefined).problems, `${what}, and it verifies`).not.toEqual(
+      [],
+    )
   }
   expect(createHash('sha256').update(Buffer.from(second.payload, 'base64')).digest('hex')).toBe(head?.sha256)
 })

@@ -3,9 +3,8 @@
  * has given, or that somebody has given to another question.
  */
 import { randomUUID } from 'node:crypto'
-import { ApplicationFailure } from '@temporalio/common'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { acceptAnswer } from '../../activities/asks.ts'
+import { acceptAnswer, recordAnswer } from '../../activities/asks.ts'
 import { signEnvelope } from '../../lib/dsse.ts'
 import { loadSigningKey, loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
 import { CodedError } from '../../schemas/errors.ts'
@@ -14,8 +13,8 @@ import type { ApprovalView } from '../../schemas/operations/views.ts'
 import { DECISION_PAYLOAD_TYPE } from '../../schemas/decision.ts'
 import { WORKFLOW_TYPES } from '../../schemas/names.ts'
 import type { Envelope } from '../../schemas/run.ts'
+import { endingOfAsking, refusals } from '../support/attack-world.ts'
 import { about, refusal, startScenario, type Scenario } from '../support/scenario.ts'
-import { eventually } from '../support/world.ts'
 
 let s: Scenario
 
@@ -61,14 +60,6 @@ function ticketFor(
   return signEnvelope(DECISION_PAYLOAD_TYPE, decision, loadSigningKey(s.world.keysFolder, key))
 }
 
-async function refusals(approval: ApprovalView, count: number): Promise<string[]> {
-  const handle = s.world.temporal.workflow.getHandle(approval.temporal_workflow_id)
-  return eventually(async () => {
-    const { refusals: seen } = await handle.query<{ refusals: { code: string }[] }>('getApproval')
-    return seen.length >= count && seen.map(({ code }) => code)
-  })
-}
-
 test('a forged answer is refused, whatever the door of it: the right one still counts', async () => {
   const run = await s.park('ask')
   const handle = s.world.temporal.workflow.getHandle(run.approval.temporal_workflow_id)
@@ -78,7 +69,8 @@ test('a forged answer is refused, whatever the door of it: the right one still c
   await send(ticketFor(run.approval, { key: 'receipt' }))
   await send(ticketFor(run.approval, { key: 'receipt', method: 'asserted' }))
   await send({ ...ticketFor(run.approval), payload: Buffer.from('{}').toString('base64') })
-  expect(await refusals(run.approval, 5)).toEqual(Array(5).fill('UNVERIFIED'))
+  const codes = await refusals(s.world, run.approval, 5)
+  expect(codes, codes.join(', ')).toEqual(Array(5).fill('UNVERIFIED'))
   await s.lena.answerAsk({ ...about(run.approval), answer: { tier: 'plain' } })
   await s.expectEnding(run, { state: 'completed', result: { tier: 'plain' } })
 })
@@ -93,7 +85,8 @@ test('a genuine answer counts for its own question, organization, digest and for
   await send(ticketFor(run.approval, { answer: { tier: 'tin' } }))
   await send(ticketFor(run.approval, { principal: 'carl@acme.example', roles: ['lead'] }))
   await send(ticketFor(run.approval, { principal: 'nobody@acme.example' }))
-  expect(await refusals(run.approval, 6)).toEqual([
+  const codes = await refusals(s.world, run.approval, 6)
+  expect(codes, codes.join(', ')).toEqual([
     'STALE_DIGEST',
     'STALE_DIGEST',
     'STALE_DIGEST',
@@ -127,13 +120,12 @@ test('a question that no step of a run of ours asks is not asked', async () => {
   }
   const asking = { organization: 'acme', origin, title: 'Your password?', markdown: '' }
   const input = { organization: 'acme', approvalId: writebackId, writebackId, kept: [], asking }
-  const started = s.world.temporal.workflow.execute(WORKFLOW_TYPES.approval, {
+  const started = await s.world.temporal.workflow.start(WORKFLOW_TYPES.approval, {
     workflowId: `approval/acme/${writebackId}`,
     taskQueue: s.world.taskQueue,
     args: [{ ...input, asked: { digest: '', rule: '', expiresAfterMs: 60_000 } }],
   })
-  const failed: unknown = await started.catch((error: unknown) => error)
-  expect(codesIn(failed)).toContain('UNKNOWN_ORIGIN')
+  expect(await endingOfAsking(s.world, started, writebackId)).toBe('UNKNOWN_ORIGIN')
   expect(await refusal(s.world.admin.getApproval({ approval_id: writebackId }))).toBe('404 NOT_FOUND')
 })
 
@@ -158,6 +150,8 @@ test('a run takes only an answer that a door has signed, of somebody who may giv
   const deps = {
     database: s.world.database,
     trust: { keys, identity: 'verified' },
+    signingKey: loadSigningKey(s.world.keysFolder, 'receipt'),
+    nowMs: Date.now,
   } as unknown as Parameters<typeof acceptAnswer>[0]
   const accepted = async (envelope: Envelope, asked = asking): Promise<unknown> =>
     acceptAnswer(deps, { asking: asked, envelope }).catch((error: unknown) =>
@@ -172,10 +166,12 @@ test('a run takes only an answer that a door has signed, of somebody who may giv
   expect(await accepted(ticketFor(approval), { ...asking, title: 'Another?' })).toBe('STALE_DIGEST')
   const elsewhere = { ...asking, origin: { ...origin, runId: 'run_other' } }
   expect(await accepted(ticketFor(approval), elsewhere)).toBe('UNKNOWN_ORIGIN')
+  // Nor is a receipt signed of one that does not count.
+  const recorded = async (envelope: Envelope): Promise<unknown> =>
+    recordAnswer(deps, { asking, envelope }).catch((error: unknown) =>
+      error instanceof CodedError ? error.code : error,
+    )
+  expect(await recorded(ticketFor(approval, { principal: 'carl@acme.example' }))).toBe('NOT_ELIGIBLE')
+  expect(await recorded(ticketFor(approval, { digest: 'b'.repeat(64) }))).toBe('STALE_DIGEST')
+  expect(await s.look(run)).toMatchObject({ receipts: [], approvals: ['waiting'] })
 })
-
-function codesIn(error: unknown): (string | null | undefined)[] {
-  if (!(error instanceof Error)) return []
-  const own = error instanceof ApplicationFailure ? [error.type] : []
-  return [...own, ...codesIn(error.cause)]
-}

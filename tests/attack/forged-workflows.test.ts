@@ -13,6 +13,7 @@ import {
   approve,
   callOf,
   codeOf,
+  endingOfAsking,
   finished,
   forgedTicket,
   outcomeOf,
@@ -105,7 +106,7 @@ describe('the door, called past the workflows,', () => {
       ['under the id of another write', madeUp(otherCall, {}, { writebackId: call.origin.writebackId })],
     ]
     for (const [what, forged] of changed) {
-      expect([what, await codeOf(perform(forged, real))]).toEqual([what, 'WRITE_NOT_AUTHORISED'])
+      expect(await codeOf(perform(forged, real)), what).toBe('WRITE_NOT_AUTHORISED')
     }
     expect(await attack.amountOf(other)).toBe(100)
     await expectOnlyTheLeadCounts(parked)
@@ -125,7 +126,7 @@ describe('the door, called past the workflows,', () => {
       ['no such step', madeUp(call, {}, { writebackId, path: 'cleanup' })],
     ]
     for (const [what, forged] of origins) {
-      expect([what, await codeOf(perform(forged))]).toEqual([what, 'UNKNOWN_ORIGIN'])
+      expect(await codeOf(perform(forged)), what).toBe('UNKNOWN_ORIGIN')
     }
     expect(await codeOf(perform(madeUp(call, { organization: 'umbrella' }, { writebackId })))).toBe(
       'CONNECTION_NOT_FOUND',
@@ -158,7 +159,7 @@ describe('the door, called past the workflows,', () => {
     ]
     for (const [what, args, code] of statements) {
       const forged = madeUp(call, { arguments: args }, { writebackId: newWritebackId() })
-      expect([what, await codeOf(perform(forged))]).toEqual([what, code])
+      expect(await codeOf(perform(forged)), what).toBe(code)
     }
     const { rows } = await attack.books.query(`select amount from accounts where id = 'theirs'`)
     expect(rows).toEqual([{ amount: 5 }])
@@ -185,6 +186,60 @@ describe('the door, called past the workflows,', () => {
     ])
     expect(rows).toHaveLength(0)
     await expectOnlyTheLeadCounts(parked)
+  })
+})
+
+describe('the record of decisions, called past the workflows,', () => {
+  const recordOf = (approval: Parked['approval']) => {
+    const { approval_id: approvalId, writeback_id: writebackId } = approval
+    const params = { organization: 'acme', approvalId, writebackId, votes: [], state: 'approved' }
+    return (envelope: unknown, changes: object = {}) =>
+      foreign.callActivity('recordDecision', { ...params, envelope, ...changes })
+  }
+
+  async function shown({ approval }: Parked) {
+    const { rows } = await attack.world.database.query<{ state: string; votes: number; receipts: number }>(
+      `select state, jsonb_array_length(votes) as votes,
+         (select count(*)::integer from receipts r where r.run_id = a.run_id) as receipts
+       from approvals a where approval_id = $1`,
+      [approval.approval_id],
+    )
+    return rows[0]
+  }
+
+  test('signs no receipt of the clerk’s own ticket, which never counted', async () => {
+    const parked = await attack.park()
+    const record = recordOf(parked.approval)
+    const own = await ticketOf(attack.clerk, parked.approval)
+    expect(await codeOf(record(own))).toBe('SELF_APPROVAL')
+    const stranger = await attack.world.as('nora@acme.example', [])
+    expect(await codeOf(record(await ticketOf(stranger, parked.approval)))).toBe('NOT_ELIGIBLE')
+    expect(await shown(parked)).toEqual({ state: 'waiting', votes: 0, receipts: 0 })
+    await expectOnlyTheLeadCounts(parked)
+  })
+
+  test('signs none under another approval, nor about another digest', async () => {
+    const [parked, other] = [await attack.park(), await attack.park()]
+    const record = recordOf(parked.approval)
+    const real = await ticketOf(attack.lead, parked.approval)
+    const { approval_id: approvalId } = other.approval
+    expect(await codeOf(record(real, { approvalId }))).toBe('UNVERIFIED')
+    expect(await codeOf(record(real, { approvalId: 'made_up' }))).toBe('NOT_FOUND')
+    const doorKey = loadSigningKey(attack.world.keysFolder, 'decision')
+    const stale = forgedTicket(parked.approval, doorKey, { digest: 'd'.repeat(64) })
+    expect(await codeOf(record(stale))).toBe('STALE_DIGEST')
+    for (const each of [parked, other]) {
+      expect(await shown(each)).toEqual({ state: 'waiting', votes: 0, receipts: 0 })
+      await expectOnlyTheLeadCounts(each)
+    }
+  })
+
+  test('shows what follows from the decisions, and not what it is told', async () => {
+    const parked = await attack.park()
+    const real = await ticketOf(attack.lead, parked.approval)
+    const votes = [{ decisionId: 'dec_made_up', principal: 'max@acme.example', verdict: 'reject' }]
+    await recordOf(parked.approval)(real, { votes, state: 'rejected' })
+    expect(await shown(parked)).toEqual({ state: 'approved', votes: 1, receipts: 1 })
   })
 })
 
@@ -263,7 +318,7 @@ describe('a workflow that the attacker starts', () => {
         kept: [],
       }
       const handle = await start(WORKFLOW_TYPES.approval, `hostile-${randomBytes(4).toString('hex')}`, input)
-      expect(await codeOf(handle.result())).toBe(code)
+      expect(await endingOfAsking(attack.world, handle, input.approvalId)).toBe(code)
     }
     await expectOnlyTheLeadCounts(parked)
   })

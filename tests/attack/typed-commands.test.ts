@@ -96,7 +96,8 @@ describe.skipIf(program === '')('typed into a shell,', () => {
     await expectOnlyTheLeadCounts(parked)
   })
 
-  test.each([WORKFLOW_TYPES.automation, WORKFLOW_TYPES.writeback, WORKFLOW_TYPES.approval])(
+  const { automation, writeback, approval, resolution, dryRun, inspectConnection } = WORKFLOW_TYPES
+  test.each([automation, writeback, approval, resolution, dryRun, inspectConnection])(
     '%s with any input ends, and does not try for ever',
     async (type) => {
       for (const input of ['', "--input '{}'", "--input 'null'", "--input '7' --input '[]'"]) {
@@ -109,4 +110,17 @@ describe.skipIf(program === '')('typed into a shell,', () => {
       }
     },
   )
+
+  test('an approval whose kept votes are no list ends too', async () => {
+    const asked = { digest: 'c'.repeat(64), rule: 'made-up/anybody', expiresAfterMs: 60_000 }
+    for (const kept of [undefined, null, 7, {}]) {
+      const id = `anything/kept/${Math.random()}`
+      const input = { organization: 'acme', approvalId: id, writebackId: id, asked, kept }
+      await typed(
+        `temporal workflow start --type ${approval} --task-queue ${attack.world.taskQueue} --workflow-id ${id} --input '${JSON.stringify(input)}'`,
+      )
+      const handle = attack.world.temporal.workflow.getHandle(id)
+      expect(await codeOf(handle.result())).toBe('INVALID_INPUT')
+    }
+  })
 })

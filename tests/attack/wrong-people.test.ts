@@ -46,6 +46,18 @@ async function expectOnlyTheOtherLeadCounts(parked: Parked): Promise<void> {
 }
 
 describe('an approval', () => {
+  test('with a ticket from before whoever signed it was disabled does not count', async () => {
+    const name = { principal_id: 'gone@acme.example' }
+    const gone = await attack.world.as(name.principal_id, ['lead'])
+    const parked = await attack.park()
+    const ticket = await ticketOf(gone, parked.approval)
+    await attack.world.admin.disablePrincipal(name)
+    expect(await codeOf(approve(gone, parked.approval))).toBe('UNAUTHENTICATED')
+    await signal(attack.world, parked.approval, { ticket })
+    expect(await refusals(attack.world, parked.approval)).toEqual(['NOT_ELIGIBLE'])
+    await expectOnlyTheOtherLeadCounts(parked)
+  })
+
   test('of whoever asked for the write does not count, by API or by signal', async () => {
     const parked = await attack.park(7, { by: fred })
     expect(await codeOf(approve(fred, parked.approval))).toBe('SELF_APPROVAL')

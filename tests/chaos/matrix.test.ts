@@ -3,11 +3,9 @@
  * its own. Moments are left to chance; the name of a failed test gives the seed.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { CELLS, cellName, POSITIONS, type Component, type Position } from './matrix/cells.ts'
+import { cellName, type Component, type Position } from './matrix/cells.ts'
 import { runIncident } from './matrix/incident.ts'
-import { violationsOf, type Evidence } from './matrix/judge.ts'
 import { startLane, type Lane } from './matrix/lane.ts'
-import { tableOf } from './matrix/table.ts'
 
 const SEED = String(Date.now())
 const CUT: readonly [Component, Position, number][] = [
@@ -41,61 +39,3 @@ for (const [component, position, round] of CUT) {
     },
   )
 }
-
-const HELD: Evidence = {
-  variant: 'sql',
-  state: 'completed',
-  code: null,
-  effects: 1,
-  writebacks: ['applied'],
-  receipts: ['decision approve', 'outcome applied'],
-  problems: [],
-}
-
-test('the judge of the matrix bites', () => {
-  const unknown = {
-    ...HELD,
-    variant: 'never' as const,
-    state: 'failed',
-    code: 'NOT_APPLIED',
-    effects: 0,
-    writebacks: ['failed'],
-    receipts: ['decision approve', 'outcome unknown', 'resolved failed'],
-  }
-  const found = {
-    ...HELD,
-    variant: 'never' as const,
-    receipts: ['decision approve', 'outcome unknown', 'resolved applied'],
-  }
-  for (const fine of [HELD, unknown, found]) expect(violationsOf(fine)).toEqual([])
-  const broken: Partial<Evidence>[] = [
-    { effects: 2 },
-    { effects: 0 },
-    { writebacks: ['applied', 'applied'] },
-    { writebacks: ['withdrawn'], receipts: ['decision approve', 'outcome withdrawn'] },
-    { receipts: ['outcome applied'] },
-    { receipts: ['decision approve', 'outcome applied', 'outcome applied'] },
-    { receipts: ['decision approve', 'outcome conflict'] },
-    { problems: ['receipt 2 does not follow from the one before it'] },
-    { state: 'failed' },
-    { ...unknown, variant: 'safe' },
-    { ...unknown, effects: 1 },
-    { ...unknown, receipts: ['decision approve', 'outcome unknown'] },
-    { ...found, variant: 'sql' },
-    { ...found, effects: 0 },
-    { ...found, effects: 2 },
-  ]
-  for (const difference of broken) expect(violationsOf({ ...HELD, ...difference })).not.toEqual([])
-})
-
-test('the table of the matrix has a place for every cell', () => {
-  const incidents = CELLS.map((cell) => ({
-    cell,
-    variant: 'sql' as const,
-    seed: '',
-    recoveryMs: 2_000,
-    violations: [],
-    log: [],
-  }))
-  expect(tableOf(incidents).match(/1 \/ 0 \/ 2\.0/g)).toHaveLength(6 * POSITIONS.length)
-})

@@ -1,5 +1,6 @@
 /** Transactions on our own database, also when the server goes away in the middle of one. */
 import { describe, expect, it } from 'vitest'
+import { databaseError } from '../../api/database-errors.ts'
 import { createDatabase, inTransaction, type Queryable } from '../../db/database.ts'
 import { useTestDatabase } from '../support/database.ts'
 
@@ -9,6 +10,19 @@ async function endSessionOf(tx: Queryable): Promise<void> {
   const { rows } = await tx.query<{ pid: number }>('select pg_backend_pid() as pid')
   await db.database.query('select pg_terminate_backend($1, 2000)', [rows[0]?.pid])
 }
+
+describe('a statement', () => {
+  it('that takes longer than it may is ended, and its connection goes on', async () => {
+    const impatient = createDatabase(db.url, { statementTimeoutMs: 200 })
+    const failing = impatient.query('select pg_sleep(20)')
+    await expect(failing).rejects.toMatchObject({ code: '57014' })
+    expect(databaseError(await failing.catch((error: unknown) => error))).toMatchObject({
+      code: 'UNAVAILABLE',
+    })
+    await expect(impatient.query('select 1')).resolves.toMatchObject({ rowCount: 1 })
+    await impatient.end()
+  })
+})
 
 describe('a transaction', () => {
   it('is kept whole or not at all', async () => {

@@ -84,10 +84,10 @@ describe('a delivery', () => {
     const { id } = await insertDelivery(db.database, delivery(organization))
     const startedAt = async (): Promise<unknown> =>
       (await db.database.query('select state, started_at from deliveries where id = $1', [id])).rows[0]
-    await markDeliveryStarted(db.database, id)
+    await markDeliveryStarted(db.database, { id })
     const first = await startedAt()
     expect(first).toMatchObject({ state: 'started', started_at: expect.any(Date) as Date })
-    await markDeliveryStarted(db.database, id)
+    await markDeliveryStarted(db.database, { id })
     expect(await startedAt()).toEqual(first)
   })
 

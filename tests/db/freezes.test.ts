@@ -49,9 +49,8 @@ describe('a freeze', () => {
     expect(await Promise.race([claiming, sleep(300, 'waits')])).toBe('waits')
     await commit()
     expect(await claiming).toBeNull()
-    expect(
-      (await listOpenWritebacks(db.database, { ...named, limit: 10 })).map(({ state }) => state),
-    ).toEqual(['planned'])
+    const held = await listOpenWritebacks(db.database, { ...named, which: 'held', limit: 10 })
+    expect(held.map(({ state }) => state)).toEqual(['planned'])
     await thawConnection(db.database, named)
     expect(await claim(writebackId)).toMatchObject({ attempt: 1 })
   })

@@ -24,6 +24,7 @@ beforeAll(() => {
     trust: { keys: keys.trusted, identity: 'verified' },
     signingKey: keys.receipt,
     nowMs: Date.now,
+    warn: () => undefined,
   }
 })
 
@@ -34,10 +35,12 @@ async function planned(over: Parameters<typeof newWriteback>[0] = {}): Promise<W
 }
 const now = (writebackId: string): Promise<WritebackRow> => requireWriteback(deps, ORGANIZATION, writebackId)
 
+const { signal } = new AbortController()
+
 /** A call on its way, to a target that answers as told. `timeoutMs` is below zero for one that is over at once. */
 function passageTo(answer: Answer, timeoutMs = 1_000): Passage {
   const executor = { apply: async () => answer }
-  return { executor, operation: {}, timeoutMs, frozenReason: null } as unknown as Passage
+  return { executor, operation: {}, timeoutMs, frozenReason: null, signal } as unknown as Passage
 }
 
 const APPLIED: Answer = { kind: 'answered', status: 'applied', output: { fee: '0' } }
@@ -74,6 +77,7 @@ describe('sending', () => {
       operation: {},
       timeoutMs: 1_000,
       frozenReason: null,
+      signal,
     } as unknown as Passage
     const results = await Promise.allSettled(
       Array.from({ length: 10 }, () => sendWrite(deps, passage, row, AUTHORISED)),

@@ -7,6 +7,7 @@ import {
   insertRevision,
   listAutomationsForEvent,
   listHeads,
+  listHeadSummaries,
   lockHead,
 } from '../../db/queries/manifests.ts'
 import { loadCallContext } from '../../db/queries/writebacks.ts'
@@ -89,9 +90,10 @@ describe('a revision', () => {
     expect(
       (await listHeads(db.database, { organization: one })).map(({ kind, name }) => `${kind}/${name}`),
     ).toEqual(['Automation/same', 'Policy/same'])
-    expect(await listHeads(db.database, { organization: one, kind: 'Policy' })).toMatchObject([
-      { kind: 'Policy' },
-    ])
+    const wanted = { organization: one, kind: 'Policy', limit: 10 } as const
+    const summaries = await listHeadSummaries(db.database, wanted)
+    expect(summaries).toMatchObject([{ kind: 'Policy', number: 1 }])
+    expect(summaries[0]).not.toHaveProperty('body')
     const head = await findHead(db.database, { organization: one, kind: 'Automation', name: 'same' })
     expect(head?.body.spec).not.toHaveProperty('description')
     expect(

@@ -39,6 +39,19 @@ describe('migrating', () => {
     await Promise.all(others.map((other) => other.end()))
   })
 
+  it('takes the time it needs, where other statements may not', async () => {
+    const impatient = createDatabase(db.url, { statementTimeoutMs: 100 })
+    const first = await db.database.connect()
+    await first.query('begin')
+    await first.query('select pg_advisory_xact_lock(7261503)')
+    const migrating = migrate(impatient)
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    await first.query('commit')
+    first.release()
+    expect((await migrating)[0]).toBe(FIRST)
+    await impatient.end()
+  })
+
   it('stops at a file that has changed since it was applied, and changes nothing', async () => {
     await migrate(db.database)
     await db.database.query(`update schema_migrations set sha256 = 'before' where name = $1`, [FIRST])

@@ -20,12 +20,24 @@ const started: string[] = []
 beforeAll(async () => {
   connection = await Connection.connect({ address: inject('temporalAddress') })
   client = new Client({ connection })
+  await client.workflow.start('nobodyWorks', { workflowId: KNOWN, taskQueue: 'nobody', args: [] })
+  started.push(KNOWN)
 })
 afterAll(async () => {
   for (const workflowId of started) await client.workflow.getHandle(workflowId).terminate()
   await connection.close()
 })
-beforeEach(() => db.database.query('delete from deliveries; delete from writebacks; delete from approvals'))
+beforeEach(async () => {
+  await db.database.query('delete from deliveries; delete from writebacks; delete from approvals')
+  await db.database.query(
+    `insert into deliveries (id, organization, source, dedupe_key, request_sha256, requester, runs, state, received_at)
+     values ('known', 'acme', 's', 'k', '', '{}', $1, 'started', now() - interval '20 days')`,
+    [JSON.stringify([{ runId: 'run_known', workflowId: KNOWN }])],
+  )
+})
+
+/** The one run that Temporal knows, not one of the last hours; not counted below. */
+const KNOWN = `run/${randomUUID()}`
 
 interface Kept {
   daysOld?: number
@@ -35,6 +47,8 @@ interface Kept {
   approval?: 'waiting' | 'approved'
   /** Which execution Temporal has: it is running, and nobody works on it. */
   alive?: 'run' | 'writeback' | 'none'
+  /** Delivery of the run whose step has started this one. */
+  around?: string
 }
 
 async function keep(options: Kept): Promise<string> {
@@ -44,19 +58,30 @@ async function keep(options: Kept): Promise<string> {
     state = 'applied',
     approval = 'approved',
     alive = 'none',
+    around,
   } = options
   const id = `dlv_${randomUUID()}`
   const runId = `run_${id}`
   const writebackId = `wb_${id}`
   const runWorkflowId = `run/${id}`
+  const parent = { runId: `run_${around}`, path: 'sub', depth: 2 }
   await insertDelivery(db.database, {
     id,
     organization: ORGANIZATION,
-    source: 'api/x',
+    source: around ? `run/${parent.runId}` : 'api/x',
     dedupeKey: id,
     requestSha256: '',
     requester: requester(),
-    runs: [{ runId, workflowId: runWorkflowId, automation: 'x', revision: 1, input: null }],
+    runs: [
+      {
+        runId,
+        workflowId: runWorkflowId,
+        automation: 'x',
+        revision: 1,
+        input: null,
+        ...(around !== undefined && { parent }),
+      },
+    ],
   })
   await insertPlannedWriteback(db.database, {
     organization: ORGANIZATION,
@@ -106,7 +131,7 @@ async function keep(options: Kept): Promise<string> {
 
 async function counts(): Promise<Record<string, number>> {
   const { rows } = await db.database.query<Record<string, number>>(
-    `select (select count(*) from deliveries)::integer as deliveries,
+    `select (select count(*) from deliveries where id <> 'known')::integer as deliveries,
        (select count(*) from writebacks)::integer as writebacks, (select count(*) from approvals)::integer as approvals`,
   )
   return rows[0] ?? {}
@@ -147,6 +172,24 @@ describe('retention', () => {
     expect(await counts()).toEqual(all(1))
   })
 
+  it('keeps what sub-runs have done for as long as the run around them is kept, however deep', async () => {
+    const around = await keep({ daysOld: 400, alive: 'run' })
+    const inner = await keep({ daysOld: 399, around })
+    await keep({ daysOld: 398, around: inner })
+    await keep({ daysOld: 397, around: 'dlv_long_gone' })
+    expect(await sweep()).toBe(1)
+    expect(await sweep()).toBe(0)
+    expect(await counts()).toEqual(all(3))
+  })
+
+  it('deletes sub-runs after the run around them, level by level', async () => {
+    const around = await keep({ daysOld: 400 })
+    await keep({ daysOld: 399, around: await keep({ daysOld: 400, around }) })
+    const swept = [await sweep(), await sweep(), await sweep()]
+    expect(swept).toEqual([1, 1, 1])
+    expect(await counts()).toEqual(all(0))
+  })
+
   it('gets past what is kept, in several parts, and by two at once', async () => {
     await Promise.all([
       ...Array.from({ length: 130 }, () => keep({ daysOld: 90, state: 'applied' })),
@@ -166,6 +209,26 @@ describe('retention', () => {
     await client.workflow.start('nobodyWorks', { workflowId, taskQueue: 'nobody', args: [] })
     started.push(workflowId)
     expect(await sweep()).toBe(1)
+  })
+})
+
+describe('after a quiet time, retention', () => {
+  beforeEach(() => db.database.query(`delete from deliveries where id = 'known'`))
+
+  it('deletes nothing where Temporal knows no run, however long ago the last one came', async () => {
+    await keep({})
+    await keep({ daysOld: 2, state: 'planned', approval: 'waiting' })
+    expect(await sweep()).toBe(0)
+    expect(await counts()).toEqual(all(2))
+  })
+
+  it.each<[string, Kept]>([
+    ['a run', { daysOld: 15, alive: 'run' }],
+    ['a write of long ago that waits', { daysOld: 400, state: 'planned', alive: 'run' }],
+  ])('goes on where Temporal knows %s', async (_what, options) => {
+    await Promise.all(Array.from({ length: 25 }, () => keep({ daysOld: 40 })))
+    await keep(options)
+    expect(await sweep()).toBe(25)
   })
 })
 

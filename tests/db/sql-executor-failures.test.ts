@@ -111,6 +111,36 @@ describe('the answer to COMMIT is lost', () => {
   })
 })
 
+describe('an error as the answer to COMMIT', () => {
+  /** A check at the end of the transaction, which fails with this SQLSTATE. */
+  async function failingAtCommit(sqlState: string, work: () => Promise<void>): Promise<void> {
+    await target.database.query(`
+      create function refuse() returns trigger language plpgsql as
+        $$ begin raise exception 'not so' using errcode = '${sqlState}'; end $$;
+      create constraint trigger refuse after update on invoices deferrable initially deferred
+        for each row execute function refuse();`)
+    try {
+      await work()
+    } finally {
+      await target.database.query('drop trigger refuse on invoices; drop function refuse()')
+    }
+  }
+
+  it.each([
+    ['P0001', 'failed'],
+    ['23514', 'failed'],
+    ['40001', 'not_sent: WRITE_NOT_SENT'],
+    ['XX000', 'lost: CALL_INTERRUPTED'],
+    ['58000', 'lost: CALL_INTERRUPTED'],
+    ['40003', 'lost: CALL_INTERRUPTED'],
+  ])('%s: %s', async (sqlState, expected) => {
+    const apply = await sql.prepare(waive(9))
+    const before = await effectsOn(9)
+    await failingAtCommit(sqlState, async () => expect(word(await apply())).toBe(expected))
+    expect(await effectsOn(9)).toBe(before)
+  })
+})
+
 describe('a break before COMMIT', () => {
   it.each([
     'insert into countersign_receipts',

@@ -86,7 +86,12 @@ describe('a planned write', () => {
   it('is seen by the door and by its own organization', async () => {
     const writebackId = await plan()
     const params = { organization: ORGANIZATION, connection: 'billing', writebackId }
-    expect((await loadCallContext(db.database, params)).writeback).toEqual(await rowOf(writebackId))
+    const context = await loadCallContext(db.database, params)
+    expect(context).toMatchObject({ writeback: await rowOf(writebackId), remaining_ms: null })
+    await claim(writebackId)
+    const remaining = async (minutes: number) =>
+      (await loadCallContext(databaseAt(minutes), params)).remaining_ms
+    expect([await remaining(0.25), await remaining(2)]).toEqual([45_000, -60_000])
     expect((await loadCallContext(db.database, { ...params, organization: 'rival' })).writeback).toBeNull()
     expect(await findWriteback(db.database, { organization: 'rival', writebackId })).toBeUndefined()
   })
@@ -95,6 +100,9 @@ describe('a planned write', () => {
     const writebackId = await plan()
     const stricter = requirement({ identity: 'verified' })
     await updateRequirement(db.database, { writebackId, requirement: stricter })
+    expect((await rowOf(writebackId)).requirement).toEqual(stricter)
+    await claim(writebackId)
+    await updateRequirement(db.database, { writebackId, requirement: requirement() })
     expect((await rowOf(writebackId)).requirement).toEqual(stricter)
   })
 })
@@ -143,6 +151,17 @@ describe('the right to send', () => {
     expect(await claim(writebackId, 1)).toMatchObject({ attempt: 2 })
   })
 
+  it('is taken back by others only when its deadline has passed', async () => {
+    const writebackId = await plan()
+    await claim(writebackId)
+    const release = (minutes: number) =>
+      releaseSending(databaseAt(minutes), { writebackId, attempt: 1, isOverdue: true })
+    expect([await release(0.5), await release(1)]).toEqual([false, false])
+    expect((await rowOf(writebackId)).state).toBe('sending')
+    expect(await release(1.001)).toBe(true)
+    expect((await rowOf(writebackId)).state).toBe('planned')
+  })
+
   it('is not there for a write that is over', async () => {
     const writebackId = await plan()
     await closeWriteback(db.database, {
@@ -171,6 +190,15 @@ describe('the end of a write', () => {
       outcome: outcome(writebackId),
     })
     expect(await close(2)).toBe(false)
+  })
+
+  it('comes from others only when the deadline of the attempt has passed', async () => {
+    const writebackId = await plan()
+    await claim(writebackId)
+    const unknown = outcome(writebackId, { status: 'unknown' })
+    const close = (minutes: number) =>
+      closeWriteback(databaseAt(minutes), { outcome: unknown, from: 'sending', attempt: 1, isOverdue: true })
+    expect([await close(0.5), await close(1), await close(1.001)]).toEqual([false, false, true])
   })
 
   it('does not come from planned once it is sent, nor from sending while it is planned', async () => {

@@ -15,6 +15,7 @@ afterAll(() => desk?.close())
 
 describe('receipts', () => {
   interface Exported {
+    run_id: string
     receipts: { payload: string }[]
     head: { seq: number; sha256: string }
   }
@@ -60,6 +61,12 @@ describe('receipts', () => {
       code: 1,
       text: 'the end is missing or differs',
     },
+    {
+      what: 'of another run',
+      change: (content) => ({ ...content, run_id: 'run_other' }),
+      code: 1,
+      text: 'not of run_other',
+    },
     { what: 'without a head', change: ({ receipts }) => ({ receipts }), code: 0, text: 'warning: ' },
     { what: 'without receipts', change: () => ({ receipts: [] }), code: 1, text: 'nothing to verify' },
     { what: 'that are something else', change: () => ({ a: 1 }), code: 2, text: 'is not a file of receipts' },
@@ -84,6 +91,17 @@ describe('receipts', () => {
       })
       expect(JSON.parse(result.stdout)).toMatchObject({ valid: true, receipts: 2, has_head: true })
     }
+  })
+
+  it('are compared with the run that one asks about, whatever the file says', async () => {
+    const { run_id: runId } = exported
+    const path = desk.file('check.json', { ...exported, run_id: undefined })
+    const verify = (run: string) =>
+      runCli(['receipts', 'verify', path, '--keys', keys, '--run', run], { cwd: desk.folder })
+    const right = await verify(runId)
+    expect(right).toMatchObject({ code: 0 })
+    expect(right.stdout).toMatch(new RegExp(`^1 .* ${runId}$`, 'm'))
+    expect(await verify('run_other')).toMatchObject({ code: 1 })
   })
 
   it('of another deployment are not verified', async () => {

@@ -1,7 +1,7 @@
 /** What is recorded of steps with steps inside, and of the other steps that may wait by themselves. */
 import { test } from 'vitest'
 import type { JsonObject } from '../../lib/json.ts'
-import { CHANGE, LOOK, needs, NOTE, ONE_LEAD } from '../support/automations.ts'
+import { CHANGE, LOOK, needs, NOTE, NOTE_AGAIN, ONE_LEAD } from '../support/automations.ts'
 import { textResult } from '../support/mcp-server.ts'
 import { about, type Scenario, type StartedRun } from '../support/scenario.ts'
 import { eventually } from '../support/world.ts'
@@ -113,9 +113,9 @@ export function recordBlocks({ scenario, over, record }: Recording): void {
 
   test('tries again, after a wait, as a new round', async () => {
     const s = scenario()
-    await s.define('retry', [{ ...NOTE, retry: { max_attempts: 3, backoff: '3s' } }], ONE_LEAD)
-    const note = s.server.tools.find(({ name }) => name === 'note')
-    if (!note) throw new Error('there is a tool note')
+    await s.define('retry', [{ ...NOTE_AGAIN, retry: { max_attempts: 3, backoff: '3s' } }], ONE_LEAD)
+    const note = s.server.tools.find(({ name }) => name === 'note_again')
+    if (!note) throw new Error('there is a tool note_again')
     const { run: good } = note
     note.run = () => ({ ...textResult('out of order'), isError: true })
     const run = await s.park('retry')

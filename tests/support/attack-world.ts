@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
-import { WorkflowNotFoundError } from '@temporalio/client'
+import { WorkflowNotFoundError, type WorkflowHandle } from '@temporalio/client'
 import { NativeConnection, Worker } from '@temporalio/worker'
 import pg from 'pg'
 import { expect, inject } from 'vitest'
@@ -40,6 +40,8 @@ export interface AttackWorld {
   world: World
   books: pg.Pool
   booksUrl: string
+  /** A part of the address that writes are sent to, which no server refuses. */
+  booksSecret: string
   /** May approve. */
   lead: ApiClient & { apiKey: string }
   /** May start runs, and has no role. */
@@ -58,7 +60,10 @@ export async function startAttackWorld(options: WorldOptions = {}): Promise<Atta
   const books = new pg.Pool({ connectionString: booksUrl })
   await books.query(await readFile(RECEIPTS_SQL, 'utf8'))
   await books.query(BOOKS_SQL)
-  const secrets = { ...options.secrets, BOOKS_URL: booksUrl, BOOKS_AGAIN: booksUrl }
+  const booksSecret = `app-${randomBytes(12).toString('hex')}`
+  const address = new URL(booksUrl)
+  address.searchParams.set('application_name', booksSecret)
+  const secrets = { ...options.secrets, BOOKS_URL: address.href, BOOKS_AGAIN: address.href }
   const world = await startWorld({ ...options, secrets })
   await world.admin.applyManifests({ manifests: MANIFESTS })
   const lead = await world.as('lena@acme.example', ['lead'])
@@ -87,6 +92,7 @@ export async function startAttackWorld(options: WorldOptions = {}): Promise<Atta
     world,
     books,
     booksUrl,
+    booksSecret,
     lead,
     clerk,
     park,
@@ -133,6 +139,26 @@ export async function finished(world: World, runId: string) {
   })
   // Once more: the rows of the answer above may have been read before the run ended.
   return world.admin.getRun({ run_id: runId })
+}
+
+/** The code of its failure; else its state, which says that the attack has succeeded. */
+export async function endingOf(world: World, runId: string): Promise<string> {
+  const { failure, state } = await finished(world, runId)
+  return failure?.code ?? state
+}
+
+/** How a workflow of the attacker's ends; or that what it asks stands in the inbox, and so before people. */
+export async function endingOfAsking(
+  world: World,
+  handle: WorkflowHandle,
+  approvalId: string,
+): Promise<string> {
+  return eventually(async () => {
+    const { items } = await world.admin.listApprovals({})
+    if (items.some((item) => item.approval_id === approvalId)) return 'it stands in the inbox'
+    const { status } = await handle.describe()
+    return status.name !== 'RUNNING' && codeOf(handle.result())
+  })
 }
 
 /** `BOOKS_AGAIN` leads to the same database, which a connection that names it does not say. */

@@ -1,7 +1,7 @@
 /** Everything that a deployment has written down, as text: to look for what must not be in it. */
 import type pg from 'pg'
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js'
-import type { World } from './world.ts'
+import { eventually, type World } from './world.ts'
 
 /** Every row of every table of ours, one entry for each table. */
 export async function tableTexts(database: Pick<pg.Pool, 'query'>): Promise<[string, string][]> {
@@ -34,20 +34,44 @@ async function tableNames(database: Pick<pg.Pool, 'query'>): Promise<string[]> {
   return rows.map(({ name }) => name)
 }
 
-/** The histories of the runs and of all their children, with what base64 hides made readable. */
-export async function historiesOf(world: World, runIds: string[]): Promise<[string, string][]> {
+/**
+ * The histories of all that ran on the task queue of the world, whoever started it, with what base64 hides made readable.
+ * Lists of executions lag behind: those that are named by how their ids begin are waited for.
+ */
+export async function historiesOf(world: World, awaited: readonly string[]): Promise<[string, string][]> {
+  const executions = await eventually(async () => {
+    const found = await executionsOf(world)
+    return awaited.every((start) => found.some(({ workflowId }) => workflowId.startsWith(start))) && found
+  })
   const texts: [string, string][] = []
-  const queue: string[] = []
-  for (const runId of runIds) queue.push((await world.admin.getRun({ run_id: runId })).temporal_workflow_id)
-  for (let workflowId = queue.pop(); workflowId !== undefined; workflowId = queue.pop()) {
-    const history = await world.temporal.workflow.getHandle(workflowId).fetchHistory()
-    for (const event of history.events ?? []) {
-      const child = event.startChildWorkflowExecutionInitiatedEventAttributes?.workflowId
-      if (child) queue.push(child)
-    }
+  for (const { workflowId, runId } of executions) {
+    const history = await world.temporal.workflow.getHandle(workflowId, runId).fetchHistory()
     texts.push([`history of ${workflowId}`, readable(historyToJSON(history))])
   }
   return texts
+}
+
+async function executionsOf({
+  temporal,
+  taskQueue,
+}: World): Promise<{ workflowId: string; runId: string }[]> {
+  const found: { workflowId: string; runId: string }[] = []
+  for await (const { workflowId, runId } of temporal.workflow.list({ query: `TaskQueue = '${taskQueue}'` }))
+    found.push({ workflowId, runId })
+  return found
+}
+
+/** The text, and what base64 of anything around it holds of it, at each of the three offsets it may start at. */
+export function formsOf(secret: string): string[] {
+  const cores = [0, 1, 2].map((offset) => {
+    const base64 = Buffer.concat([Buffer.alloc(offset), Buffer.from(secret)]).toString('base64')
+    // A digit holds six bits: those that also hold bits of what stands before or after are cut off.
+    return base64.slice(
+      Math.ceil((offset * 8) / 6),
+      Math.floor(((offset + Buffer.byteLength(secret)) * 8) / 6),
+    )
+  })
+  return [secret, ...cores]
 }
 
 /** Decodes payloads two levels deep: a ticket is base64 inside a payload that is base64. */

@@ -33,6 +33,7 @@ export interface TestCall {
 export interface TestMessage {
   method: string
   id?: number
+  params?: { arguments?: Record<string, unknown> }
 }
 
 export interface TestMcpServerOptions {

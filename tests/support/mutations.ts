@@ -5,6 +5,7 @@
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { CHANGE, LOOK, NOTE_AGAIN, SHOP, TOOLS } from './automations.ts'
 import { below, pick, type Random } from './random-plans.ts'
+import { misspellings } from './reference-mutations.ts'
 
 /** Every kind of step, and triggers, with all their fields. Runs to its end with `{ account, balance }`. */
 export function everything(name: string, subRun: string): JsonObject {
@@ -81,12 +82,21 @@ export function everything(name: string, subRun: string): JsonObject {
           ask: {
             title: 'What about ${{ input.account }}?',
             markdown: 'It has **${{ input.balance }}**.',
-            form: { type: 'object', properties: { why: { type: 'string' } } },
+            form: { type: 'object', additionalProperties: false, properties: { why: { type: 'string' } } },
             of: { people: ['lena@acme.example'] },
           },
         },
         { name: 'stop', if: 'size(steps.each.output) != 2', fail: { code: 'ODD', message: 'not two' } },
-        { name: 'result', return: { about: '${{ steps.fan.output.left.about }}', count: 1 } },
+        {
+          name: 'result',
+          return: {
+            about: '${{ steps.fan.output.left.about }}',
+            count: 1,
+            noted: '${{ steps.note.error == null ? run.automation : steps.note.error.code }}',
+            changed: '${{ steps.change.writeback == null ? "" : steps.change.writeback.receipt }}',
+            why: '${{ steps.question.output == null ? "" : steps.question.output.?why.orValue("") }}',
+          },
+        },
       ],
     },
   })
@@ -191,6 +201,10 @@ export const MUTATIONS: Mutation[] = [
       pick(random, ['{"a": 1}', '1 + 1']),
     ),
   ),
+  wrong('a misspelt reference', (document, random) => {
+    pick(random, misspellings(document)).apply()
+    return true
+  }),
   wrong('a bad template', (document, random) =>
     set(named(document, random, ['about', 'account', 'message', 'count']), pick(random, BAD_TEMPLATES)),
   ),

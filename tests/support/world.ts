@@ -53,6 +53,8 @@ export interface World {
     roles: string[],
     kind?: 'person' | 'service' | 'agent',
   ): Promise<ApiClient & { apiKey: string }>
+  /** Everything that the API has logged so far, down to its finest level. */
+  apiLog(): string
   /** For raw signals: everything in the environment of a worker or an API process of this world. */
   environment(): Record<string, string>
   close(): Promise<void>
@@ -78,7 +80,8 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const trustedKeys = loadTrustedKeys(publicKeysFile(keysFolder))
   const closers: (() => Promise<void>)[] = []
 
-  const logger = pino({ level: 'silent' })
+  const apiLog: string[] = []
+  const logger = pino({ level: 'trace' }, { write: (line) => void apiLog.push(line) })
   const access = createTemporalAccess({
     client: temporal,
     connection,
@@ -133,6 +136,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     temporal,
     admin,
     adminKey,
+    apiLog: () => apiLog.join(''),
     async as(id, roles, kind = 'person') {
       const { key } = await admin.createKey({
         principal: { id, kind, roles },

@@ -88,7 +88,7 @@ describe('the command line', () => {
     const { code, stdout } = await runCli(['test'], { cwd: folder })
     expect(code).toBe(1)
     expect(stdout).toMatch(/✗ one .*\n {6}output\.a\n {8}expected 2\n {8} {5}got 1\n/)
-    expect(stdout).toContain('y.test.yaml:3:5 tests[0].name: Invalid input')
+    expect(stdout).toContain('y.test.yaml:3:5 tests[0].name: is missing')
     expect(stdout).toContain('0 passed, 1 failed, 1 of 2 files not played')
   })
 })

@@ -195,6 +195,7 @@ describe('checkExpression', () => {
         ['steps', 'a', 'output', '0', 'id'],
         ['item', 'q'],
       ],
+      optional: [],
       type: 'dyn',
     })
   })
@@ -216,7 +217,7 @@ describe('checkExpression', () => {
   it('knows exactly the variables that the caller names', () => {
     expect(checkExpression('requester.id == item.owner', ['requester', 'item']).ok).toBe(true)
     expect(checkExpression('requester.id == item.owner', ['requester']).ok).toBe(false)
-    expect(checkExpression('1 < 2', [])).toEqual({ ok: true, references: [], type: 'bool' })
+    expect(checkExpression('1 < 2', [])).toEqual({ ok: true, references: [], optional: [], type: 'bool' })
   })
 })
 

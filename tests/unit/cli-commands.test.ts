@@ -23,6 +23,10 @@ describe('every command', () => {
   test.each(leaves)('$path has a summary that fits a list of commands', ({ command }) => {
     expect(command.description()).toMatch(/^[a-z A-Z].{5,200}[^.]$/)
   })
+
+  test.each(leaves)('$path shows defaults that people can read', ({ command }) => {
+    for (const { defaultValue } of command.options) expect(typeof defaultValue).not.toBe('object')
+  })
 })
 
 test('every noun has list', () => {

@@ -1,9 +1,18 @@
 import { describe, expect, it } from 'vitest'
 import type { Plan } from '../../schemas/run.ts'
 import { createApprovalState, decide, refuse } from '../../workflows/decide.ts'
-import { approvalDetails, callSummary, runDetails } from '../../workflows/details.ts'
+import { approvalDetails, callSummary, resolutionDetails, runDetails } from '../../workflows/details.ts'
 import { createRunState, type StepState } from '../../workflows/interpreter/state.ts'
-import { DIGEST, NOON_MS, pendingWrite, preview, requirement, vote } from '../support/fixtures.ts'
+import {
+  call as callOf,
+  DIGEST,
+  NOON_MS,
+  outcome,
+  pendingWrite,
+  preview,
+  requirement,
+  vote,
+} from '../support/fixtures.ts'
 
 const APPROVAL_ID = 'wb_7e1f.waive.1'
 const EXPIRES_AT_MS = NOON_MS + 3_600_000
@@ -14,6 +23,23 @@ function cells(markdown: string, start: string): string[] {
   const row = markdown.split('\n').find((line) => line.startsWith(`| ${start}`)) ?? ''
   return [...row.matchAll(/\|((?:\\.|[^|\\])+)/g)].map(([, cell = '']) => cell.trim())
 }
+
+describe('a write of unknown outcome', () => {
+  const unknown = outcome('wb_7e1f.waive.1', { status: 'unknown' })
+
+  it('shows where to look, and no value that a connection may redact', () => {
+    const set = { card: '4111', late_fee_cents: 0 }
+    const write = callOf({ arguments: { table: 'invoices', key: { id: 7 }, guard: { card: '4000' }, set } })
+    const shown = resolutionDetails(write, unknown, [])
+    expect(shown).toContain('{"table":"invoices","key":{"id":7},"set":["card","late_fee_cents"]}')
+    expect(shown).not.toMatch(/4111|4000/)
+  })
+
+  it('shows what a tool was called with', () => {
+    const write = callOf({ operation: 'note', arguments: { about: 'A-7' } })
+    expect(resolutionDetails(write, unknown, [])).toContain('called with `{"about":"A-7"}`')
+  })
+})
 
 describe('a run', () => {
   const call = { connection: 'billing', operation: 'get_invoice', arguments: {}, raisedToWrite: false }

@@ -33,6 +33,7 @@ const REPORT: ReconcileReport = {
   unknown: 0,
   approvals: 1,
   failed: 0,
+  doubted: 0,
   next: { writeback: '', approval: '' },
   clock: { at_ms: NOW_MS, database_ahead_ms: 0, temporal_ms: NOW_MS - 20 },
 }
@@ -107,6 +108,15 @@ const CASES: [string, Check, Check['status'], RegExp][] = [
     ),
     'warn',
     /2 open rows/,
+  ],
+  [
+    'rows of which nothing can be concluded',
+    reconcilerCheck(
+      schedule({ last: { takenAtMs: NOW_MS, state: 'COMPLETED', result: { ...REPORT, doubted: 4 } } }),
+      NOW_MS,
+    ),
+    'warn',
+    /does not know the executions of 4 open rows/,
   ],
   ['retention of yesterday', retentionCheck(schedule({}, 30 * 60 * MINUTE_MS), NOW_MS), 'ok', /has run/],
   [

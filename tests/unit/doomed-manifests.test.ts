@@ -56,7 +56,7 @@ describe('an expression', () => {
     const fan = { name: 'fan', parallel: { branches: { left: [{ name: 'nap', sleep: { for: '1s' } }] } } }
     expect(
       await wrong(saving('a', { steps: [fan, { name: 'end', return: '${{ steps.fan.output.lfet }}' }] })),
-    ).toEqual(['steps[1].return: `fan` has no branch `lfet`'])
+    ).toEqual(['steps[1].return: `steps.fan.output` has no `lfet`'])
   })
 })
 
@@ -91,6 +91,15 @@ describe('an automation', () => {
     expect(await withTrigger({ id: 5 })).toEqual(['triggers[0].input.id: must be string'])
   })
 
+  it('is triggered by events of a server, not of a database', async () => {
+    const tables = { t: { primary_key: ['id'], writable: ['x'] } }
+    const database = { kind: 'Connection', name: 'db', spec: { type: 'postgres', url: 'x', tables } }
+    const triggers = [{ type: 'event', connection: 'db', event: 'e' }]
+    expect(await wrong(database, saving('a', { triggers, steps: [end] }))).toEqual([
+      'triggers[0].connection: connection `db` is of type postgres; here one of type mcp is needed',
+    ])
+  })
+
   it('waits no longer than a year, and gives a call some time', async () => {
     expect(await wrongStep({ name: 's', sleep: { for: '99999999999999d' } })).toEqual([
       'steps[0].sleep.for: is over 366 days',
@@ -103,5 +112,18 @@ describe('an automation', () => {
     expect(await wrongStep({ name: 's', fail: { code: 'BAD', message: 'a\0b' } })).toEqual([
       'steps[0].fail.message: holds a character that cannot be kept (U+0000 or half of a pair)',
     ])
+  })
+})
+
+describe('a stage of a policy', () => {
+  const policy = (stage: object) =>
+    wrong({ kind: 'Policy', name: 'p', spec: { rules: [{ name: 'r', require: { stages: [stage] } }] } })
+
+  it('has as many people as it needs', async () => {
+    expect(await policy({ people: ['one', 'one'], quorum: 2 })).toEqual([
+      'rules[0].require.stages[0].quorum: is 2, and only 1 person counts',
+    ])
+    expect(await policy({ people: ['one', 'two'], quorum: 2 })).toEqual([])
+    expect(await policy({ people: ['one'], roles: ['boss'], quorum: 2 })).toEqual([])
   })
 })

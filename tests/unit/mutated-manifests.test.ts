@@ -14,6 +14,7 @@ import { advance } from '../../workflows/interpreter/advance.ts'
 import { createRunState, settle, type StepError } from '../../workflows/interpreter/state.ts'
 import { seededRandom } from '../support/fixtures.ts'
 import { completed, failed } from '../support/plans.ts'
+import { misspellings } from '../support/reference-mutations.ts'
 
 const MUTATIONS = 600
 const STRANGERS: JsonValue[] = [
@@ -59,7 +60,7 @@ function mutate(document: JsonObject, random: Random): void {
   const { at, key } = pick(holdersIn(steps))
   const other = pick(holdersIn(steps))
   const valueOf = (holder: Holder): JsonValue => Reflect.get(holder.at, holder.key) as JsonValue
-  switch (Math.floor(random() * 5)) {
+  switch (Math.floor(random() * 6)) {
     case 0:
       if (Array.isArray(at)) at.splice(Number(key), 1)
       else delete at[key]
@@ -77,10 +78,21 @@ function mutate(document: JsonObject, random: Random): void {
         delete at[key]
       }
       break
+    case 4: {
+      const misspelt = misspellings(document)
+      if (misspelt.length > 0) pick(misspelt).apply()
+      break
+    }
     default:
       if (Array.isArray(at)) at.reverse()
       else Reflect.set(at, key, String(valueOf({ at, key })).slice(1))
   }
+}
+
+/** Has everything that the schema names. */
+function inputOf({ input }: AutomationSpec): JsonObject {
+  const { properties = {} } = (input ?? {}) as { properties?: JsonObject }
+  return Object.fromEntries(Object.keys(properties).map((name) => [name, 'x']))
 }
 
 /** How a run of it ends, whatever the outside says; null for an end without a failure. */
@@ -88,7 +100,8 @@ function endOf(spec: AutomationSpec, random: Random): StepError | null {
   const plan = compilePlan('x', 1, spec)
   const output = { disputes: [{}, {}], late_fee_cents: 1, status: 'open', content: 'x' }
   const underWay: string[] = []
-  let state = createRunState({ tenant: 'acme', folder: 'a' }, { id: 'run_1' })
+  const run = { id: 'run_1', organization: 'acme', automation: 'x', revision: 1 }
+  let state = createRunState(inputOf(spec), run)
   for (;;) {
     const advanced = advance(plan, state)
     state = advanced.state
@@ -100,8 +113,10 @@ function endOf(spec: AutomationSpec, random: Random): StepError | null {
   }
 }
 
+/** What the text shows: names that are not there, but for those in what a tool, code or a person gives. */
 const isOfTheText = ({ code, message }: StepError): boolean =>
-  code === 'INVALID_EXPRESSION' || /There is no variable|`steps` has no/.test(message)
+  code === 'INVALID_EXPRESSION' ||
+  /There is no variable|`(input|run|steps|steps\.\w+|steps\.\w+\.(error|writeback))` has no/.test(message)
 
 test(`of ${MUTATIONS} damaged automations each is refused with a place, or runs`, () => {
   const counts = { refused: 0, accepted: 0 }

@@ -42,14 +42,19 @@ function outcomeStatement({ seq, previous }: Link, runId = RUN_ID): object {
 }
 
 /** What it says of the decision, and the decision that it carries. */
-function decisionStatement({ seq, previous }: Link, said: Decision, carried: Envelope | undefined): object {
+function decisionStatement(
+  { seq, previous }: Link,
+  said: Decision,
+  carried: Envelope | undefined,
+  runId = RUN_ID,
+): object {
   const { decisionId, digest, organization, writebackId, principal, verdict, method } = said
   const facts = { writebackId, principal, verdict, method, decision: carried }
   return {
     _type: STATEMENT_TYPE,
     subject: [{ name: `countersign:decision/${organization}/${decisionId}`, digest: { sha256: digest } }],
     predicateType: DECISION_PREDICATE,
-    predicate: { organization, runId: RUN_ID, seq, previous, at: at(seq), ...facts },
+    predicate: { organization, runId, seq, previous, at: at(seq), ...facts },
   }
 }
 
@@ -66,7 +71,7 @@ function makeChain(length: number, runId = RUN_ID): Envelope[] {
       sign(
         seq % 2 === 0
           ? outcomeStatement(link, runId)
-          : decisionStatement(link, said, signedDecision(said, keys.decision)),
+          : decisionStatement(link, said, signedDecision(said, keys.decision), runId),
       ),
     )
   }
@@ -164,7 +169,7 @@ describe('a change', () => {
     const { seq: count, sha256 } = headOf(chain)
     const run = { count, sha256: sha256 ?? '' }
     const found = (cut: readonly unknown[], head: ReturnType<typeof headOf>): number =>
-      verifyReceipts(cut, keys.trusted, head, run).problems.length
+      verifyReceipts(cut, keys.trusted, head, { result: run }).problems.length
     expect(found(chain, headOf(chain))).toBe(0)
     for (let length = 0; length < chain.length; length++) {
       const cut = chain.slice(0, length)
@@ -177,7 +182,8 @@ describe('a change', () => {
     const longer = makeChain(8)
     const { seq, sha256: at6 } = headOf(longer.slice(0, 6))
     expect(
-      verifyReceipts(longer, keys.trusted, headOf(longer), { count: seq, sha256: at6 ?? '' }).problems,
+      verifyReceipts(longer, keys.trusted, headOf(longer), { result: { count: seq, sha256: at6 ?? '' } })
+        .problems,
     ).toEqual([])
   })
 
@@ -190,6 +196,26 @@ describe('a change', () => {
     const other = makeChain(6, 'run_2')
     for (let i = 0; i < chain.length; i++)
       expect(problems(chain.with(i, other[i] as Envelope), headOf(chain))).not.toEqual([])
+  })
+})
+
+describe('the run', () => {
+  const at2 = chain.slice(0, 2)
+  const link = { seq: 3, previous: headOf(at2).sha256 }
+
+  it('is the same in all of a chain, even if each is signed and linked', () => {
+    const mixed = [...at2, sign(outcomeStatement(link, 'run_2'))]
+    expect(problems(mixed, headOf(mixed))).toEqual(['3: is of run run_2, not of run_1'])
+  })
+
+  it('is the one that they are said to be of: two whole chains that were swapped are found', () => {
+    const other = makeChain(2, 'run_2')
+    const found = (id: string, swapped: Envelope[]) =>
+      verifyReceipts(swapped, keys.trusted, headOf(swapped), { id }).problems.map(({ problem }) => problem)
+    expect(found(RUN_ID, at2)).toEqual([])
+    expect(found('run_2', other)).toEqual([])
+    expect(found(RUN_ID, other)).toEqual(Array(2).fill('is of run run_2, not of run_1'))
+    expect(found('run_2', at2)).toEqual(Array(2).fill('is of run run_1, not of run_2'))
   })
 })
 

@@ -72,6 +72,12 @@ describe('a write', () => {
     (status) => expect(after(write(status))).toBeNull(),
   )
 
+  it('that its target could not finish is not repeated where a second one may do harm', () => {
+    const halfDone = { id: 'wb_x.pay.1', status: 'failed', receipt: 'rcp_1', mayHaveChanged: true } as const
+    const told = { ...write('failed'), error: { code: 'TOOL_FAILED', message: 'no' }, writeback: halfDone }
+    expect(after(told as SettledStep)).toBeNull()
+  })
+
   it('of which a person has said that it was not applied is not sent again', () => {
     const said = {
       ...write('failed'),

@@ -150,6 +150,37 @@ describe('a source at save', () => {
     expect(await wrong(`export default () => ${'('.repeat(60_000)}`)).toHaveLength(1)
   })
 
+  it.each([
+    '// export default () => 1',
+    'const text = "export default"',
+    'export const x = 1',
+    '/* as default */',
+  ])('has no default export where only a comment or a text says so: %s', async (source) => {
+    expect(await wrong(source)).toEqual([
+      'steps[0].code.source: has no default export Write `export default async function (ctx) { … }`.',
+    ])
+  })
+
+  it.each(['5', '"x"', "'x';", 'null', '{ fetch() {} }', 'class {}', '-1.5\nconst x = 1'])(
+    'exports what can be called, unlike %s',
+    async (value) => {
+      expect(await wrong(`export default ${value}`)).toEqual([
+        'steps[0].code.source: its default export is not a function Write `export default async function (ctx) { … }`.',
+      ])
+    },
+  )
+
+  it.each([
+    'function f() {}\nexport { f as default }',
+    'export default\n  async (ctx) => { return 5 }',
+    'export default function () { return "export default 5" }',
+    'const f = { g: () => 1 }\nexport default f.g',
+    'export default ((ctx) => ({ a: ctx }))',
+    '// export default 5\nexport default () => 1',
+  ])('may export its function as it likes: %s', async (source) => {
+    expect(await wrong(source)).toEqual([])
+  })
+
   it('is bounded', async () => {
     expect(await wrong(`export default () => 1 // ${'é'.repeat(32 * 1024)}`)).toEqual([
       'steps[0].code.source: is over 64 KB ',

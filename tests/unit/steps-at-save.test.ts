@@ -1,8 +1,8 @@
 /** What is wrong with steps that have steps inside, told before anything runs: all at once, each with its place. */
 import { describe, expect, it } from 'vitest'
 import { automationPlaces } from '../../manifests/automations.ts'
-import { parseDocuments, ofKind } from '../../manifests/document.ts'
-import { inspectAutomation } from '../../api/manifests/tools.ts'
+import { parseDocuments, ofKind, RULE_HINTS } from '../../manifests/document.ts'
+import { pinsOf, toolPlaces } from '../../api/manifests/tools.ts'
 import { AutomationSpecSchema, ConnectionSpecSchema } from '../../schemas/manifests.ts'
 
 const known = {
@@ -32,28 +32,31 @@ const call = (name: string, about = 'x') => ({
 })
 const loop = (name: string, steps: object[], items = 'input') => ({ name, for_each: { items, steps } })
 
-/** `place: message hint`, without the place of the manifest. */
+/** `place: message hint`, without the place of the manifest and hints that say nothing of the place. */
 function wrong(steps: object[]): string[] {
   const { documents, places } = parseDocuments([{ kind: 'Automation', name: 'a', spec: { steps } }])
   const found = [...places, ...ofKind(documents, 'Automation').flatMap((one) => automationPlaces(one, known))]
   return found.map(
-    ({ path, message, hint }) => `${path.replace('manifests[0].', '')}: ${message}${hint ? ` ${hint}` : ''}`,
+    ({ path, rule, message, hint }) =>
+      `${path.replace('manifests[0].', '')}: ${message}${hint && hint !== RULE_HINTS[rule] ? ` ${hint}` : ''}`,
   )
 }
 
 describe('a step', () => {
   it('says what it does, and only one thing', () => {
     expect(wrong([{ name: 'a' }])).toEqual([
-      'spec.steps[0]: needs one of tool_call, writeback, run_automation, code, ask, sleep, choose, for_each, parallel, return, fail',
+      'spec.steps[0]: needs one of tool_call, writeback, run_automation, code, ask, sleep, choose, for_each, parallel, return, fail Add exactly one of them.',
     ])
-    expect(wrong([{ ...call('a'), return: 1 }])).toEqual(['spec.steps[0]: Unrecognized key: "return"'])
+    expect(wrong([{ ...call('a'), return: 1 }])).toEqual([
+      'spec.steps[0]: Unrecognized key: "return" It belongs to another form: write one or the other.',
+    ])
   })
 
   it('is looked at wherever it stands', () => {
     const broken = { name: 'b', tool_call: { connection: 'crm' } }
     const inner = { name: 'pick', choose: { branches: [{ when: 'true', steps: [call('a'), broken] }] } }
     expect(wrong([call('first'), loop('each', [inner])])).toEqual([
-      'spec.steps[1].for_each.steps[0].choose.branches[0].steps[1].tool_call.tool: Invalid input: expected string, received undefined',
+      'spec.steps[1].for_each.steps[0].choose.branches[0].steps[1].tool_call.tool: is missing It takes a text.',
     ])
   })
 
@@ -61,10 +64,10 @@ describe('a step', () => {
     const retry = { max_attempts: 3 }
     expect(wrong([{ ...call('a'), retry }])).toEqual([])
     expect(wrong([{ ...loop('each', [call('a')]), retry }])).toEqual([
-      'spec.steps[0]: Unrecognized key: "retry"',
+      'spec.steps[0]: Unrecognized key: "retry" It belongs to another form: write one or the other.',
     ])
     expect(wrong([{ ...call('a'), retry: { max_attempts: 1 } }])).toEqual([
-      'spec.steps[0].retry.max_attempts: Too small: expected number to be >=2',
+      'spec.steps[0].retry.max_attempts: Too small: expected number to be >=2 It takes 2 or more.',
     ])
   })
 })
@@ -126,7 +129,7 @@ describe('references', () => {
       'spec.steps[0].for_each.steps[0].tool_call.arguments.about: step `b` comes later, or is this one',
       'spec.steps[0].for_each.steps[1].tool_call.arguments.about: step `each` comes later, or is this one',
       'spec.steps[1].parallel.branches.right[0].tool_call.arguments.about: step `c` is in another branch of `fan`',
-      'spec.steps[2].return: There is no variable `item`; in scope: `input`, `steps`, `run` (character 37 of it)',
+      'spec.steps[2].return: There is no variable `item`; in scope: `input`, `steps`, `run` (character 40 of it)',
     ])
     expect(
       wrong([
@@ -167,7 +170,9 @@ describe('limits', () => {
     const fan = { name: 'fan', parallel: { branches: { left: many('l', 250), right: many('r', 250) } } }
     expect(wrong([fan])).toEqual(['spec.steps: has 501 steps outside of loops; a run takes 500'])
     expect(wrong([...many('a', 499), loop('each', many('l', 300))])).toEqual([])
-    expect(wrong(many('a', 501))).toEqual(['spec.steps: Too big: expected array to have <=500 items'])
+    expect(wrong(many('a', 501))).toEqual([
+      'spec.steps: Too big: expected array to have <=500 items It takes 500 or less.',
+    ])
   })
 
   it('are 8 blocks in each other', () => {
@@ -183,7 +188,9 @@ describe('limits', () => {
   it('are 20 at once, and a year of sleep', () => {
     expect(
       wrong([{ name: 'each', for_each: { items: 'input', concurrency: 21, steps: [call('a')] } }]),
-    ).toEqual(['spec.steps[0].for_each.concurrency: Too big: expected number to be <=20'])
+    ).toEqual([
+      'spec.steps[0].for_each.concurrency: Too big: expected number to be <=20 It takes 20 or less.',
+    ])
     expect(wrong([{ name: 'nap', sleep: { for: '400d' } }])).toEqual([
       'spec.steps[0].sleep.for: is over 366 days',
     ])
@@ -273,7 +280,8 @@ describe('tools of steps inside', () => {
     if (!document) throw new Error('the automation is not valid')
     const inputSchema = { type: 'object', properties: { about: { type: 'number' } } }
     const tools = new Map([['crm', [{ tool: 'get', definitionSha256: 'f'.repeat(64), inputSchema }]]])
-    const { pins, places } = inspectAutomation(document, tools)
+    const pins = pinsOf(document.manifest.spec, tools)
+    const places = toolPlaces(documents, tools)
     expect(pins).toEqual({ 'crm/get': 'f'.repeat(64) })
     expect(places.map(({ path }) => path)).toEqual([
       'manifests[0].spec.steps[0].for_each.steps[0].tool_call.arguments.about',

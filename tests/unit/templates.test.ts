@@ -114,12 +114,12 @@ describe('templateExpressions', () => {
       n: 5,
     }
     expect(templateExpressions(value)).toEqual([
-      { path: 'to', source: ' a ' },
-      { path: 'lines[0].note', source: ' b.c ' },
-      { path: 'lines[0].note', source: ' d ' },
-      { path: '["odd key"]', source: ' {"k": 1} ' },
+      { path: 'to', source: ' a ', offset: 3 },
+      { path: 'lines[0].note', source: ' b.c ', offset: 5 },
+      { path: 'lines[0].note', source: ' d ', offset: 20 },
+      { path: '["odd key"]', source: ' {"k": 1} ', offset: 3 },
     ])
-    expect(templateExpressions('${{ a }}')).toEqual([{ path: '', source: ' a ' }])
+    expect(templateExpressions('${{ a }}')).toEqual([{ path: '', source: ' a ', offset: 3 }])
   })
 
   it('throws with the place when an expression is not closed', () => {

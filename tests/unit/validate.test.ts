@@ -5,7 +5,12 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { pathParts, pathText } from '../../lib/path-text.ts'
+import { documentPlaces, knownOf } from '../../manifests/check.ts'
+import { parseDocuments } from '../../manifests/document.ts'
+import { PLACE_RULES } from '../../schemas/problem.ts'
 import { runCli } from '../support/cli.ts'
+import { seededRandom } from '../support/fixtures.ts'
+import { everything, MUTATIONS } from '../support/mutations.ts'
 
 const EXAMPLES = fileURLToPath(new URL('../../examples', import.meta.url))
 
@@ -17,7 +22,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 interface Report {
   valid: boolean
-  errors: { place: string; path: string; message: string; hint?: string }[]
+  errors: { place: string; path: string; rule: string; message: string; hint?: string }[]
   not_checked: string[]
 }
 
@@ -82,6 +87,15 @@ it('tells all that is wrong at once, in all files, each with line, path, rule an
     'wrong.yaml:12:26 spec.steps[1].writeback.update.table',
     'wrong.yaml:12:63 spec.steps[1].writeback.update.set.fee',
   ])
+  expect(report.errors.map(({ rule }) => rule)).toEqual([
+    'yaml',
+    'schema',
+    'json-schema',
+    'expression',
+    'expression',
+    'unknown-reference',
+    'unknown-reference',
+  ])
   expect(report.errors[3]?.message).toMatch(/^Unexpected token: EOF \(character \d+ of it\)$/)
   expect(report.errors[4]?.message).toContain('did you mean `input`?')
   expect(report.errors[5]?.hint).toBe('Did you mean `invoices`?')
@@ -100,4 +114,43 @@ it('ends with 1 where something is wrong, and with 2 where a file is not there',
 it('reads the places that it is told', () => {
   for (const parts of [['spec', 'steps', 1, 'if'], ['a b', 0, 'c"]d', 'e'], []])
     expect(pathParts(pathText('', parts))).toEqual(parts)
+})
+
+/** Places whose own sentence says what to write. */
+const SAYS_ALL = /^must |^is (under|over) |^has more than |^needs a |^names /
+
+it('gives every place of a damaged manifest its rule, and a hint unless the sentence says what to write', async () => {
+  const without = new Set<string>()
+  for (const [kind, mutation] of MUTATIONS.entries()) {
+    for (let time = 0; time < 8; time++) {
+      const random = seededRandom(kind * 1_000 + time)
+      const document = everything('a', 'echo')
+      mutation.apply(document, random)
+      const { documents, places } = parseDocuments([document])
+      const known = knownOf(
+        documents.map(({ manifest }) => manifest),
+        true,
+      )
+      for (const { rule, message, hint } of [...places, ...(await documentPlaces(documents, known))]) {
+        expect(PLACE_RULES).toContain(rule)
+        if (hint === undefined && !SAYS_ALL.test(message)) without.add(`${rule}: ${message}`)
+      }
+    }
+  }
+  expect([...without]).toEqual([])
+})
+
+it('hints at the key, the word and the kind that belong there', () => {
+  const hints = (document: object) =>
+    parseDocuments([document]).places.map(({ message, hint }) => `${message} ${hint}`)
+  const spec = { steps: [{ name: 'a', sleep: { for: '1s' } }] }
+  expect(hints({ kind: 'Automation', name: 'a', spec: { ...spec, descripton: 'x' } })).toEqual([
+    'Unrecognized key: "descripton" Did you mean `description`?',
+  ])
+  expect(hints({ kind: 'Automaton', name: 'a', spec })[0]).toContain('Did you mean `Automation`?')
+  expect(hints({ kind: 'Automation', spec })).toEqual(['is missing It takes a text.'])
+  const call = { name: 'a', on_eror: 'fail', tool_call: { connection: 'c', tool: 't' } }
+  expect(hints({ kind: 'Automation', name: 'a', spec: { steps: [call] } })).toEqual([
+    'Unrecognized key: "on_eror" Did you mean `on_error`?',
+  ])
 })

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createDatabase, type Database } from '../../db/database.ts'
 import type { JsonObject } from '../../lib/json.ts'
-import { CHANGE, LOOK, NOTE, ONE_LEAD } from '../support/automations.ts'
+import { CHANGE, LOOK, NOTE, NOTE_AGAIN, ONE_LEAD } from '../support/automations.ts'
 import type { TestTool } from '../support/mcp-server.ts'
 import { startWorkerHere } from '../support/own-worker.ts'
 import { about, startScenario, type Scenario, type StartedRun } from '../support/scenario.ts'
@@ -216,8 +216,8 @@ describe('a retry', () => {
   })
 
   test('of a failed write is a new round with its own approval and receipt', async () => {
-    await s.define('writes-again', [{ ...NOTE, retry }], ONE_LEAD)
-    const restore = failing('note', 1)
+    await s.define('writes-again', [{ ...NOTE_AGAIN, retry }], ONE_LEAD)
+    const restore = failing('note_again', 1)
     const run = await s.park('writes-again')
     await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
     const again = await eventually(async () => {

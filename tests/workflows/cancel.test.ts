@@ -120,6 +120,8 @@ test('cancelling the approval of a run ends the run as withdrawn', async () => {
   await expectNoLaterApproval(run)
 })
 
+// Nobody can give these two a time-out of Temporal from outside: they are started by their parents, without one. So this
+// stands for it: an execution that is ended where it is, and that its parent finds ended.
 test('terminating the approval or the writeback of a run empties the inbox too', async () => {
   const [one, other] = [await s.park('change'), await s.park('change')]
   await handleOf(one.approval.temporal_workflow_id).terminate('an operator')

@@ -10,7 +10,7 @@ import type { DoorDeps } from '../../activities/door.ts'
 import { reconcile } from '../../activities/reconcile.ts'
 import { ensureSchedules } from '../../api/schedules.ts'
 import { createTemporalAccess } from '../../api/temporal.ts'
-import { loadSigningKey } from '../../lib/keys.ts'
+import { loadSigningKey, loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
 import { approvalWorkflowId, scheduleId, writebackWorkflowId } from '../../schemas/names.ts'
 import type { ApprovalView } from '../../schemas/operations/views.ts'
 import { ReconcileReportSchema, type ReconcileReport } from '../../schemas/upkeep.ts'
@@ -65,9 +65,10 @@ function deps() {
     database: world.database,
     // Nothing is sent: no executor is asked.
     executors: undefined as never,
-    trust: { keys: [], identity: 'verified' },
+    trust: { keys: loadTrustedKeys(publicKeysFile(world.keysFolder)), identity: 'verified' },
     signingKey: loadSigningKey(world.keysFolder, 'receipt'),
     nowMs: () => Date.now() + LATER_MS,
+    warn: () => undefined,
   }
   return { door, client: world.temporal, scheduledAtMs: Date.now() }
 }
@@ -226,7 +227,7 @@ describe('the reconciler', () => {
         run.runId,
       ])
       await world.database.query(`update approvals set workflow_id = 'gone' where run_id = $1`, [run.runId])
-      expect(await reconcile(deps(), START)).toMatchObject({ withdrawn: 0, approvals: 0 })
+      expect(await reconcile(deps(), START)).toMatchObject({ withdrawn: 0, approvals: 0, doubted: 2 })
       await scenario.start('park')
       expect(await reconcile(deps(), START)).toMatchObject({ withdrawn: 1 })
       expect(await scenario.look(run).catch(() => null)).toMatchObject({ writebacks: ['withdrawn'] })

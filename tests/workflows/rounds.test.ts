@@ -1,14 +1,23 @@
 /** A target that has changed since the write was planned: it is planned anew, and people are asked about what is now. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ApprovalView } from '../../schemas/operations/views.ts'
-import { CHANGE, ONE_LEAD } from '../support/automations.ts'
+import { CHANGE, NOTE, ONE_LEAD } from '../support/automations.ts'
 import { about, refusal, startScenario, type Scenario, type StartedRun } from '../support/scenario.ts'
 import { eventually } from '../support/world.ts'
 
 let s: Scenario
+/** How many requests for the list of tools the server still refuses. */
+let refusals = 0
 
 beforeAll(async () => {
-  s = await startScenario()
+  s = await startScenario({
+    intercept: ({ method }, response) => {
+      if (method !== 'tools/list' || refusals === 0) return false
+      refusals--
+      response.writeHead(422).end()
+      return true
+    },
+  })
   await s.define('raced', [CHANGE], ONE_LEAD)
   const { update } = CHANGE['writeback'] as { update: object }
   const guarded = { connection: 'shop', update: { ...update, guard: { balance: 100 } } }
@@ -143,4 +152,25 @@ test('that a step is tried again after has as many rounds anew, with ids of thei
   expect(ids).toEqual([1, 2, 3, 4, 5].map((round) => `${base}${round}`))
   const ending = await s.expectEnding(run, { state: 'completed', balance: 7 })
   expect(ending.writebacks.sort()).toEqual(['applied', 'conflict', 'conflict', 'conflict', 'conflict'])
+})
+
+const retry = { max_attempts: 3, backoff: '100ms' }
+
+test('a write that was not even planned keeps its identity when it is tried again', async () => {
+  await s.define('plans-again', [{ ...NOTE, retry }], { allow: true })
+  refusals = 1
+  const run = await s.start('plans-again')
+  await s.expectEnding(run, { state: 'completed', writebacks: ['applied'], notes: 1 })
+  expect(refusals).toBe(0)
+  const [writeback] = (await s.world.admin.getRun({ run_id: run.runId })).writebacks
+  expect(writeback?.writeback_id).toMatch(/[.]1$/)
+})
+
+test('an error of a tool that may have done something begins no further round', async () => {
+  await s.define('half-done', [{ ...NOTE, retry }], { allow: true })
+  const note = s.server.tools.find(({ name }) => name === 'note')
+  if (!note) throw new Error('the server has no tool note')
+  note.run = () => ({ content: [{ type: 'text', text: 'half done' }], isError: true })
+  const run = await s.start('half-done')
+  await s.expectEnding(run, { state: 'failed', code: 'TOOL_FAILED', writebacks: ['failed'], notes: 1 })
 })

@@ -108,6 +108,18 @@ test('what is late, and shows at the second look, is not sent again', async () =
   await s.expectEnding(run, { state: 'completed', result: { found: true }, notes: 1 })
 })
 
+test('what nobody wants any more is looked at, and not sent again', async () => {
+  const run = await lose({ works: false })
+  await eventually(async () => looks.includes(run.account))
+  await s.clerk.cancelRun({ run_id: run.runId })
+  await s.expectEnding(run, {
+    writebacks: ['failed'],
+    receipts: ['approve by lena@acme.example', 'outcome failed'],
+    notes: 1,
+  })
+  expect((await s.statements(run)).at(-1)?.predicate).toMatchObject({ code: 'NOT_APPLIED' })
+})
+
 test('a policy that denies meanwhile has it refused, if a reading shows that it was not done', async () => {
   const run = await lose({ works: false })
   await s.apply(policyFor('checked', { deny: true }))

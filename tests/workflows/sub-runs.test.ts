@@ -2,12 +2,14 @@
 import { randomUUID } from 'node:crypto'
 import { temporal } from '@temporalio/proto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { executionState } from '../../activities/executions.ts'
 import { openSubRun } from '../../activities/sub-runs.ts'
 import { findDeliveryOfRun } from '../../db/queries/deliveries.ts'
 import type { JsonObject } from '../../lib/json.ts'
 import { subRunKeyOf } from '../../schemas/names.ts'
 import { automation, LOOK, NOTE, ONE_LEAD } from '../support/automations.ts'
 import { about, refusal, startScenario, type Scenario, type StartedRun } from '../support/scenario.ts'
+import { reset } from '../support/resets.ts'
 import { eventually } from '../support/world.ts'
 
 let s: Scenario
@@ -125,6 +127,21 @@ test('a run that is reset finds its sub-run again', async () => {
   await s.expectEnding(inner, { state: 'completed', writebacks: ['applied'], changes: 0 })
 })
 
+test('a run that is reset does not do again what a sub-run has done that Temporal has forgotten', async () => {
+  const run = await s.start('around')
+  const inner = await parkedSubRun(run)
+  await s.lena.decideApproval({ ...about(inner.approval), verdict: 'approve' })
+  await s.expectEnding(run, { state: 'completed', notes: 1 })
+  const { workflowId } = inner
+  await s.world.temporal.workflowService.deleteWorkflowExecution({
+    namespace: 'default',
+    workflowExecution: { workflowId },
+  })
+  await eventually(async () => (await executionState(s.world.temporal, workflowId, Date.now())) === 'gone')
+  await reset(s.world, run)
+  await s.expectEnding(run, { state: 'failed', code: 'SUB_RUN_FORGOTTEN', notes: 1 })
+})
+
 test('runs are at most 8 deep', async () => {
   await s.define('abyss', [LOOK], { allow: true })
   // Without the condition it would be refused at save.
@@ -149,7 +166,7 @@ test('an input that the automation does not take fails the step', async () => {
 test('only a run of ours, at a step that says so, starts another one, and what it started stands', async () => {
   const run = await s.start('around')
   await parkedSubRun(run)
-  const { database, organization } = s.world
+  const { database, organization, temporal: client } = s.world
   const delivery = await findDeliveryOfRun(database, { organization, runId: run.runId })
   const revision = delivery?.runs[0]?.revision ?? 0
   const { runId: firstExecutionRunId } = await handleOf(run.workflowId).describe()
@@ -163,7 +180,7 @@ test('only a run of ours, at a step that says so, starts another one, and what i
   }
   const key = subRunKeyOf({ firstExecutionRunId, path: 'sub' })
   const request = { organization, origin, key, automation: 'noting', input: { account: run.account } }
-  const again = await openSubRun({ database }, request)
+  const again = await openSubRun({ database, client }, request)
   expect(again.input).toEqual({ account: run.account })
   for (const [forged, code] of [
     [{ ...request, automation: 'around' }, 'UNKNOWN_ORIGIN'],
@@ -172,7 +189,7 @@ test('only a run of ours, at a step that says so, starts another one, and what i
     [{ ...request, organization: 'other' }, 'UNKNOWN_ORIGIN'],
     [{ ...request, input: { account: 'another' } }, 'IDEMPOTENCY_CONFLICT'],
   ] as const)
-    await expect(openSubRun({ database }, forged)).rejects.toMatchObject({ code })
+    await expect(openSubRun({ database, client }, forged)).rejects.toMatchObject({ code })
   await s.clerk.cancelRun({ run_id: run.runId })
   await s.expectEnding(run, { state: 'cancelled' })
 })

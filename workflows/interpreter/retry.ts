@@ -30,12 +30,13 @@ export function nextTry(retry: PlannedRetry | undefined, failed: Failed): NextTr
 }
 
 /**
- * A write is tried again only if it surely changed nothing: it failed at the target, or met one that had changed. An
+ * A write is tried again only if it surely changed nothing, or if doing it twice is harmless: the target refused it, or
+ * it met one that had changed. An
  * error without a writeback is that of a reading, or of a write that was never planned. Where a person had to say that it
  * was not applied, that person was promised that nothing is sent again.
  */
 function isWorthIt({ writeback, error }: Failed): boolean {
-  if (writeback?.status === 'failed') return error.code !== 'NOT_APPLIED'
+  if (writeback?.status === 'failed') return error.code !== 'NOT_APPLIED' && !writeback.mayHaveChanged
   if (writeback) return writeback.status === 'conflict'
   if (!isErrorCode(error.code)) return false
   return ERRORS[error.code].retryable || WORTH_ANOTHER_TRY.has(error.code)

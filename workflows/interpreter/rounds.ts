@@ -48,5 +48,7 @@ export function settledCall(outcome: ReadOutcome | WriteOutcome): SettledStep {
     return { status: 'completed', output: outcome.output, writeback }
   }
   const error = { code: outcome.code ?? 'WRITE_FAILED', message: outcome.message ?? outcome.status }
+  if (outcome.mayHaveChanged)
+    return { status: 'failed', output: null, error, writeback: { ...writeback, mayHaveChanged: true } }
   return { status: 'failed', output: null, error, writeback }
 }

@@ -18,6 +18,8 @@ export interface StepWriteback {
   id: string
   status: WriteStatus
   receipt: string
+  /** Failed, and yet something may have been done. */
+  mayHaveChanged?: true
 }
 
 /** How often a call was tried. `round`, the last one, is part of the identity of a write, and rises with each try. */

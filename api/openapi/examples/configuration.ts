@@ -43,11 +43,22 @@ const manifest = {
 const connection = { name: 'billing-db', type: 'postgres', revision: 2, frozen: null }
 const frozen = { at: '2026-11-02T09:30:00.000Z', by: 'ops@acme.example', reason: 'wrong rates' }
 const person = { id: 'lena@acme.example', kind: 'person' as const, display_name: 'Lena', roles: ['finance'] }
+const principal = { ...person, created_at: SAVED_AT, disabled_at: null }
+const key = {
+  id: KEY_ID,
+  principal: person.id,
+  roles: ['finance'],
+  scopes: ['read', 'approve'],
+  created_at: SAVED_AT,
+  expires_at: '2027-01-01T00:00:00.000Z',
+  revoked_at: null,
+}
 
 type Names =
   | 'applyManifests'
   | 'listManifests'
   | 'getManifest'
+  | 'listRevisions'
   | 'listAutomations'
   | 'getAutomation'
   | 'pauseAutomation'
@@ -58,8 +69,13 @@ type Names =
   | 'thawConnection'
   | 'createKey'
   | 'listKeys'
-  | 'listPrincipals'
+  | 'getKey'
   | 'revokeKey'
+  | 'listPrincipals'
+  | 'getPrincipal'
+  | 'setPrincipalRoles'
+  | 'disablePrincipal'
+  | 'enablePrincipal'
   | 'whoAmI'
   | 'getHealth'
 
@@ -71,7 +87,13 @@ export const configurationExamples: ExamplesOf<Names> = {
   listManifests: { query: { kind: 'Automation', limit: 100 }, output: pageOf(summary) },
   getManifest: {
     params: { kind: 'Automation', name: 'late-fee' },
+    query: { revision: 3 },
     output: { ...summary, manifest, pins: { 'billing/get_invoice': DIGEST } },
+  },
+  listRevisions: {
+    params: { kind: 'Automation', name: 'late-fee' },
+    query: { limit: 20 },
+    output: pageOf(summary),
   },
   listAutomations: { query: { paused: 'false', limit: 100 }, output: pageOf(automation) },
   getAutomation: { params: { name: 'late-fee' }, output: automation },
@@ -84,40 +106,57 @@ export const configurationExamples: ExamplesOf<Names> = {
   listConnections: { query: { type: 'postgres', limit: 100 }, output: pageOf(connection) },
   getConnectionState: {
     params: { name: 'billing-db' },
-    output: { name: 'billing-db', frozen: null, held: [], under_way: [] },
+    output: {
+      name: 'billing-db',
+      frozen: null,
+      held: [],
+      held_omitted: false,
+      under_way: [],
+      under_way_omitted: false,
+    },
   },
   freezeConnection: {
     params: { name: 'billing-db' },
     body: { reason: 'wrong rates' },
-    output: { name: 'billing-db', frozen, held: [writeback], under_way: [] },
+    output: {
+      name: 'billing-db',
+      frozen,
+      held: [writeback],
+      held_omitted: false,
+      under_way: [],
+      under_way_omitted: false,
+    },
   },
   thawConnection: { params: { name: 'billing-db' }, output: { name: 'billing-db', frozen: null } },
   createKey: {
-    body: { principal: person, scopes: ['read', 'approve'] },
+    body: { principal: person, scopes: ['read', 'approve'], expires_at: '2027-01-01T00:00:00.000Z' },
     output: {
       id: KEY_ID,
       key: 'cs_shown-once',
       principal: person.id,
       roles: ['finance'],
       scopes: ['read', 'approve'],
+      expires_at: '2027-01-01T00:00:00.000Z',
     },
   },
   listKeys: {
     query: { state: 'active', limit: 100 },
-    output: pageOf({
-      id: KEY_ID,
-      principal: person.id,
-      roles: ['finance'],
-      scopes: ['read', 'approve'],
-      created_at: SAVED_AT,
-      revoked_at: null,
-    }),
+    output: pageOf(key),
   },
-  listPrincipals: {
-    query: { role: 'finance', limit: 100 },
-    output: pageOf({ ...person, created_at: SAVED_AT, disabled_at: null }),
-  },
+  getKey: { params: { key_id: KEY_ID }, output: key },
   revokeKey: { params: { key_id: KEY_ID }, output: { id: KEY_ID, revoked: true } },
+  listPrincipals: { query: { role: 'finance', limit: 100 }, output: pageOf(principal) },
+  getPrincipal: { params: { principal_id: person.id }, output: principal },
+  setPrincipalRoles: {
+    params: { principal_id: person.id },
+    body: { roles: [] },
+    output: { ...principal, roles: [] },
+  },
+  disablePrincipal: {
+    params: { principal_id: person.id },
+    output: { ...principal, disabled_at: '2026-11-02T09:30:00.000Z' },
+  },
+  enablePrincipal: { params: { principal_id: person.id }, output: principal },
   whoAmI: {
     output: {
       organization: 'acme',

@@ -164,7 +164,9 @@ export const run: Run = {
   steps_from: 'workflow',
   attempts_omitted: false,
   writebacks: [writeback],
+  writebacks_omitted: false,
   approvals: [approval],
+  approvals_omitted: false,
   receipts: [],
   receipts_head: null,
 }

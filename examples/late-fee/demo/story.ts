@@ -29,7 +29,10 @@ export interface Stage {
   receiptsFile: string
   publicKeysFile: string
   /** Writes the receipts to their file and checks receipts offline, as `countersign receipts verify` does. */
-  verifyReceipts: (content: { receipts: unknown[]; head: unknown }) => { count: number; problems: string[] }
+  verifyReceipts: (content: { run_id: string; receipts: unknown[]; head: unknown }) => {
+    count: number
+    problems: string[]
+  }
 }
 
 export interface StoryFacts {
@@ -192,6 +195,7 @@ async function receiptsProve(
   narrator.chapter('Receipts prove it')
   const { receipts, head } = await admin.listReceipts({ run_id: finished.run_id })
   const { count, problems } = stage.verifyReceipts({
+    run_id: finished.run_id,
     receipts: receipts.map(({ envelope }) => envelope),
     head,
   })

@@ -6,9 +6,10 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ApprovalView } from '../../../schemas/operations/views.ts'
 import { ApiError } from '../../../sdk/client/index.ts'
+import { arrivalViolations, arrive, type Arrival, type Sender } from './arrival.ts'
 import { cellName, variantFor, type Cell, type Variant } from './cells.ts'
 import { judgeRun, resolveAsItIs, type Judged } from './judge.ts'
-import { ARRIVAL, AUTOMATION_OF, type Lane } from './lane.ts'
+import { AUTOMATION_OF, type Lane } from './lane.ts'
 import { faultAt, type Fault } from './positions.ts'
 import { chanceOf, type Chance } from '../random.ts'
 import { patiently } from './patience.ts'
@@ -59,7 +60,7 @@ export async function runIncident(
     const { killedAtMs, arrival } = await killAndRestart(scene, parked)
     const judged = await ending(scene, parked)
     incident.recoveryMs = judged.endedAtMs - killedAtMs
-    incident.violations = [...judged.violations, ...(await arrivalViolations(scene, arrival))]
+    incident.violations = [...judged.violations, ...(await arrivalViolations(senderOf(scene), arrival))]
   } catch (error) {
     incident.violations.push(error instanceof Error ? error.message : String(error))
   } finally {
@@ -123,7 +124,7 @@ async function killAndRestart(
   // It is awaited at the end; what goes wrong before must not leave it without anybody who listens.
   decision?.catch(() => undefined)
   await reached(scene, fault, decision)
-  const arrival = arrive(scene, plan.arrivalMs)
+  const arrival = arrive(senderOf(scene), plan.arrivalMs)
   await sleep(plan.afterMs)
   if (plan.isLate) fault.proxy?.hideHangUps()
   const killedAtMs = Date.now()
@@ -138,6 +139,11 @@ async function killAndRestart(
   ])
   await (decision ?? decide(scene, parked))
   return { killedAtMs, arrival: await arrival }
+}
+
+/** Carl starts runs, and may look at his own. */
+function senderOf({ lane, note }: Scene): Sender {
+  return { api: () => lane.as('carl'), note, patienceMs: END_PATIENCE_MS }
 }
 
 async function reached(scene: Scene, fault: Fault, decision: Promise<void> | undefined): Promise<void> {
@@ -177,42 +183,6 @@ async function decide({ lane, note }: Scene, { approval }: Parked): Promise<void
     }
   })
   note(`decided: ${state} (attempt ${attempts})`)
-}
-
-export interface Arrival {
-  key: string
-  /** Null if it was not accepted. */
-  accepted: { runId: string; state: string } | null
-}
-
-async function arrive({ lane, note }: Scene, afterMs: number): Promise<Arrival> {
-  const key = randomUUID()
-  await sleep(afterMs)
-  try {
-    const run = await lane
-      .as('carl')
-      .startRun({ name: ARRIVAL, input: { account: key } }, { idempotencyKey: key })
-    note(`arrival accepted: ${run.state}`)
-    return { key, accepted: { runId: run.run_id, state: run.state } }
-  } catch (error) {
-    note(`arrival not accepted: ${String(error)}`)
-    return { key, accepted: null }
-  }
-}
-
-/** Sent once more, as a sender does that got no answer, or as the relay does: the same key, the same run. */
-async function arrivalViolations({ lane, note }: Scene, { key, accepted }: Arrival): Promise<string[]> {
-  const again = await patiently('the arrival is accepted', END_PATIENCE_MS, () =>
-    lane.as('carl').startRun({ name: ARRIVAL, input: { account: key } }, { idempotencyKey: key }),
-  )
-  if (accepted && accepted.runId !== again.run_id)
-    return [`the arrival was accepted as ${accepted.runId} and then as ${again.run_id}`]
-  const state = await patiently('what was accepted has run', END_PATIENCE_MS, async () => {
-    const run = await lane.as('admin').getRun({ run_id: again.run_id })
-    return ['pending', 'running'].includes(run.state) ? undefined : run.state
-  })
-  note(`arrival ended: ${state}`)
-  return state === 'completed' ? [] : [`what was accepted has ended as ${state}`]
 }
 
 async function ending(scene: Scene, { runId, account }: Parked): Promise<Judged> {

@@ -27,6 +27,8 @@ export interface Evidence {
   writebacks: string[]
   /** Verified, such as `decision approve`, `outcome unknown` and `resolved applied`, in their order. */
   receipts: string[]
+  /** How many there are by the run's own result; null if it says nothing. */
+  receiptsInResult: number | null
   /** What is wrong with the chain of receipts. */
   problems: string[]
 }
@@ -52,7 +54,11 @@ async function gather(
   )
   const envelopes = receipts.map(({ envelope }) => envelope)
   const keys = loadTrustedKeys(publicKeysFile(lane.stack.keysFolder))
-  const { statements, problems } = verifyReceipts(envelopes, keys, head ?? { seq: 0, sha256: null })
+  const headInResult = run.receipts_head ?? undefined
+  const { statements, problems } = verifyReceipts(envelopes, keys, head ?? { seq: 0, sha256: null }, {
+    id: runId,
+    result: headInResult,
+  })
   return {
     variant,
     state: run.state,
@@ -60,6 +66,7 @@ async function gather(
     effects: await effectsOn(lane, variant, account),
     writebacks: run.writebacks.map(({ state }) => state),
     receipts: statements.map(receiptText),
+    receiptsInResult: headInResult?.count ?? null,
     problems: problems.map(({ position, problem }) => `receipt ${position} ${problem}`),
   }
 }
@@ -114,6 +121,7 @@ export function violationsOf(evidence: Evidence): string[] {
     JSON.stringify(receipts) === JSON.stringify(['decision approve', ...outcomes]),
     'one receipt of the decision, then one of the outcome that the ledger has',
   )
+  claim(evidence.receiptsInResult === receipts.length, 'the result of the run knows the last receipt')
   claim(isApplied || isNotApplied, 'applied, or unknown where nobody can know')
   claim(effects === (isApplied ? 1 : 0), 'the outcome says what is so at the target')
   claim(

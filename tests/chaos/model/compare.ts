@@ -52,7 +52,7 @@ export async function settle(
   for (;;) {
     const observed = await observe(scene, life.subject)
     const found = differences(life.subject.history, life.steps, observed, {
-      workersDied: scene.workersDied(),
+      workersDied: scene.workersDiedSince(life.subject.begunAtMs),
       reconciles,
       recordsInOrder: RECORDS_IN_ORDER,
     })

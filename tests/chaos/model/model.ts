@@ -4,7 +4,17 @@
  * rejected, refused or out of time; the ledger and the receipts say what is so; a run that was reset ends the same.
  * Pure, and imports nothing of the product.
  */
-import type { Action, Answer, Gate, History, Verdict, Write } from './actions.ts'
+import type { Action, Answer, Gate, History, Write } from './actions.ts'
+import {
+  firstVotes,
+  isSurelyDecided,
+  isSurelyRejected,
+  isTold,
+  peopleOf,
+  quorumOf,
+  votesOf,
+  type Vote,
+} from './votes.ts'
 
 export interface Step {
   action: Action
@@ -21,6 +31,8 @@ export interface Observed {
   inbox: string[]
   /** Verified, such as `approve by lena` and `outcome applied`, in their order. */
   receipts: string[]
+  /** How many there are by the run's own result; null if it says nothing. */
+  receiptsInResult: number | null
   problems: string[]
   /** How often the target was changed, or, where it knows keys, with how many keys. */
   effects: number
@@ -29,7 +41,7 @@ export interface Observed {
 }
 
 export interface Surroundings {
-  /** A worker was killed at some time: then the fate of a call that may not be repeated can be unknown. */
+  /** A worker was killed meanwhile: then the fate of a call that may not be repeated can be unknown. */
   workersDied: boolean
   /**
    * Whether somebody has come by and ended what dead executions left open. Before, a row may be open when nothing is alive
@@ -85,11 +97,7 @@ export function differences(
 interface Facts {
   gate: Gate
   write: Write
-  /** Whose approval may count, and whose surely does unless something else comes first. */
-  mayApprove: Set<string>
-  surelyApproved: Set<string>
-  mayReject: Set<string>
-  surelyRejected: Set<string>
+  votes: Vote[]
   /** Somebody cancelled or terminated something. */
   stopped: boolean
   /** The same, and nobody has reset the run since. */
@@ -102,14 +110,6 @@ interface Facts {
 }
 
 function factsOf({ gate, write }: History, steps: readonly Step[]): Facts {
-  const votes = (verdict: Verdict, kinds: Answer['kind'][]) =>
-    new Set(
-      steps.flatMap(({ action, answer }) =>
-        action.kind === 'decide' && action.verdict === verdict && kinds.includes(answer.kind)
-          ? [action.by]
-          : [],
-      ),
-    )
   const done = steps.filter(({ answer }) => answer.kind === 'done').map(({ action }) => action)
   const lastReset = done.findLastIndex(({ kind }) => kind === 'reset')
   const isStop = ({ kind }: Action) => kind === 'cancel' || kind === 'terminate'
@@ -118,10 +118,7 @@ function factsOf({ gate, write }: History, steps: readonly Step[]): Facts {
   return {
     gate,
     write,
-    mayApprove: votes('approve', ['counted', 'recorded', 'sent']),
-    surelyApproved: votes('approve', ['counted', 'recorded']),
-    mayReject: votes('reject', ['counted', 'recorded', 'sent']),
-    surelyRejected: votes('reject', ['counted', 'recorded']),
+    votes: votesOf(steps),
     stopped: done.some(isStop),
     stoppedForGood: done.slice(lastReset + 1).some(isStop),
     wasReset: lastReset >= 0,
@@ -130,15 +127,16 @@ function factsOf({ gate, write }: History, steps: readonly Step[]): Facts {
   }
 }
 
-function isApprovable({ gate, mayApprove }: Facts): boolean {
+/** As far as approvals go that came while there was something that could have applied it. */
+function isApprovable({ gate, votes }: Facts): boolean {
   if (gate === 'free') return true
-  return gate !== 'deny' && mayApprove.size >= (gate === 'two' ? 2 : 1)
+  const inTime = votes.filter((vote) => vote.inTime)
+  return gate !== 'deny' && peopleOf(inTime, 'approve').size >= quorumOf(gate)
 }
 
-/** If nobody stops it, the wait is over. */
-function isSurelyDecided({ gate, surelyApproved, surelyRejected }: Facts): boolean {
-  if (gate === 'free' || gate === 'deny') return true
-  return surelyRejected.size > 0 || surelyApproved.size >= (gate === 'two' ? 2 : 1)
+/** A decision that was recorded by a worker that died may be overtaken by another one. */
+function mayBeLost({ workersDied, recordsInOrder }: Surroundings): boolean {
+  return workersDied && !recordsInOrder
 }
 
 function answerDifferences(steps: readonly Step[]): string[] {
@@ -179,13 +177,20 @@ function finalDifferences(facts: Facts, observed: Observed, surroundings: Surrou
   const { workersDied, reconciles } = surroundings
   const { rows, alive, run, inbox } = observed
   const state = plain(rows[0] ?? '')
-  const { gate, write, mayReject, stopped } = facts
+  const { gate, write, votes, stopped } = facts
+  const isRejected = isSurelyRejected(gate, votes, !mayBeLost(surroundings))
+  const maySend = isApprovable(facts) && !isRejected
+  const rejecters = peopleOf(
+    votes.filter(({ inTime }) => inTime),
+    'reject',
+  )
   const allowed: Record<string, boolean> = {
-    applied: isApprovable(facts),
-    unknown: isApprovable(facts) && write === 'never' && workersDied,
-    rejected: mayReject.size > 0 && gate !== 'free' && gate !== 'deny',
+    applied: maySend,
+    unknown: maySend && write === 'never' && workersDied,
+    rejected: rejecters.size > 0 && gate !== 'free' && gate !== 'deny' && !isTold(votes, 'approved'),
     withdrawn: stopped,
-    expired: gate === 'brief',
+    // What is recorded at the last moment may be looked at when the time is over.
+    expired: gate === 'brief' && !isTold(votes, 'approved') && !isTold(votes, 'rejected'),
     refused: gate === 'deny',
   }
   const wrong: string[] = []
@@ -224,7 +229,7 @@ function waitDifferences(facts: Facts, observed: Observed, { reconciles }: Surro
   const wrong: string[] = []
   const isLeft = !reconciles && isLeftBehind(facts, observed)
   if (facts.stoppedForGood && !isLeft) wrong.push('somebody stopped it, and it goes on')
-  if (isSurelyDecided(facts)) wrong.push('it is decided, and goes on waiting')
+  if (isSurelyDecided(facts.gate, facts.votes)) wrong.push('it is decided, and goes on waiting')
   if (rows[0] !== 'planned') wrong.push(`it is alive and ${rows[0] ?? 'not planned'}`)
   if ((!alive.run && !isLeft) || !alive.writeback || !alive.approval)
     wrong.push(`part of it is dead: ${JSON.stringify(alive)}`)
@@ -233,38 +238,48 @@ function waitDifferences(facts: Facts, observed: Observed, { reconciles }: Surro
   return wrong
 }
 
-function receiptDifferences(
-  facts: Facts,
-  { receipts, rows, problems }: Observed,
-  surroundings: Surroundings,
-): string[] {
-  const wrong = [...problems]
+function receiptDifferences(facts: Facts, observed: Observed, surroundings: Surroundings): string[] {
+  const { receipts, rows, run } = observed
+  const wrong = [...observed.problems]
   const outcomes = receipts.filter((text) => text.startsWith('outcome'))
   const expected = isFinal(rows[0]) ? [`outcome ${rows[0]}`] : []
   if (outcomes.join() !== expected.join())
     wrong.push(`receipts of outcomes: ${outcomes.join() || 'none'}, and the row is ${rows[0] ?? 'nowhere'}`)
   const decisions = receipts.filter((text) => !text.startsWith('outcome'))
   const voters = decisions.map((text) => text.split(' by ')[1] ?? '')
-  const mayBeLost = surroundings.workersDied && !surroundings.recordsInOrder
-  if (new Set(voters).size !== voters.length && !mayBeLost)
+  if (new Set(voters).size !== voters.length && !mayBeLost(surroundings))
     wrong.push(`somebody decided twice: ${decisions.join()}`)
   for (const decision of decisions) {
     const [verdict, by] = decision.split(' by ')
-    const could = verdict === 'approve' ? facts.mayApprove : facts.mayReject
+    const could = peopleOf(facts.votes, verdict === 'approve' ? 'approve' : 'reject')
     if (!LEADS.includes(by ?? '') || !could.has(by ?? ''))
       wrong.push(`a receipt of what nobody decided: ${decision}`)
   }
-  return [...wrong, ...authorityDifferences(facts, receipts)]
+  if (run === 'completed' && receipts.length > 0 && observed.receiptsInResult === null)
+    wrong.push('the result of the run says nothing of its receipts')
+  return [...wrong, ...missingReceipts(facts, observed), ...authorityDifferences(facts, receipts)]
 }
 
-/** What was applied was approved before, by as many as policy asks for, and rejected by nobody. */
+/** Whoever was told that a decision counts has its receipt; what was taken has one too, for as long as it waits. */
+function missingReceipts({ votes }: Facts, { receipts, rows, alive }: Observed): string[] {
+  const textOf = ({ verdict, by }: Vote): string => `${verdict} by ${by}`
+  const told = votes.filter(({ kind }) => kind === 'counted')
+  const waits = alive.approval && !isFinal(rows[0])
+  const expected = new Set([...told, ...(waits ? firstVotes(votes) : [])].map(textOf))
+  return [...expected].filter((text) => !receipts.includes(text)).map((text) => `no receipt of ${text}`)
+}
+
+/** What was applied was approved before, by as many as policy asks for, and rejected by nobody; a rejection has a face. */
 function authorityDifferences({ gate }: Facts, receipts: string[]): string[] {
+  const rejection = receipts.indexOf('outcome rejected')
+  if (rejection >= 0 && !receipts.slice(0, rejection).some((text) => text.startsWith('reject')))
+    return ['rejected upon nothing']
   const place = receipts.findIndex((text) => text.startsWith('outcome') && text.endsWith('applied'))
   if (place < 0 || gate === 'free') return []
   const before = receipts.slice(0, place)
   const approvers = new Set(before.filter((text) => text.startsWith('approve')))
   const isRejected = before.some((text) => text.startsWith('reject'))
-  const isEnough = approvers.size >= (gate === 'two' ? 2 : 1) && !isRejected
+  const isEnough = approvers.size >= quorumOf(gate) && !isRejected
   return isEnough ? [] : [`applied upon: ${before.join(', ') || 'nothing'}`]
 }
 

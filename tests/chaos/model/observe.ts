@@ -18,7 +18,11 @@ export async function observe(scene: Scene, subject: Subject): Promise<Observed>
   const { receipts, head } = await world.admin.listReceipts({ run_id: subject.runId })
   const keys = loadTrustedKeys(publicKeysFile(world.keysFolder))
   const envelopes = receipts.map(({ envelope }) => envelope)
-  const { statements, problems } = verifyReceipts(envelopes, keys, head ?? { seq: 0, sha256: null })
+  const headInResult = run.receipts_head ?? undefined
+  const { statements, problems } = verifyReceipts(envelopes, keys, head ?? { seq: 0, sha256: null }, {
+    id: subject.runId,
+    result: headInResult,
+  })
   return {
     run: run.state,
     rows: run.writebacks.map(({ state }) => state),
@@ -28,6 +32,7 @@ export async function observe(scene: Scene, subject: Subject): Promise<Observed>
         ? `${String(predicate['verdict'])} by ${String(predicate['principal']).split('@')[0]}`
         : `outcome ${String(predicate['status'])}`,
     ),
+    receiptsInResult: headInResult?.count ?? null,
     problems: problems.map(({ position, problem }) => `receipt ${position} ${problem}`),
     effects: await effectsOf(scene, subject),
     alive,

@@ -22,6 +22,7 @@ export interface Subject {
   runId: string
   workflowId: string
   idempotencyKey: string
+  begunAtMs: number
 }
 
 const { EVENT_TYPE_WORKFLOW_TASK_COMPLETED } = temporal.api.enums.v1.EventType
@@ -32,7 +33,14 @@ const DONE: Answer = { kind: 'done' }
 export async function begin(scene: Scene, history: History): Promise<Subject> {
   const account = `account-${randomUUID()}`
   await scene.scenario.shop.query('insert into accounts (id) values ($1)', [account])
-  const subject = { history, account, idempotencyKey: account, runId: '', workflowId: '' }
+  const subject = {
+    history,
+    account,
+    idempotencyKey: account,
+    runId: '',
+    workflowId: '',
+    begunAtMs: Date.now(),
+  }
   const started = await start(scene, subject)
   return { ...subject, runId: started.run_id, workflowId: started.temporal_workflow_id }
 }

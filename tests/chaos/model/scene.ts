@@ -16,7 +16,8 @@ export interface Scene {
   people: Record<Name, Person>
   /** A ticket that is good for another write. */
   foreignTicket: unknown
-  workersDied(): boolean
+  /** Whether a worker was killed at this time or later. */
+  workersDiedSince(timeMs: number): boolean
   /** Kills the worker and starts another one; whoever asks meanwhile waits for the same. */
   restartWorker(): Promise<void>
   /** As the Schedule lets a worker do it, some minutes later. */
@@ -61,17 +62,18 @@ export async function startScene(): Promise<Scene> {
   const decoy = await scenario.park(automationOf('sql', 'one'))
   const ticket = await lena.createTicket({ ...about(decoy.approval), verdict: 'approve' })
   let restarting: Promise<void> | undefined
-  let died = false
+  let lastDeathMs = -Infinity
   const replaceWorker = async (): Promise<void> => {
-    died = true
+    lastDeathMs = Infinity
     await worker?.kill()
+    lastDeathMs = Date.now()
     worker = await startWorker(world)
   }
   return {
     scenario,
     people,
     foreignTicket: ticket.input,
-    workersDied: () => died,
+    workersDiedSince: (timeMs) => lastDeathMs >= timeMs,
     restartWorker: () => (restarting ??= replaceWorker().finally(() => (restarting = undefined))),
     reconcile: () => reconcileLater(world),
     deadWorker: () => (worker?.hasEndedByItself() ? worker.output() : null),
@@ -100,6 +102,7 @@ async function reconcileLater(world: World): Promise<void> {
     trust: { keys: [], identity: 'verified' },
     signingKey: loadSigningKey(keysFolder, 'receipt'),
     nowMs: () => Date.now() + LATER_MS,
+    warn: () => undefined,
   }
   let next = { writeback: '', approval: '' }
   do {

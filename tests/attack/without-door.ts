@@ -1,0 +1,55 @@
+/**
+ * Tests of attacks for which no door is opened, by file and title, and why: they show what is right, or keep out by a line
+ * that the door with that name opens, too.
+ */
+export const WITHOUT_DOOR: Partial<Record<string, Record<string, string>>> = {
+  'changed-tools.test.ts': {
+    'that is as it was when the automation was saved is called once it is approved': 'what is right',
+    'is called again after the automation was saved with the new definition': 'what is right',
+    'is believed on a connection that the operator trusts': 'what is right',
+    'whose %s has changed since is not called': 'as *a tool may change while people look*',
+    'is a write even there if the operator says so': 'as *a tool that says it reads is believed*',
+  },
+  'edited-configuration.test.ts': {
+    'is had by those calls': 'what is right',
+    'asks our records who it is, and not the workflow': 'as *any delivery is the origin of any run*',
+  },
+  'flipped-rows.test.ts': {
+    'is not believed with the receipt of another write, nor with one that says something else':
+      'as *the ledger is believed: outcome*',
+    'with another digest or rule shows people something else, and what they sign then does not count':
+      'as *people sign what the ledger shows*',
+    'is no decision': 'as *the key of the workers signs decisions*',
+    'with another %s in its plan changes nothing of what is written':
+      'as *people sign what the ledger shows*',
+  },
+  'forged-decisions.test.ts': {
+    'sent as a signal is as good as the API': 'what is right',
+    'that turns a rejection into an approval is refused':
+      'as *signatures are not verified: a changed ticket*',
+    'sent again and again counts once, and for one person': 'as *one person is two*',
+    'of another organization is about another write': 'as *a ticket counts for any write*',
+  },
+  'forged-workflows.test.ts': {
+    'as a writeback with a made-up call asks the same people': 'as *perform believes what it is handed*',
+    'the door writes with the decision of a lead, once, whoever calls it': 'what is right',
+    'signs none under another approval, nor about another digest':
+      'as *whatever is signed is recorded as a decision*',
+    'shows what follows from the decisions, and not what it is told': 'what is right',
+  },
+  'hostile-code.test.ts': {
+    'of the stack is bounded for %s':
+      'kept by limits of ours, of the engine and of the thread, each by itself',
+    'of many at once gets its own result': 'what is right',
+    'goes on beside loops': 'what is right',
+  },
+  'typed-commands.test.ts': {
+    'a signal with a name is refused': 'as *somebody’s word counts where identity is verified*',
+    'the command of a ticket counts where it was made for, and nowhere else':
+      'as *a ticket counts for any write*',
+    'an approval that does not fit the ledger ends': 'as *an approval opens for what was never planned so*',
+    'an approval whose kept votes are no list ends too': 'nobody gets in by it: it is about ending',
+    'a run that no delivery started writes nothing': 'as *any delivery is the origin of any run*',
+    '%s with any input ends, and does not try for ever': 'nobody gets in by it: it is about ending',
+  },
+}

@@ -1,0 +1,259 @@
+/**
+ * What judges the matrix and the histories is judged: an end that is so is let through, one that is not is found. Needs
+ * no deployment.
+ */
+import { spawnSync } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { expect, test } from 'vitest'
+import { arrivalViolations, arrive, type Sender } from './matrix/arrival.ts'
+import { CELLS, POSITIONS } from './matrix/cells.ts'
+import { violationsOf, type Evidence } from './matrix/judge.ts'
+import { tableOf } from './matrix/table.ts'
+import { makeHistory, textOf, type Gate } from './model/actions.ts'
+import { differences, type Observed, type Step } from './model/model.ts'
+import { chanceOf } from './random.ts'
+
+const HELD: Evidence = {
+  variant: 'sql',
+  state: 'completed',
+  code: null,
+  effects: 1,
+  writebacks: ['applied'],
+  receipts: ['decision approve', 'outcome applied'],
+  receiptsInResult: 2,
+  problems: [],
+}
+
+test('the judge of the matrix bites', () => {
+  const unknown = {
+    ...HELD,
+    variant: 'never' as const,
+    state: 'failed',
+    code: 'NOT_APPLIED',
+    effects: 0,
+    writebacks: ['failed'],
+    receipts: ['decision approve', 'outcome unknown', 'resolved failed'],
+    receiptsInResult: 3,
+  }
+  const found = {
+    ...HELD,
+    variant: 'never' as const,
+    receipts: ['decision approve', 'outcome unknown', 'resolved applied'],
+    receiptsInResult: 3,
+  }
+  for (const fine of [HELD, unknown, found]) expect(violationsOf(fine)).toEqual([])
+  const broken: Partial<Evidence>[] = [
+    { effects: 2 },
+    { effects: 0 },
+    { writebacks: ['applied', 'applied'] },
+    { writebacks: ['withdrawn'], receipts: ['decision approve', 'outcome withdrawn'] },
+    { receipts: ['outcome applied'] },
+    { receiptsInResult: 1 },
+    { receiptsInResult: null },
+    { receipts: ['decision approve', 'outcome applied', 'outcome applied'] },
+    { receipts: ['decision approve', 'outcome conflict'] },
+    { problems: ['receipt 2 does not follow from the one before it'] },
+    { state: 'failed' },
+    { ...unknown, variant: 'safe' },
+    { ...unknown, effects: 1 },
+    { ...unknown, receipts: ['decision approve', 'outcome unknown'] },
+    { ...found, variant: 'sql' },
+    { ...found, effects: 0 },
+    { ...found, effects: 2 },
+  ]
+  for (const difference of broken) {
+    const evidence = { ...HELD, ...difference }
+    const receiptsInResult =
+      'receiptsInResult' in difference ? difference.receiptsInResult : evidence.receipts.length
+    expect(violationsOf({ ...evidence, receiptsInResult })).not.toEqual([])
+  }
+})
+
+test('the table of the matrix has a place for every cell', () => {
+  const incidents = CELLS.map((cell) => ({
+    cell,
+    variant: 'sql' as const,
+    seed: '',
+    recoveryMs: 2_000,
+    violations: [],
+    log: [],
+  }))
+  expect(tableOf(incidents).match(/1 \/ 0 \/ 2\.0/g)).toHaveLength(6 * POSITIONS.length)
+})
+
+type Api = ReturnType<Sender['api']>
+
+/** A deployment that forgets what it has accepted, until it is told once more. */
+function forgetfulApi(startsAtPost: number): { api: Api; posts: () => number } {
+  const runId = `run_${randomUUID()}`
+  let posts = 0
+  const api = {
+    startRun: async () => {
+      posts++
+      return { run_id: runId, state: 'pending' }
+    },
+    getRun: async () => ({ run_id: runId, state: posts >= startsAtPost ? 'completed' : 'pending' }),
+  } as unknown as Api
+  return { api, posts: () => posts }
+}
+
+test('a start that is accepted and lost is found, though it would begin if it was sent again', async () => {
+  const judge = async (startsAtPost: number): Promise<string[]> => {
+    const { api } = forgetfulApi(startsAtPost)
+    const sender = { api: () => api, note: () => undefined, patienceMs: 400 }
+    return arrivalViolations(sender, await arrive(sender, 0))
+  }
+  expect(await judge(1)).toEqual([])
+  await expect(judge(2)).rejects.toThrow('what was accepted has run: not within')
+})
+
+test('a start that nobody accepted is sent again, and then has to run', async () => {
+  const { api, posts } = forgetfulApi(1)
+  const sender = { api: () => api, note: () => undefined, patienceMs: 400 }
+  expect(await arrivalViolations(sender, { key: 'k', acceptedRunId: null })).toEqual([])
+  expect(posts()).toBe(2)
+  expect(await arrivalViolations(sender, { key: 'k', acceptedRunId: 'run_another' })).toHaveLength(1)
+})
+
+test('the matrix says what it can be asked for, and refuses anything else before it begins', () => {
+  const matrix = (...options: string[]) => {
+    const script = 'tests/chaos/matrix/main.ts'
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', script, ...options], {
+      encoding: 'utf8',
+    })
+    return { status, text: `${stdout}${stderr}` }
+  }
+  const help = matrix('--help')
+  expect(help.status).toBe(0)
+  expect(help.text).toContain('--only <cells>')
+  for (const [options, text] of [
+    [['--minuts', '1'], '--minutes'],
+    [['--times', 'many'], 'whole number'],
+    [['--only', 'workers:call'], 'No cell is called that'],
+  ] as const) {
+    const refused = matrix(...options)
+    expect(refused.status).toBe(1)
+    expect(refused.text).toContain(text)
+    expect(refused.text).not.toContain('    at ')
+  }
+})
+
+test('the generator gives the same histories for the same seed', () => {
+  const texts = () => Array.from({ length: 5 }, (_, index) => textOf(makeHistory(chanceOf(`s/${index}`))))
+  expect(texts()).toEqual(texts())
+})
+
+const APPROVED: Step = {
+  action: { kind: 'decide', verdict: 'approve', by: 'lena', through: 'api' },
+  answer: { kind: 'counted', state: 'approved' },
+  endedBefore: null,
+}
+const STOPPED: Step = {
+  action: { kind: 'cancel', what: 'run' },
+  answer: { kind: 'done' },
+  endedBefore: null,
+}
+const REJECTED: Step = {
+  action: { kind: 'decide', verdict: 'reject', by: 'max', through: 'api' },
+  answer: { kind: 'counted', state: 'rejected' },
+  endedBefore: null,
+}
+const FIRST_OF_TWO: Step = { ...APPROVED, answer: { kind: 'counted', state: 'waiting' } }
+const TERMINATED: Step = { ...STOPPED, action: { kind: 'terminate', what: 'writeback' } }
+const RESET: Step = { ...STOPPED, action: { kind: 'reset', share: 0 } }
+const RECORDED: Step['answer'] = { kind: 'recorded' }
+const NOBODY = { run: false, writeback: false, approval: false }
+const APPLIED: Observed = {
+  run: 'completed',
+  rows: ['applied'],
+  inbox: ['approved'],
+  receipts: ['approve by lena', 'outcome applied'],
+  receiptsInResult: 2,
+  problems: [],
+  effects: 1,
+  alive: NOBODY,
+}
+const WITHDRAWN: Observed = {
+  ...APPLIED,
+  run: 'cancelled',
+  rows: ['withdrawn'],
+  inbox: ['withdrawn'],
+  receipts: ['outcome withdrawn'],
+  receiptsInResult: null,
+  effects: 0,
+}
+const REFUSED: Observed = {
+  ...WITHDRAWN,
+  run: 'failed',
+  rows: ['rejected'],
+  inbox: ['rejected'],
+  receipts: ['reject by max', 'outcome rejected'],
+}
+const WAITING: Observed = {
+  ...WITHDRAWN,
+  run: 'waiting_for_approval',
+  rows: ['planned'],
+  inbox: ['waiting'],
+  receipts: [],
+  alive: { run: true, writeback: true, approval: true },
+}
+
+test('the model bites', () => {
+  const judge = (gate: Gate, steps: Step[], observed: Observed) =>
+    differences({ gate, write: 'sql', actions: [] }, steps, observed, {
+      workersDied: false,
+      reconciles: true,
+      recordsInOrder: true,
+    })
+  expect(judge('one', [APPROVED], APPLIED)).toEqual([])
+  expect(judge('one', [STOPPED], WITHDRAWN)).toEqual([])
+  expect(judge('one', [], WAITING)).toEqual([])
+  expect(judge('free', [], { ...APPLIED, inbox: [], receipts: ['outcome applied'] })).toEqual([])
+  expect(judge('one', [REJECTED], REFUSED)).toEqual([])
+  expect(judge('two', [FIRST_OF_TWO], { ...WAITING, receipts: ['approve by lena'] })).toEqual([])
+  // Its second word does not count, whatever the door says of it.
+  const again: Step = {
+    ...REJECTED,
+    action: { kind: 'decide', verdict: 'reject', by: 'lena', through: 'approval' },
+    answer: RECORDED,
+  }
+  expect(judge('two', [FIRST_OF_TWO, again], { ...WAITING, receipts: ['approve by lena'] })).toEqual([])
+  expect(judge('one', [APPROVED, TERMINATED], APPLIED)).toEqual([])
+  expect(judge('one', [TERMINATED, APPROVED, RESET], APPLIED)).toEqual([])
+  const broken: [Gate, Step[], Observed][] = [
+    ['one', [APPROVED], { ...APPLIED, effects: 2 }],
+    ['one', [APPROVED], { ...APPLIED, effects: 0 }],
+    ['one', [APPROVED], { ...APPLIED, receipts: ['outcome applied'] }],
+    ['one', [APPROVED], { ...APPLIED, receipts: ['outcome applied', 'approve by lena'] }],
+    ['one', [APPROVED], { ...APPLIED, receipts: ['approve by wanda', 'outcome applied'] }],
+    ['one', [APPROVED], { ...APPLIED, inbox: ['waiting'] }],
+    ['one', [APPROVED], { ...APPLIED, run: 'failed' }],
+    ['one', [APPROVED], { ...APPLIED, alive: { ...NOBODY, approval: true } }],
+    ['one', [APPROVED], WITHDRAWN],
+    ['one', [APPROVED], WAITING],
+    ['one', [{ ...APPROVED, answer: { kind: 'refused', code: 'NOT_ELIGIBLE' } }], APPLIED],
+    ['one', [], APPLIED],
+    ['two', [APPROVED], APPLIED],
+    ['deny', [APPROVED], APPLIED],
+    ['one', [STOPPED], WAITING],
+    ['one', [STOPPED], { ...WITHDRAWN, effects: 1 }],
+    ['one', [STOPPED], { ...WITHDRAWN, rows: ['planned'], receipts: [] }],
+    ['one', [REJECTED, APPROVED], APPLIED],
+    [
+      'one',
+      [REJECTED, { ...APPROVED, answer: RECORDED }],
+      { ...APPLIED, receipts: [...REFUSED.receipts.slice(0, 1), ...APPLIED.receipts] },
+    ],
+    ['one', [{ ...REJECTED, answer: RECORDED }, APPROVED], APPLIED],
+    ['one', [REJECTED], { ...REFUSED, receipts: ['outcome rejected'] }],
+    ['one', [{ ...REJECTED, answer: { kind: 'sent' } }], { ...REFUSED, receipts: ['outcome rejected'] }],
+    ['one', [APPROVED, REJECTED], REFUSED],
+    ['two', [FIRST_OF_TWO], WAITING],
+    ['two', [{ ...FIRST_OF_TWO, answer: RECORDED }], WAITING],
+    ['two', [FIRST_OF_TWO, STOPPED], WITHDRAWN],
+    ['one', [TERMINATED, APPROVED], APPLIED],
+    ['one', [APPROVED], { ...APPLIED, receiptsInResult: null }],
+    ['one', [STOPPED, { ...APPROVED, endedBefore: 'withdrawn' }], APPLIED],
+  ]
+  for (const [gate, steps, observed] of broken) expect(judge(gate, steps, observed)).not.toEqual([])
+})

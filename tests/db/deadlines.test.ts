@@ -1,0 +1,192 @@
+/**
+ * Whose a row in `sending` is says one clock alone, that of the ledger: a worker whose own clock is wrong concludes
+ * nothing early, and one that holds an answer does not lose it because the ledger was away for a moment.
+ */
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { DoorDeps, Passage } from '../../activities/door.ts'
+import type { Answer, CheckAnswer, Executor } from '../../activities/executors/executor.ts'
+import { closeOverdue, planWriteback, requireWriteback } from '../../activities/ledger.ts'
+import { perform } from '../../activities/perform.ts'
+import { sendWrite } from '../../activities/sending.ts'
+import { settle } from '../../activities/settle.ts'
+import { createDatabase } from '../../db/database.ts'
+import { claimSending, insertPlannedWriteback, type WritebackRow } from '../../db/queries/writebacks.ts'
+import { useTestDatabase } from '../support/database.ts'
+import { call, makeKeys, newWriteback, ORGANIZATION } from '../support/fixtures.ts'
+import { startTcpProxy } from '../support/tcp-proxy.ts'
+
+const HOUR_MS = 3_600_000
+const AUTHORISED = { rule: 'money/waivers', decisions: ['dec_1'] }
+const APPLIED: Answer = { kind: 'answered', status: 'applied', output: null }
+
+const db = useTestDatabase()
+const keys = makeKeys()
+const warnings: { message: string; facts: Record<string, unknown> }[] = []
+let deps: DoorDeps
+
+beforeAll(() => {
+  const none = {} as Executor
+  deps = {
+    database: db.database,
+    executors: { mcp: none, postgres: none },
+    trust: { keys: keys.trusted, identity: 'verified' },
+    signingKey: keys.receipt,
+    nowMs: Date.now,
+    warn: (message, facts) => warnings.push({ message, facts }),
+  }
+})
+afterEach(() => void warnings.splice(0))
+
+/** A worker whose clock is this far ahead. */
+const ahead = (ms: number): DoorDeps => ({ ...deps, nowMs: () => Date.now() + ms })
+const now = (row: WritebackRow): Promise<WritebackRow> =>
+  requireWriteback(deps, ORGANIZATION, row.writeback_id)
+
+async function planned(): Promise<WritebackRow> {
+  const row = newWriteback()
+  await insertPlannedWriteback(db.database, row)
+  return requireWriteback(deps, ORGANIZATION, row.origin.writebackId)
+}
+
+/** A row that an attempt is sending; its deadline lies this far ahead. */
+async function sending(timeoutMs: number): Promise<WritebackRow> {
+  const row = await planned()
+  await claimSending(db.database, { writebackId: row.writeback_id, seenAttempt: 0, timeoutMs })
+  return now(row)
+}
+
+function passage(executor: Partial<Executor>, over: Partial<Passage> = {}): Passage {
+  const known = { executor, operation: {}, call: call(), timeoutMs: 5_000, overdueMs: 0, frozenReason: null }
+  const step = { signal: new AbortController().signal, giveUpAtMs: Date.now() + HOUR_MS, isEnding: false }
+  return { ...known, ...step, ...over } as unknown as Passage
+}
+
+const looking = (answer: CheckAnswer): Partial<Executor> => ({
+  resend: () => 'check',
+  check: async () => answer,
+})
+
+describe('a worker whose clock is an hour ahead', () => {
+  it('leaves an attempt alone until its deadline has passed for the ledger', async () => {
+    const row = await sending(60_000)
+    const about = call({ origin: { ...call().origin, writebackId: row.writeback_id } })
+    const limits = { signal: new AbortController().signal, giveUpAtMs: 0, isEnding: false }
+    await expect(perform(ahead(HOUR_MS), about, [], limits)).rejects.toMatchObject({
+      code: 'WRITE_IN_PROGRESS',
+      nextRetryDelayMs: expect.toSatisfy((ms: number) => ms > 50_000 && ms <= 60_050) as number,
+    })
+    expect(await now(row)).toMatchObject({ state: 'sending', attempt: 1 })
+  })
+
+  it('cannot end it, nor plan it again', async () => {
+    const row = await sending(60_000)
+    await expect(closeOverdue(ahead(HOUR_MS), row, { status: 'unknown' })).rejects.toMatchObject({
+      code: 'WRITE_IN_PROGRESS',
+    })
+    const seen = passage(looking({ kind: 'not_applied', isFinal: true }))
+    await expect(settle(ahead(HOUR_MS), { ...seen, giveUpAtMs: 9e14 }, row, [])).rejects.toMatchObject({
+      code: 'WRITE_IN_PROGRESS',
+    })
+    expect(await now(row)).toMatchObject({ state: 'sending', attempt: 1 })
+  })
+
+  it('looks a second time only when a call’s time has passed for the ledger', async () => {
+    const row = await sending(-1_000)
+    const executor = looking({ kind: 'not_applied', isFinal: false })
+    const early = passage(executor, { overdueMs: 1_000, giveUpAtMs: 9e14 })
+    await expect(settle(ahead(HOUR_MS), early, row, [])).rejects.toMatchObject({
+      code: 'WRITE_IN_PROGRESS',
+      nextRetryDelayMs: 4_050,
+    })
+    expect(await settle(deps, { ...early, overdueMs: 5_000 }, row, [])).toBeNull()
+    expect(await now(row)).toMatchObject({ state: 'planned' })
+  })
+})
+
+describe('a write that is no longer wanted', () => {
+  it('is not begun again when looks say that it was not done', async () => {
+    const row = await sending(-1_000)
+    const seen = passage(looking({ kind: 'not_applied', isFinal: true }), { isEnding: true })
+    expect(await settle(deps, seen, row, [])).toMatchObject({
+      outcome: { status: 'failed', code: 'NOT_APPLIED' },
+    })
+  })
+
+  it('is withdrawn if nothing was sent, whatever policy and people say', async () => {
+    const row = await planned()
+    const about = call({ origin: { ...call().origin, writebackId: row.writeback_id } })
+    const limits = { signal: new AbortController().signal, giveUpAtMs: 9e14, isEnding: true }
+    expect(await perform(deps, about, [], limits)).toMatchObject({ outcome: { status: 'withdrawn' } })
+  })
+})
+
+describe('an attempt that was ended from outside', () => {
+  const ended = { signal: AbortSignal.abort() }
+
+  it('does not claim, and sends nothing', async () => {
+    const row = await planned()
+    const apply = async (): Promise<Answer> => Promise.reject(new Error('it was sent'))
+    await expect(sendWrite(deps, passage({ apply }, ended), row, AUTHORISED)).rejects.toMatchObject({
+      code: 'CANCELLED',
+    })
+    expect(await now(row)).toMatchObject({ state: 'planned', attempt: 0 })
+  })
+
+  it('plans nothing', async () => {
+    const plan: Executor['plan'] = async () => ({ changes: [], preconditions: {}, guard: 'none' })
+    await expect(
+      planWriteback(deps, passage({ plan }, { ...ended, resolved: {} as Passage['resolved'] })),
+    ).rejects.toMatchObject({ code: 'CANCELLED' })
+  })
+})
+
+describe('an answer that cannot be recorded at once', () => {
+  it('is recorded when the ledger is back', async () => {
+    const proxy = await startTcpProxy(db.url)
+    const database = createDatabase(proxy.urlThrough(db.url))
+    const row = await planned()
+    let backAgain = Promise.resolve()
+    const apply = async (): Promise<Answer> => {
+      proxy.retarget('postgres://127.0.0.1:1')
+      proxy.cut()
+      backAgain = new Promise<void>((resolve) => setTimeout(resolve, 700)).then(() => proxy.retarget(db.url))
+      return APPLIED
+    }
+    const outcome = await sendWrite({ ...deps, database }, passage({ apply }), row, AUTHORISED)
+    await backAgain
+    expect(outcome).toMatchObject({ status: 'applied', receipt: { seq: 1 } })
+    expect(await now(row)).toMatchObject({ state: 'applied', attempt: 1 })
+    await database.end()
+    await proxy.close()
+  })
+
+  it('is given up at the deadline of its attempt', async () => {
+    const gone = Object.assign(new Error('away'), { code: 'ECONNREFUSED' })
+    const row = await planned()
+    const database = Object.create(db.database) as DoorDeps['database']
+    const apply = async (): Promise<Answer> => {
+      database.connect = () => Promise.reject(gone)
+      return APPLIED
+    }
+    const startMs = Date.now()
+    const hasty = passage({ apply }, { timeoutMs: -500 })
+    await expect(sendWrite({ ...deps, database }, hasty, row, AUTHORISED)).rejects.toBe(gone)
+    expect(Date.now() - startMs).toBeLessThan(2_000)
+  })
+
+  it('is told to operators when another attempt was faster', async () => {
+    const row = await planned()
+    const apply = async (): Promise<Answer> => {
+      await db.database.query(
+        `update writebacks set deadline_at = now() - interval '1 second' where writeback_id = $1`,
+        [row.writeback_id],
+      )
+      await closeOverdue(deps, await now(row), { status: 'unknown', code: 'OUTCOME_UNKNOWN' })
+      return APPLIED
+    }
+    expect(await sendWrite(deps, passage({ apply }), row, AUTHORISED)).toMatchObject({ status: 'unknown' })
+    expect(warnings).toMatchObject([
+      { facts: { writeback: row.writeback_id, attempt: 1, status: 'applied', recorded: 'unknown' } },
+    ])
+  })
+})
