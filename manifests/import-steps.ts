@@ -118,7 +118,12 @@ export function codeRefusals(path: string, source: string): ProblemPlace[] {
     const [problem, hint] = NOT_HERE[member] ?? ['', '']
     const before = text.slice(0, name === undefined ? parameter.index : use.index)
     const taken = name === undefined ? member : `${name}.${member}`
-    return place(path, `line ${before.split('\n').length}: \`${taken}\` ${problem}, which fails here`, hint)
+    return place(
+      'import',
+      path,
+      `line ${before.split('\n').length}: \`${taken}\` ${problem}, which fails here`,
+      hint,
+    )
   })
 }
 

@@ -164,6 +164,9 @@ function definitionWarnings(definition: WorkflowDefinition, options: ImportOptio
   return [
     ...droppedFields('', definition, ['name', 'description', 'inputSchema', 'outputSchema', 'steps']),
     ...(definition.outputSchema === undefined ? [] : [place('import', 'outputSchema', result)]),
+    ...(definition.steps.some(({ type }) => type === 'code')
+      ? [place('import', 'steps', CODE_RUNS, CODE_HINT)]
+      : []),
     ...unused.map((name) => {
       const known = [...new Set(integrations)].join(', ')
       return place('import', 'steps', `no step is about the integration ${name}`, `There are: ${known}.`)
