@@ -11,11 +11,11 @@ import { loadOrigin } from '../db/queries/deliveries.ts'
 import { loadPrincipals } from '../db/queries/principals.ts'
 import { misfit } from '../lib/answer-form.ts'
 import { askDigest } from '../lib/ask-digest.ts'
+import { askRequirement } from '../lib/ask-requirement.ts'
 import type { JsonObject, JsonValue } from '../lib/json.ts'
 import { LIMITS, readableBytes, utf8Bytes } from '../lib/limits.ts'
 import { ineligibility } from '../lib/quorum.ts'
 import { assertStorable } from '../lib/storable.ts'
-import { durationMs } from '../schemas/common.ts'
 import { EnvelopeSchema } from '../schemas/decision.ts'
 import { CodedError, type ErrorCode } from '../schemas/errors.ts'
 import type {
@@ -65,18 +65,7 @@ async function pendingOf({ database }: DoorDeps, asking: Asking): Promise<Pendin
   const { organization, origin, title, markdown } = asking
   const row = await loadOrigin(database, { organization, ...origin })
   const { ask, requester } = verifyAskOrigin(origin, row)
-  const { roles, people } = ask.of
-  const expiresAfterMs = durationMs(ask.expires_after)
-  const requirement = {
-    policy: origin.automation,
-    rule: origin.path,
-    stages: [{ roles, people, quorum: 1 }],
-    anyRejectEnds: false,
-    selfApproval: ask.self_answer,
-    identity: 'verified' as const,
-    expiresAfterMs,
-    validForMs: 0,
-  }
+  const requirement = askRequirement(ask, origin)
   const question = { title, markdown, form: ask.form as JsonObject }
   const preview = {
     executor: 'ask',

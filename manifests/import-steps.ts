@@ -93,6 +93,40 @@ function durationText(ms: number): string {
   return `${ms / size}${unit}`
 }
 
+// The parameter of the default export: its name, or the fields that are taken of it.
+const PARAMETER = /export\s+default\s+(?:async\s+)?(?:function\b\s*\w*\s*)?\(?\s*(?:(\w+)|\{([^}]*)\})/
+const COMMENT_OR_TEXT =
+  /\/\*[\s\S]*?\*\/|\/\/[^\n]*|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`/g
+const NOT_HERE: Record<string, readonly [string, string]> = {
+  env: ['calls tools from code', 'Make a tool_call step of each call.'],
+  sleep: ['waits in code', 'Take it out, and put a sleep step there in the automation.'],
+  sleepUntil: ['waits in code', 'Take it out, and put a sleep step there in the automation.'],
+}
+
+/** What code takes of its context, outside of comments and texts, though each run that came there would fail. */
+export function codeRefusals(path: string, source: string): ProblemPlace[] {
+  const text = source.replace(COMMENT_OR_TEXT, (hidden) => hidden.replace(/[^\n]/g, ' '))
+  const parameter = PARAMETER.exec(text)
+  if (!parameter) return []
+  const [, name, fields] = parameter
+  const uses =
+    name === undefined
+      ? [...(fields ?? '').matchAll(/(?:^|,)\s*(sleepUntil|sleep|env)\b/g)]
+      : [...text.matchAll(new RegExp(`\\b${name}\\s*(?:\\?\\.|\\.)\\s*(sleepUntil|sleep|env)\\b`, 'g'))]
+  return uses.map((use) => {
+    const [, member = ''] = use
+    const [problem, hint] = NOT_HERE[member] ?? ['', '']
+    const before = text.slice(0, name === undefined ? parameter.index : use.index)
+    const taken = name === undefined ? member : `${name}.${member}`
+    return place(
+      'import',
+      path,
+      `line ${before.split('\n').length}: \`${taken}\` ${problem}, which fails here`,
+      hint,
+    )
+  })
+}
+
 const ABSENT = [
   [/\.\s*env\b/, 'seems to call tools from code', 'Code calls none here: make a tool_call step of each.'],
   [/\.\s*sleep(Until)?\s*\(/, 'seems to wait in code', 'Make a sleep step of it.'],

@@ -14,7 +14,7 @@ import {
 } from '../schemas/workflow-definition.ts'
 import { documentPlaces, knownOf } from './check.ts'
 import { parseDocuments, place } from './document.ts'
-import { codeWarnings, droppedFields, optionsOf, type Converted } from './import-steps.ts'
+import { codeRefusals, codeWarnings, droppedFields, optionsOf, type Converted } from './import-steps.ts'
 
 export interface ImportOptions {
   /** Of the automation; else made from the name of the definition. */
@@ -39,7 +39,8 @@ export async function importDefinition(source: unknown, options: ImportOptions):
   if (!parsed.success) return { ok: false, places: placesOf('', parsed.error.issues) }
   const definition = parsed.data
   const named = namesOf(definition, options)
-  if (named.places.length > 0) return { ok: false, places: named.places }
+  const refused = [...named.places, ...definition.steps.flatMap(stepRefusals)]
+  if (refused.length > 0) return { ok: false, places: refused }
   const steps = definition.steps.map((step, index) => convert(step, index, named))
   const manifest = {
     kind: 'Automation',
@@ -59,6 +60,10 @@ export async function importDefinition(source: unknown, options: ImportOptions):
     warnings: [...definitionWarnings(definition, options), ...steps.flatMap(({ warnings }) => warnings)],
   }
 }
+
+const CODE_RUNS =
+  'code computes for 5s here and is not tried again; the guide gives it 10 minutes and 5 retries'
+const CODE_HINT = 'Where it needs more, add `code.timeout` (60s at most) and `retry` to the step.'
 
 interface Names {
   automation: string
@@ -115,6 +120,10 @@ function stepNamePlaces(name: string, index: number, names: readonly string[]): 
   return [place('import', path, `gives no name of a step: \`${name}\``, 'Rename it.')]
 }
 
+function stepRefusals(step: DefinitionStep, index: number): ProblemPlace[] {
+  return step.type === 'code' ? codeRefusals(`steps[${index}].def.execute`, step.def.execute) : []
+}
+
 function convert(step: DefinitionStep, index: number, names: Names): Converted {
   const at = `steps[${index}]`
   const name = names.steps[index] ?? ''
@@ -155,6 +164,9 @@ function definitionWarnings(definition: WorkflowDefinition, options: ImportOptio
   return [
     ...droppedFields('', definition, ['name', 'description', 'inputSchema', 'outputSchema', 'steps']),
     ...(definition.outputSchema === undefined ? [] : [place('import', 'outputSchema', result)]),
+    ...(definition.steps.some(({ type }) => type === 'code')
+      ? [place('import', 'steps', CODE_RUNS, CODE_HINT)]
+      : []),
     ...unused.map((name) => {
       const known = [...new Set(integrations)].join(', ')
       return place('import', 'steps', `no step is about the integration ${name}`, `There are: ${known}.`)

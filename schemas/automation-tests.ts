@@ -51,11 +51,14 @@ const DecisionSchema = z.strictObject({
   comment: z.string().max(500).default(''),
 })
 
+/** Whoever may not answer is refused, and the next one that fits is taken. */
 const AskSchema = z
   .strictObject({
     path: PathSchema,
     answer: z.json().optional(),
     expire: z.literal(true).optional(),
+    by: PrincipalIdSchema.optional(),
+    roles: z.array(RoleSchema).default([]),
     after: DurationSchema.default('1m'),
   })
   .refine(
@@ -84,12 +87,21 @@ const ExpectedWriteSchema = z.strictObject({
   refused: z.array(z.string()).optional(),
 })
 
+const ExpectedAskSchema = z.strictObject({
+  path: PathSchema,
+  title: z.string().optional(),
+  markdown: z.string().optional(),
+  of: ExpectedStageSchema.pick({ roles: true, people: true }).optional(),
+  refused: z.array(z.string()).optional(),
+})
+
 const ExpectSchema = z.strictObject({
   state: z.enum(['completed', 'failed', 'waiting']).optional(),
   output: z.json().optional(),
   error: z.strictObject({ code: z.string(), message: z.string().optional() }).optional(),
   writebacks: z.array(ExpectedWriteSchema).optional(),
-  asks: z.array(z.strictObject({ path: PathSchema })).optional(),
+  asks: z.array(ExpectedAskSchema).optional(),
+  logs: z.record(PathSchema, z.array(z.string())).optional(),
   skipped: z.array(PathSchema).optional(),
   steps: z.record(PathSchema, StatusSchema).optional(),
 })

@@ -5,7 +5,7 @@ import { pathText } from '../lib/path-text.ts'
 import type { Expected, StepStatus } from '../schemas/automation-tests.ts'
 import { isSame } from './fixtures.ts'
 import type { End } from './simulate.ts'
-import type { WriteRecord } from './world.ts'
+import type { AskRecord, WriteRecord } from './world.ts'
 
 export interface Difference {
   /** Such as `output.waived` or `writebacks[0].status`. */
@@ -20,21 +20,18 @@ export interface Course {
   /** Of every step that was reached, those of sub-runs too. */
   steps: ReadonlyMap<string, StepStatus>
   writes: readonly WriteRecord[]
-  /** Paths of the questions that were put. */
-  asked: readonly string[]
+  /** The questions that were put. */
+  asked: readonly AskRecord[]
+  /** What the code of steps said. */
+  logs: ReadonlyMap<string, readonly string[]>
 }
 
-export function differencesOf(expected: Expected, { end, steps, writes, asked }: Course): Difference[] {
+export function differencesOf(expected: Expected, { end, steps, writes, asked, logs }: Course): Difference[] {
   return [
     ...endDifferences(expected, end),
     ...(expected.writebacks ? writeDifferences(expected.writebacks, writes) : []),
-    ...(expected.asks
-      ? valueDifferences(
-          'asks',
-          expected.asks as JsonValue,
-          asked.map((path) => ({ path })),
-        )
-      : []),
+    ...(expected.asks ? askDifferences(expected.asks, asked) : []),
+    ...Object.entries(expected.logs ?? {}).flatMap(([path, lines]) => logDifferences(logs, path, lines)),
     ...(expected.skipped ?? []).flatMap((path) => statusDifferences('skipped', steps, path, 'skipped')),
     ...Object.entries(expected.steps ?? {}).flatMap(([path, status]) =>
       statusDifferences('steps', steps, path, status),
@@ -73,6 +70,33 @@ function writeDifferences(
       return [{ at, expected: wanted && { ...(wanted as JsonObject) }, actual: found && shortOf(found) }]
     return partDifferences(at, wanted, found as unknown as JsonObject)
   }).flat()
+}
+
+/** All questions, in their order; of each only what the test names is compared, and of its text a part. */
+function askDifferences(expected: NonNullable<Expected['asks']>, asked: readonly AskRecord[]): Difference[] {
+  const length = Math.max(expected.length, asked.length)
+  return Array.from({ length }, (_, index) => {
+    const at = `asks[${index}]`
+    const [wanted, found] = [expected[index], asked[index]]
+    if (!wanted || !found)
+      return [
+        { at, expected: wanted && { ...(wanted as JsonObject) }, actual: found && { path: found.path } },
+      ]
+    const { markdown, ...whole } = wanted
+    const ofText =
+      markdown === undefined || found.markdown.includes(markdown)
+        ? []
+        : [{ at: `${at}.markdown`, expected: markdown, actual: found.markdown }]
+    return [...partDifferences(at, whole, found as unknown as JsonObject), ...ofText]
+  }).flat()
+}
+
+function logDifferences(logs: Course['logs'], path: string, expected: readonly string[]): Difference[] {
+  const reached = [...logs].filter(([known]) => matchesGlob(path, known))
+  const found = reached.length > 0 ? reached : [[path, undefined] as const]
+  return found.flatMap(([at, lines]) =>
+    valueDifferences(pathText('logs', [at]), [...expected], lines && [...lines]),
+  )
 }
 
 function shortOf({ path, connection, operation, status }: WriteRecord): JsonObject {

@@ -27,8 +27,8 @@ export interface Fixtures {
   classOf(asking: Asking): 'read' | 'write' | undefined
   /** All that people say about the write at this path, in its order. */
   decisionsOn(path: string): DecisionFixture[]
-  /** What people answer to the question at this path; undefined if nobody does. */
-  answerToAsk(path: string): AskFixture | undefined
+  /** What people answer to the question at this path, in its order; asked for one by one. */
+  answersToAsk(path: string): Iterable<AskFixture>
   /** Of the test itself: places of what nobody asked for. */
   unused(): string[]
 }
@@ -52,10 +52,12 @@ export function createFixtures(file: Pick<TestFile, 'answers'>, test: Automation
       for (const decision of found) taken.set(decision, 1)
       return found
     },
-    answerToAsk(path) {
-      const found = test.asks.find((ask) => matchesGlob(ask.path, path))
-      if (found) taken.set(found, 1)
-      return found
+    *answersToAsk(path) {
+      for (const ask of test.asks) {
+        if (!matchesGlob(ask.path, path)) continue
+        taken.set(ask, 1)
+        yield ask
+      }
     },
     unused() {
       const kinds = ['answers', 'decisions', 'asks'] as const

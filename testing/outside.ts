@@ -29,7 +29,7 @@ async function perform(world: World, standing: Standing, step: ReadyStep, nowMs:
     case 'writeback':
       return performCall(world, standing, step, nowMs)
     case 'code':
-      return compute(step, nowMs)
+      return compute(world, standing, step, nowMs)
     case 'ask':
       return askPeople(world, standing, step, nowMs)
     case 'sleep':
@@ -42,12 +42,21 @@ async function perform(world: World, standing: Standing, step: ReadyStep, nowMs:
 }
 
 /** Code is run, as it would be; its time is not counted. */
-async function compute(step: Extract<ReadyStep, { type: 'code' }>, nowMs: number): Promise<Performed> {
+async function compute(
+  world: World,
+  { prefix }: Standing,
+  step: Extract<ReadyStep, { type: 'code' }>,
+  nowMs: number,
+): Promise<Performed> {
   const { path, source, context, timeoutMs, delayMs } = step
   const atMs = nowMs + delayMs
   const contextText = JSON.stringify(context)
   const seed = sha256Hex(`run_test/${path}`)
   const answer = await inSandbox({ kind: 'run', source, contextText, timeoutMs, nowMs: atMs, seed })
+  world.logs.set(
+    prefix + path,
+    answer.logs.map(({ text }) => text),
+  )
   if (!answer.ok) return failed(answer, atMs)
   return { atMs, settled: { status: 'completed', output: JSON.parse(answer.outputText) as JsonValue } }
 }
@@ -119,7 +128,7 @@ function cut(world: World, path: string, nowMs: number): SettledStep {
     if (!isInside) own = write
   }
   const error =
-    own || world.asked.includes(path)
+    own || world.asked.some((asked) => asked.path === path)
       ? { code: 'WITHDRAWN', message: 'the run was cancelled, or the wait was' }
       : { code: 'CANCELLED', message: 'it was cancelled' }
   const writeback = own ? { writeback: { id: own.id, status: 'withdrawn' as const, receipt: '' } } : {}

@@ -76,7 +76,8 @@ async function play(
   const start = { input: test.input as JsonValue, run, startMs: Date.parse(test.at) }
   const outside = outsideOf(world, { automation, prefix: '', depth: 1 })
   const { state, end } = await simulate(compilePlan(automation, 1, spec), start, outside)
-  const course = { end, steps: statusesOf(state), writes: world.writes, asked: world.asked }
+  const { writes, asked, logs } = world
+  const course = { end, steps: statusesOf(state), writes, asked, logs }
   const unused = world.fixtures.unused().map((place) => `${place} was never asked for`)
   return { differences: differencesOf(test.expect, course), problems: unused, notes: [...world.notes] }
 }
@@ -92,6 +93,7 @@ function worldOf(file: TestFile, test: AutomationTest, manifests: readonly Manif
     requester: { principal, kind, onBehalfOf },
     writes: [],
     asked: [],
+    logs: new Map(),
     notes: new Set(),
   }
 }

@@ -15,8 +15,10 @@ export interface World {
   requester: Requester
   /** Every round of every write, in the order in which they were planned. */
   writes: WriteRecord[]
-  /** Paths of questions, in the order in which they were put. */
-  asked: string[]
+  /** Questions, in the order in which they were put. */
+  asked: AskRecord[]
+  /** What the code of each step said, in its last try. */
+  logs: Map<string, string[]>
   /** What helps to understand a course that nobody expected. */
   notes: Set<string>
 }
@@ -30,6 +32,16 @@ export interface Standing {
 
 /** The test does not say enough for the run to go on. */
 export class TestGap extends Error {}
+
+export interface AskRecord {
+  path: string
+  title: string
+  markdown: string
+  /** Who is asked. */
+  of: { roles: string[]; people: string[] }
+  /** Codes of answers that did not count. */
+  refused: string[]
+}
 
 /** One round of one write. */
 export interface WriteRecord {

@@ -8,14 +8,13 @@ import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parseAllDocuments } from 'yaml'
-import { automationPlaces } from '../../manifests/automations.ts'
-import { knownOf } from '../../manifests/check.ts'
-import { connectionPlaces } from '../../manifests/connections.ts'
-import { ofKind, parseDocuments } from '../../manifests/document.ts'
-import { expressionPlaces, POLICY_SCOPE } from '../../manifests/expressions.ts'
+import { documentPlaces, knownOf } from '../../manifests/check.ts'
+import { parseDocuments } from '../../manifests/document.ts'
+import type { Known } from '../../manifests/known.ts'
 import { anchorsOf, blocksOf, linksOf, markdownFiles, readPage, ROOT, type Block } from './markdown.ts'
 import { requireLines } from './tutorial/follow.ts'
 import { commandProblems, commandsIn, inlineCommands } from './commands.ts'
+import { programLines, programProblems } from './programs.ts'
 
 const FILES = markdownFiles()
 const BLOCKS = FILES.flatMap((file) => blocksOf(file))
@@ -40,7 +39,7 @@ describe('a code block', () => {
     expect(ofLanguage('json').length).toBeGreaterThan(3)
   })
 
-  it('with YAML holds manifests that could be saved', () => {
+  it('with YAML holds manifests that could be saved', async () => {
     const blocks = ofLanguage('yaml').filter(({ info }) => !/^fragment\b/.test(info))
     const values = blocks.map((block) => ({ block, documents: manifestsIn(block) }))
     const examples = ['late-fee/manifests/connections', 'late-fee/manifests/late-fee'].flatMap((name) =>
@@ -54,10 +53,10 @@ describe('a code block', () => {
       everything.map(({ manifest }) => manifest),
       false,
     )
-    const wrong = values.flatMap(({ block, documents }) =>
-      placesIn(documents, known).map(({ path, message }) => `${block.place}: ${path} ${message}`),
+    const wrong = values.map(async ({ block, documents }) =>
+      (await placesIn(documents, known)).map(({ path, message }) => `${block.place}: ${path} ${message}`),
     )
-    expect(wrong).toEqual([])
+    expect((await Promise.all(wrong)).flat()).toEqual([])
     expect(values.length).toBeGreaterThan(10)
   })
 
@@ -83,6 +82,18 @@ describe('a code block', () => {
     expect(wrong).toEqual([])
     expect(inBlocks.length).toBeGreaterThan(30)
   })
+
+  it('with commands of other programs names files, doors, services and variables that exist', () => {
+    const lines = ofLanguage('bash', 'sh').flatMap(({ place, text }) =>
+      programLines(text).map((words) => ({ place, words })),
+    )
+    const wrong = lines.flatMap(({ place, words }) =>
+      programProblems(words).map((problem) => `${place}: ${problem} in ${words.join(' ')}`),
+    )
+    expect(wrong).toEqual([])
+    expect(lines.filter(({ words }) => words[0] === 'curl').length).toBeGreaterThan(10)
+    expect(lines.filter(({ words }) => words.includes('node')).length).toBeGreaterThan(3)
+  })
 })
 
 describe('a link', () => {
@@ -97,7 +108,7 @@ describe('a link', () => {
 describe('the checks of code blocks', () => {
   it(
     'do bite',
-    () => {
+    async () => {
       const command = 'countersign approvals list --nope'
       expect(commandProblems(command)).toEqual(['there is no option --nope'])
       expect(commandProblems('countersign aproovals list')).not.toEqual([])
@@ -106,8 +117,20 @@ describe('the checks of code blocks', () => {
         compile([{ place: 'x', language: 'ts', info: '', text: 'const wrong: number = "text"' }]),
       ).toHaveLength(1)
       const steps = '- name: a\n  if: inptu.x\n  return: 1'
-      const places = placesIn(manifestsIn({ place: 'x', language: 'yaml', info: '', text: steps }), NOTHING)
+      const places = await placesIn(
+        manifestsIn({ place: 'x', language: 'yaml', info: '', text: steps }),
+        NOTHING,
+      )
       expect(places.map(({ message }) => message).join()).toContain('There is no variable `inptu`')
+      const code = '- name: a\n  code: { source: "export default (" }'
+      const unread = await placesIn(
+        manifestsIn({ place: 'x', language: 'yaml', info: '', text: code }),
+        NOTHING,
+      )
+      expect(unread.map(({ message }) => message).join()).toContain('is not JavaScript')
+      expect(PROGRAMS_WRONG.flatMap((line) => programLines(line).flatMap(programProblems))).toHaveLength(
+        PROGRAMS_WRONG.length,
+      )
       expect(leadsSomewhere('README.md', 'ARCHITECTURE.md#no-such-heading')).toBe(false)
       const printed = 'State   completed\nRun     run_0f3c5a1e9b7d42688c1d7e5f3a2b9c40'
       requireLines('State completed\nRun run_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', printed, 'x')
@@ -117,6 +140,16 @@ describe('the checks of code blocks', () => {
     COMPILER_TIMEOUT_MS,
   )
 })
+
+const PROGRAMS_WRONG = [
+  'node node_modules/countersign/dist/api/boot.js',
+  'TZ=UTC node dist/api/bootstrap.js --organisation acme',
+  'curl "$COUNTERSIGN_URL/v1/runns"',
+  'curl -X DELETE "$COUNTERSIGN_URL/v1/runs"',
+  'docker compose exec apis node cli/bin.mjs doctor',
+  'COUNTERSIGN_NOTHING=1 npm run dev',
+  'pg_dmup --format custom',
+]
 
 const NOTHING = { connections: new Map(), automations: new Map(), mayBeMore: false }
 
@@ -134,18 +167,9 @@ function yamlDocuments(text: string): unknown[] {
   })
 }
 
-function placesIn(values: readonly unknown[], known: Parameters<typeof automationPlaces>[1]) {
+async function placesIn(values: readonly unknown[], known: Known) {
   const { documents, places } = parseDocuments(values)
-  return [
-    ...places,
-    ...ofKind(documents, 'Automation').flatMap((one) => automationPlaces(one, known)),
-    ...ofKind(documents, 'Connection').flatMap(connectionPlaces),
-    ...ofKind(documents, 'Policy').flatMap(({ path, manifest }) =>
-      manifest.spec.rules.flatMap(({ name, match }) =>
-        match.when === undefined ? [] : expressionPlaces(`${path}.${name}`, match.when, POLICY_SCOPE),
-      ),
-    ),
-  ]
+  return [...places, ...(await documentPlaces(documents, known))]
 }
 
 /** All at once, in a folder of the repository, where packages are found. Messages name the page. */

@@ -23,6 +23,7 @@ import {
   type HistoryEvent,
   type RecordedHistory,
 } from './histories.ts'
+import { recordParked } from './parked-scenarios.ts'
 
 const RESULT: JsonObject = { name: 'result', return: { level: '${{ steps.look.output.level }}' } }
 const RETURN: JsonObject = { name: 'result', return: { account: '${{ input.account }}' } }
@@ -196,6 +197,7 @@ test('waits for a person to say what became of a write', async () => {
 })
 
 recordBlocks({ scenario: () => s, over, record: (run, name) => record(run, name) })
+recordParked({ scenario: () => s, over, record: (run, name) => record(run, name), recordOne })
 
 test('is reset while it waits, and finds its children again', async () => {
   const run = await s.park('gated-write')

@@ -9,6 +9,7 @@ import { DeterminismViolationError } from '@temporalio/workflow'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { WORKFLOW_TYPES } from '../../schemas/names.ts'
 import { bundleWorkflows } from '../../workers/bundle.ts'
+import { coursesOf, demandedCourses } from './course.ts'
 import { HISTORIES_FOLDER, readHistories, workflowTypeOf, WRONG_PREFIX } from './histories.ts'
 
 const histories = readHistories()
@@ -47,7 +48,6 @@ test('the histories are of every workflow, waiting and over, and one is wrong', 
   expect([...types].sort()).toEqual(Object.values(WORKFLOW_TYPES).sort())
   expect(histories.filter(isWrong)).not.toEqual([])
   for (const part of [
-    'waiting',
     'one-given',
     'by-update',
     'by-signal',
@@ -55,11 +55,6 @@ test('the histories are of every workflow, waiting and over, and one is wrong', 
     'expired',
     'withdrawn',
     'failed',
-    'for-each-waiting',
-    'parallel-waiting',
-    'choose-waiting',
-    'sleep-waiting',
-    'run-automation-waiting',
     'retry-before-the-next-try',
     'rounds-in-loop-waiting',
     'on-error-waiting',
@@ -68,6 +63,11 @@ test('the histories are of every workflow, waiting and over, and one is wrong', 
   ]) {
     expect(good.filter(({ name }) => name.includes(part)).map(({ name }) => name)).not.toEqual([])
   }
+})
+
+test('the histories are of every type of step, under way and over, in real runs and in dry ones', () => {
+  const courses = new Set(histories.filter((history) => !isWrong(history)).flatMap(coursesOf))
+  expect(demandedCourses().filter((course) => !courses.has(course))).toEqual([])
 })
 
 test('the histories say nothing of the machine that recorded them', () => {

@@ -1,6 +1,14 @@
 /** Plans made by chance, of all kinds of steps in each other, whose expressions name what they may name. */
 import type { JsonObject } from '../../lib/json.ts'
-import type { BlockStep, CallStep, Plan, PlanStep, ReturnStep } from '../../schemas/planned.ts'
+import type {
+  AskStep,
+  BlockStep,
+  CallStep,
+  CodeStep,
+  Plan,
+  PlanStep,
+  ReturnStep,
+} from '../../schemas/planned.ts'
 import { planOf } from './plans.ts'
 
 export type Random = () => number
@@ -43,7 +51,9 @@ function randomStep(spot: Spot): PlanStep {
   }
   if (depth > 0 && random() < 0.5) return { ...randomBlock(spot), ...common }
   const kind = random()
-  if (kind < 0.6) return { ...randomCall(spot), ...common }
+  if (kind < 0.45) return { ...randomCall(spot), ...common }
+  if (kind < 0.55) return { ...randomCode(spot), ...common }
+  if (kind < 0.65) return { ...randomAsk(spot), ...common }
   if (kind < 0.75) return { type: 'run_automation', ...common, automation: 'other', input: argument(spot) }
   if (kind < 0.9) return { type: 'sleep', ...common, sleep: randomSleep(random) }
   const { onError: _never, ...ending } = common
@@ -80,9 +90,29 @@ function randomBlock(spot: Spot): BlockStep {
 function randomCall(spot: Spot): CallStep {
   const { random, name } = spot
   const type = random() < 0.3 ? 'writeback' : 'call'
-  const retry = random() < 0.25 ? { retry: { maxAttempts: 2 + below(random, 3), backoffMs: 1 } } : {}
   const call = { connection: 'c', operation: 'o', arguments: argument(spot), raisedToWrite: false }
-  return { type, name, timeoutMs: 1_000, call, ...retry }
+  return { type, name, timeoutMs: 1_000, call, ...randomRetry(random) }
+}
+
+/** It is given all that it may name. */
+function randomCode({ random, name }: Spot): CodeStep {
+  return { type: 'code', name, source: 'export default () => 1', timeoutMs: 1_000, ...randomRetry(random) }
+}
+
+/** The title is, as JSON, what a call is given in its arguments. */
+function randomAsk(spot: Spot): AskStep {
+  const { of, value = null } = argument(spot)
+  const title =
+    typeof of === 'string'
+      ? `\${{ {"of": "${of}", "value": steps.${of}.output} }}`
+      : typeof value === 'string'
+        ? value
+        : JSON.stringify({ value })
+  return { type: 'ask', name: spot.name, title, markdown: '', expiresAfterMs: 1_000 }
+}
+
+function randomRetry(random: Random): Pick<CallStep, 'retry'> {
+  return random() < 0.25 ? { retry: { maxAttempts: 2 + below(random, 3), backoffMs: 1 } } : {}
 }
 
 /** `of`: the name of the step whose output is given as `value`. */

@@ -102,6 +102,7 @@ function settleSome(random: Random, underWay: Map<string, Begun>, failures: numb
 
 function settledByChance(random: Random, ready: ReadyStep, failures: number): SettledStep {
   if (random() >= failures) return completed(outputFor(random, ready.path))
+  if (ready.type === 'code') return failed(pick(random, ['CODE_FAILED', 'LIMIT_EXCEEDED']))
   if (!('round' in ready)) return failed()
   const { round } = ready
   // A write may have gone through rounds by itself.

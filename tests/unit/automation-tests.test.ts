@@ -16,6 +16,16 @@ const call = (name: string, over: object = {}) => ({
   tool_call: { connection: 'crm', tool: name, arguments: {} },
   ...over,
 })
+const question = {
+  name: 'q',
+  ask: {
+    title: 'Is ${{ input.n }} right?',
+    markdown: 'Think **about ${{ input.n }}**.',
+    form: { type: 'boolean' },
+    of: { people: ['ann@example.org'] },
+    self_answer: false,
+  },
+}
 const CRM = { type: 'mcp', transport: 'http', url: 'http://crm.example', tools: { get: { class: 'read' } } }
 const TWO_STAGES = { stages: [{ roles: ['lead'] }, { roles: ['finance'], quorum: 2 }], expires_after: '24h' }
 
@@ -96,6 +106,36 @@ describe('an expectation', () => {
     ])
   })
 
+  it('of questions names all of them, of each its words, a part of its text, and whom it asks', async () => {
+    const given = { steps: [question] }
+    const asks = [{ path: 'q', answer: true }]
+    const good = { title: 'Is 3 right?', markdown: '**about 3**', of: { people: ['ann@example.org'] } }
+    expect(await told(given, { input: { n: 3 }, asks, expect: { asks: [{ path: 'q', ...good }] } })).toEqual(
+      [],
+    )
+    const bad = { title: 'Is it?', markdown: 'about 4', of: { roles: ['lead'] } }
+    expect(await told(given, { input: { n: 3 }, asks, expect: { asks: [{ path: 'q', ...bad }] } })).toEqual([
+      'asks[0].title: "Is it?", not "Is 3 right?"',
+      'asks[0].of.roles: ["lead"], not []',
+      'asks[0].of.people: [], not ["ann@example.org"]',
+      'asks[0].markdown: "about 4", not "Think **about 3**."',
+    ])
+    expect(await told(given, { input: { n: 3 }, asks, expect: { asks: [] } })).toEqual([
+      'asks[0]: nothing, not {"path":"q"}',
+    ])
+  })
+
+  it('of logs names the lines of a step, in its last try', async () => {
+    const source = 'export default (ctx) => { console.log("n is", ctx.input.n); console.warn("done") }'
+    const steps = [{ name: 'sum', code: { source } }]
+    const test = (logs: object) => told({ steps }, { input: { n: 3 }, expect: { logs } })
+    expect(await test({ sum: ['n is 3', 'done'] })).toEqual([])
+    expect(await test({ sum: ['n is 4', 'done'], other: [] })).toEqual([
+      'logs.sum[0]: "n is 4", not "n is 3"',
+      'logs.other: [], not nothing',
+    ])
+  })
+
   it('of writes names all of them', async () => {
     const steps = [call('set'), call('send')]
     const answers = [{ connection: 'crm', output: 1 }]
@@ -160,6 +200,37 @@ describe('a test', () => {
       'set: crm.set counts as a write; neither its connection nor an answer says otherwise',
       'set: a decision does not count: NOT_ELIGIBLE: needed: lead, finance; sue@x is support',
     ])
+  })
+
+  it('is an answer that counts only of a person who is asked and may answer', async () => {
+    const said = (by: string, after = '1m') => ({ path: 'q', answer: true, by, after })
+    const play = (steps: object[], asks: object[], expected: object) =>
+      told(
+        { steps },
+        {
+          input: { n: 3 },
+          requester: { principal: 'ann@example.org' },
+          asks,
+          expect: expected,
+        },
+      )
+    const others = {
+      ...question,
+      ask: { ...question.ask, of: { people: ['ann@example.org', 'bob@example.org'] } },
+    }
+    expect(
+      await play([others], [said('eve@example.org'), said('ann@example.org'), said('bob@example.org')], {
+        output: true,
+        asks: [{ path: 'q', refused: ['NOT_ELIGIBLE', 'SELF_APPROVAL'] }],
+      }),
+    ).toEqual([])
+    const nobody = { state: 'waiting', asks: [{ path: 'q', refused: ['SELF_APPROVAL'] }] }
+    expect(await play([question], [said('ann@example.org')], nobody)).toEqual([])
+    const willing = { ...question, ask: { ...question.ask, self_answer: true } }
+    expect(await play([willing], [said('ann@example.org')], { asks: [{ path: 'q', refused: [] }] })).toEqual(
+      [],
+    )
+    expect(await play([willing], [said('ann@example.org', '8d')], { error: { code: 'EXPIRED' } })).toEqual([])
   })
 
   it('asks one approver where no rule says anything, as a real run does', async () => {

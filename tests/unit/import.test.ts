@@ -17,6 +17,9 @@ const tool = (name: string, more: JsonObject = {}): JsonObject => ({
 const code = (name: string, execute: string): JsonObject => ({ type: 'code', def: { name, execute } })
 const flow = (...steps: JsonObject[]): JsonObject => ({ name: 'A Flow', steps })
 
+const CODE_RUNS =
+  'steps: code computes for 5s here and is not tried again; the guide gives it 10 minutes and 5 retries Where it needs more, add `code.timeout` (60s at most) and `retry` to the step.'
+
 function imported(definition: unknown, options: Partial<ImportOptions> = {}) {
   return importDefinition(definition, { connections: new Map(), ...options })
 }
@@ -109,11 +112,12 @@ describe('an import', () => {
 
   it('says what code seems to ask for and will not get', async () => {
     const source = `export default async (ctx) => {
-      await ctx.sleep('a', 5)
+      const { env, ...own } = [ctx].map((c) => c.env)[0]
       await ctx.readStepResult('Frist')
-      return ctx.env['i:crm'].GET(await ctx.readStepResult("First"))
+      return [ctx].map(async (c) => c.sleep(await ctx.readStepResult("First")))
     }`
     expect(await warningsOf(flow(tool('First'), code('b', source)))).toEqual([
+      CODE_RUNS,
       'steps[1].def.execute: seems to call tools from code Code calls none here: make a tool_call step of each.',
       'steps[1].def.execute: seems to wait in code Make a sleep step of it.',
       'steps[1].def.execute: seems to read the result of `Frist`, and no step before it has that name Did you mean `first`?',
@@ -122,6 +126,25 @@ describe('an import', () => {
 })
 
 describe('what cannot be imported', () => {
+  it.each([
+    ['export default async (ctx) => {\n  await ctx.sleep("a", 5)\n}', ['line 2: `ctx.sleep` waits in code']],
+    [
+      'export default async function run(c) { await c . sleepUntil(1); return c?.env.x }',
+      ['line 1: `c.sleepUntil` waits in code', 'line 1: `c.env` calls tools from code'],
+    ],
+    ['export default async ({ input, env }) => env.crm.GET(input)', ['line 1: `env` calls tools from code']],
+    ['export default async ctx => ctx.env.crm()', ['line 1: `ctx.env` calls tools from code']],
+  ])('is code that waits or calls tools: %s', async (source, expected) => {
+    const places = await refusalsOf(flow(tool('a'), code('b', source)))
+    expect(places).toEqual(expected.map((one) => `steps[1].def.execute: ${one}, which fails here`))
+  })
+
+  it('is not code that only speaks of it', async () => {
+    const source =
+      'export default (ctx) => { /* ctx.env */ // ctx.sleep(1)\n return ["ctx.env", ctx.input.envelope, ctx.environment] }'
+    expect(await stepsOf(flow(tool('a'), code('b', source)))).toHaveLength(2)
+  })
+
   it('is told all at once, each with its path', async () => {
     expect(await refusalsOf([])).toEqual(['(body): Invalid input: expected object, received array'])
     expect(await refusalsOf({ name: 'x', steps: [] })).toEqual([

@@ -5,6 +5,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { beforeAll, describe, expect, it } from 'vitest'
+import type { JsonObject } from '../../lib/json.ts'
 import { MAX_UNDER_WAY } from '../../lib/limits.ts'
 import type { Plan, PlanStep } from '../../schemas/planned.ts'
 import { advance } from '../../workflows/interpreter/advance.ts'
@@ -62,18 +63,28 @@ function watcher(plan: Plan, breaks: Breaks): (turn: RunTurn) => void {
     for (const ready of next.start) {
       seen.starts++
       seen.started.add(ready.type)
-      checkOnce(ready, rounds, breaks)
+      checkOnce(plan, ready, rounds, breaks)
       checkOrder(plan, ready.path, steps, breaks)
       checkValue(ready, steps, breaks)
+      if (ready.type === 'code') checkScope(ready, steps, breaks)
     }
   }
 }
 
-/** Only a call is begun again, and then in a round of its own, which is what makes it another write. */
-function checkOnce(ready: ReadyStep, rounds: Map<string, number>, breaks: Breaks): void {
-  const round = 'round' in ready ? ready.round : 1
-  if (round <= (rounds.get(ready.path) ?? 0)) breaks('once', `${ready.path} in round ${round}`)
+/**
+ * Only a call is begun again, and then in a round of its own, which is what makes it another write; and code, which
+ * writes nothing, as often as its plan says.
+ */
+function checkOnce(plan: Plan, ready: ReadyStep, rounds: Map<string, number>, breaks: Breaks): void {
+  const before = rounds.get(ready.path) ?? 0
+  const round = 'round' in ready ? ready.round : ready.type === 'code' ? before + 1 : 1
+  if (round <= before) breaks('once', `${ready.path} in round ${round}`)
   rounds.set(ready.path, round)
+  if (ready.type !== 'code') return
+  const { block, name } = blocksAround(plan, ready.path).at(-1) ?? {}
+  const planned = block?.find((step) => step.name === name)
+  const most = (planned?.type === 'code' && planned.retry?.maxAttempts) || 1
+  if (round > most) breaks('once', `${ready.path} for the ${round}th time of ${most}`)
 }
 
 type Steps = ReturnType<typeof stepsByPath>
@@ -95,14 +106,46 @@ function checkOrder(plan: Plan, path: string, steps: Steps, breaks: Breaks): voi
 
 /** What is named is the step of that name in the nearest block around, as it ended. */
 function checkValue(ready: ReadyStep, steps: Steps, breaks: Breaks): void {
-  const given = 'call' in ready ? ready.call.arguments : 'input' in ready ? ready.input : {}
-  const { of, value } = given
+  const { of, value } = givenTo(ready)
   if (typeof of !== 'string') return
-  const prefixes = levelsOf(ready.path).map(({ prefix }) => prefix)
-  const nearest = prefixes.toReversed().find((prefix) => steps[prefix + of] !== undefined)
-  const named = nearest === undefined ? undefined : steps[nearest + of]
+  const named = nearestStep(ready.path, of, steps)
   if (!named || !('output' in named) || !isDeepStrictEqual(named.output, value))
     breaks('values', `${ready.path} was given ${JSON.stringify(value)} as the output of ${of}`)
+}
+
+/** What a call, a sub-run or a question was given, of which a part is named. */
+function givenTo(ready: ReadyStep): JsonObject {
+  if ('call' in ready) return ready.call.arguments
+  if (ready.type === 'ask') return JSON.parse(ready.title) as JsonObject
+  return ready.type === 'run_automation' ? ready.input : {}
+}
+
+function nearestStep(path: string, name: string, steps: Steps): StepState | undefined {
+  const prefixes = levelsOf(path).map(({ prefix }) => prefix)
+  const nearest = prefixes.toReversed().find((prefix) => steps[prefix + name] !== undefined)
+  return nearest === undefined ? undefined : steps[nearest + name]
+}
+
+/** Code sees all that has ended in the blocks around it, as it ended, and nothing of the lanes beside it. */
+function checkScope(ready: Extract<ReadyStep, { type: 'code' }>, steps: Steps, breaks: Breaks): void {
+  const itself = levelsOf(ready.path).at(-1)?.name ?? ''
+  // Tried again, it sees itself too, as it failed.
+  const { [itself]: _before, ...others } = ready.context['steps'] as JsonObject
+  const visible = levelsOf(ready.path).flatMap(({ prefix }) =>
+    Object.entries(steps).flatMap(([path, { status }]) => {
+      const name = path.startsWith(prefix) ? path.slice(prefix.length) : ''
+      return status !== 'running' && /^\w+$/.test(name) ? name : []
+    }),
+  )
+  const names = Object.keys(others).sort()
+  if (!isDeepStrictEqual(names, [...new Set(visible)].sort()))
+    breaks('values', `${ready.path} sees ${names.join()}, not ${visible.join()}`)
+  for (const [name, entry] of Object.entries(others)) {
+    const named = nearestStep(ready.path, name, steps)
+    const output = named && 'output' in named ? named.output : undefined
+    if (!isDeepStrictEqual((entry as JsonObject)['output'], output))
+      breaks('values', `${ready.path} sees another output of ${name}`)
+  }
 }
 
 interface LanesContext {
@@ -204,7 +247,7 @@ function isInside(path: string, block: string): boolean {
 describe(`${PLANS} plans made by chance, from seed ${FIRST_SEED}`, () => {
   it('end, some well and some not, with all kinds of steps', () => {
     expect([...seen.ends].sort()).toEqual(['completed', 'failed'])
-    expect([...seen.started].sort()).toEqual(['call', 'run_automation', 'sleep', 'writeback'])
+    expect([...seen.started].sort()).toEqual(['ask', 'call', 'code', 'run_automation', 'sleep', 'writeback'])
     expect(seen.starts).toBeGreaterThan(PLANS * 5)
     expect(seen.cancels).toBeGreaterThan(PLANS / 10)
   })
