@@ -110,7 +110,7 @@ function runsOf(waitsFor: keyof typeof WAITING_RUN_IDS | undefined): { before: s
   if (waitsFor === undefined) return { before: '', from: `${RUNS} where true` }
   const before = `with waiting as materialized (${WAITING_RUN_IDS[waitsFor]}),
     found as materialized (
-      select distinct on (d.id) d.id, d.organization, d.source, d.state, d.received_at, d.runs
+      select distinct on (d.id) d.id, d.organization, d.source, d.state, d.received_at, d.runs, d.cancelled_run_ids
       from waiting join deliveries d on d.organization = $1
         and d.runs @> jsonb_build_array(jsonb_build_object('runId', waiting.run_id))
       order by d.id)`
