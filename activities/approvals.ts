@@ -17,7 +17,14 @@ import { signEnvelope } from '../lib/dsse.ts'
 import { ineligibility, judge } from '../lib/quorum.ts'
 import { DECISION_PAYLOAD_TYPE, EnvelopeSchema, type Decision } from '../schemas/decision.ts'
 import { CodedError, type ErrorCode } from '../schemas/errors.ts'
-import type { DecisionMessage, Envelope, PendingWrite, ResolvedDecision, Vote } from '../schemas/run.ts'
+import type {
+  DecisionMessage,
+  Envelope,
+  PendingWrite,
+  Recorded,
+  ResolvedDecision,
+  Vote,
+} from '../schemas/run.ts'
 import { assertSomebodyCanApprove } from './candidates.ts'
 import { openDecision, toVote, votesOf } from './decisions.ts'
 import { requireWriteback } from './ledger.ts'
@@ -134,12 +141,13 @@ async function asVote(deps: DoorDeps, decision: Decision, envelope: Envelope): P
 /**
  * Keeps a decision that counts, with its receipt, and shows it in the inbox. Whoever can start workflows can call this
  * with anything, and what is signed as a receipt here must be true: so everything is verified once more, and of `votes`
- * only counts which decisions are named. What has become of the approval follows from them.
+ * only counts which decisions are named. What has become of the approval follows from them, and from the roles of this
+ * moment; it is told to the approval, so that both say the same.
  */
 export async function recordDecision(
   deps: DoorDeps,
   params: ApprovalKey & { envelope: Envelope; votes: Pick<Vote, 'decisionId'>[] },
-): Promise<void> {
+): Promise<Recorded> {
   const { organization, approvalId, writebackId, envelope } = params
   const decision = openDecision(envelope, deps.trust)
   if (!decision || decision.writebackId !== writebackId || decision.organization !== organization) {
@@ -166,6 +174,7 @@ export async function recordDecision(
   const votes = named.includes(own) ? named : [...named, own]
   const { state } = judge(requirement, requester, votes)
   await keepDecision(deps, { envelope, runId, approvalId, votes, state })
+  return { votes, state }
 }
 
 /** The approval in the inbox, if it is about this write. */

@@ -23,6 +23,7 @@ import type {
   DecisionMessage,
   Envelope,
   PendingWrite,
+  Recorded,
   ResolvedDecision,
   Vote,
 } from '../schemas/run.ts'
@@ -124,10 +125,11 @@ function answerProblem(
 export async function recordAnswer(
   deps: DoorDeps,
   { asking, envelope }: { asking: Asking; envelope: Envelope },
-): Promise<void> {
+): Promise<Recorded> {
   const vote = await countingVote(deps, asking, envelope)
   const { runId, writebackId } = asking.origin
   await keepDecision(deps, { envelope, runId, approvalId: writebackId, votes: [vote], state: 'approved' })
+  return { votes: [vote], state: 'approved' }
 }
 
 /** What the run takes as the output of its step. Throws UNVERIFIED, STALE_DIGEST, INVALID_ANSWER, NOT_ELIGIBLE. */

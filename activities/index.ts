@@ -18,6 +18,7 @@ import type {
   PerformResult,
   ResolutionAnswer,
   ResolutionInput,
+  Recorded,
   ResolvedDecision,
 } from '../schemas/run.ts'
 import type { DryCall, PreviewResult } from '../schemas/dry-run.ts'
@@ -116,7 +117,7 @@ function createDecidingActivities(door: DoorDeps) {
       withContext(door, null, () => openApproval(door, params)),
     resolveDecision: (params: Parameters<typeof resolveDecision>[1]): Promise<ResolvedDecision> =>
       withContext(door, null, () => resolveDecision(door, params)),
-    recordDecision: (params: Parameters<typeof recordDecision>[1]): Promise<void> =>
+    recordDecision: (params: Parameters<typeof recordDecision>[1]): Promise<Recorded> =>
       withContext(door, null, () => recordDecision(door, params)),
     closeApproval: (params: Parameters<typeof closeApproval>[1]): Promise<void> =>
       withContext(door, null, () => closeApproval(door, params)),
@@ -124,7 +125,7 @@ function createDecidingActivities(door: DoorDeps) {
       withContext(door, null, () => openAsk(door, params)),
     resolveAnswer: (params: Parameters<typeof resolveAnswer>[1]): Promise<ResolvedDecision> =>
       withContext(door, null, () => resolveAnswer(door, params)),
-    recordAnswer: (params: Parameters<typeof recordAnswer>[1]): Promise<void> =>
+    recordAnswer: (params: Parameters<typeof recordAnswer>[1]): Promise<Recorded> =>
       withContext(door, null, () => recordAnswer(door, params)),
     acceptAnswer: (params: Parameters<typeof acceptAnswer>[1]): Promise<JsonValue> =>
       withContext(door, null, () => acceptAnswer(door, params)),

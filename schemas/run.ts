@@ -238,6 +238,12 @@ export interface Vote {
 export type ResolvedDecision =
   { kind: 'vote'; vote: Vote; envelope: Envelope } | { kind: 'refused'; code: ErrorCode; message: string }
 
+/** What follows from a decision that was kept: those that count by the roles of that moment, and what they make of it. */
+export interface Recorded {
+  votes: Vote[]
+  state: 'waiting' | 'approved' | 'rejected'
+}
+
 export interface ApprovalResult {
   state: 'approved' | 'rejected' | 'expired' | 'withdrawn'
   decisions: Envelope[]

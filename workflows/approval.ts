@@ -20,6 +20,7 @@ import type {
 } from '../schemas/run.ts'
 import { nearby } from './activity-options.ts'
 import {
+  asRecorded,
   createApprovalState,
   decide,
   MAX_REFUSALS,
@@ -182,22 +183,23 @@ async function take(wait: Wait, received: Received): Promise<void> {
   received.answer = decided.answer
 }
 
-/** The record verifies once more: who has lost the role since, is refused like anybody else without it. */
+/** The record verifies once more, by the roles of this moment: whose role is gone does not count, whenever they voted. */
 async function recorded(wait: Wait, decided: Judged): Promise<Judged> {
   const { counted, envelope } = decided
   if (!counted || !envelope) return decided
   const votes = [...decided.state.votes]
   const { asking } = wait.input
   try {
-    if (asking) await nearby().recordAnswer({ asking, envelope })
-    else await nearby().recordDecision({ ...keyOf(wait.input), envelope, votes })
+    const known = asking
+      ? await nearby().recordAnswer({ asking, envelope })
+      : await nearby().recordDecision({ ...keyOf(wait.input), envelope, votes })
+    wait.envelopes.push(envelope)
+    return asRecorded(decided, known)
   } catch (error) {
     if (isCancellation(error)) throw error
     const { code, message } = stepErrorOf(error)
     return refuse(stateOf(wait), isErrorCode(code) ? code : 'UNVERIFIED', message)
   }
-  wait.envelopes.push(envelope)
-  return decided
 }
 
 async function judged(wait: Wait, { message }: Received): Promise<Judged> {

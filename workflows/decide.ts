@@ -5,7 +5,7 @@
 import { LIMITS } from '../lib/limits.ts'
 import { ineligibility, judge } from '../lib/quorum.ts'
 import type { ErrorCode } from '../schemas/errors.ts'
-import type { DecisionAnswer, PendingWrite, Vote } from '../schemas/run.ts'
+import type { DecisionAnswer, PendingWrite, Recorded, Vote } from '../schemas/run.ts'
 
 export type ApprovalStatus = 'waiting' | 'approved' | 'rejected' | 'expired' | 'withdrawn'
 
@@ -81,6 +81,22 @@ function count(state: ApprovalState, vote: Vote): Decided {
   const answer: DecisionAnswer = { accepted: true, state: status, message: messageFor(judgement) }
   const answers = { ...state.answers, [vote.decisionId]: answer }
   return { state: { ...state, status, votes, answers }, answer, counted: true }
+}
+
+/** Of a vote that counts, once it is kept: the votes as our records know them, and what follows from them. */
+export function asRecorded(decided: Decided, { votes, state: status }: Recorded): Decided {
+  const { state, answer } = decided
+  if (status === state.status) return { ...decided, state: { ...state, votes } }
+  const { requirement, requester } = state.pending
+  const told: DecisionAnswer = {
+    ...answer,
+    state: status,
+    message: messageFor(judge(requirement, requester, votes)),
+  }
+  const answers = Object.fromEntries(
+    Object.entries(state.answers).map(([id, known]) => [id, known === answer ? told : known]),
+  )
+  return { ...decided, state: { ...state, status, votes, answers }, answer: told }
 }
 
 function messageFor(judgement: ReturnType<typeof judge>): string {

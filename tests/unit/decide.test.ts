@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Vote } from '../../schemas/run.ts'
 import {
+  asRecorded,
   createApprovalState,
   decide,
   MAX_REFUSALS,
@@ -42,6 +43,26 @@ describe('a vote that counts', () => {
     const before = waiting()
     decide(before, vote(), NOON_MS)
     expect(before).toEqual(waiting())
+  })
+})
+
+describe('a vote that is kept', () => {
+  const two = requirement({ stages: [{ roles: ['finance'], people: [], quorum: 2 }] })
+  const bob = vote({ principal: 'bob', decisionId: 'dec_bob' })
+  const complete = decide(after(waiting({ requirement: two }), vote()), bob, NOON_MS)
+
+  it('changes nothing where the records say the same', () => {
+    expect(asRecorded(complete, { votes: [vote(), bob], state: 'approved' })).toEqual(complete)
+  })
+
+  it('does not approve where somebody before has lost the role, and that is told', () => {
+    const votes = [vote({ roles: [] }), bob]
+    const kept = asRecorded(complete, { votes, state: 'waiting' })
+    expect(kept.answer).toEqual({ accepted: true, state: 'waiting', message: 'recorded; 1 more needed' })
+    expect(kept.state).toMatchObject({ status: 'waiting', votes })
+    expect(decide(kept.state, bob, NOON_MS).answer).toEqual(kept.answer)
+    const max = vote({ principal: 'max', decisionId: 'dec_max' })
+    expect(decide(kept.state, max, NOON_MS).answer.state).toBe('approved')
   })
 })
 

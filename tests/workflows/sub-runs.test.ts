@@ -12,6 +12,8 @@ import { about, refusal, startScenario, type Scenario, type StartedRun } from '.
 import { reset } from '../support/resets.ts'
 import { eventually } from '../support/world.ts'
 
+const DELETED_WITHIN_MS = 120_000
+
 let s: Scenario
 
 beforeAll(async () => {
@@ -127,20 +129,26 @@ test('a run that is reset finds its sub-run again', async () => {
   await s.expectEnding(inner, { state: 'completed', writebacks: ['applied'], changes: 0 })
 })
 
-test('a run that is reset does not do again what a sub-run has done that Temporal has forgotten', async () => {
-  const run = await s.start('around')
-  const inner = await parkedSubRun(run)
-  await s.lena.decideApproval({ ...about(inner.approval), verdict: 'approve' })
-  await s.expectEnding(run, { state: 'completed', notes: 1 })
-  const { workflowId } = inner
-  await s.world.temporal.workflowService.deleteWorkflowExecution({
-    namespace: 'default',
-    workflowExecution: { workflowId },
-  })
-  await eventually(async () => (await executionState(s.world.temporal, workflowId, Date.now())) === 'gone')
-  await reset(s.world, run)
-  await s.expectEnding(run, { state: 'failed', code: 'SUB_RUN_FORGOTTEN', notes: 1 })
-})
+test(
+  'a run that is reset does not do again what a sub-run has done that Temporal has forgotten',
+  async () => {
+    const run = await s.start('around')
+    const inner = await parkedSubRun(run)
+    await s.lena.decideApproval({ ...about(inner.approval), verdict: 'approve' })
+    await s.expectEnding(run, { state: 'completed', notes: 1 })
+    const { workflowId } = inner
+    await s.world.temporal.workflowService.deleteWorkflowExecution({
+      namespace: 'default',
+      workflowExecution: { workflowId },
+    })
+    // Temporal deletes when its queues have passed the end of the execution, which takes up to a minute.
+    const isGone = async () => (await executionState(s.world.temporal, workflowId, Date.now())) === 'gone'
+    await eventually(isGone, DELETED_WITHIN_MS)
+    await reset(s.world, run)
+    await s.expectEnding(run, { state: 'failed', code: 'SUB_RUN_FORGOTTEN', notes: 1 })
+  },
+  2 * DELETED_WITHIN_MS,
+)
 
 test('runs are at most 8 deep', async () => {
   await s.define('abyss', [LOOK], { allow: true })
