@@ -137,8 +137,13 @@ async function becomesReady(record: ServerRecord): Promise<boolean> {
       if (!isStillRunning(record.identity)) return 'gone'
       try {
         const connection = await Connection.connect({ address, connectTimeout: 2_000 })
+        // Connecting succeeds a moment before the service is there: it takes that for an old server.
+        const isServing = await connection.workflowService.getSystemInfo({}).then(
+          () => true,
+          () => false,
+        )
         await connection.close()
-        return 'ready'
+        return isServing ? 'ready' : undefined
       } catch {
         return undefined
       }
