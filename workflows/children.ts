@@ -11,10 +11,14 @@ import {
   CancellationScope,
   getExternalWorkflowHandle,
   isCancellation,
+  sleep,
   startChild,
 } from '@temporalio/workflow'
 import { SEARCH_ATTRIBUTES } from '../schemas/names.ts'
 import { outside } from './activity-options.ts'
+
+/** A child that is cancelled is mostly told of within milliseconds. */
+const UNTOLD_MS = 5_000
 
 interface ChildParams {
   type: string
@@ -55,9 +59,17 @@ async function execute(params: ChildParams, scope: CancellationScope): Promise<u
     ...(searchAttributes.length > 0 ? { typedSearchAttributes: searchAttributes } : {}),
   })
   let isOver = false
-  scope.cancelRequested.catch(() => (isOver ? undefined : cancelById(workflowId)))
+  const foundAfterCancel = new Promise<unknown>((resolve) => {
+    scope.cancelRequested.catch(async () => {
+      if (isOver) return
+      await cancelById(workflowId)
+      // Where this execution was reset after it had ended, and the child ended in between, nobody tells this one of it.
+      await sleep(UNTOLD_MS, { summary: `Then ask what became of ${workflowId}` })
+      if (!isOver) resolve(outside(`Wait for ${workflowId}`).awaitWorkflow({ workflowId }))
+    })
+  })
   try {
-    return await child.result()
+    return await Promise.race([child.result(), foundAfterCancel])
   } finally {
     isOver = true
   }

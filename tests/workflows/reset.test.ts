@@ -17,7 +17,7 @@ beforeAll(async () => {
 
 afterAll(() => s.close())
 
-const reset = (run: StartedRun) => resetIn(s.world, run)
+const reset = (run: StartedRun, to?: 'first' | 'last') => resetIn(s.world, run, to)
 const untilAttached = (run: StartedRun) => untilAttachedIn(s.world, run)
 
 for (const [automation, effect] of [
@@ -167,4 +167,15 @@ test('an approval that opens when its write is over does not come into the inbox
   const opened = s.world.temporal.workflow.getHandle(run.approval.temporal_workflow_id).result()
   await expect(opened).rejects.toThrow()
   expect(await s.look(run)).toMatchObject({ approvals: [], writebacks: ['withdrawn'], changes: 0 })
+})
+
+test('a terminated run that is reset behind the end of its child ends when it is cancelled', async () => {
+  const run = await s.park('change')
+  const handle = s.world.temporal.workflow.getHandle(run.workflowId)
+  await handle.terminate('by an operator')
+  await eventually(async () => (await s.look(run)).writebacks[0] === 'withdrawn')
+  await reset(run, 'last')
+  await eventually(async () => (await handle.describe()).status.name === 'RUNNING')
+  await handle.cancel()
+  await s.expectEnding(run, { state: 'cancelled', writebacks: ['withdrawn'], changes: 0 })
 })
