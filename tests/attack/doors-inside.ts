@@ -72,6 +72,11 @@ export const answers: Door[] = [
         find: 'if (vote.digest !== pending.digest) {',
         replace: "if (vote.digest === '') {",
       },
+      {
+        file: ASKS,
+        find: 'if (vote.digest !== pending.digest)',
+        replace: "if (vote.digest === '')",
+      },
     ],
     test: {
       file: 'forged-answers.test.ts',

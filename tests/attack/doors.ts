@@ -40,6 +40,12 @@ const anyDigestInWorkflow: Patch = {
   replace: "if (vote.digest === '') {",
 }
 
+const anyRecordedDigest: Patch = {
+  file: APPROVALS,
+  find: 'if (decision.digest !== digest) {',
+  replace: "if (digest === '') {",
+}
+
 const forgedDecisions: Door[] = [
   {
     name: 'somebody’s word counts where identity is verified',
@@ -95,6 +101,7 @@ const forgedDecisions: Door[] = [
         find: 'if (!decision || decision.writebackId !== writebackId || decision.organization !== organization) {',
         replace: 'if (!decision) {',
       },
+      anyRecordedDigest,
       {
         file: DECISIONS,
         find: 'decision.writebackId === about.writebackId &&\n    decision.digest === about.digest',
@@ -108,6 +115,7 @@ const forgedDecisions: Door[] = [
     name: 'a ticket counts for any digest of its write',
     patches: [
       anyDigestInWorkflow,
+      anyRecordedDigest,
       {
         file: DECISIONS,
         find: 'decision.digest === about.digest',
@@ -175,7 +183,7 @@ const wrongPeople: Door[] = [
       file: 'wrong-people.test.ts',
       title: 'of a machine with the role and an API key does not count',
     },
-    says: "expected 'nothing was refused' to be 'SELF_APPROVAL'",
+    says: "expected 'nothing was refused' to be 'NOT_ELIGIBLE'",
   },
   {
     name: 'people who were disabled still count',
@@ -302,6 +310,12 @@ const forgedWorkflows: Door[] = [
         find: 'if (!decision || decision.writebackId !== writebackId || decision.organization !== organization) {',
         replace: 'if (!decision) {',
       },
+      anyRecordedDigest,
+      {
+        file: DECISIONS,
+        find: 'decision.writebackId === about.writebackId &&\n    decision.digest === about.digest',
+        replace: 'decision.organization === about.organization',
+      },
     ],
     test: {
       file: 'forged-workflows.test.ts',
@@ -316,6 +330,11 @@ const forgedWorkflows: Door[] = [
         file: 'workflows/approval.ts',
         find: 'createApprovalState(opened.pending, wait.expiresAtMs)',
         replace: 'createApprovalState({ ...opened.pending, ...wait.input.pending }, wait.expiresAtMs)',
+      },
+      {
+        file: APPROVALS,
+        find: "own ? ineligibility(requirement, requester, own) : 'NOT_ELIGIBLE'",
+        replace: "own ? null : 'NOT_ELIGIBLE'",
       },
     ],
     test: {
@@ -373,6 +392,11 @@ const flippedRows: Door[] = [
         file: AUTHORISED,
         find: 'remainingMs === null || remainingMs < 0) return',
         replace: 'remainingMs === null || remainingMs > 0) return',
+      },
+      {
+        file: 'db/queries/writebacks.ts',
+        find: 'attempt = $2 and (not $3::boolean or deadline_at < app_now())',
+        replace: 'attempt = $2 and $3::boolean is not null',
       },
     ],
     test: {
