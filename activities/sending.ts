@@ -7,11 +7,12 @@
  */
 import { isDatabaseAway } from '../db/away.ts'
 import { claimSending, releaseSending, type WritebackRow } from '../db/queries/writebacks.ts'
-import { CodedError } from '../schemas/errors.ts'
+import { SendWindow } from '../lib/send-window.ts'
+import { CodedError, ERRORS } from '../schemas/errors.ts'
 import type { WriteOutcome } from '../schemas/run.ts'
 import type { AuthorisationFacts } from './authorise.ts'
 import type { Answer } from './executors/executor.ts'
-import { closeOverdue, closeSending } from './ledger.ts'
+import { closeOverdue, closeSending, type Conclusion } from './ledger.ts'
 import { assertStillOurs, type DoorDeps, type Passage } from './door.ts'
 
 /**
@@ -35,8 +36,8 @@ export async function sendWrite(
   const { executor, operation, timeoutMs } = passage
   assertNotFrozen(passage)
   assertStillOurs(passage)
-  // Taken before the claim: however long the claim takes, our deadline comes before the ledger's.
-  const deadlineAtMs = deps.nowMs() + timeoutMs
+  // Opened before the claim: however long the claim takes, our deadline comes before the ledger's.
+  const window = new SendWindow(timeoutMs)
   const claim = await claimSending(deps.database, {
     writebackId: row.writeback_id,
     seenAttempt: row.attempt,
@@ -51,16 +52,20 @@ export async function sendWrite(
     writebackId: row.writeback_id,
     digest: row.digest,
     preconditions: row.plan.preconditions as Record<string, never>,
-    deadlineAtMs,
+    window,
+    deadlineAtMs: window.deadlineAtMs,
     // A cancelled run does not stop a write half-way: it ends in an outcome, at the latest at the deadline.
     signal: new AbortController().signal,
   })
-  return record(
-    deps,
-    row,
-    { attempt: claim.attempt, deadlineAtMs: deadlineAtMs + DEADLINE_MARGIN_MS, authorisation },
-    answer,
-  )
+  assertPassed(window, answer)
+  const deadlineAtMs = window.deadlineAtMs + DEADLINE_MARGIN_MS
+  return record(deps, row, { attempt: claim.attempt, deadlineAtMs, authorisation }, answer)
+}
+
+/** An executor whose target has answered, and that has not passed the window, sends without looking at the clocks. */
+function assertPassed(window: SendWindow, answer: Answer): void {
+  if (answer.kind === 'answered' && !window.hasPassed)
+    throw new Error('the executor has an answer and has not passed the window of its sending')
 }
 
 /** Planning, asking people and readings go on; here is where a frozen connection holds a write. */
@@ -78,16 +83,17 @@ async function record(
 ): Promise<WriteOutcome> {
   switch (answer.kind) {
     case 'answered': {
-      const { kind: _kind, ...conclusion } = answer
+      const conclusion = conclusionOf(answer)
       return whileAway(deps, sent.deadlineAtMs, () =>
         closeSending(deps, row, sent.attempt, { ...conclusion, ...sent.authorisation }),
       )
     }
     case 'not_sent':
-      // After an attempt whose fate is unknown, the row stays in `sending`: not sent now does not mean not done.
-      if (row.state === 'planned')
-        await releaseSending(deps.database, { writebackId: row.writeback_id, attempt: sent.attempt })
-      throw answer.error
+      return notDone(deps, row, sent, { error: answer.unsent.error, coversAll: row.state === 'planned' })
+    case 'not_done': {
+      const { by, error } = answer
+      return notDone(deps, row, sent, { error, coversAll: row.state === 'planned' || by === 'receipt' })
+    }
     case 'lost':
       throw new CodedError(
         'WRITE_IN_PROGRESS',
@@ -100,6 +106,32 @@ async function record(
     default:
       return answer satisfies never
   }
+}
+
+function conclusionOf({ kind: _kind, ...said }: Extract<Answer, { kind: 'answered' }>): Conclusion {
+  if (said.status !== 'failed') return said
+  const { mayHaveChanged, ...rest } = said
+  return mayHaveChanged ? { ...rest, mayHaveChanged } : rest
+}
+
+/**
+ * What will not get better by waiting ends the write; the rest is tried again. After an attempt whose fate is unknown
+ * (unless this is about that one, too) the row stays in `sending`: not done now does not mean not done.
+ */
+async function notDone(
+  deps: DoorDeps,
+  row: WritebackRow,
+  sent: Parameters<typeof record>[2],
+  { error, coversAll }: { error: CodedError; coversAll: boolean },
+): Promise<WriteOutcome> {
+  const { code, message } = error
+  if (coversAll && !ERRORS[code].retryable)
+    return whileAway(deps, sent.deadlineAtMs, () =>
+      closeSending(deps, row, sent.attempt, { status: 'failed', code, message, ...sent.authorisation }),
+    )
+  // By attempt: whoever has taken the row over meanwhile keeps it.
+  if (coversAll) await releaseSending(deps.database, { writebackId: row.writeback_id, attempt: sent.attempt })
+  throw error
 }
 
 /** An answer that we hold is not given up because the ledger is away for a moment: nobody else may conclude before the deadline. */

@@ -10,10 +10,15 @@ import { lookup as resolveHost } from 'node:dns'
 import * as http from 'node:http'
 import * as https from 'node:https'
 import { BlockList, isIP } from 'node:net'
-import type { LookupFunction } from 'node:net'
+import type { LookupFunction, Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 
 export interface GuardedFetch {
-  (url: string | URL, init?: RequestInit): Promise<Response>
+  /**
+   * `beforeBytes` is called when the socket is connected, with nothing between it and the first byte of the request. If
+   * it throws, none leaves.
+   */
+  (url: string | URL, init?: RequestInit, beforeBytes?: () => void): Promise<Response>
   /** Cuts every connection of this instance, also those under way. */
   close(): void
 }
@@ -43,7 +48,11 @@ export function createGuardedFetch(options: GuardedFetchOptions): GuardedFetch {
   const agentOptions = { keepAlive: options.keepAlive ?? false }
   const agents: Agents = { http: new http.Agent(agentOptions), https: new https.Agent(agentOptions) }
 
-  async function guardedFetch(address: string | URL, init: RequestInit = {}): Promise<Response> {
+  async function guardedFetch(
+    address: string | URL,
+    init: RequestInit = {},
+    beforeBytes: () => void = () => undefined,
+  ): Promise<Response> {
     const url = new URL(address)
     if (url.protocol !== 'http:' && url.protocol !== 'https:') {
       throw new AddressRefusedError(`Only http and https are allowed, not ${url.protocol}`)
@@ -51,7 +60,13 @@ export function createGuardedFetch(options: GuardedFetchOptions): GuardedFetch {
     // A literal address never reaches `lookup`.
     const literal = url.hostname.replace(/^\[|\]$/g, '')
     if (!options.allowPrivateAddresses && isIP(literal) !== 0) refusePrivate(url.hostname, [literal])
-    return toResponse(await send(url, init, agents, options.allowPrivateAddresses))
+    const secure = url.protocol === 'https:'
+    const request = (secure ? https : http).request(url, {
+      ...requestOptions(init),
+      agent: secure ? agents.https : agents.http,
+      ...(options.allowPrivateAddresses ? {} : { lookup: guardedLookup }),
+    })
+    return toResponse(await send(request, init, beforeBytes))
   }
 
   function close(): void {
@@ -63,24 +78,31 @@ export function createGuardedFetch(options: GuardedFetchOptions): GuardedFetch {
 }
 
 function send(
-  url: URL,
-  init: RequestInit,
-  agents: Agents,
-  allowPrivate: boolean,
+  request: http.ClientRequest,
+  { body, signal }: RequestInit,
+  beforeBytes: () => void,
 ): Promise<http.IncomingMessage> {
-  const { body, headers } = requestBody(init)
-  const secure = url.protocol === 'https:'
-  const requestOptions: https.RequestOptions = {
-    method: init.method ?? 'GET',
-    headers: Object.fromEntries(headers),
-    agent: secure ? agents.https : agents.http,
-    ...(allowPrivate ? {} : { lookup: guardedLookup }),
-  }
   return new Promise((resolve, reject) => {
-    const request = (secure ? https : http).request(url, requestOptions, resolve)
+    request.on('response', resolve)
     request.on('error', reject)
-    if (init.signal) onAbort(init.signal, request, reject)
-    request.end(body)
+    if (signal) onAbort(signal, request, reject)
+    onceConnected(request, () => {
+      try {
+        beforeBytes()
+        request.end(bytesOf(body))
+      } catch (error) {
+        reject(error as Error)
+        request.destroy()
+      }
+    })
+  })
+}
+
+/** Node takes a request before it has a socket, and sends it whenever there is one: it gets ours when there is. */
+function onceConnected(request: http.ClientRequest, write: () => void): void {
+  request.once('socket', (socket: Socket | TLSSocket) => {
+    if (socket.connecting) socket.once('encrypted' in socket ? 'secureConnect' : 'connect', write)
+    else write()
   })
 }
 
@@ -98,19 +120,19 @@ function onAbort(signal: AbortSignal, request: http.ClientRequest, reject: (reas
   request.on('close', () => signal.removeEventListener('abort', abort))
 }
 
-function requestBody(init: RequestInit): { body: string | Uint8Array | undefined; headers: Headers } {
-  const headers = new Headers(init.headers)
+function requestOptions({ method = 'GET', headers: given, body }: RequestInit): http.RequestOptions {
+  const headers = new Headers(given)
   // Nothing here unpacks, so that a small answer cannot unfold into a large one.
   headers.set('accept-encoding', 'identity')
-  const { body } = init
-  if (body instanceof URLSearchParams) {
-    if (!headers.has('content-type')) {
-      headers.set('content-type', 'application/x-www-form-urlencoded;charset=UTF-8')
-    }
-    return { body: body.toString(), headers }
-  }
-  if (body === undefined || body === null) return { body: undefined, headers }
-  if (typeof body === 'string' || body instanceof Uint8Array) return { body, headers }
+  if (body instanceof URLSearchParams && !headers.has('content-type'))
+    headers.set('content-type', 'application/x-www-form-urlencoded;charset=UTF-8')
+  return { method, headers: Object.fromEntries(headers) }
+}
+
+function bytesOf(body: RequestInit['body']): string | Uint8Array | undefined {
+  if (body === undefined || body === null) return undefined
+  if (body instanceof URLSearchParams) return body.toString()
+  if (typeof body === 'string' || body instanceof Uint8Array) return body
   throw new TypeError('A request body is text, bytes or URLSearchParams.')
 }
 

@@ -5,15 +5,8 @@
 import * as z from 'zod'
 import { LocalFailure, toMcpCallError } from './errors.ts'
 import { runOverHttp } from './http-session.ts'
-import type {
-  CallToolRequest,
-  CallLimits,
-  McpClientPort,
-  McpServer,
-  ToolDefinition,
-  ToolResult,
-} from './port.ts'
-import type { McpSession, SessionWork } from './session.ts'
+import type { CallToolRequest, McpClientPort, McpServer, ToolDefinition, ToolResult } from './port.ts'
+import type { McpSession, SessionLimits, SessionWork } from './session.ts'
 import { createStdioPool } from './stdio-pool.ts'
 import type { StdioPool } from './stdio-pool.ts'
 
@@ -68,7 +61,8 @@ export function createMcpClient(options: McpClientOptions = {}): McpClientPort {
     },
     async listTools(target, limits) {
       refuseWhenClosed()
-      return await withSession(pool, { ...limits, target, maxResultBytes: MAX_LISTING_PAGE_BYTES }, listAll)
+      const listing = { ...limits, target, window: null, maxResultBytes: MAX_LISTING_PAGE_BYTES }
+      return await withSession(pool, listing, listAll)
     },
     async close() {
       closed = true
@@ -77,12 +71,11 @@ export function createMcpClient(options: McpClientOptions = {}): McpClientPort {
   }
 }
 
-interface SessionRequest extends CallLimits {
-  target: McpServer
-  maxResultBytes: number
-}
-
-function withSession<T>(pool: StdioPool, request: SessionRequest, work: SessionWork<T>): Promise<T> {
+function withSession<T>(
+  pool: StdioPool,
+  request: SessionLimits & { target: McpServer },
+  work: SessionWork<T>,
+): Promise<T> {
   const { target } = request
   return target.type === 'http' ? runOverHttp(target, request, work) : pool.run(target, request, work)
 }
@@ -92,7 +85,8 @@ async function callTool(session: McpSession, request: CallToolRequest): Promise<
     method: 'tools/call',
     params: {
       name: request.tool,
-      arguments: request.arguments,
+      // An object of this call alone, by which the pipe to a child knows it.
+      arguments: { ...request.arguments },
       ...(request.meta ? { _meta: request.meta } : {}),
     },
     onProgress: request.onProgress,

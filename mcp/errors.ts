@@ -1,18 +1,22 @@
 /**
  * The one classification of what can go wrong with an MCP call: a code of the error table, and whether the server may
- * have acted. It goes by our own state (phase, deadline, closed) and by HTTP status; the numbers of the SDK's local
- * errors collide with those that servers send, so they decide nothing.
+ * have acted. That nothing was sent follows from our own state alone (phase, window) and never from an error; the numbers
+ * of the SDK's local errors collide with those that servers send, so they decide nothing.
  */
 import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js'
 import { StreamableHTTPError } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { McpError } from '@modelcontextprotocol/sdk/types.js'
 import { AddressRefusedError } from '../lib/guarded-fetch.ts'
+import type { SendWindow } from '../lib/send-window.ts'
 import { storableText } from '../lib/storable.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { ErrorCode } from '../schemas/errors.ts'
 
-/** `yes`: the server has taken it up, not that it succeeded. `unknown`: it may have. `no`: surely not. */
-export type Sent = 'no' | 'yes' | 'unknown'
+/**
+ * `no`: nothing of the call has left us. `refused`: it has, and the server, or what stands before it, says that it has
+ * done nothing, which is only its word. `yes`: the server has taken it up, not that it succeeded. `unknown`: it may have.
+ */
+export type Sent = 'no' | 'refused' | 'yes' | 'unknown'
 
 export interface McpFailure {
   code: ErrorCode
@@ -21,13 +25,17 @@ export interface McpFailure {
   retryAfterMs?: number
   /** Stopped by the caller's own signal. */
   cancelled?: true
-  /** The server has forgotten our session and therefore did nothing: a new session may send the call again. */
+  /** The server says that it has forgotten our session: what may be sent twice may be sent over a new one. */
   sessionLost?: true
+  /** The HTTP status or JSON-RPC code of the error that the call was answered with. */
+  answer?: number
 }
 
 export interface FailureContext {
   /** Until `initialize` is answered nothing of the call itself has left us. */
   phase: 'connect' | 'call'
+  /** Of a write: whether its call has left us. */
+  window?: SendWindow | null
   connectionClosed?: boolean
   hasSession?: boolean
   retryAfterMs?: number | undefined
@@ -41,6 +49,7 @@ export class McpCallError extends CodedError {
   readonly sent: Sent
   readonly cancelled: boolean
   readonly sessionLost: boolean
+  readonly answer: number | undefined
 
   constructor(failure: McpFailure, cause?: unknown) {
     const delay = failure.retryAfterMs === undefined ? {} : { nextRetryDelayMs: failure.retryAfterMs }
@@ -49,6 +58,7 @@ export class McpCallError extends CodedError {
     this.sent = failure.sent
     this.cancelled = failure.cancelled ?? false
     this.sessionLost = failure.sessionLost ?? false
+    this.answer = failure.answer
   }
 }
 
@@ -76,7 +86,12 @@ const LOCAL_FAILURES = {
   result_too_large: { code: 'RESULT_TOO_LARGE', sent: 'yes', message: 'the answer is too large' },
   result_invalid: { code: 'RESULT_INVALID', sent: 'yes', message: 'the answer is not a result of MCP' },
   interrupted: { code: 'CALL_INTERRUPTED', sent: 'unknown', message: 'the answer ended before the result' },
-  closed: { code: 'CONNECTION_NOT_READY', sent: 'no', message: 'the MCP client is closed' },
+  not_reading: {
+    code: 'CONNECTION_NOT_READY',
+    sent: 'unknown',
+    message: 'the server process does not read what was sent to it before',
+  },
+  closed: { code: 'CONNECTION_NOT_READY', sent: 'unknown', message: 'the MCP client is closed' },
 } as const satisfies Record<string, { code: ErrorCode; sent: Sent; message: string }>
 
 export function toMcpCallError(error: unknown, context: FailureContext): McpCallError {
@@ -87,48 +102,56 @@ export function classifyMcpError(error: unknown, context: FailureContext): McpFa
   const failure = classify(error, context)
   const retryAfter = context.retryAfterMs === undefined ? {} : { retryAfterMs: context.retryAfterMs }
   const whole = { ...retryAfter, ...failure, message: describe(error, context) }
-  return context.phase === 'connect' ? { ...whole, sent: 'no' } : whole
+  const hasLeft = context.phase === 'call' && context.window?.hasPassed !== false
+  return hasLeft ? whole : { ...whole, sent: 'no' }
 }
 
-type Classified = Omit<McpFailure, 'message'>
+/** As far as the error itself tells: never that nothing was sent. */
+type Classified = Omit<McpFailure, 'message' | 'sent'> & { sent: Exclude<Sent, 'no'> }
 
 function classify(error: unknown, context: FailureContext): Classified {
   if (error instanceof LocalFailure) return classifyLocal(error, context)
-  if (error instanceof AddressRefusedError) return { code: 'CONNECTION_NOT_READY', sent: 'no' }
-  if (error instanceof UnauthorizedError) return { code: 'CREDENTIALS_REFUSED', sent: 'no' }
+  if (error instanceof CodedError) return { code: error.code, sent: 'unknown' }
+  if (error instanceof AddressRefusedError) return { code: 'CONNECTION_NOT_READY', sent: 'unknown' }
+  if (error instanceof UnauthorizedError) return { code: 'CREDENTIALS_REFUSED', sent: 'refused' }
   if (error instanceof StreamableHTTPError) return classifyStatus(error.code ?? -1, context)
-  if (isSpawnError(error)) return { code: 'COMMAND_NOT_FOUND', sent: 'no' }
-  if (neverConnected(error)) return { code: 'CONNECTION_NOT_READY', sent: 'no' }
+  if (isSpawnError(error)) return { code: 'COMMAND_NOT_FOUND', sent: 'unknown' }
+  if (neverConnected(error)) return { code: 'CONNECTION_NOT_READY', sent: 'unknown' }
   if (error instanceof McpError && context.connectionClosed !== true) return classifyRpcCode(error.code)
-  if (context.phase === 'connect') return { code: 'CONNECTION_NOT_READY', sent: 'no' }
+  if (context.phase === 'connect') return { code: 'CONNECTION_NOT_READY', sent: 'unknown' }
   if (isShapeError(error)) return { code: 'RESULT_INVALID', sent: 'yes' }
   return { code: 'CALL_INTERRUPTED', sent: 'unknown' }
 }
 
 function classifyLocal({ kind }: LocalFailure, { phase }: FailureContext): Classified {
   const { code, sent } = LOCAL_FAILURES[kind]
-  if (kind === 'interrupted' && phase === 'connect') return { code: 'CONNECTION_NOT_READY', sent: 'no' }
+  if (kind === 'interrupted' && phase === 'connect') return { code: 'CONNECTION_NOT_READY', sent }
   return { code, sent, ...(kind === 'cancelled' ? { cancelled: true } : {}) }
 }
 
 function classifyStatus(status: number, context: FailureContext): Classified {
-  if (status === 401 || status === 403) return { code: 'CREDENTIALS_REFUSED', sent: 'no' }
-  if (status === 429) return { code: 'CALL_THROTTLED', sent: 'no' }
-  if (status >= 300 && status < 400) return { code: 'CALL_REFUSED', sent: 'no' }
-  if (context.phase === 'connect') return { code: 'CONNECTION_NOT_READY', sent: 'no' }
-  if (status === 404 && context.hasSession === true) {
-    return { code: 'CONNECTION_NOT_READY', sent: 'no', sessionLost: true }
+  if (status === -1) return { code: resultCodeOf(context), sent: 'unknown' }
+  const answered = { answer: status, sent: 'refused' } as const
+  if (status === 401 || status === 403) return { ...answered, code: 'CREDENTIALS_REFUSED' }
+  if (status === 429) return { ...answered, code: 'CALL_THROTTLED' }
+  if (status >= 300 && status < 400) return { ...answered, code: 'CALL_REFUSED' }
+  if (context.phase === 'connect') return { ...answered, code: 'CONNECTION_NOT_READY' }
+  if (status === 404 && context.hasSession === true && !context.window) {
+    return { ...answered, code: 'CONNECTION_NOT_READY', sessionLost: true }
   }
   // 408 is a server that stopped waiting for the request: it may have begun.
-  if (status >= 400 && status < 500 && status !== 408) return { code: 'CALL_REFUSED', sent: 'no' }
-  if (status === -1) return { code: 'RESULT_INVALID', sent: 'unknown' }
-  return { code: 'CALL_INTERRUPTED', sent: 'unknown' }
+  if (status >= 400 && status < 500 && status !== 408) return { ...answered, code: 'CALL_REFUSED' }
+  return { ...answered, code: 'CALL_INTERRUPTED', sent: 'unknown' }
+}
+
+function resultCodeOf({ phase }: FailureContext): ErrorCode {
+  return phase === 'connect' ? 'CONNECTION_NOT_READY' : 'RESULT_INVALID'
 }
 
 /** Every other code, -32603 first of all, is also what servers say after having acted. */
-function classifyRpcCode(code: number): Classified {
-  if (REFUSING_RPC_CODES.has(code)) return { code: 'CALL_REFUSED', sent: 'no' }
-  return { code: 'TOOL_FAILED', sent: 'unknown' }
+function classifyRpcCode(answer: number): Classified {
+  if (REFUSING_RPC_CODES.has(answer)) return { code: 'CALL_REFUSED', sent: 'refused', answer }
+  return { code: 'TOOL_FAILED', sent: 'unknown', answer }
 }
 
 function isSpawnError(error: unknown): boolean {

@@ -3,9 +3,11 @@
  * answer to a call ends without a result (the SDK then waits in silence for its timeout), and `Retry-After`.
  */
 import type { UnderlyingSource } from 'node:stream/web'
+import { StreamableHTTPError } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import type { FetchLike } from '@modelcontextprotocol/sdk/shared/transport.js'
 import { createGuardedFetch } from '../lib/guarded-fetch.ts'
 import type { GuardedFetch } from '../lib/guarded-fetch.ts'
+import type { SendWindow } from '../lib/send-window.ts'
 import { LocalFailure } from './errors.ts'
 import type { LocalFailureKind } from './errors.ts'
 
@@ -25,6 +27,8 @@ export interface HttpLink {
 export interface HttpLinkOptions {
   allowPrivateAddresses: boolean
   maxResultBytes: number
+  /** Of the write that is called over this session; null for a reading or a listing. */
+  window: SendWindow | null
 }
 
 /** For answers other than that of a call or a listing. */
@@ -44,6 +48,8 @@ export function createHttpLink(options: HttpLinkOptions): HttpLink {
   lost.catch(() => {})
   const state: LinkState = {
     maxResultBytes: options.maxResultBytes,
+    window: options.window,
+    initializedAt: undefined,
     // Kept alive within the session only: a connection that idled longer may be dead when the call is written to it,
     // and then nobody knows whether the call was taken.
     guarded: createGuardedFetch({ allowPrivateAddresses: options.allowPrivateAddresses, keepAlive: true }),
@@ -73,6 +79,9 @@ export function createHttpLink(options: HttpLinkOptions): HttpLink {
 
 interface LinkState {
   maxResultBytes: number
+  window: SendWindow | null
+  /** Where `initialize` was answered: the SDK follows redirects within the server. */
+  initializedAt: string | URL | undefined
   guarded: GuardedFetch
   lost: boolean
   reject: (failure: LocalFailure) => void
@@ -90,9 +99,12 @@ async function watchedFetch(state: LinkState, url: string | URL, init: RequestIn
   if (state.lost && AWAITED_METHODS.has(method)) throw new LocalFailure('interrupted')
   // Sent by the SDK between the answer to initialize and the end of `connect`.
   if (method === 'notifications/initialized') state.answers += 1
+  if (method === 'initialize') state.initializedAt = url
   // Taken now: a stream may end long after its answer was read.
   const answersBefore = state.answers
-  const response = await state.guarded(url, init)
+  const response = await (method === 'tools/call' && state.window
+    ? sendOnce(state, url, init, state.window)
+    : state.guarded(url, init))
   state.retryAfterMs = parseRetryAfterMs(response.headers.get('retry-after'))
   if (!response.ok) {
     // The SDK takes 405 for "no such stream" and would wait on.
@@ -108,6 +120,22 @@ async function watchedFetch(state: LinkState, url: string | URL, init: RequestIn
   const onEnd = () => failWithoutAnswer(state, answersBefore)
   if (response.body === null) onEnd()
   return limitBody(response, { ...limit, onEnd })
+}
+
+/**
+ * The call of a write leaves once, and only while its window is open. To be sent elsewhere is an answer to it like any
+ * other, which the SDK must not follow; that is why it goes to where `initialize` has led.
+ */
+async function sendOnce(
+  state: LinkState,
+  url: string | URL,
+  init: RequestInit,
+  window: SendWindow,
+): Promise<Response> {
+  const response = await state.guarded(state.initializedAt ?? url, init, () => window.pass())
+  if (response.status < 300 || response.status >= 400) return response
+  await response.body?.cancel()
+  throw new StreamableHTTPError(response.status, 'the server sends us elsewhere with a write')
 }
 
 function resultLimit(state: LinkState): BodyLimit {

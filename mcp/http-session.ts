@@ -10,13 +10,9 @@ import type { FailureContext } from './errors.ts'
 import { createHttpLink } from './http-link.ts'
 import type { HttpLink } from './http-link.ts'
 import { sdkTimeoutMs, settleWithin, wasStopped, withinLimits } from './limits.ts'
-import type { CallLimits, HttpServer } from './port.ts'
+import type { HttpServer } from './port.ts'
 import { CLIENT_INFO, sendRequest } from './session.ts'
-import type { McpRequest, SessionWork } from './session.ts'
-
-export interface HttpLimits extends CallLimits {
-  maxResultBytes: number
-}
+import type { McpRequest, SessionLimits, SessionWork } from './session.ts'
 
 /** For the cancelling notification to reach a sessionful server before its session goes. */
 const CANCEL_GRACE_MS = 250
@@ -28,26 +24,28 @@ interface Connection {
   transport: StreamableHTTPClientTransport
 }
 
-/** A session that the server lost did nothing (HTTP 404): the work is done once more over a new one. */
+/** What is read over a session that the server has lost (HTTP 404) is read once more over a new one. A write never is. */
 export async function runOverHttp<T>(
   target: HttpServer,
-  limits: HttpLimits,
+  limits: SessionLimits,
   work: SessionWork<T>,
 ): Promise<T> {
   try {
     return await runOnce(target, limits, work)
   } catch (error) {
-    if (error instanceof McpCallError && error.sessionLost) return await runOnce(target, limits, work)
+    if (error instanceof McpCallError && error.sessionLost && limits.window === null)
+      return await runOnce(target, limits, work)
     throw error
   }
 }
 
-async function runOnce<T>(target: HttpServer, limits: HttpLimits, work: SessionWork<T>): Promise<T> {
-  const context: FailureContext = { phase: 'connect', secrets: secretsOf(target.headers) }
+async function runOnce<T>(target: HttpServer, limits: SessionLimits, work: SessionWork<T>): Promise<T> {
+  const { window } = limits
+  const context: FailureContext = { phase: 'connect', window, secrets: secretsOf(target.headers) }
   let connection: Connection | undefined
   let stopped = false
   try {
-    const opened = open(target, limits.maxResultBytes)
+    const opened = open(target, limits)
     connection = opened
     return await withinLimits(limits, async (signal) => {
       const { client, transport, link } = opened
@@ -75,10 +73,11 @@ async function requestOver({ client, link }: Connection, message: McpRequest, op
   return answer
 }
 
-function open(target: HttpServer, maxResultBytes: number): Connection {
+function open(target: HttpServer, { maxResultBytes, window }: SessionLimits): Connection {
   const link = createHttpLink({
     allowPrivateAddresses: target.allowPrivateAddresses ?? false,
     maxResultBytes,
+    window,
   })
   const transport = new StreamableHTTPClientTransport(new URL(target.url), {
     fetch: link.fetch,

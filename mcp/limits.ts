@@ -28,6 +28,8 @@ export async function withinLimits<T>(
   limits.signal.addEventListener('abort', cancel)
   try {
     if (limits.signal.aborted) cancel()
+    // A timer would let the work begin first, of whoever comes too late.
+    if (limits.deadlineAtMs <= Date.now()) stop.abort(new LocalFailure('deadline'))
     stop.signal.throwIfAborted()
     return await Promise.race([work(stop.signal), stopped])
   } finally {

@@ -2,6 +2,7 @@
  * What the rest of the product knows of MCP: plain targets, requests and results. No type of the SDK crosses this line.
  */
 import { canonicalJson, sha256Hex } from '../lib/canonical-json.ts'
+import type { SendWindow } from '../lib/send-window.ts'
 
 export interface HttpServer {
   type: 'http'
@@ -40,6 +41,8 @@ export interface Progress {
 }
 
 export interface CallToolRequest extends CallLimits {
+  /** Of a write: passed right before the call leaves, once. `null` for a reading, which may be sent again. */
+  window: SendWindow | null
   target: McpServer
   tool: string
   arguments: Record<string, unknown>

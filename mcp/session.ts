@@ -2,18 +2,23 @@
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import type { RequestOptions } from '@modelcontextprotocol/sdk/shared/protocol.js'
 import * as z from 'zod'
-import type { Progress } from './port.ts'
+import type { CallLimits, CallToolRequest, Progress } from './port.ts'
 
 export interface McpSession {
   /** Rejects with the raw error of the SDK or a LocalFailure; `withSession` classifies it. */
   request(message: McpRequest): Promise<Record<string, unknown>>
 }
 
-export interface McpRequest {
-  method: 'tools/call' | 'tools/list'
-  params: Record<string, unknown>
-  onProgress?: ((progress: Progress) => void) | undefined
-}
+export type McpRequest =
+  | { method: 'tools/list'; params: Record<string, unknown> }
+  | {
+      method: 'tools/call'
+      params: { arguments: Record<string, unknown>; [name: string]: unknown }
+      onProgress?: ((progress: Progress) => void) | undefined
+    }
+
+/** What bounds the work of one session. */
+export type SessionLimits = CallLimits & Pick<CallToolRequest, 'window' | 'maxResultBytes'>
 
 export type SessionWork<T> = (session: McpSession) => Promise<T>
 
@@ -30,7 +35,8 @@ export function sendRequest(
   message: McpRequest,
   options: RequestOptions,
 ): Promise<Record<string, unknown>> {
-  const { method, params, onProgress } = message
+  const { method, params } = message
+  const onProgress = message.method === 'tools/call' ? message.onProgress : undefined
   // The SDK asks for progress only when somebody listens.
   return client.request({ method, params }, AnyResult, {
     ...options,

@@ -2,18 +2,21 @@
  * MCP servers as child processes, one per target and organization, kept for the next call: spawning costs 140 ms, a
  * call on a living child below 1 ms (tried). A child that left a call unanswered gets no further one.
  */
+import type { ChildProcess } from 'node:child_process'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
+import type { JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js'
+import type { SendWindow } from '../lib/send-window.ts'
 import { LocalFailure, toMcpCallError } from './errors.ts'
 import type { FailureContext } from './errors.ts'
 import { sdkTimeoutMs, wasStopped, withinLimits } from './limits.ts'
 import { targetKey } from './port.ts'
-import type { CallLimits, StdioServer } from './port.ts'
+import type { StdioServer } from './port.ts'
 import { CLIENT_INFO, sendRequest } from './session.ts'
-import type { McpSession, SessionWork } from './session.ts'
+import type { McpRequest, McpSession, SessionLimits, SessionWork } from './session.ts'
 
 export interface StdioPool {
-  run<T>(target: StdioServer, limits: CallLimits, work: SessionWork<T>): Promise<T>
+  run<T>(target: StdioServer, limits: SessionLimits, work: SessionWork<T>): Promise<T>
   /** Living children that take calls. */
   size(): number
   /** Ends every child, also those that are being closed; up to 4 s for one that ignores the end of its input. */
@@ -29,7 +32,7 @@ export interface StdioPoolOptions {
 interface Child {
   key: string
   client: Client
-  transport: StdioClientTransport
+  transport: WatchedPipe
   ready: Promise<void>
   /** Rejects when the child has become useless and the SDK does not say so. Never resolves. */
   lost: Promise<never>
@@ -40,6 +43,43 @@ interface Child {
   idleTimer: NodeJS.Timeout | undefined
   /** Set once when closing begins. */
   ended: Promise<void> | undefined
+}
+
+/**
+ * The pipe to a child, which several callers share: a call that was not announced does not leave, and that of a write
+ * leaves only through its window.
+ */
+class WatchedPipe extends StdioClientTransport {
+  /** By the object of the arguments, which the SDK hands on as it is. */
+  readonly #announced = new WeakMap<object, SendWindow | null>()
+
+  expect(message: McpRequest, window: SendWindow | null): void {
+    if (message.method === 'tools/call') this.#announced.set(message.params.arguments, window)
+  }
+
+  /** Bytes that a child which does not read has left with us: they would leave whenever it does. */
+  get backlogBytes(): number {
+    return (this['_process'] as ChildProcess | undefined)?.stdin?.writableLength ?? 0
+  }
+
+  /** Writes in the same turn: nothing waits between the look at the clocks and the pipe. */
+  override async send(message: JSONRPCMessage): Promise<void> {
+    if ('method' in message && message.method === 'tools/call' && this.pid !== null) {
+      const window = this.#announced.get(message.params?.['arguments'] as object)
+      if (window === undefined) throw new Error('a call that nobody has announced')
+      if (window && this.backlogBytes > 0) throw new LocalFailure('not_reading')
+      window?.pass()
+    }
+    return super.send(message)
+  }
+
+  kill(): void {
+    try {
+      if (this.pid !== null) process.kill(this.pid, 'SIGKILL')
+    } catch {
+      // Gone already.
+    }
+  }
 }
 
 /** A server that is started through a package manager takes its time; the callers' own deadlines hold besides. */
@@ -70,10 +110,11 @@ interface PoolState {
 async function run<T>(
   state: PoolState,
   target: StdioServer,
-  limits: CallLimits,
+  limits: SessionLimits,
   work: SessionWork<T>,
 ): Promise<T> {
-  const context: FailureContext = { phase: 'connect', secrets: Object.values(target.env) }
+  const { window } = limits
+  const context: FailureContext = { phase: 'connect', window, secrets: Object.values(target.env) }
   let child: Child | undefined
   try {
     const used = acquire(state, target)
@@ -83,11 +124,16 @@ async function run<T>(
       await used.ready
       context.phase = 'call'
       const options = { signal, timeout: sdkTimeoutMs(limits) }
-      const session: McpSession = { request: (message) => sendRequest(used.client, message, options) }
+      const session: McpSession = {
+        request: (message) => {
+          used.transport.expect(message, window)
+          return sendRequest(used.client, message, options)
+        },
+      }
       return await Promise.race([work(session), used.lost])
     })
   } catch (error) {
-    if (child && context.phase === 'call' && wasStopped(error)) takeNoMore(state, child)
+    if (child && context.phase === 'call' && wasStopped(error)) giveUp(state, child)
     context.connectionClosed = child?.closed ?? false
     context.stderrTail = child?.stderrTail ?? ''
     throw toMcpCallError(error, context)
@@ -114,6 +160,12 @@ function release(state: PoolState, child: Child): void {
     return
   }
   child.idleTimer = setTimeout(() => void endChild(state, child), state.options.maxIdleMs).unref()
+}
+
+/** Ending its input would hand on what it has not read: after the deadline. */
+function giveUp(state: PoolState, child: Child): void {
+  takeNoMore(state, child)
+  if (child.transport.backlogBytes > 0) child.transport.kill()
 }
 
 function takeNoMore(state: PoolState, child: Child): void {
@@ -152,7 +204,7 @@ function start(state: PoolState, key: string, target: StdioServer): Child {
 
 function createChild(key: string, target: StdioServer, maxMessageBytes: number): Child {
   const { command, args, env, cwd } = target
-  const transport = new StdioClientTransport({
+  const transport = new WatchedPipe({
     command,
     args,
     env,
@@ -190,12 +242,7 @@ function createChild(key: string, target: StdioServer, maxMessageBytes: number):
  * if there is one caller; several see a broken connection, and the culprit is found when it is alone.
  */
 function killOversized(child: Child, maxMessageBytes: number): void {
-  const { pid } = child.transport
-  try {
-    if (pid !== null) process.kill(pid, 'SIGKILL')
-  } catch {
-    // Gone already.
-  }
+  child.transport.kill()
   child.closed = true
   child.fail(
     child.users === 1

@@ -25,6 +25,8 @@ export const DESCRIPTIONS: Readonly<Record<string, string>> = {
   'check.tool': 'Name of the reading tool.',
   'check.arguments': 'May hold ${{ … }} over `arguments` and `key`.',
   applied_if: 'CEL over `result`, `arguments` and `key`: true if the write was done.',
+  refusals:
+    'HTTP statuses and JSON-RPC codes with which the tool refuses a write before it does anything. Else nobody knows.',
   key_argument: "The argument into which the write's key goes.",
   command: "An entry of the worker's own file of commands.",
   scope: 'Every statement is confined to rows in which this column has this value.',

@@ -161,7 +161,7 @@ export const ERRORS = {
   CREDENTIALS_REFUSED: entry(
     502,
     'The server refused our credentials.',
-    'Renew the secret that the connection refers to and start a new run.',
+    'Renew the secret that the connection refers to; look at the target of a write, then start a new run.',
   ),
   TOOL_NOT_FOUND: entry(
     422,
@@ -183,11 +183,15 @@ export const ERRORS = {
     'The tool answered with an error.',
     'Look at its message; the call is not repeated by itself.',
   ),
-  CALL_REFUSED: entry(502, 'The server refused the call.', 'Look at its message; nothing was done.'),
+  CALL_REFUSED: entry(
+    502,
+    'The server refused the call.',
+    'Look at its message, and at the target of a write: some refuse what they have done.',
+  ),
   CALL_THROTTLED: entry(
     503,
     'The server asks us to slow down.',
-    'Nothing to do; the call goes on by itself.',
+    'Nothing to do for a reading; look at the target of a write, and see `refusals` of the connection.',
     true,
   ),
   CALL_TIMEOUT: entry(

@@ -19,6 +19,20 @@ const ToolCheckSchema = z.strictObject({
   applied_if: ExpressionSchema,
 })
 
+/** Our own client uses these numbers for calls that nobody has answered. */
+const NUMBERS_OF_NO_ANSWER = [-32000, -32001]
+
+const RefusalSchema = z
+  .int()
+  .refine(
+    (answer) => (answer >= 300 && answer <= 599) || answer < 0,
+    'must be an HTTP status (300 to 599) or a JSON-RPC code',
+  )
+  .refine(
+    (answer) => !NUMBERS_OF_NO_ANSWER.includes(answer),
+    'cannot be named: clients use it for calls that nobody has answered',
+  )
+
 const ToolSettingsSchema = z
   .strictObject({
     /** The operator's word on what the tool does; it beats the server's annotations. */
@@ -30,6 +44,11 @@ const ToolSettingsSchema = z
     resend: z.enum(['safe', 'check', 'never']).optional(),
     /** How to find out whether a write was done whose answer was lost. */
     check: ToolCheckSchema.optional(),
+    /**
+     * HTTP statuses and JSON-RPC codes with which this tool, and all that stands before it, refuses a write before
+     * anything is done. Else such an answer to a write says nothing: the tool may have done its work before it.
+     */
+    refusals: z.array(RefusalSchema).max(32).optional(),
     /** The argument into which the write's key goes, for a tool that recognises a repeated call by it. */
     key_argument: z.string().min(1).max(128).optional(),
   })

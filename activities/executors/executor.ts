@@ -2,8 +2,13 @@
  * What the door needs to know of a kind of target. One file per executor: it says what an operation is, plans a write,
  * sends it, and says what may be done when nobody knows whether it arrived. Policy, ledger, approval and receipts are
  * the door's and never an executor's.
+ *
+ * The wire rule: for a write only our own side of the wire may say "not sent", and right before bytes leave, the
+ * deadline is looked at by two clocks. Both are one object, the window of the sending: who holds the socket or the pipe
+ * passes it, and only a window that nobody has passed gives the proof that `not_sent` takes.
  */
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import type { NotSent, SendWindow } from '../../lib/send-window.ts'
 import type { ConnectionSpec } from '../../schemas/manifests.ts'
 import type { CodedError, ErrorCode } from '../../schemas/errors.ts'
 import type { FieldChange, Preview } from '../../schemas/run.ts'
@@ -42,6 +47,8 @@ export interface PlannedWrite {
 }
 
 export interface Sending extends Limits {
+  /** To be passed directly before the bytes with which the target acts: a call, a COMMIT. */
+  window: SendWindow
   /** The same on every attempt; the target may recognise a repeated write by it. */
   key: string
   writebackId: string
@@ -49,7 +56,6 @@ export interface Sending extends Limits {
   preconditions: JsonObject
 }
 
-/** `not_sent`: surely nothing happened. `lost`: it may have happened. */
 export type Answer =
   /** A code and a message: it was done, but its output cannot be kept. */
   | {
@@ -61,14 +67,25 @@ export type Answer =
     }
   | {
       kind: 'answered'
-      status: 'conflict' | 'failed' | 'unknown'
+      status: 'conflict' | 'unknown'
       code: ErrorCode
       message: string
       output: JsonValue
-      /** The target says that it failed, not that it changed nothing, and a second sending may do harm. */
-      mayHaveChanged?: true
     }
-  | { kind: 'not_sent'; error: CodedError }
+  | {
+      kind: 'answered'
+      status: 'failed'
+      code: ErrorCode
+      message: string
+      output: JsonValue
+      /** The target says that it failed, not that it changed nothing. False only where the operator calls a second sending harmless. */
+      mayHaveChanged: boolean
+    }
+  /** Nothing has left us. */
+  | { kind: 'not_sent'; unsent: NotSent }
+  /** It has, and nothing was done, by a word that counts: the operator's about this answer, or the target's own receipt. */
+  | { kind: 'not_done'; by: 'operator' | 'receipt'; error: CodedError }
+  /** It may have happened. */
   | { kind: 'lost'; error: CodedError }
 
 /** What a look at the target says about an attempt whose answer was lost. */

@@ -6,6 +6,7 @@ import { evaluateExpression, type Scope } from '../../lib/cel.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { jsonBytes, LIMITS, readableBytes } from '../../lib/limits.ts'
 import { factsOfTool } from '../../lib/policy.ts'
+import type { SendWindow } from '../../lib/send-window.ts'
 import { storableValue } from '../../lib/storable.ts'
 import { resolveTemplates } from '../../lib/templates.ts'
 import type { CatalogTool, ToolCatalog } from '../../mcp/catalog.ts'
@@ -44,7 +45,7 @@ export function createMcpToolExecutor(deps: McpToolDeps): Executor {
     name: 'mcp_tool',
     resolve: (operation, limits) => resolve(deps, ofMcp(operation), limits),
     read: async (operation, limits) =>
-      outputOf(operation.operation, await call(deps, ofMcp(operation), limits)),
+      outputOf(operation.operation, await call(deps, ofMcp(operation), limits, 'reading')),
     plan: async (operation) => planTool(operation),
     apply: (operation, sending) => apply(deps, ofMcp(operation), sending),
     resend: (operation) => resendOf(settingsOf(ofMcp(operation))),
@@ -117,7 +118,8 @@ async function apply(
   const keyed = keyArgument ? { ...operation.arguments, [keyArgument]: sending.key } : operation.arguments
   try {
     const result = await call(deps, { ...operation, arguments: keyed }, sending, {
-      [KEY_IN_META]: sending.key,
+      window: sending.window,
+      meta: { [KEY_IN_META]: sending.key },
     })
     if (!result.isError) return { kind: 'answered', status: 'applied', ...keptOf(result) }
     return {
@@ -126,37 +128,45 @@ async function apply(
       ...keptOf(result),
       code: 'TOOL_FAILED',
       message: cleanText(textOf(result)),
-      ...(resendOf(settings) === 'safe' ? {} : { mayHaveChanged: true }),
+      mayHaveChanged: resendOf(settings) !== 'safe',
     }
   } catch (error) {
-    return answerOf(error, settings.check !== undefined)
+    if (!(error instanceof CodedError)) throw error
+    const unsent = sending.window.giveUp(error)
+    return unsent ? { kind: 'not_sent', unsent } : answerOf(error, settings)
   }
 }
 
-/** An answer that cannot be read is as good as lost where a look can tell what it would have said. */
-function answerOf(error: unknown, canCheck: boolean): Answer {
-  if (error instanceof McpCallError && error.sent === 'yes') {
-    if (canCheck) return { kind: 'lost', error }
-    return { kind: 'answered', status: 'unknown', code: error.code, message: error.message, output: null }
-  }
-  if (error instanceof McpCallError && error.sent === 'unknown') return { kind: 'lost', error }
-  if (error instanceof CodedError) return notSent(error)
-  throw error
+/**
+ * Of a call that has left us. What the server, or what stands before it, answers is its word: a look tells more, and
+ * only the operator can say that a tool which refuses has done nothing. An answer that cannot be read is as good as lost
+ * where a look can tell what it would have said.
+ */
+function answerOf(error: CodedError, settings: ToolSettings): Answer {
+  if (!(error instanceof McpCallError)) return { kind: 'lost', error }
+  const { sent, answer, code, message } = error
+  if (answer !== undefined && settings.refusals?.includes(answer))
+    return { kind: 'not_done', by: 'operator', error }
+  const isSentAgain = resendOf(settings) === 'safe' && ERRORS[code].retryable
+  if (sent === 'unknown' || sent === 'no' || settings.check !== undefined || isSentAgain)
+    return { kind: 'lost', error }
+  const answered = { kind: 'answered', code, message, output: null } as const
+  if (sent === 'yes') return { ...answered, status: 'unknown' }
+  return { ...answered, status: 'failed', mayHaveChanged: resendOf(settings) !== 'safe' }
 }
 
-/** What will not get better by waiting ends the write; the rest is tried again. */
-function notSent(error: CodedError): Answer {
-  if (ERRORS[error.code].retryable) return { kind: 'not_sent', error }
-  return { kind: 'answered', status: 'failed', code: error.code, message: error.message, output: null }
-}
+/** How a call leaves: a write through its window, with what goes along; a reading as often as one likes. */
+type Wire = { window: SendWindow; meta: Record<string, unknown> } | 'reading'
 
 async function call(
   deps: McpToolDeps,
   operation: Operation<McpConnectionSpec>,
   limits: Limits,
-  meta: Record<string, unknown> = {},
+  wire: Wire,
 ): Promise<ToolResult> {
+  const { window, meta } = wire === 'reading' ? { window: null, meta: {} } : wire
   return deps.mcp.callTool({
+    window,
     target: await deps.targetOf(operation),
     tool: operation.operation,
     arguments: operation.arguments,
@@ -222,7 +232,7 @@ async function check(
     const tool = await currentTool(deps, reading, looking)
     if (classOf(operation.spec, tool.definition) !== 'read')
       return { kind: 'unclear', message: `${declared.tool}, which should tell, is not a reading tool` }
-    const result = outputOf(declared.tool, await call(deps, reading, looking))
+    const result = outputOf(declared.tool, await call(deps, reading, looking, 'reading'))
     const verdict = evaluateExpression(declared.applied_if, { ...scope, result })
     if (typeof verdict !== 'boolean')
       return { kind: 'unclear', message: `applied_if of ${operation.operation} gives no yes or no` }

@@ -1,4 +1,8 @@
-/** What a failed statement says about the write: surely not done, refused, or nobody knows. */
+/**
+ * What a failed statement says about the write. Before COMMIT was handed over we know by ourselves that nothing remains;
+ * after it, an error is somebody's word, and only the receipt in the target tells.
+ */
+import type { SendWindow } from '../../lib/send-window.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import type { Answer } from './executor.ts'
 
@@ -9,47 +13,56 @@ function sqlStateOf(error: unknown): string | undefined {
 }
 
 /**
- * The server itself ended the transaction and says so: nothing of it remains, and another try may succeed. 25006 is a
- * standby that has not become the primary yet, 25P03 and 25P04 are time limits of the target's own.
+ * The server itself ended the transaction, and another try may succeed. 25006 is a standby that has not become the
+ * primary yet, 25P03 and 25P04 are time limits of the target's own.
  */
 const ROLLED_BACK_FOR_NOW = /^(25006|25P0[34]|40001|40P01|55P03|57014|57P03|53\d{3})$/
-/**
- * The server, or what stands before it, does not know either. One that crashes or is shut down at once (57P01, 57P02)
- * says so to everybody, also to somebody whose COMMIT it has just done.
- */
-const NOBODY_KNOWS = /^(08...|40003|57P0[12])$/
+/** The server, or what stands before it, falls, or was told to stop (57P01, 57P02). */
+const FALLING = /^(08...|40003|57P0[12])$/
 
 /**
- * What the server says when it refuses a COMMIT and has rolled back: a constraint, a trigger or a serialization that is
- * looked at last, or a limit of time. Anything else may come from what stands before it, or from a server that falls.
+ * With what a server refuses a COMMIT: a constraint, a trigger or a serialization that is looked at last, or a limit of
+ * time. Nothing remains, if it is true: what stands before a server may answer so too, and the receipt has to say the
+ * same.
  */
-const ROLLED_BACK_BY_COMMIT = /^(2[23]...|25P02|40(?!003)...|4[24]...|57014|P0...)$/
+const REFUSED_BY_COMMIT = /^(2[23]...|25P02|40(?!003)...|4[24]...|57014|P0...)$/
 
-/** An answer to COMMIT that does not surely come from a rollback is none: the receipt in the target tells. */
-export function committed(error: unknown): unknown {
-  const sqlState = sqlStateOf(error)
-  if (error instanceof CodedError || sqlState === undefined) return error
-  if (ROLLED_BACK_BY_COMMIT.test(sqlState)) return error
-  return new Error(`COMMIT: ${sqlState}: ${messageOf(error)}`, { cause: error })
+export function isRefusedCommit(error: unknown): boolean {
+  return REFUSED_BY_COMMIT.test(sqlStateOf(error) ?? '')
 }
 
-export function answerOfFailure(error: unknown): Answer {
-  if (error instanceof CodedError) return { kind: 'not_sent', error }
-  const message = messageOf(error)
+/** Of an attempt that has ended with this error. */
+export function answerOfFailure(error: unknown, window: SendWindow): Answer {
+  if (isFinal(error) && !window.hasPassed) return { kind: 'not_done', by: 'receipt', error: refused(error) }
+  const unsent = window.giveUp(uncommitted(error))
+  return unsent ? { kind: 'not_sent', unsent } : { kind: 'lost', error: unanswered(error) }
+}
+
+/** The target refuses this write, and would again. Its receipt was claimed before: no earlier attempt has one. */
+function isFinal(error: unknown): boolean {
   const sqlState = sqlStateOf(error)
-  if (sqlState === undefined || NOBODY_KNOWS.test(sqlState)) {
-    return { kind: 'lost', error: new CodedError('CALL_INTERRUPTED', message, { cause: error }) }
-  }
-  if (ROLLED_BACK_FOR_NOW.test(sqlState)) {
-    return { kind: 'not_sent', error: new CodedError('WRITE_NOT_SENT', message, { cause: error }) }
-  }
-  return {
-    kind: 'answered',
-    status: 'failed',
-    code: 'WRITE_FAILED',
-    message: `${sqlState}: ${message}`,
-    output: null,
-  }
+  return !(error instanceof CodedError) && sqlState !== undefined && !mayPass(sqlState)
+}
+
+function mayPass(sqlState: string): boolean {
+  return FALLING.test(sqlState) || ROLLED_BACK_FOR_NOW.test(sqlState)
+}
+
+export function refused(error: unknown): CodedError {
+  const sqlState = sqlStateOf(error) ?? ''
+  const code = mayPass(sqlState) ? 'WRITE_NOT_SENT' : 'WRITE_FAILED'
+  return new CodedError(code, `${sqlState}: ${messageOf(error)}`, { cause: error })
+}
+
+/** Without its COMMIT a transaction leaves nothing behind, even if nobody answered. */
+function uncommitted(error: unknown): CodedError {
+  if (error instanceof CodedError) return error
+  return new CodedError('WRITE_NOT_SENT', `before COMMIT was sent: ${messageOf(error)}`, { cause: error })
+}
+
+function unanswered(error: unknown): CodedError {
+  if (error instanceof CodedError) return error
+  return new CodedError('CALL_INTERRUPTED', messageOf(error), { cause: error })
 }
 
 /** No connection, no statement: whatever the reason. */
@@ -57,11 +70,10 @@ export function connectFailure(error: unknown): CodedError {
   return new CodedError('CONNECTION_NOT_READY', messageOf(error), { cause: error })
 }
 
-/** Without its COMMIT a transaction leaves nothing behind, even if nobody answered. */
-export function uncommitted(error: unknown): unknown {
-  const sqlState = sqlStateOf(error)
-  if (error instanceof CodedError || (sqlState !== undefined && !NOBODY_KNOWS.test(sqlState))) return error
-  return new CodedError('WRITE_NOT_SENT', `before COMMIT was sent: ${messageOf(error)}`, { cause: error })
+/** Nothing was written yet, and no receipt is claimed: so it is no answer about the write. */
+export function notBegun(error: unknown): CodedError {
+  if (error instanceof CodedError) return error
+  return new CodedError('WRITE_NOT_SENT', `before it was begun: ${messageOf(error)}`, { cause: error })
 }
 
 /**
@@ -70,17 +82,17 @@ export function uncommitted(error: unknown): unknown {
  */
 export function claimFailure(error: unknown): unknown {
   const sqlState = sqlStateOf(error)
-  if (sqlState === undefined || NOBODY_KNOWS.test(sqlState) || ROLLED_BACK_FOR_NOW.test(sqlState))
-    return error
+  if (sqlState === undefined || mayPass(sqlState)) return error
   return new CodedError('TARGET_NOT_PREPARED', `${sqlState}: ${messageOf(error)}`, { cause: error })
 }
 
 /** While planning nothing is written, so a lost answer is no riddle: look again. */
 export function plannedFailure(error: unknown): CodedError {
-  const answer = answerOfFailure(error)
-  if (answer.kind === 'lost')
-    return new CodedError('CONNECTION_NOT_READY', answer.error.message, { cause: error })
-  if (answer.kind === 'not_sent') return answer.error
+  if (error instanceof CodedError) return error
+  const sqlState = sqlStateOf(error)
+  if (sqlState === undefined || FALLING.test(sqlState))
+    return new CodedError('CONNECTION_NOT_READY', messageOf(error), { cause: error })
+  if (mayPass(sqlState)) return new CodedError('WRITE_NOT_SENT', messageOf(error), { cause: error })
   return new CodedError('INVALID_ARGUMENTS', messageOf(error), { cause: error })
 }
 

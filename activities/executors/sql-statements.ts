@@ -4,19 +4,16 @@
  */
 import type pg from 'pg'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import type { SendWindow } from '../../lib/send-window.ts'
 import { CodedError } from '../../schemas/errors.ts'
-import { claimFailure, committed, connectFailure, uncommitted } from './sql-errors.ts'
+import { withConnection, type Deadline } from './sql-connection.ts'
+import { claimFailure, isRefusedCommit, notBegun, refused } from './sql-errors.ts'
 
 export interface RowAddress {
   schema: string
   table: string
   /** Primary key and tenant. */
   where: Record<string, unknown>
-}
-
-interface Deadline {
-  deadlineAtMs: number
-  signal: AbortSignal
 }
 
 export type RowValues = Record<string, string | null>
@@ -54,8 +51,11 @@ export type RowUpdate =
   | { status: 'conflict' }
   /** The update would have changed another number of rows than one. Rolled back. */
   | { status: 'not_one_row'; rowCount: number }
+  /** The server has refused COMMIT, and keeps no receipt. */
+  | { status: 'refused'; error: CodedError }
 
 interface UpdateParams extends Deadline {
+  window: SendWindow
   address: RowAddress
   set: Record<string, unknown>
   preconditions: JsonObject
@@ -70,21 +70,39 @@ interface UpdateParams extends Deadline {
  * A conflict is committed as a receipt too: the key never applies anything later.
  */
 export async function updateRowOnce(pool: pg.Pool, params: UpdateParams): Promise<RowUpdate> {
-  return withConnection(pool, params, async (client) => {
-    const done = await updateUncommitted(client, params).catch((error: unknown) => {
-      throw uncommitted(error)
-    })
-    if (done.status === 'not_one_row') await client.query('rollback')
-    else
-      await client.query('commit').catch((error: unknown) => {
-        throw committed(error)
-      })
-    return done
+  const sent = await withConnection(pool, params, async (client) => {
+    const done = await updateUncommitted(client, params)
+    if (done.status === 'not_one_row') {
+      await client.query('rollback')
+      return done
+    }
+    return commit(client, params.window, done)
   })
+  if (!('refusedBy' in sent)) return sent
+  // An answer to COMMIT may come from what stands before the server: the receipt tells, once nobody holds its key.
+  return (await findReceipt(pool, params)) ?? { status: 'refused', error: refused(sent.refusedBy) }
+}
+
+/** Nothing of the transaction has any effect before this one word, so here is where the clocks are looked at. */
+async function commit<Done>(
+  client: pg.PoolClient,
+  window: SendWindow,
+  done: Done,
+): Promise<Done | { refusedBy: unknown }> {
+  window.pass()
+  try {
+    const { command } = await client.query('commit')
+    if (command === 'COMMIT') return done
+  } catch (error) {
+    if (isRefusedCommit(error)) return { refusedBy: error }
+    throw error
+  }
+  throw new Error('COMMIT was answered with a rollback')
 }
 
 async function updateUncommitted(client: pg.PoolClient, params: UpdateParams): Promise<RowUpdate> {
-  await client.query('begin')
+  params.window.assertOpen()
+  await client.query('begin').catch((error: unknown) => Promise.reject(notBegun(error)))
   const earlier = await claimReceipt(client, params).catch((error: unknown) => {
     throw claimFailure(error)
   })
@@ -177,84 +195,6 @@ async function completeReceipt(client: pg.PoolClient, key: string, row: RowValue
   await client.query(
     `update countersign_receipts set status = $2, result = $3::jsonb, completed_at = now() where idempotency_key = $1`,
     [key, row ? 'applied' : 'conflict', row ? JSON.stringify(row) : null],
-  )
-}
-
-/**
- * Lends a connection until the deadline. At the deadline, or when the signal fires, the socket is destroyed: then
- * nobody waits, and nothing more is sent on it. The server is told the deadline too, for statements that wait on locks,
- * and for a client that it will never hear of again.
- */
-async function withConnection<T>(
-  pool: pg.Pool,
-  limits: Deadline,
-  work: (client: pg.PoolClient) => Promise<T>,
-): Promise<T> {
-  const client = await borrow(pool, limits)
-  // A lent connection that breaks says so twice: to its statement, and to listeners. Without one the process would end.
-  const ignore = (): void => undefined
-  client.on('error', ignore)
-  let cutOff: Error | undefined
-  const stopWatching = atLimit(limits, () => {
-    cutOff = new Error('the deadline has passed, or the call was cancelled')
-    client.release(cutOff)
-  })
-  try {
-    await limitOnServer(client, limits)
-    const result = await work(client)
-    if (!cutOff) client.release()
-    return result
-  } catch (error) {
-    // The transaction may still be open: the connection is closed, which rolls it back.
-    if (!cutOff) client.release(error as Error)
-    throw error instanceof CodedError ? error : (cutOff ?? error)
-  } finally {
-    stopWatching()
-    client.off('error', ignore)
-  }
-}
-
-/** Nothing was sent while we waited for a connection, so that whatever goes wrong here is no riddle. */
-async function borrow(pool: pg.Pool, limits: Deadline): Promise<pg.PoolClient> {
-  const connecting = pool.connect()
-  let stopWatching = (): void => undefined
-  const limit = new Promise<never>((_resolve, reject) => {
-    stopWatching = atLimit(limits, () => reject(new Error('no connection before the deadline')))
-  })
-  try {
-    return await Promise.race([limit, connecting])
-  } catch (error) {
-    connecting.then(
-      (client) => client.release(),
-      () => undefined,
-    )
-    throw connectFailure(error)
-  } finally {
-    stopWatching()
-  }
-}
-
-/** Calls `cut` once, when the deadline passes or the signal fires, until the watching is stopped. */
-function atLimit({ deadlineAtMs, signal }: Deadline, cut: () => void): () => void {
-  const stop = (): void => {
-    clearTimeout(timer)
-    signal.removeEventListener('abort', onLimit)
-  }
-  const onLimit = (): void => {
-    stop()
-    cut()
-  }
-  const timer = setTimeout(onLimit, Math.max(0, deadlineAtMs - Date.now()))
-  signal.addEventListener('abort', onLimit)
-  if (signal.aborted || deadlineAtMs <= Date.now()) onLimit()
-  return stop
-}
-
-async function limitOnServer(client: pg.PoolClient, { deadlineAtMs }: Deadline): Promise<void> {
-  const remainingMs = String(Math.max(1, Math.floor(deadlineAtMs - Date.now())))
-  await client.query(
-    `select set_config('statement_timeout', $1, false), set_config('idle_in_transaction_session_timeout', $1, false)`,
-    [remainingMs],
   )
 }
 

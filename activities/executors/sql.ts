@@ -160,6 +160,7 @@ async function apply(
       key: sending.key,
       writebackId: sending.writebackId,
       digest: sending.digest,
+      window: sending.window,
       deadlineAtMs: sending.deadlineAtMs,
       signal: sending.signal,
     })
@@ -170,11 +171,12 @@ async function apply(
     }
     if (done.status === 'not_one_row') {
       const message = `${target}: ${done.rowCount} rows would have changed, so none was`
-      return { kind: 'answered', status: 'failed', code: 'WRITE_FAILED', message, output: null }
+      return { kind: 'not_done', by: 'receipt', error: new CodedError('WRITE_FAILED', message) }
     }
+    if (done.status === 'refused') return { kind: 'not_done', by: 'receipt', error: done.error }
     return { kind: 'answered', status: done.status, output: redactRow(done.row, table) }
   } catch (error) {
-    return answerOfFailure(error)
+    return answerOfFailure(error, sending.window)
   }
 }
 

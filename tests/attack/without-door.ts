@@ -43,6 +43,12 @@ export const WITHOUT_DOOR: Partial<Record<string, Record<string, string>>> = {
     'of many at once gets its own result': 'what is right',
     'goes on beside loops': 'what is right',
   },
+  'lying-servers.test.ts': {
+    '%s waits for a person, done once': 'as *a server that says no is believed*',
+    '%s is found to be done, where a look can tell': 'as *a server that says no is believed*',
+    'is sent again in the same round if waiting may help': 'what is right',
+    'is a failure that has changed nothing, and may be tried in a new round, else': 'what is right',
+  },
   'typed-commands.test.ts': {
     'a signal with a name is refused': 'as *somebody’s word counts where identity is verified*',
     'the command of a ticket counts where it was made for, and nowhere else':

@@ -1,11 +1,12 @@
 /** The ledger in use: an outcome and its receipt come together, and what was sent once is never called undone. */
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { DoorDeps, Passage } from '../../activities/door.ts'
-import type { Answer, Executor } from '../../activities/executors/executor.ts'
+import type { Answer, Executor, Sending } from '../../activities/executors/executor.ts'
 import { abandonWriteback, closePlanned, closeSending, requireWriteback } from '../../activities/ledger.ts'
 import { concludeUnknown, sendWrite } from '../../activities/sending.ts'
 import { claimSending, insertPlannedWriteback, type WritebackRow } from '../../db/queries/writebacks.ts'
 import { findChainHead, listReceipts } from '../../db/queries/receipts.ts'
+import type { SendWindow } from '../../lib/send-window.ts'
 import { verifyReceipts } from '../../lib/receipts.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import { useTestDatabase } from '../support/database.ts'
@@ -38,14 +39,23 @@ const now = (writebackId: string): Promise<WritebackRow> => requireWriteback(dep
 const { signal } = new AbortController()
 
 /** A call on its way, to a target that answers as told. `timeoutMs` is below zero for one that is over at once. */
-function passageTo(answer: Answer, timeoutMs = 1_000): Passage {
-  const executor = { apply: async () => answer }
+function passageTo(answer: Answer | typeof notSent, timeoutMs = 1_000): Passage {
+  const apply = async (_operation: unknown, { window }: Sending): Promise<Answer> => {
+    if (typeof answer === 'function') return answer(window)
+    if (answer.kind === 'answered') window.pass()
+    return answer
+  }
+  const executor = { apply }
   return { executor, operation: {}, timeoutMs, frozenReason: null, signal } as unknown as Passage
 }
 
 const APPLIED: Answer = { kind: 'answered', status: 'applied', output: { fee: '0' } }
 const LOST: Answer = { kind: 'lost', error: new CodedError('CALL_INTERRUPTED', 'gone') }
-const NOT_SENT: Answer = { kind: 'not_sent', error: new CodedError('CONNECTION_NOT_READY', 'away') }
+const AWAY = new CodedError('CONNECTION_NOT_READY', 'away')
+function notSent(window: SendWindow, error = AWAY): Answer {
+  const unsent = window.giveUp(error)
+  return unsent ? { kind: 'not_sent', unsent } : LOST
+}
 /** The ledger adds 1.5 s to this, which makes a deadline that has passed. */
 const OVER = -2_000
 
@@ -73,7 +83,9 @@ describe('sending', () => {
     const row = await planned()
     let sent = 0
     const passage = {
-      executor: { apply: async () => (sent++, APPLIED) },
+      executor: {
+        apply: async (_operation: unknown, { window }: Sending) => (window.pass(), sent++, APPLIED),
+      },
       operation: {},
       timeoutMs: 1_000,
       frozenReason: null,
@@ -92,11 +104,54 @@ describe('sending', () => {
 
   it('that surely did not happen leaves the write planned', async () => {
     const row = await planned()
-    await expect(sendWrite(deps, passageTo(NOT_SENT), row, AUTHORISED)).rejects.toBe(
-      NOT_SENT.kind === 'not_sent' && NOT_SENT.error,
-    )
+    await expect(sendWrite(deps, passageTo(notSent), row, AUTHORISED)).rejects.toBe(AWAY)
     expect(await now(row.writeback_id)).toMatchObject({ state: 'planned', attempt: 1 })
     expect(await receiptsOf(row)).toBe(0)
+  })
+
+  it.each([
+    ['operator', 'CALL_THROTTLED', 'planned', 0],
+    ['operator', 'CALL_REFUSED', 'failed', 1],
+    ['receipt', 'WRITE_NOT_SENT', 'planned', 0],
+    ['receipt', 'WRITE_FAILED', 'failed', 1],
+  ] as const)(
+    'that was not done, by the word of the %s, with %s leaves the write %s',
+    async (by, code, state, receipts) => {
+      const row = await planned()
+      const notDone: Answer = { kind: 'not_done', by, error: new CodedError(code, 'no') }
+      const outcome = await sendWrite(deps, passageTo(notDone), row, AUTHORISED).catch(
+        (error: CodedError) => error.code,
+      )
+      expect(outcome).toEqual(
+        state === 'planned' ? code : expect.objectContaining({ status: 'failed', code }),
+      )
+      expect(outcome).not.toHaveProperty('mayHaveChanged')
+      expect(await now(row.writeback_id)).toMatchObject({ state })
+      expect(await receiptsOf(row)).toBe(receipts)
+    },
+  )
+
+  it('that was refused, or not sent for good, after one whose answer was lost says nothing about that one', async () => {
+    const row = await planned()
+    await sendWrite(deps, passageTo(LOST, OVER), row, AUTHORISED).catch(() => undefined)
+    const lost = await now(row.writeback_id)
+    const refused = new CodedError('CREDENTIALS_REFUSED', 'no')
+    const unsent = (window: SendWindow): Answer => notSent(window, refused)
+    await expect(sendWrite(deps, passageTo(unsent, OVER), lost, AUTHORISED)).rejects.toBe(refused)
+    const again = await now(row.writeback_id)
+    const notDone: Answer = { kind: 'not_done', by: 'operator', error: refused }
+    await expect(sendWrite(deps, passageTo(notDone, OVER), again, AUTHORISED)).rejects.toBe(refused)
+    const after = await now(row.writeback_id)
+    expect(after).toMatchObject({ state: 'sending', attempt: 3 })
+    const byReceipt: Answer = { kind: 'not_done', by: 'receipt', error: refused }
+    expect(await sendWrite(deps, passageTo(byReceipt), after, AUTHORISED)).toMatchObject({ status: 'failed' })
+  })
+
+  it('by an executor that does not look at the clocks is noticed', async () => {
+    const passage = { ...passageTo(APPLIED), executor: { apply: async () => APPLIED } } as unknown as Passage
+    await expect(sendWrite(deps, passage, await planned(), AUTHORISED)).rejects.toThrow(
+      'not passed the window',
+    )
   })
 
   it('whose answer is lost leaves it in sending, and says when to look again', async () => {
@@ -112,7 +167,7 @@ describe('sending', () => {
     const row = await planned()
     await sendWrite(deps, passageTo(LOST, OVER), row, AUTHORISED).catch(() => undefined)
     const lost = await now(row.writeback_id)
-    await expect(sendWrite(deps, passageTo(NOT_SENT, OVER), lost, AUTHORISED)).rejects.toThrow('away')
+    await expect(sendWrite(deps, passageTo(notSent, OVER), lost, AUTHORISED)).rejects.toThrow('away')
     const after = await now(row.writeback_id)
     expect(after).toMatchObject({ state: 'sending', attempt: 2 })
     const params = {

@@ -7,6 +7,7 @@ import { useTestDatabase } from '../support/database.ts'
 import {
   createSqlTarget,
   limits,
+  sendingLimits,
   makeTarget,
   sqlOperation,
   waive,
@@ -120,7 +121,7 @@ describe('identifiers', () => {
       preconditions: { [hostile]: 'before' },
     }
     const set = { [hostile]: `'; drop table invoices; --` }
-    expect(await updateRowOnce(pool, { address, set, ...sending, ...limits() })).toMatchObject({
+    expect(await updateRowOnce(pool, { address, set, ...sending, ...sendingLimits() })).toMatchObject({
       status: 'applied',
     })
     const { rows } = await target.database.query('select count(*)::int as count from invoices')

@@ -9,6 +9,7 @@ import {
   createSqlTarget,
   limits,
   makeTarget,
+  sendingLimits,
   sqlOperation,
   waive as waiving,
   word,
@@ -99,9 +100,9 @@ describe('the answer to COMMIT is lost', () => {
     const before = await effectsOn(id)
     proxy.hideHangUps()
     proxy.holdFrom('commit')
-    const first = sql.executor.apply(waive(id), { ...attempt, ...limits(800) })
+    const first = sql.executor.apply(waive(id), { ...attempt, ...sendingLimits(800) })
     await proxy.patternSeen()
-    const second = direct.executor.apply(waive(id), { ...attempt, ...limits() })
+    const second = direct.executor.apply(waive(id), { ...attempt, ...sendingLimits() })
     await until(async () => (await sessions(`wait_event_type = 'Lock'`)) === 1)
     setTimeout(() => proxy.release('toServer'), lateByMs)
     expect(word(await second)).toBe(expected)
@@ -127,9 +128,9 @@ describe('an error as the answer to COMMIT', () => {
   }
 
   it.each([
-    ['P0001', 'failed'],
-    ['23514', 'failed'],
-    ['40001', 'not_sent: WRITE_NOT_SENT'],
+    ['P0001', 'not_done: WRITE_FAILED'],
+    ['23514', 'not_done: WRITE_FAILED'],
+    ['40001', 'not_done: WRITE_NOT_SENT'],
     ['XX000', 'lost: CALL_INTERRUPTED'],
     ['58000', 'lost: CALL_INTERRUPTED'],
     ['40003', 'lost: CALL_INTERRUPTED'],
@@ -213,7 +214,7 @@ describe('the deadline', () => {
       writebackId: 'w',
       digest: 'd',
       preconditions: {},
-      ...limits(300),
+      ...sendingLimits(300),
     })
     expect(word(answer)).toBe('not_sent: CONNECTION_NOT_READY')
     expect(Date.now() - startMs).toBeLessThan(1_500)

@@ -8,6 +8,7 @@ import {
   limits,
   makeTarget,
   RECEIPTS_DDL,
+  sendingLimits,
   sqlOperation,
   waive as waiving,
   word,
@@ -95,7 +96,7 @@ describe('a target that refuses', () => {
     await target.database.query(change)
     const before = await effectsOn(3)
     const apply = await sql.prepare(waive(3, set))
-    expect(await apply()).toMatchObject({ status: 'failed', code: 'WRITE_FAILED' })
+    expect(word(await apply())).toBe('not_done: WRITE_FAILED')
     expect(await effectsOn(3)).toBe(before)
     expect(
       await count(`select count(*)::int as count from countersign_receipts where status = 'in_progress'`),
@@ -106,15 +107,15 @@ describe('a target that refuses', () => {
     await target.database
       .query(`create function swallow() returns trigger language plpgsql as $$ begin return null; end $$;
       create trigger swallow before update on invoices for each row when (old.id = 4) execute function swallow()`)
-    expect(await (await sql.prepare(waive(4)))()).toMatchObject({ status: 'failed', code: 'WRITE_FAILED' })
+    expect(word(await (await sql.prepare(waive(4)))())).toBe('not_done: WRITE_FAILED')
     await target.database.query('alter table invoices drop constraint invoices_pkey')
     const apply = await sql.prepare(waive(5))
     await target.database.query(`insert into invoices (id, tenant, fee) values (5, 'acme', 1)`)
     const before = await effectsOn(5)
     expect(await apply()).toMatchObject({
-      status: 'failed',
-      code: 'WRITE_FAILED',
-      message: expect.stringContaining('2 rows') as string,
+      kind: 'not_done',
+      by: 'receipt',
+      error: { code: 'WRITE_FAILED', message: expect.stringContaining('2 rows') as string },
     })
     expect(await effectsOn(5)).toBe(before)
     await target.database.query(`delete from invoices where id = 5 and fee = 1`)
@@ -129,7 +130,7 @@ describe('a target that refuses', () => {
     await expect(away.executor.plan(waive(1), limits())).rejects.toMatchObject({
       code: 'CONNECTION_NOT_READY',
     })
-    const sending = { key: 'k', writebackId: 'w', digest: 'd', preconditions: {}, ...limits() }
+    const sending = { key: 'k', writebackId: 'w', digest: 'd', preconditions: {}, ...sendingLimits() }
     expect(word(await away.executor.apply(waive(1), sending))).toBe('not_sent: CONNECTION_NOT_READY')
     await away.close()
   })

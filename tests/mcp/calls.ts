@@ -29,7 +29,7 @@ export function request(
   tool: string,
   overrides: Partial<CallToolRequest> = {},
 ): CallToolRequest {
-  return { ...limits(), target, tool, arguments: {}, maxResultBytes: 1_000_000, ...overrides }
+  return { ...limits(), window: null, target, tool, arguments: {}, maxResultBytes: 1_000_000, ...overrides }
 }
 
 export async function failureOf(promise: Promise<unknown>): Promise<McpCallError> {

@@ -1,7 +1,8 @@
 import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js'
 import { McpError } from '@modelcontextprotocol/sdk/types.js'
 import { describe, expect, it } from 'vitest'
-import { McpCallError, classifyMcpError, cleanText, toMcpCallError } from '../../mcp/errors.ts'
+import { SendWindow } from '../../lib/send-window.ts'
+import { LocalFailure, McpCallError, classifyMcpError, cleanText, toMcpCallError } from '../../mcp/errors.ts'
 
 function systemError(code: string, syscall: string): Error {
   return Object.assign(new Error(`${syscall} ${code}`), { code, syscall })
@@ -14,14 +15,26 @@ describe('the classification', () => {
   it('looks for a connection that was never made in causes and bundled attempts', () => {
     const attempts = new AggregateError([systemError('ETIMEDOUT', 'connect')])
     for (const error of [attempts, new TypeError('fetch failed', { cause: attempts })]) {
-      expect(classifyMcpError(error, call)).toMatchObject({ code: 'CONNECTION_NOT_READY', sent: 'no' })
+      expect(classifyMcpError(error, call).code).toBe('CONNECTION_NOT_READY')
     }
     const broken = new TypeError('fetch failed', { cause: systemError('ECONNRESET', 'read') })
     expect(classifyMcpError(broken, call)).toMatchObject({ code: 'CALL_INTERRUPTED', sent: 'unknown' })
   })
 
-  it('takes what a dead client refuses for not sent', () => {
-    expect(classifyMcpError(new Error('Not connected'), call)).toMatchObject({ sent: 'no' })
+  it('takes our own word, and no error, for it that nothing was sent', () => {
+    const errors = [
+      new Error('Not connected'),
+      new UnauthorizedError(),
+      new McpError(-32602, 'no'),
+      new LocalFailure('closed'),
+    ]
+    const passed = new SendWindow(1_000)
+    passed.pass()
+    for (const error of errors) {
+      expect(classifyMcpError(error, { ...call, window: new SendWindow(1_000) }).sent).toBe('no')
+      expect(classifyMcpError(error, { ...call, window: passed }).sent).not.toBe('no')
+      expect(classifyMcpError(error, call).sent).not.toBe('no')
+    }
   })
 
   it('tells a closed connection from a server that uses the same number', () => {

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import type { RequestListener, Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { once } from 'node:events'
+import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createGuardedFetch } from '../../lib/guarded-fetch.ts'
@@ -122,5 +123,43 @@ describe('the guarded fetch', () => {
     await reader?.read()
     await reader?.cancel()
     await expect.poll(() => closed).toBe(true)
+  })
+})
+
+describe('right before the first byte', () => {
+  it('is asked, once per request, and sends nothing if the answer is no', async () => {
+    let requests = 0
+    const port = await serve((_request, response) => {
+      requests += 1
+      response.end()
+    })
+    const kept = createGuardedFetch({ allowPrivateAddresses: true, keepAlive: true })
+    const url = `http://127.0.0.1:${port}/`
+    const no = () => {
+      throw new Error('too late')
+    }
+    await expect(kept(url, { method: 'POST', body: 'x' }, no)).rejects.toThrow('too late')
+    let asked = 0
+    for (const _ of [1, 2]) await (await kept(url, { method: 'POST', body: 'x' }, () => void asked++)).text()
+    await expect(kept(url, { method: 'POST', body: 'x' }, no)).rejects.toThrow('too late')
+    expect([asked, requests]).toEqual([2, 2])
+    kept.close()
+  })
+
+  it('is not asked before the connection is secure: what waits for that would leave later', async () => {
+    const silent = createTcpServer()
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+    const connected = once(silent, 'connection')
+    const { port } = silent.address() as AddressInfo
+    const stop = new AbortController()
+    let asked = 0
+    const sending = open(`https://127.0.0.1:${port}/`, { signal: stop.signal }, () => void asked++)
+    const [socket] = (await connected) as [Socket]
+    await once(socket, 'data')
+    stop.abort()
+    await expect(sending).rejects.toThrow('aborted')
+    expect(asked).toBe(0)
+    socket.destroy()
+    silent.close()
   })
 })

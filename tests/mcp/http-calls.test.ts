@@ -85,7 +85,7 @@ describe('a call over HTTP', () => {
     expect(server.methods.filter((method) => method === 'initialize')).toHaveLength(2)
     refusals = 2
     const failure = await failureOf(client.callTool(request(httpTarget(server.url), 'echo')))
-    expect(failure).toMatchObject({ code: 'CONNECTION_NOT_READY', sent: 'no' })
+    expect(failure).toMatchObject({ code: 'CONNECTION_NOT_READY', sent: 'refused', answer: 404 })
   })
 })
 
@@ -202,27 +202,27 @@ const FAILURES: Record<string, Failing> = {
   'the call answers 401': {
     on: 'tools/call',
     answer: status(401),
-    expected: { code: 'CREDENTIALS_REFUSED', sent: 'no' },
+    expected: { code: 'CREDENTIALS_REFUSED', sent: 'refused' },
   },
   'the call answers 403': {
     on: 'tools/call',
     answer: status(403),
-    expected: { code: 'CREDENTIALS_REFUSED', sent: 'no' },
+    expected: { code: 'CREDENTIALS_REFUSED', sent: 'refused' },
   },
   'the call answers 400': {
     on: 'tools/call',
     answer: status(400),
-    expected: { code: 'CALL_REFUSED', sent: 'no' },
+    expected: { code: 'CALL_REFUSED', sent: 'refused' },
   },
   'the call is redirected to another origin': {
     on: 'tools/call',
     answer: status(307, elsewhere),
-    expected: { code: 'CALL_REFUSED', sent: 'no' },
+    expected: { code: 'CALL_REFUSED', sent: 'refused' },
   },
   'the call answers 429 with Retry-After': {
     on: 'tools/call',
     answer: status(429, { 'retry-after': '3' }),
-    expected: { code: 'CALL_THROTTLED', sent: 'no', nextRetryDelayMs: 3_000 },
+    expected: { code: 'CALL_THROTTLED', sent: 'refused', nextRetryDelayMs: 3_000 },
   },
   'the call answers 500': {
     on: 'tools/call',
@@ -288,13 +288,13 @@ const FAILURES: Record<string, Failing> = {
   'the server does not know the method': {
     on: 'tools/call',
     answer: rpcError(-32601),
-    expected: { code: 'CALL_REFUSED', sent: 'no' },
+    expected: { code: 'CALL_REFUSED', sent: 'refused' },
   },
   'the server wants a person to open an address': {
     on: 'tools/call',
     answer: (response, id) =>
       json(response, { id, error: { code: -32042, message: 'open it', data: { elicitations: [] } } }),
-    expected: { code: 'CALL_REFUSED', sent: 'no' },
+    expected: { code: 'CALL_REFUSED', sent: 'refused' },
   },
   'the server has an internal error': {
     on: 'tools/call',

@@ -58,15 +58,21 @@ export function watchStatements(pool: pg.Pool): string[] {
 export interface WorkerProcess {
   /** SIGKILL: nothing is tidied up. */
   kill(): Promise<void>
+  /** SIGSTOP: the process stands still and notices nothing, as on a machine that is frozen. */
+  pause(): void
+  resume(): void
 }
 
 /** As an operator starts it; resolves when it takes tasks. */
-export async function startWorkerProcess(world: World): Promise<WorkerProcess> {
+export async function startWorkerProcess(
+  world: World,
+  environment: Record<string, string> = {},
+): Promise<WorkerProcess> {
   const root = new URL('../../', import.meta.url)
   // `npx tsx` would put processes in front that survive the kill of what we know.
   const child = spawn(process.execPath, ['--import', 'tsx', 'workers/main.ts'], {
     cwd: root,
-    env: { ...world.environment(), LOG_LEVEL: 'info' },
+    env: { ...world.environment(), LOG_LEVEL: 'info', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   await untilStarted(child)
@@ -76,6 +82,8 @@ export async function startWorkerProcess(world: World): Promise<WorkerProcess> {
       child.kill('SIGKILL')
       await once(child, 'exit')
     },
+    pause: () => void child.kill('SIGSTOP'),
+    resume: () => void child.kill('SIGCONT'),
   }
 }
 

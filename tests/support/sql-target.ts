@@ -6,6 +6,7 @@ import { createTargetDatabases, type TargetDatabases } from '../../activities/ex
 import type { Answer, Operation, Sending } from '../../activities/executors/executor.ts'
 import type { Database } from '../../db/database.ts'
 import type { JsonObject } from '../../lib/json.ts'
+import { SendWindow } from '../../lib/send-window.ts'
 import { ConnectionSpecSchema, type PostgresConnectionSpec } from '../../schemas/manifests.ts'
 import { DIGEST, ORGANIZATION } from './fixtures.ts'
 
@@ -89,7 +90,7 @@ export function createSqlTarget(urlOf: () => string): SqlTarget {
           writebackId: 'wb_1',
           digest: DIGEST,
           preconditions: planned.preconditions,
-          ...limits(),
+          ...sendingLimits(),
           ...over,
         })
     },
@@ -101,8 +102,15 @@ export function limits(timeoutMs = DEADLINE_MS): { deadlineAtMs: number; signal:
   return { deadlineAtMs: Date.now() + timeoutMs, signal: new AbortController().signal }
 }
 
+export function sendingLimits(timeoutMs = DEADLINE_MS): Pick<Sending, 'deadlineAtMs' | 'signal' | 'window'> {
+  return { ...limits(timeoutMs), window: new SendWindow(timeoutMs) }
+}
+
 export const waive = (id: number, set: JsonObject = { fee: 0 }): JsonObject => ({ key: { id }, set })
 
 /** An answer in one or two words. */
-export const word = (answer: Answer): string =>
-  answer.kind === 'answered' ? answer.status : `${answer.kind}: ${answer.error.code}`
+export function word(answer: Answer): string {
+  if (answer.kind === 'answered') return answer.status
+  const { code } = answer.kind === 'not_sent' ? answer.unsent.error : answer.error
+  return `${answer.kind}: ${code}`
+}

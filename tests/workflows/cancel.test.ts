@@ -26,12 +26,20 @@ const WITHDRAWN: Partial<Ending> = {
 
 let s: Scenario
 /** What the server does with calls of its tools instead of answering them. */
-let fault: 'none' | 'throttle' | 'break' | 'hang' = 'none'
+let fault: 'none' | 'throttle' | 'throttle sessions' | 'break' | 'hang' = 'none'
 let broken = 0
+let lastMethod = ''
 
 beforeAll(async () => {
   s = await startScenario({
     intercept: ({ method }, response) => {
+      // The session of a call comes behind that of the listing.
+      const opensCall = method === 'initialize' && lastMethod === 'tools/list'
+      lastMethod = method
+      if (fault === 'throttle sessions' && opensCall) {
+        response.writeHead(429).end()
+        return true
+      }
       if (method !== 'tools/call' || fault === 'none') return false
       if (fault === 'throttle') response.writeHead(429).end()
       if (fault === 'break') response.destroy()
@@ -183,7 +191,7 @@ test('a write that may have happened is never called withdrawn, though the next 
 })
 
 test('a write that could not be sent in its time leaves a closed row', async () => {
-  fault = 'throttle'
+  fault = 'throttle sessions'
   const run: StartedRun = await s.start('hasty-note')
   await s.expectEnding(run, { state: 'failed', code: 'CALL_THROTTLED' })
   fault = 'none'

@@ -1,0 +1,87 @@
+/** Connections to target databases, lent until a deadline. */
+import type pg from 'pg'
+import { CodedError } from '../../schemas/errors.ts'
+import { connectFailure } from './sql-errors.ts'
+
+export interface Deadline {
+  deadlineAtMs: number
+  signal: AbortSignal
+}
+
+/**
+ * Lends a connection until the deadline. At the deadline, or when the signal fires, the socket is destroyed: then
+ * nobody waits, and nothing more is sent on it. The server is told the deadline too, for statements that wait on locks,
+ * and for a client that it will never hear of again.
+ */
+export async function withConnection<T>(
+  pool: pg.Pool,
+  limits: Deadline,
+  work: (client: pg.PoolClient) => Promise<T>,
+): Promise<T> {
+  const client = await borrow(pool, limits)
+  // A lent connection that breaks says so twice: to its statement, and to listeners. Without one the process would end.
+  const ignore = (): void => undefined
+  client.on('error', ignore)
+  let cutOff: Error | undefined
+  const stopWatching = atLimit(limits, () => {
+    cutOff = new Error('the deadline has passed, or the call was cancelled')
+    client.release(cutOff)
+  })
+  try {
+    await limitOnServer(client, limits).catch((error: unknown) => Promise.reject(connectFailure(error)))
+    const result = await work(client)
+    if (!cutOff) client.release()
+    return result
+  } catch (error) {
+    // The transaction may still be open: the connection is closed, which rolls it back.
+    if (!cutOff) client.release(error as Error)
+    throw error instanceof CodedError ? error : (cutOff ?? error)
+  } finally {
+    stopWatching()
+    client.off('error', ignore)
+  }
+}
+
+/** Nothing was sent while we waited for a connection, so that whatever goes wrong here is no riddle. */
+async function borrow(pool: pg.Pool, limits: Deadline): Promise<pg.PoolClient> {
+  const connecting = pool.connect()
+  let stopWatching = (): void => undefined
+  const limit = new Promise<never>((_resolve, reject) => {
+    stopWatching = atLimit(limits, () => reject(new Error('no connection before the deadline')))
+  })
+  try {
+    return await Promise.race([limit, connecting])
+  } catch (error) {
+    connecting.then(
+      (client) => client.release(),
+      () => undefined,
+    )
+    throw connectFailure(error)
+  } finally {
+    stopWatching()
+  }
+}
+
+/** Calls `cut` once, when the deadline passes or the signal fires, until the watching is stopped. */
+function atLimit({ deadlineAtMs, signal }: Deadline, cut: () => void): () => void {
+  const stop = (): void => {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', onLimit)
+  }
+  const onLimit = (): void => {
+    stop()
+    cut()
+  }
+  const timer = setTimeout(onLimit, Math.max(0, deadlineAtMs - Date.now()))
+  signal.addEventListener('abort', onLimit)
+  if (signal.aborted || deadlineAtMs <= Date.now()) onLimit()
+  return stop
+}
+
+async function limitOnServer(client: pg.PoolClient, { deadlineAtMs }: Deadline): Promise<void> {
+  const remainingMs = String(Math.max(1, Math.floor(deadlineAtMs - Date.now())))
+  await client.query(
+    `select set_config('statement_timeout', $1, false), set_config('idle_in_transaction_session_timeout', $1, false)`,
+    [remainingMs],
+  )
+}

@@ -1,0 +1,58 @@
+/** Doors to the wire: who is believed that a write was not sent, and what is looked at right before its bytes leave. */
+import type { Door } from './door.ts'
+
+const LYING = 'lying-servers.test.ts'
+const WINDOW = 'lib/send-window.ts'
+
+export const wire: Door[] = [
+  {
+    name: 'a server that says no is believed',
+    patches: [
+      {
+        file: 'activities/executors/mcp-tool.ts',
+        find: "status: 'failed', mayHaveChanged: resendOf(settings) !== 'safe' }",
+        replace: "status: 'failed', mayHaveChanged: false }",
+      },
+    ],
+    test: {
+      file: LYING,
+      title:
+        'a server that pays and answers -32602, because its result violates its own schema, has paid once',
+    },
+    says: 'payments: expected',
+  },
+  {
+    name: 'a write goes over a second session',
+    patches: [
+      {
+        file: 'mcp/errors.ts',
+        find: 'context.hasSession === true && !context.window)',
+        replace: 'context.hasSession === true)',
+      },
+      {
+        file: 'mcp/http-session.ts',
+        find: 'error.sessionLost && limits.window === null)',
+        replace: 'error.sessionLost)',
+      },
+      { file: WINDOW, find: "if (this.#state === 'passed')", replace: "if (this.#state === 'given up')" },
+    ],
+    test: { file: LYING, title: '404 in a session ends as one that may have changed something, once' },
+    says: "', 'account-",
+  },
+  {
+    name: 'a write leaves when its time is over',
+    patches: [
+      { file: WINDOW, find: 'this.remainingMs <= 0', replace: 'this.remainingMs <= -1e9' },
+      {
+        file: 'mcp/limits.ts',
+        find: 'limits.deadlineAtMs <= Date.now()',
+        replace: 'limits.deadlineAtMs <= 0',
+      },
+    ],
+    test: {
+      file: 'held-claims.test.ts',
+      title: 'a claim that is held for longer than the call may take is followed by no call',
+    },
+    says: 'waiting_for_resolution',
+  },
+]
