@@ -83,7 +83,7 @@ async function record(
 ): Promise<WriteOutcome> {
   switch (answer.kind) {
     case 'answered': {
-      const conclusion = conclusionOf(answer)
+      const conclusion = conclusionOf(answer, row)
       return whileAway(deps, sent.deadlineAtMs, () =>
         closeSending(deps, row, sent.attempt, { ...conclusion, ...sent.authorisation }),
       )
@@ -108,10 +108,14 @@ async function record(
   }
 }
 
-function conclusionOf({ kind: _kind, ...said }: Extract<Answer, { kind: 'answered' }>): Conclusion {
+/** A failure says nothing about an earlier attempt whose fate is unknown. */
+function conclusionOf(
+  { kind: _kind, ...said }: Extract<Answer, { kind: 'answered' }>,
+  row: WritebackRow,
+): Conclusion {
   if (said.status !== 'failed') return said
   const { mayHaveChanged, ...rest } = said
-  return mayHaveChanged ? { ...rest, mayHaveChanged } : rest
+  return mayHaveChanged || row.state === 'sending' ? { ...rest, mayHaveChanged: true } : rest
 }
 
 /**

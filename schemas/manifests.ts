@@ -24,6 +24,8 @@ const NUMBERS_OF_NO_ANSWER = [-32000, -32001]
 
 const RefusalSchema = z
   .int()
+  .min(-99_999)
+  .max(599)
   .refine(
     (answer) => (answer >= 300 && answer <= 599) || answer < 0,
     'must be an HTTP status (300 to 599) or a JSON-RPC code',

@@ -152,7 +152,7 @@ function answerOf(error: CodedError, settings: ToolSettings): Answer {
     return { kind: 'lost', error }
   const answered = { kind: 'answered', code, message, output: null } as const
   if (sent === 'yes') return { ...answered, status: 'unknown' }
-  return { ...answered, status: 'failed', mayHaveChanged: resendOf(settings) !== 'safe' }
+  return { ...answered, status: 'failed', mayHaveChanged: true }
 }
 
 /** How a call leaves: a write through its window, with what goes along; a reading as often as one likes. */

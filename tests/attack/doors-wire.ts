@@ -10,8 +10,8 @@ export const wire: Door[] = [
     patches: [
       {
         file: 'activities/executors/mcp-tool.ts',
-        find: "status: 'failed', mayHaveChanged: resendOf(settings) !== 'safe' }",
-        replace: "status: 'failed', mayHaveChanged: false }",
+        find: "return { ...answered, status: 'failed', mayHaveChanged: true }",
+        replace: "return { ...answered, status: 'failed', mayHaveChanged: false }",
       },
     ],
     test: {
@@ -34,7 +34,7 @@ export const wire: Door[] = [
         find: 'error.sessionLost && limits.window === null)',
         replace: 'error.sessionLost)',
       },
-      { file: WINDOW, find: "if (this.#state === 'passed')", replace: "if (this.#state === 'given up')" },
+      { file: WINDOW, find: "if (this.#state === 'passed')\n", replace: "if (this.#state === 'given up')\n" },
     ],
     test: { file: LYING, title: '404 in a session ends as one that may have changed something, once' },
     says: "', 'account-",

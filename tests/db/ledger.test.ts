@@ -147,6 +147,27 @@ describe('sending', () => {
     expect(await sendWrite(deps, passageTo(byReceipt), after, AUTHORISED)).toMatchObject({ status: 'failed' })
   })
 
+  it('that fails says whether something may have changed, always after one whose answer was lost', async () => {
+    const failed: Answer = {
+      kind: 'answered',
+      status: 'failed',
+      code: 'TOOL_FAILED',
+      message: 'no',
+      output: null,
+      mayHaveChanged: false,
+    }
+    const fresh = await planned()
+    const outcome = await sendWrite(deps, passageTo(failed), fresh, AUTHORISED)
+    expect(outcome).not.toHaveProperty('mayHaveChanged')
+    const row = await planned()
+    await sendWrite(deps, passageTo(LOST, OVER), row, AUTHORISED).catch(() => undefined)
+    const lost = await now(row.writeback_id)
+    expect(await sendWrite(deps, passageTo(failed), lost, AUTHORISED)).toMatchObject({
+      status: 'failed',
+      mayHaveChanged: true,
+    })
+  })
+
   it('by an executor that does not look at the clocks is noticed', async () => {
     const passage = { ...passageTo(APPLIED), executor: { apply: async () => APPLIED } } as unknown as Passage
     await expect(sendWrite(deps, passage, await planned(), AUTHORISED)).rejects.toThrow(
