@@ -28,7 +28,8 @@ export function toApplicationFailure(
     type: error.code,
     message: failureText(error.code, error.message),
     nonRetryable: !retryable || overdue,
-    ...(error.nextRetryDelayMs === undefined ? {} : { nextRetryDelay: error.nextRetryDelayMs }),
+    // Temporal takes a delay of 0 as the word that there is no next attempt.
+    ...(error.nextRetryDelayMs ? { nextRetryDelay: Math.max(1, error.nextRetryDelayMs) } : {}),
   })
 }
 

@@ -177,7 +177,7 @@ describe('an answer that the operator calls a refusal', () => {
     say = refuse(rpcError(-32602))
     const run = await s.park('pay-refusing')
     await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
-    await s.expectEnding(run, { state: 'waiting_for_approval', writebacks: ['failed', 'planned'] })
+    await s.expectEnding(run, { state: 'waiting_for_approval', writebacks: ['planned', 'failed'] })
     expect(await lastPredicate(run)).not.toHaveProperty('mayHaveChanged')
     expect(paid).toEqual([])
   })
