@@ -75,6 +75,7 @@ const LOCAL_FAILURES = {
   cancelled: { code: 'CANCELLED', sent: 'unknown', message: 'the call was cancelled' },
   result_too_large: { code: 'RESULT_TOO_LARGE', sent: 'yes', message: 'the answer is too large' },
   result_invalid: { code: 'RESULT_INVALID', sent: 'yes', message: 'the answer is not a result of MCP' },
+  listing_too_large: { code: 'LISTING_TOO_LARGE', sent: 'no', message: 'the list of tools is too large' },
   interrupted: { code: 'CALL_INTERRUPTED', sent: 'unknown', message: 'the answer ended before the result' },
   closed: { code: 'CONNECTION_NOT_READY', sent: 'no', message: 'the MCP client is closed' },
 } as const satisfies Record<string, { code: ErrorCode; sent: Sent; message: string }>
