@@ -2,7 +2,7 @@
 import { messageOf, pointerParts } from './json-schema.ts'
 import type { JsonObject, JsonValue } from './json.ts'
 import { pathText } from './path-text.ts'
-import { checkValue } from './schema-check.ts'
+import { checkValue, type Owner } from './schema-check.ts'
 
 const MAX_PLACES = 10
 
@@ -10,7 +10,7 @@ const MAX_PLACES = 10
 export async function misfit(
   form: JsonObject,
   answer: JsonValue,
-  organization: string,
+  organization: Owner,
 ): Promise<string | null> {
   const checked = await checkValue(form, answer, { organization })
   if (!checked.ok) return `its form is not a usable JSON Schema: ${checked.message}`

@@ -7,65 +7,71 @@ export interface Seats {
   take: (owner: string, signal?: AbortSignal) => Promise<() => void>
 }
 
-export function createSeats({ total, perOwner }: { total: number; perOwner: number }): Seats {
-  const taken = new Map<string, number>()
+interface Room {
+  free: number
+  readonly perOwner: number
+  readonly taken: Map<string, number>
   /** The owner that was served last stands last. */
-  const queues = new Map<string, Set<() => void>>()
-  let free = total
+  readonly queues: Map<string, Set<() => void>>
+}
 
-  function giveBack(owner: string): void {
-    const left = (taken.get(owner) ?? 0) - 1
-    if (left > 0) taken.set(owner, left)
-    else taken.delete(owner)
-    free++
-    serve()
-  }
-
-  function serve(): void {
-    for (const [owner, queue] of queues) {
-      if (free === 0) return
-      const [next] = queue
-      if (next === undefined || (taken.get(owner) ?? 0) >= perOwner) continue
-      leave(owner, next)
-      const rest = queues.get(owner)
-      if (rest !== undefined) {
-        queues.delete(owner)
-        queues.set(owner, rest)
+export function createSeats({ total, perOwner }: { total: number; perOwner: number }): Seats {
+  const room: Room = { free: total, perOwner, taken: new Map(), queues: new Map() }
+  return {
+    async take(owner, signal) {
+      signal?.throwIfAborted()
+      await turn(room, owner, signal)
+      let isTaken = true
+      return () => {
+        if (isTaken) giveBack(room, owner)
+        isTaken = false
       }
-      free--
-      taken.set(owner, (taken.get(owner) ?? 0) + 1)
-      next()
+    },
+  }
+}
+
+function turn(room: Room, owner: string, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      leave(room, owner, go)
+      reject(signal?.reason as Error)
     }
-  }
-
-  function leave(owner: string, waiting: () => void): void {
-    const queue = queues.get(owner)
-    queue?.delete(waiting)
-    if (queue?.size === 0) queues.delete(owner)
-  }
-
-  async function take(owner: string, signal?: AbortSignal): Promise<() => void> {
-    signal?.throwIfAborted()
-    await new Promise<void>((resolve, reject) => {
-      const stop = (): void => {
-        leave(owner, go)
-        reject(signal?.reason as Error)
-      }
-      const go = (): void => {
-        signal?.removeEventListener('abort', stop)
-        resolve()
-      }
-      signal?.addEventListener('abort', stop, { once: true })
-      const queue = queues.get(owner) ?? new Set()
-      queues.set(owner, queue.add(go))
-      serve()
-    })
-    let isTaken = true
-    return () => {
-      if (isTaken) giveBack(owner)
-      isTaken = false
+    const go = (): void => {
+      signal?.removeEventListener('abort', stop)
+      resolve()
     }
-  }
+    signal?.addEventListener('abort', stop, { once: true })
+    const queue = room.queues.get(owner) ?? new Set()
+    room.queues.set(owner, queue.add(go))
+    serve(room)
+  })
+}
 
-  return { take }
+function serve(room: Room): void {
+  const { taken, queues, perOwner } = room
+  for (const [owner, queue] of queues) {
+    if (room.free === 0) return
+    const [next] = queue
+    const has = taken.get(owner) ?? 0
+    if (next === undefined || has >= perOwner) continue
+    leave(room, owner, next)
+    if (queues.delete(owner)) queues.set(owner, queue)
+    room.free--
+    taken.set(owner, has + 1)
+    next()
+  }
+}
+
+function leave({ queues }: Room, owner: string, waiting: () => void): void {
+  const queue = queues.get(owner)
+  queue?.delete(waiting)
+  if (queue?.size === 0) queues.delete(owner)
+}
+
+function giveBack(room: Room, owner: string): void {
+  const left = (room.taken.get(owner) ?? 0) - 1
+  if (left > 0) room.taken.set(owner, left)
+  else room.taken.delete(owner)
+  room.free++
+  serve(room)
 }

@@ -3,14 +3,14 @@ import type { ProblemPlace } from '../schemas/problem.ts'
 import { messageOf, pointerParts } from './json-schema.ts'
 import type { JsonObject, JsonValue } from './json.ts'
 import { pathText } from './path-text.ts'
-import { checkValue } from './schema-check.ts'
+import { checkValue, type Owner } from './schema-check.ts'
 import { unstorableTexts } from './storable.ts'
 
 /** Every place that does not fit. Without a schema anything goes that can be kept. Throws SCHEMA_TOO_COSTLY. */
 export async function inputPlaces(
   schema: JsonObject | undefined,
   input: JsonValue,
-  organization: string,
+  organization: Owner,
 ): Promise<ProblemPlace[]> {
   return [...unstorableTexts(input, 'input'), ...(await misfits(schema, input, organization))]
 }
@@ -18,7 +18,7 @@ export async function inputPlaces(
 async function misfits(
   source: JsonObject | undefined,
   input: JsonValue,
-  organization: string,
+  organization: Owner,
 ): Promise<ProblemPlace[]> {
   if (source === undefined) return []
   const checked = await checkValue(source, input, { organization })

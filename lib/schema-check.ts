@@ -4,19 +4,23 @@
  * does only what is bounded by its form; all else is done in a thread with a deadline, in which organizations take turns.
  */
 import { CodedError } from '../schemas/errors.ts'
-import { compileSchema, type CompiledSchema } from './json-schema.ts'
+import { canonicalJson } from './canonical-json.ts'
+import { compileSchema } from './json-schema.ts'
 import type { JsonObject, JsonValue } from './json.ts'
 import { SCHEMA_TIMEOUT_MS } from './limits.ts'
 import type { SchemaAnswer, SchemaRequest } from './threads/schema.ts'
 import { createThreadPool } from './threads/pool.ts'
 
 const THREAD_HEAP_MB = 128
-/** Of a schema, its lists, objects and texts: compiling so much takes 20 ms at most [measured]. */
+/** Of a schema, its lists, objects and texts: compiling so much takes 60 ms at most [measured]. */
 const MAX_SMALL_PLACES = 300
 const MAX_SMALL_DEPTH = 24
 /** Places of the schema times those of the value: each may be held against each. */
 const MAX_SMALL_WORK = 50_000
 const CHARACTERS_OF_A_PLACE = 16
+/** Then compiling it here costs less than asking a thread again and again. */
+const USES_BEFORE_COMPILING = 5
+const MAX_COUNTED_SCHEMAS = 1_000
 /** What takes longer than its length: patterns, and what is looked at again and again. */
 const UNBOUNDED = new Set([
   'pattern',
@@ -28,12 +32,17 @@ const UNBOUNDED = new Set([
   '$recursiveRef',
 ])
 
+/** Whose turn it is. Null: whoever runs this process has written the schema, so it is checked here. */
+export type Owner = string | null
+
 const threads = createThreadPool<SchemaRequest, SchemaAnswer | 'too costly'>({
   entry: new URL('./threads/schema', import.meta.url),
   heapMb: THREAD_HEAP_MB,
 })
 /** Null: not for the main thread. Callers keep the object of a schema that they use again. */
-const small = new WeakMap<object, { places: number; compiled: CompiledSchema } | null>()
+const small = new WeakMap<object, { places: number; key: string } | null>()
+/** How often each was asked for: whoever never shows the same one twice has them all compiled in threads. */
+const uses = new Map<string, number>()
 
 /**
  * What is wrong with the value, or why the schema cannot be used. `isChecked`: see `compileSchema`. Throws
@@ -42,11 +51,10 @@ const small = new WeakMap<object, { places: number; compiled: CompiledSchema } |
 export async function checkValue(
   schema: JsonObject,
   value: JsonValue,
-  { organization, isChecked = true }: { organization: string; isChecked?: boolean },
+  { organization, isChecked = true }: { organization: Owner; isChecked?: boolean },
 ): Promise<SchemaAnswer> {
-  const known = smallSchema(schema, isChecked)
-  if (known !== null && isLittleWork(known.places, value)) {
-    const { compiled } = known
+  if (organization === null || isForThisThread(schema, value)) {
+    const compiled = compileSchema(schema, isChecked)
     return compiled.ok ? { ok: true, misfits: compiled.misfitsOf(value) } : compiled
   }
   const request = { schema, value, isChecked }
@@ -55,17 +63,27 @@ export async function checkValue(
   throw new CodedError('SCHEMA_TOO_COSTLY', `it takes more than ${SCHEMA_TIMEOUT_MS} ms or too much memory`)
 }
 
-function smallSchema(
-  schema: JsonObject,
-  isChecked: boolean,
-): { places: number; compiled: CompiledSchema } | null {
+function isForThisThread(schema: JsonObject, value: JsonValue): boolean {
+  const known = smallSchema(schema)
+  return known !== null && isLittleWork(known.places, value) && isUsedOften(known.key)
+}
+
+function smallSchema(schema: JsonObject): { places: number; key: string } | null {
   let known = small.get(schema)
   if (known === undefined) {
     const places = placesIn(schema, MAX_SMALL_PLACES, UNBOUNDED)
-    known = places > MAX_SMALL_PLACES ? null : { places, compiled: compileSchema(schema, isChecked) }
+    known = places > MAX_SMALL_PLACES ? null : { places, key: canonicalJson(schema) }
     small.set(schema, known)
   }
   return known
+}
+
+function isUsedOften(key: string): boolean {
+  const before = uses.get(key) ?? 0
+  uses.delete(key)
+  if (uses.size >= MAX_COUNTED_SCHEMAS) uses.delete(uses.keys().next().value ?? '')
+  uses.set(key, before + 1)
+  return before >= USES_BEFORE_COMPILING
 }
 
 function isLittleWork(schemaPlaces: number, value: unknown): boolean {

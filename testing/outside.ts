@@ -14,7 +14,7 @@ import type { ReadyStep } from '../workflows/interpreter/turn.ts'
 import { askPeople } from './asks.ts'
 import { performCall } from './calls.ts'
 import { simulate, type Outside, type Performed } from './simulate.ts'
-import { failed, TestGap, TESTS, type Standing, type World, type WriteRecord } from './world.ts'
+import { failed, TestGap, type Standing, type World, type WriteRecord } from './world.ts'
 
 export function outsideOf(world: World, standing: Standing): Outside {
   return {
@@ -84,7 +84,7 @@ async function runAutomation(
     throw new TestGap(`${path}: no answer for a run of ${automation}, and no manifest of it to play instead`)
   const refusal = refusalOf(
     automation,
-    await inputPlaces(spec.input as JsonObject | undefined, input, TESTS),
+    await inputPlaces(spec.input as JsonObject | undefined, input, null),
     standing.depth,
   )
   if (refusal) return failed(refusal, nowMs)

@@ -23,9 +23,6 @@ export interface World {
   notes: Set<string>
 }
 
-/** Whose turn it is where organizations take turns. */
-export const TESTS = 'tests'
-
 /** Where in the test the run is: `settle/` for one that the step `settle` started. */
 export interface Standing {
   automation: string

@@ -4,6 +4,7 @@
  * deadline is kept inside as far as it can be; a little later the thread is ended from outside. Whoever waits may give
  * up: then the thread is ended too.
  */
+import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { CodedError } from '../../schemas/errors.ts'
 import { createSeats } from '../fair-seats.ts'
@@ -19,10 +20,11 @@ export interface ThreadPool<Request, Answer> {
   ) => Promise<Answer | null>
 }
 
-/** Each thread may take a processor. */
-const MAX_THREADS = 4
-/** Of one organization: another one finds a free one. */
-const MAX_THREADS_OF_OWNER = 2
+const PROCESSORS = availableParallelism()
+/** Each may take a processor. */
+const MAX_THREADS = Math.max(4, PROCESSORS)
+/** Of one organization: it leaves half of the processors, and threads, to others. */
+const MAX_THREADS_OF_OWNER = Math.max(1, Math.floor(PROCESSORS / 2))
 const GRACE_MS = 1_000
 /** Who waits longer gives its place in the worker to others, such as writes that were approved, and comes back. */
 const SEAT_TIMEOUT_MS = 10_000

@@ -205,7 +205,7 @@ describe('more code than threads', () => {
 
   it('of one organization waits, and that of another does not; what is cancelled waits no longer', async () => {
     let ended = 0
-    const spinning = Array.from({ length: 6 }, () => busy('spins').finally(() => ended++))
+    const spinning = Array.from({ length: 3 }, () => busy('spins').finally(() => ended++))
     const cancelled = new AbortController()
     const unwanted = inSandbox(
       { kind: 'run', source: '', contextText: '{}', timeoutMs: 1, nowMs: 0, seed },
@@ -227,7 +227,7 @@ describe('more code than threads', () => {
     const codes = answers.map((one) =>
       one.status === 'fulfilled' ? !one.value.ok && one.value.code : (one.reason as { code: string }).code,
     )
-    expect(codes.slice(0, 4)).toEqual(Array.from({ length: 4 }, () => 'CODE_TIMEOUT'))
+    expect(codes.slice(0, 2)).toEqual(['CODE_TIMEOUT', 'CODE_TIMEOUT'])
     expect(await result('export default () => 1')).toBe(1)
   })
 })
