@@ -12,6 +12,7 @@ export default defineConfig({
       'tests/contract/**',
       'tests/docs/tutorial/**',
       'tests/bench/**',
+      'tests/load/**',
     ],
     globalSetup: ['tests/support/global-setup.ts'],
     reporters: ['default', './tests/support/summary-reporter.ts'],

@@ -102,7 +102,7 @@ async function openAnswer(deps: DoorDeps, asking: Asking, ticket: Envelope): Pro
   const pending = await pendingOf(deps, asking)
   if (decision.organization !== organization || decision.writebackId !== pending.writebackId)
     return { code: 'STALE_DIGEST', message: `the ticket is about ${decision.writebackId}` }
-  const problem = answerProblem(decision, pending)
+  const problem = await answerProblem(decision, pending, organization)
   if (problem !== null) return { code: 'INVALID_ANSWER', message: problem }
   const [person] = await loadPrincipals(deps.database, { organization, ids: [decision.principal] })
   if (!person) return { code: 'NOT_ELIGIBLE', message: `${decision.principal} is not known here` }
@@ -110,15 +110,16 @@ async function openAnswer(deps: DoorDeps, asking: Asking, ticket: Envelope): Pro
 }
 
 /** Null if it fits the form; else each place of the answer that does not. */
-function answerProblem(
+async function answerProblem(
   { verdict, answer }: { verdict: string; answer?: unknown },
   { question }: PendingWrite,
-): string | null {
+  organization: string,
+): Promise<string | null> {
   if (verdict !== 'approve' || answer === undefined) return 'a question takes an answer, and no verdict'
   const bytes = utf8Bytes(JSON.stringify(answer))
   if (bytes > LIMITS.answerBytes)
     return `the answer: ${readableBytes(bytes)}, at most ${readableBytes(LIMITS.answerBytes)}`
-  return misfit(question?.form ?? {}, answer as JsonValue)
+  return misfit(question?.form ?? {}, answer as JsonValue, organization)
 }
 
 /** Whoever can start workflows can call this with anything: what has become of the question follows from the answer. */

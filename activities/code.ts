@@ -14,14 +14,21 @@ import type { CodeInput, CodeOutput } from '../schemas/run.ts'
 
 /** Throws CODE_FAILED, CODE_TIMEOUT, LIMIT_EXCEEDED, VALUE_TOO_LARGE, each with the log in its details. */
 export async function runCode(
-  { source, context, timeoutMs, seed, nowMs }: CodeInput & { source: string; nowMs: number },
+  {
+    source,
+    context,
+    timeoutMs,
+    seed,
+    nowMs,
+    organization,
+  }: CodeInput & { source: string; nowMs: number; organization: string },
   signal: AbortSignal,
 ): Promise<CodeOutput> {
   if (!(timeoutMs > 0 && timeoutMs <= MAX_CODE_TIMEOUT_MS))
     throw new CodedError('INVALID_INPUT', `the timeout of code is at most ${MAX_CODE_TIMEOUT_MS} ms`)
   const contextText = JSON.stringify(context)
   const request = { kind: 'run', source, contextText, timeoutMs, nowMs, seed: sha256Hex(seed) } as const
-  const answer = await inSandbox(request, signal)
+  const answer = await inSandbox(request, { organization, signal })
   const { logs } = answer
   if (answer.ok) return { output: JSON.parse(answer.outputText) as JsonValue, logs }
   throw ApplicationFailure.create({

@@ -1,5 +1,7 @@
 /** Our errors as Temporal's: the code becomes the failure's type, and the table says whether trying again can help. */
 import { ApplicationFailure, type Info } from '@temporalio/activity'
+import { TemporalFailure } from '@temporalio/common'
+import { isDatabaseAway } from '../db/away.ts'
 import { findWriteback } from '../db/queries/writebacks.ts'
 import { failureText } from '../lib/failure-text.ts'
 import { CodedError, ERRORS } from '../schemas/errors.ts'
@@ -7,8 +9,11 @@ import { NOTHING_PLANNED } from '../schemas/names.ts'
 import type { Call } from '../schemas/run.ts'
 import type { DoorDeps } from './door.ts'
 
-/** The door itself gives up on the first, when the time of its step is over; the second waits for a person. */
-const NEVER_OVERDUE: readonly string[] = ['WRITE_IN_PROGRESS', 'CONNECTION_FROZEN']
+/** The door itself gives up on the first, when the time of its step is over; the second waits for a person, the third for its turn. */
+const NEVER_OVERDUE: readonly string[] = ['WRITE_IN_PROGRESS', 'CONNECTION_FROZEN', 'ORGANIZATION_BUSY']
+/** Of a failure that nobody foresaw, in an activity without a time of its own: about ten minutes. */
+const MAX_UNFORESEEN_ATTEMPTS = 25
+const MAX_DETAIL_LENGTH = 500
 
 /**
  * `timeoutMs` bounds all attempts of a step together. A write that may be under way is waited for in any case: giving
@@ -20,16 +25,32 @@ export function toApplicationFailure(
   timeoutMs: number | null,
   nowMs: number,
 ): unknown {
-  if (!(error instanceof CodedError)) return error
+  const isLate = timeoutMs !== null && nowMs - info.scheduledTimestampMs > timeoutMs
+  if (!(error instanceof CodedError)) return unforeseen(error, isLate || isWornOut(info, timeoutMs))
   const { retryable } = ERRORS[error.code]
-  const overdue =
-    timeoutMs !== null && nowMs - info.scheduledTimestampMs > timeoutMs && !NEVER_OVERDUE.includes(error.code)
+  const overdue = isLate && !NEVER_OVERDUE.includes(error.code)
   return ApplicationFailure.create({
     type: error.code,
     message: failureText(error.code, error.message),
     nonRetryable: !retryable || overdue,
     // Temporal takes a delay of 0 as the word that there is no next attempt.
     ...(error.nextRetryDelayMs ? { nextRetryDelay: Math.max(1, error.nextRetryDelayMs) } : {}),
+  })
+}
+
+function isWornOut({ attempt }: Info, timeoutMs: number | null): boolean {
+  return timeoutMs === null && attempt >= MAX_UNFORESEEN_ATTEMPTS
+}
+
+/** A database that is away comes back, and what waits for it goes on then; anything else ends with its time. */
+function unforeseen(error: unknown, isOver: boolean): unknown {
+  if (!isOver || error instanceof TemporalFailure || isDatabaseAway(error)) return error
+  const detail = error instanceof Error ? error.message.slice(0, MAX_DETAIL_LENGTH) : 'no error was thrown'
+  return ApplicationFailure.create({
+    type: 'INTERNAL',
+    message: failureText('INTERNAL', detail),
+    nonRetryable: true,
+    ...(error instanceof Error ? { cause: error } : {}),
   })
 }
 

@@ -10,6 +10,7 @@ import { fillSecretsInUrl } from '../lib/secret-references.ts'
 import { createToolCatalog, type ToolCatalog } from '../mcp/catalog.ts'
 import type { McpClientPort } from '../mcp/port.ts'
 import { CodedError } from '../schemas/errors.ts'
+import { organizationOfWorkflow } from '../schemas/names.ts'
 import type {
   Call,
   CodeInput,
@@ -48,6 +49,7 @@ import { resultOf } from './results.ts'
 import { preview, type Looker, type PreviewDeps } from './preview.ts'
 import { retain } from './retention.ts'
 import type { SecretResolver } from './secrets.ts'
+import { createShares, type InShare } from './shares.ts'
 import { openSubRun, type SubRun } from './sub-runs.ts'
 import { createTargetResolver, type TargetResolver } from './targets.ts'
 
@@ -74,17 +76,20 @@ export function createActivities(deps: ActivityDeps) {
   const targetOf = createTargetResolver(deps)
   const door = createDoor(deps, catalog, targetOf)
   const inspection = { database: deps.database, catalog, targetOf }
+  const inShare = createShares()
 
   return {
     /** `end`: nothing is begun, and what was sent gets its outcome. */
     perform: (call: Call, decisions: Envelope[] = [], purpose?: 'end'): Promise<PerformResult> =>
       markingUnplanned(door, call, () =>
         withContext(door, call.timeoutMs, (signal) =>
-          perform(door, call, decisions, {
-            signal,
-            giveUpAtMs: activityInfo().scheduledTimestampMs + call.timeoutMs,
-            isEnding: purpose === 'end',
-          }),
+          inShare(organizationHere(), () =>
+            perform(door, call, decisions, {
+              signal,
+              giveUpAtMs: activityInfo().scheduledTimestampMs + call.timeoutMs,
+              isEnding: purpose === 'end',
+            }),
+          ),
         ),
       ),
     recordResolution: (params: ResolutionInput): Promise<ResolutionAnswer> =>
@@ -96,11 +101,13 @@ export function createActivities(deps: ActivityDeps) {
       withContext(door, null, () =>
         openSubRun({ database: deps.database, client: Context.current().client }, params),
       ),
-    ...createDryActivities(deps, door),
+    ...createDryActivities(deps, door, inShare),
     inspectConnection: (
       params: Parameters<typeof inspectConnection>[1],
     ): Promise<{ tools: InspectedTool[] }> =>
-      withContext(door, null, (signal) => inspectConnection(inspection, params, signal)),
+      withContext(door, null, (signal) =>
+        inShare(params.organization, () => inspectConnection(inspection, params, signal)),
+      ),
     /** The result of an execution that another one started: how a run that was reset finds its children again. */
     awaitWorkflow: ({ workflowId }: { workflowId: string }): Promise<unknown> =>
       withContext(door, null, () => resultOf(Context.current(), workflowId)),
@@ -151,7 +158,7 @@ function createHousekeepingActivities({ database }: ActivityDeps, door: DoorDeps
 }
 
 /** All that a dry run calls. */
-function createDryActivities({ database, trust }: ActivityDeps, door: DoorDeps) {
+function createDryActivities({ database, trust }: ActivityDeps, door: DoorDeps, inShare: InShare) {
   const { mcp, postgres } = door.executors
   const looking: PreviewDeps = {
     database,
@@ -163,12 +170,14 @@ function createDryActivities({ database, trust }: ActivityDeps, door: DoorDeps) 
     preview: (envelope: Envelope, call: DryCall): Promise<PreviewResult> =>
       withContext(door, null, (signal) => {
         const workflowId = activityInfo().workflowExecution?.workflowId ?? ''
-        return preview(looking, { envelope, workflowId, call }, signal)
+        return inShare(organizationHere(), () => preview(looking, { envelope, workflowId, call }, signal))
       }),
     runCode: (source: string, input: CodeInput): Promise<CodeOutput> =>
-      withContext(door, null, (signal) =>
-        runCode({ ...input, source, nowMs: activityInfo().scheduledTimestampMs }, signal),
-      ),
+      withContext(door, null, (signal) => {
+        const organization = organizationHere()
+        const nowMs = activityInfo().scheduledTimestampMs
+        return inShare(organization, () => runCode({ ...input, source, nowMs, organization }, signal))
+      }),
   }
 }
 
@@ -190,6 +199,11 @@ function createDoor(deps: ActivityDeps, catalog: ToolCatalog, targetOf: TargetRe
     nowMs: deps.nowMs ?? Date.now,
     warn: (message, facts) => log.warn(message, facts),
   }
+}
+
+/** Whose turn it is. An id that somebody has made up takes from the share of whom it names, and gives nothing else. */
+function organizationHere(): string {
+  return organizationOfWorkflow(activityInfo().workflowExecution?.workflowId ?? '')
 }
 
 function lookerOf({ name, resolve, read, plan }: Executor): Looker {

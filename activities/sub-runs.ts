@@ -92,7 +92,7 @@ async function store(
   const { organization, origin, automation, input } = request
   if (depth > MAX_RUN_DEPTH) throw new CodedError('LIMIT_EXCEEDED', `runs are ${MAX_RUN_DEPTH} deep already`)
   const head = await findHead(database, { organization, kind: 'Automation', name: automation })
-  assertFits(specOf(head, automation), request)
+  await assertFits(specOf(head, automation), request)
   const paused = pausedBecause(
     await listPauses(database, { organization, automations: [automation] }),
     automation,
@@ -155,8 +155,11 @@ function specOf(row: RevisionRow | undefined, what: string): AutomationSpec {
   throw new CodedError('NOT_FOUND', `there is no automation ${what}`)
 }
 
-function assertFits(spec: AutomationSpec, { automation, input }: SubRunRequest): void {
-  const [first, ...others] = inputPlaces(spec.input as JsonObject | undefined, input)
+async function assertFits(
+  spec: AutomationSpec,
+  { organization, automation, input }: SubRunRequest,
+): Promise<void> {
+  const [first, ...others] = await inputPlaces(spec.input as JsonObject | undefined, input, organization)
   if (!first) return
   const more = others.length > 0 ? `, and ${others.length} more` : ''
   const what = `${automation} does not take this: ${first.path}: ${first.message}${more}`

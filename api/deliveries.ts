@@ -81,7 +81,8 @@ export async function acceptEvent(deps: StartDeps, request: EventRequest): Promi
   const { organization, connection, type, data, idempotencyKey } = request
   const rows = await listAutomationsForEvent(deps.database, { organization, connection, event: type })
   const pauses = await listPauses(deps.database, { organization, automations: rows.map(({ name }) => name) })
-  const matched = matchEvent({ connection, type, data }, rows.map(toAutomation), pauses)
+  const event = { organization, connection, type, data }
+  const matched = await matchEvent(event, rows.map(toAutomation), pauses)
   const skipped = matched.failures.map(({ automation, error }) => {
     const { code, message: detail } = error
     return { automation, code, detail }
@@ -146,7 +147,7 @@ async function freezeRun(
     automation,
   )
   if (paused) throw paused
-  checkInput(head.body.spec, input)
+  await checkInput(head.body.spec, input, organization)
   return toRun(organization, deliveryId, { automation, revision: head.number, input })
 }
 

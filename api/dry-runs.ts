@@ -48,8 +48,8 @@ export async function dryRun(
   const { number: revision } = head
   const { spec } = head.body
   checkTexts(input)
-  checkInput(spec, input)
-  checkAnswers(spec, answers)
+  await checkInput(spec, input, organization)
+  await checkAnswers(spec, answers, organization)
   const id = newId('dry')
   const workflowId = dryRunWorkflowId({ organization, automation, dryRunId: id })
   const grant: DryRunGrant = {
@@ -94,7 +94,11 @@ async function play(
 }
 
 /** An answer stands for something that a dry run does not do. Throws INVALID_INPUT, INVALID_ANSWER. */
-function checkAnswers(spec: AutomationSpec, answers: Record<string, JsonValue>): void {
+async function checkAnswers(
+  spec: AutomationSpec,
+  answers: Record<string, JsonValue>,
+  organization: string,
+): Promise<void> {
   for (const [path, answer] of Object.entries(answers)) {
     checkTexts(answer)
     const step = findStep(spec.steps, path)
@@ -104,7 +108,7 @@ function checkAnswers(spec: AutomationSpec, answers: Record<string, JsonValue>):
       const message = step ? 'this step is done in a dry run, and takes no answer' : 'there is no such step'
       throw new PlacedError('INVALID_INPUT', [{ path: `answers["${path}"]`, rule: 'argument', message }])
     }
-    const problem = 'ask' in step ? misfit(step.ask.form as JsonObject, answer) : null
+    const problem = 'ask' in step ? await misfit(step.ask.form as JsonObject, answer, organization) : null
     if (problem !== null) throw new CodedError('INVALID_ANSWER', `${path}: ${problem}`)
   }
 }

@@ -8,6 +8,7 @@
 import './cel-date-fix.ts'
 import { Environment, EvaluationError } from '@marcbachmann/cel-js'
 import { durationToText } from './cel-result.ts'
+import { nameOnce } from './cel-work.ts'
 
 /** Depth and size of one expression are bounded so that no expression can exhaust the stack of its evaluator. */
 const MAX_NODES = 1_000
@@ -73,12 +74,14 @@ function boundTypes(environment: Environment): void {
       let depth = 0
       evaluator.debugTypeDeep = (value) => {
         if (depth >= MAX_TYPE_DEPTH) return evaluator.debugType(value)
-        depth += 1
-        try {
-          return nameType.call(evaluator, value)
-        } finally {
-          depth -= 1
-        }
+        return nameOnce(value, depth === 0, () => {
+          depth += 1
+          try {
+            return nameType.call(evaluator, value)
+          } finally {
+            depth -= 1
+          }
+        })
       }
       return true
     },

@@ -4,6 +4,7 @@
  */
 import { Optional } from '@marcbachmann/cel-js'
 import { CodedError } from '../schemas/errors.ts'
+import { payResultValue } from './cel-work.ts'
 import type { JsonValue } from './json.ts'
 
 /** Characters of all texts plus one per value: the order of size of the JSON text, against the limit of 4 MB. */
@@ -36,6 +37,7 @@ export function durationToText(duration: DurationLike): string {
 }
 
 function convert(value: unknown, budget: Budget): JsonValue {
+  payResultValue()
   budget.size += typeof value === 'string' ? value.length + 1 : 1
   if (budget.size > MAX_RESULT_SIZE) throw new CodedError('VALUE_TOO_LARGE', 'The result is over 4 MB')
   switch (typeof value) {

@@ -7,6 +7,7 @@
 import { EvaluationError, parse } from '@marcbachmann/cel-js'
 import type { ASTNode, SourceRange } from '@marcbachmann/cel-js'
 import { REPLACED_FUNCTIONS, REPLACED_METHODS, isBuiltIn } from './cel-environment.ts'
+import { payCall, payLoop, payNode, payOperator } from './cel-work.ts'
 
 /** Steps of all loops of one evaluation: far above any list in a run, far below a second of CPU. */
 const MAX_ITERATIONS = 100_000
@@ -15,6 +16,7 @@ const MAX_TEXT_LENGTH = 4 * 1024 * 1024
 
 const LOOP_MACROS = new Set(['map', 'filter', 'all', 'exists', 'exists_one'])
 const ARITHMETIC = new Set(['+', '-', '*', '/', '%'])
+const BINARY = new Set([...ARITHMETIC, '==', '!=', 'in', '<', '<=', '>', '>='])
 /** The library drops such keys of a map without a word. */
 const DROPPED_KEYS = new Set(['__proto__', 'constructor', 'prototype'])
 const TIME_GETTERS = new Set([
@@ -32,10 +34,28 @@ const TIME_GETTERS = new Set([
 
 interface NodeInternals {
   meta: {
-    alternate?: { args: { condition?: (accumulated: unknown) => boolean } }
-    evaluate: (evaluator: unknown, node: unknown, context: unknown) => unknown
+    alternate?: Loop
+    evaluate: Evaluate
   }
-  setMeta: (key: 'evaluate', value: NodeInternals['meta']['evaluate']) => unknown
+  setMeta: (key: 'evaluate', value: Evaluate) => unknown
+}
+
+/** What the library puts in the place of `list.map(…)` and the like. */
+interface Loop extends Pick<NodeInternals, 'setMeta'> {
+  args: { iterable: ASTNode; condition?: (accumulated: unknown) => boolean }
+}
+
+type Evaluate = (evaluator: Evaluator, node: CheckedNode, context: unknown) => unknown
+
+interface Evaluator {
+  run: (node: ASTNode, context: unknown) => unknown
+}
+
+/** As the library's check of types leaves it. */
+interface CheckedNode {
+  left: ASTNode
+  right: ASTNode
+  handle: (...parts: unknown[]) => unknown
 }
 
 export interface Refusal {
@@ -184,24 +204,55 @@ function asDynamic(node: ASTNode): ASTNode {
 }
 
 function boundWork(node: ASTNode): void {
+  if (node.op === 'value') return
   const internals = node as unknown as NodeInternals
   const loop = node.op === 'rcall' && LOOP_MACROS.has(node.args[0]) ? internals.meta.alternate : undefined
-  if (loop !== undefined) {
+  if (node.op === 'rcall' && loop !== undefined) {
     const goOn = loop.args.condition
     loop.args.condition = (accumulated) => {
       countIteration()
       return goOn === undefined || goOn(accumulated)
     }
+    loop.setMeta('evaluate', (evaluator, self, context) => {
+      const items = evaluator.run(loop.args.iterable, context)
+      payLoop(items)
+      return self.handle(items, loop.args, evaluator, context)
+    })
+    return
   }
-  if (ARITHMETIC.has(node.op)) {
-    const evaluate = internals.meta.evaluate
-    internals.setMeta('evaluate', (evaluator, self, context) =>
-      boundedResult(evaluate(evaluator, self, context)),
-    )
+  internals.setMeta('evaluate', payingEvaluation(node, internals.meta.evaluate))
+}
+
+/** The same, and pays before anything looks at the values. */
+function payingEvaluation(node: ASTNode, evaluate: Evaluate): Evaluate {
+  const { op } = node
+  if (node.op === 'call' || node.op === 'rcall') {
+    const [name] = node.args
+    const parts = childrenOf(node)
+    return (evaluator, self, context) => {
+      const values = parts.map((part) => evaluator.run(part, context))
+      payCall(name, values)
+      return node.op === 'call' ? self.handle(values, self, evaluator) : self.handle(values, evaluator, self)
+    }
+  }
+  if (BINARY.has(op)) {
+    return (evaluator, self, context) => {
+      payNode()
+      const left = evaluator.run(self.left, context)
+      const right = evaluator.run(self.right, context)
+      payOperator(op, left, right)
+      const value = self.handle(left, right, self, evaluator)
+      return ARITHMETIC.has(op) ? boundedResult(value) : value
+    }
+  }
+  return (evaluator, self, context) => {
+    payNode()
+    return evaluate(evaluator, self, context)
   }
 }
 
 function countIteration(): void {
+  payNode()
   iterationsLeft -= 1
   if (iterationsLeft >= 0) return
   throw new EvaluationError({

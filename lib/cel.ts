@@ -11,6 +11,7 @@ import { environmentFor } from './cel-environment.ts'
 import { defectOf, defectToError, evaluationFailure } from './cel-errors.ts'
 import type { Defect } from './cel-errors.ts'
 import { toJson } from './cel-result.ts'
+import { paySource, withinWork } from './cel-work.ts'
 import { collectOptional, collectReferences, guardTree, keepsValues, resetIterations } from './cel-tree.ts'
 import type { JsonValue } from './json.ts'
 
@@ -32,15 +33,17 @@ const cache = new Map<string, Compiled>()
 
 /**
  * Throws `UNRESOLVED_REFERENCE` for a variable, key or index that does not exist (use `has()` or `.?` where that is
- * legal), `INVALID_EXPRESSION` for what `checkExpression` would refuse, `VALUE_TOO_LARGE` for a result over 4 MB and
- * `EXPRESSION_FAILED` for everything else.
+ * legal), `INVALID_EXPRESSION` for what `checkExpression` would refuse, `VALUE_TOO_LARGE` for a result over 4 MB,
+ * `EXPRESSION_TOO_COSTLY` for more work than an expression may make, and `EXPRESSION_FAILED` for everything else.
  */
 export function evaluateExpression(source: string, scope: Scope): JsonValue {
   const compiled = compile(source, Object.keys(scope))
   if (!compiled.ok) throw defectToError(compiled.defect, source)
   try {
-    resetIterations()
-    return toJson(compiled.run(scope))
+    return withinWork(source, () => {
+      resetIterations()
+      return toJson(compiled.run(scope))
+    })
   } catch (error) {
     throw evaluationFailure(error, source, scope)
   }
@@ -67,6 +70,7 @@ export function checkExpression(source: string, variables: readonly string[]): E
  * segments, a computed index ends its path. Any variable may occur. Throws `INVALID_EXPRESSION` for bad syntax.
  */
 export function referencesOf(source: string): string[][] {
+  paySource(source)
   const parsed = parse(source, environmentFor([]).environment)
   if (!parsed.ok) throw defectToError(parsed.defect, source)
   return collectReferences(parsed.run.ast)

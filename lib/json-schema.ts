@@ -1,45 +1,46 @@
 /**
- * Values against JSON Schemas that people wrote (2020-12, or an older draft if the schema says so). References to
- * other documents are never fetched.
+ * Values against JSON Schemas (2020-12, or an older draft if the schema says so). References to other documents are
+ * never fetched. Takes as long as the schema wants: `checkValue` of schema-check.ts is for those of others.
  */
 import { Ajv, type ErrorObject, type Options, type ValidateFunction } from 'ajv'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import { canonicalJson } from './canonical-json.ts'
-import { withinTime } from './within-time.ts'
 import type { JsonObject } from './json.ts'
 
+/** A place of the value, and what the schema asks of it. Plain data: it goes from thread to thread. */
+export type Misfit = Pick<ErrorObject, 'keyword' | 'instancePath' | 'schemaPath' | 'message' | 'params'>
+
 export type CompiledSchema =
-  { ok: true; errorsOf: (value: unknown) => ErrorObject[] } | { ok: false; message: string }
+  { ok: true; misfitsOf: (value: unknown) => Misfit[] } | { ok: false; message: string }
 
 // Not strict: unknown keywords are legal in JSON Schema.
 const OPTIONS: Options = { strict: false, allErrors: true, logger: false }
 const MAX_CACHED_SCHEMAS = 200
-/** Of the thread that everything else runs on; far less than a heartbeat may be late. */
-const CHECK_TIMEOUT_MS = 1_000
 
 const cache = new Map<string, CompiledSchema>()
 
-/** Compiling costs milliseconds, so the last ones are kept; the same schema always gives the same answers. */
-export function compileSchema(schema: JsonObject): CompiledSchema {
-  const key = canonicalJson(schema)
+/**
+ * Compiling costs milliseconds, so the last ones are kept; the same schema always gives the same answers. `isChecked`:
+ * the schema itself is held against that of schemas.
+ */
+export function compileSchema(schema: JsonObject, isChecked = true): CompiledSchema {
+  const key = `${isChecked}${canonicalJson(schema)}`
   const known = cache.get(key)
   if (known) return known
-  const compiled = compileOnce(schema)
+  const compiled = compileOnce(schema, isChecked)
   if (cache.size >= MAX_CACHED_SCHEMAS) cache.delete(cache.keys().next().value ?? '')
   cache.set(key, compiled)
   return compiled
 }
 
-/** Without the cache, for those who keep what it gives. `validateSchema`: whether the schema itself is checked. */
-export function compileOnce(
-  schema: JsonObject,
-  options: Pick<Options, 'validateSchema'> = {},
-): CompiledSchema {
+function compileOnce(schema: JsonObject, isChecked: boolean): CompiledSchema {
   if (schema['$async'] !== undefined) return { ok: false, message: '$async is not part of JSON Schema' }
   try {
-    const validate = createAjv(schema['$schema'], { ...OPTIONS, ...options }).compile(withoutDialect(schema))
-    return { ok: true, errorsOf: (value) => errorsOf(validate, value) }
+    const validate = createAjv(schema['$schema'], { ...OPTIONS, validateSchema: isChecked }).compile(
+      withoutDialect(schema),
+    )
+    return { ok: true, misfitsOf: (value) => misfitsOf(validate, value) }
   } catch (error) {
     return { ok: false, message: error instanceof Error ? error.message : String(error) }
   }
@@ -58,12 +59,17 @@ function withoutDialect({ $schema: _dialect, ...schema }: JsonObject): JsonObjec
   return schema
 }
 
-/** A pattern can take years over forty characters, and whoever wrote the schema need not mean well. */
-function errorsOf(validate: ValidateFunction, value: unknown): ErrorObject[] {
-  const checked = withinTime(() => validate(value), CHECK_TIMEOUT_MS)
-  if (checked.ended) return checked.value === true ? [] : (validate.errors ?? [])
-  const message = `takes more than ${CHECK_TIMEOUT_MS} ms to be checked: a pattern of the schema is too expensive`
-  return [{ keyword: 'timeout', instancePath: '', schemaPath: '', params: {}, message }]
+function misfitsOf(validate: ValidateFunction, value: unknown): Misfit[] {
+  if (validate(value) === true) return []
+  return (validate.errors ?? []).map(
+    ({ keyword, instancePath, schemaPath, message = 'does not fit', params }) => ({
+      keyword,
+      instancePath,
+      schemaPath,
+      message,
+      params: params as Misfit['params'],
+    }),
+  )
 }
 
 /** `.lines[0].note`, empty for the value itself, from a JSON pointer. */
@@ -76,7 +82,7 @@ export function pointerParts(pointer: string): (string | number)[] {
 }
 
 /** What is wrong, without the value. */
-export function messageOf({ message = 'does not fit', params }: ErrorObject): string {
+export function messageOf({ message = 'does not fit', params }: Misfit): string {
   const extra: unknown = params['additionalProperty'] ?? params['unevaluatedProperty']
   const allowed: unknown = params['allowedValues']
   if (typeof extra === 'string') return `${message}: ${extra}`

@@ -100,3 +100,22 @@ export const DRY_RUN_VALUE_BYTES = 8 * KB
 export const DRY_RUN_VALUES_BYTES = 256 * KB
 /** After that a dry run tells what it has seen. */
 export const MAX_DRY_RUN_MS = 40_000
+/**
+ * Work of one expression, and of all templates of one value together, in units of about a nanosecond of the slowest
+ * case: EXPRESSION_TOO_COSTLY. About 50 ms of one core, which is as long as others may have to wait for it.
+ */
+export const MAX_EXPRESSION_WORK = 50_000_000
+/** Of all expressions of a run: its replay evaluates them one after the other. */
+export const MAX_RUN_WORK = 200_000_000
+/** Of all triggers that one event is held against. */
+export const MAX_EVENT_WORK = 200_000_000
+/** Of all policies that one call is held against. */
+export const MAX_POLICY_WORK = 50_000_000
+/** Of one value against one schema, compiled and checked in a thread: SCHEMA_TOO_COSTLY. */
+export const SCHEMA_TIMEOUT_MS = 1_000
+/** Of one server: LISTING_TOO_LARGE. */
+export const MAX_TOOLS = 1_000
+/** Of all pages of a server's list together: LISTING_TOO_LARGE. */
+export const MAX_LISTING_BYTES = 8 * MB
+/** How deep a value from outside may be nested: what walks over values does so by calling itself. */
+export const MAX_VALUE_DEPTH = 200

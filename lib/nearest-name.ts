@@ -1,13 +1,15 @@
 /** The name somebody probably meant: for messages about names that do not exist. */
 
 const MAX_NAME_LENGTH = 60
+/** Values of others may have a hundred thousand names. */
+const MAX_CANDIDATES = 500
 
 /** Undefined when nothing is near enough: at most two edits, and at most a third of the name (its case never counts). */
 export function nearestName(name: string, candidates: readonly string[]): string | undefined {
   if (name.length > MAX_NAME_LENGTH) return undefined
   let best: string | undefined
   let bestDistance = Math.min(2, Math.floor(name.length / 3)) + 1
-  for (const candidate of candidates) {
+  for (const candidate of candidates.slice(0, MAX_CANDIDATES)) {
     if (Math.abs(candidate.length - name.length) >= bestDistance) continue
     const distance = editDistance(name.toLowerCase(), candidate.toLowerCase())
     if (distance >= bestDistance) continue

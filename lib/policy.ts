@@ -4,7 +4,10 @@
  * denies or requires, and does not match if it allows.
  */
 import { evaluateExpression, referencesOf, type Scope } from './cel.ts'
+import { withAllowance } from './cel-work.ts'
 import type { JsonObject, JsonValue } from './json.ts'
+import { MAX_POLICY_WORK } from './limits.ts'
+import { CodedError } from '../schemas/errors.ts'
 import { durationMs } from '../schemas/common.ts'
 import type { PolicySpec, Rule, SqlUpdate } from '../schemas/manifests.ts'
 import type { Requirement, Requester } from '../schemas/run.ts'
@@ -49,7 +52,12 @@ const DEFAULT_REQUIREMENT: Requirement = {
   validForMs: HOUR_MS,
 }
 
+/** What is not reached within the work that all rules share is unclear, and so taken at its strictest. */
 export function ruleOn(policies: readonly { name: string; spec: PolicySpec }[], facts: CallFacts): Ruling {
+  return withAllowance({ left: MAX_POLICY_WORK }, () => firstRuling(policies, facts))
+}
+
+function firstRuling(policies: readonly { name: string; spec: PolicySpec }[], facts: CallFacts): Ruling {
   for (const policy of policies.toSorted(byName)) {
     const rule = policy.spec.rules.find((candidate) => matches(candidate, facts))
     if (!rule) continue
@@ -76,8 +84,10 @@ export function asksWhoAsked(
   policies: readonly { spec: PolicySpec }[],
   facts: Omit<CallFacts, 'requester'>,
 ): boolean {
-  return policies.some(({ spec }) =>
-    spec.rules.some((rule) => namesRequester(rule.match.when) && fitsCall(rule, facts)),
+  return withAllowance({ left: MAX_POLICY_WORK }, () =>
+    policies.some(({ spec }) =>
+      spec.rules.some((rule) => fitsCall(rule, facts) && namesRequester(rule.match.when)),
+    ),
   )
 }
 
@@ -86,8 +96,9 @@ function namesRequester(when: string | undefined): boolean {
   if (when === undefined) return false
   try {
     return referencesOf(when).some(([variable]) => variable === 'requester')
-  } catch {
-    return false
+  } catch (error) {
+    // Rules that were not looked at may name somebody.
+    return error instanceof CodedError && error.code === 'EXPRESSION_TOO_COSTLY'
   }
 }
 

@@ -8,7 +8,9 @@
 import { CodedError } from '../schemas/errors.ts'
 import { evaluateExpression } from './cel.ts'
 import type { Scope } from './cel.ts'
+import { withAllowance } from './cel-work.ts'
 import type { JsonValue } from './json.ts'
+import { MAX_EXPRESSION_WORK } from './limits.ts'
 
 const OPEN = '${{'
 const ESCAPED_OPEN = '$${{'
@@ -25,9 +27,11 @@ export interface TemplateExpression {
 
 type Part = { text: string } | { source: string; offset: number }
 
-/** Throws what `evaluateExpression` throws, with the path in front, and `INVALID_EXPRESSION` for `${{` without `}}`. */
+/** All of them share the work of one expression. Throws what `evaluateExpression` throws, with the path in front, and `INVALID_EXPRESSION` for `${{` without `}}`. */
 export function resolveTemplates(value: JsonValue, scope: Scope): JsonValue {
-  return mapTexts(value, '', (text) => resolveText(text, scope))
+  return withAllowance({ left: MAX_EXPRESSION_WORK }, () =>
+    mapTexts(value, '', (text) => resolveText(text, scope)),
+  )
 }
 
 /** The expression of a text that is exactly one, whose result keeps its type. */

@@ -1,6 +1,5 @@
 /** Literal arguments against the schema of whoever takes them. */
-import type { ErrorObject } from 'ajv'
-import { compileSchema, messageOf, pointerParts } from '../lib/json-schema.ts'
+import { compileSchema, messageOf, pointerParts, type Misfit } from '../lib/json-schema.ts'
 import type { JsonObject, JsonValue } from '../lib/json.ts'
 import { pathText } from '../lib/path-text.ts'
 import { place } from './document.ts'
@@ -17,13 +16,13 @@ export function argumentPlaces(
   if (!schema.ok) return []
   const templated = Object.keys(args).filter((name) => holdsTemplate(args[name] ?? null))
   return schema
-    .errorsOf(args)
+    .misfitsOf(args)
     .filter((error) => isAboutLiterals(error, templated))
     .map((error) => place('argument', pathText(path, pointerParts(error.instancePath)), messageOf(error)))
 }
 
 /** What a template becomes is not known yet, so an error counts only if no template can make it go away. */
-function isAboutLiterals(error: ErrorObject, templated: readonly string[]): boolean {
+function isAboutLiterals(error: Misfit, templated: readonly string[]): boolean {
   if (templated.length === 0) return true
   const [name] = pointerParts(error.instancePath)
   if (name !== undefined) return !templated.includes(String(name)) && !dependsOnOthers(error)
@@ -31,7 +30,7 @@ function isAboutLiterals(error: ErrorObject, templated: readonly string[]): bool
 }
 
 /** Inside branches of the whole, such as `anyOf`, another argument may decide which branch holds. */
-function dependsOnOthers(error: ErrorObject): boolean {
+function dependsOnOthers(error: Misfit): boolean {
   return !error.schemaPath.startsWith('#/properties/') && !error.schemaPath.startsWith('#/$defs/')
 }
 

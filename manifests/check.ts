@@ -12,13 +12,24 @@ import type { Known } from './known.ts'
 import { policyPlaces } from './policies.ts'
 
 export async function documentPlaces(documents: readonly Document[], known: Known): Promise<ProblemPlace[]> {
-  const automations = ofKind(documents, 'Automation')
+  return [...plainPlaces(documents, known), ...(await sourcePlaces(documents))]
+}
+
+/** All but the sources of code. What constant expressions and schemas take of time is up to whoever wrote them. */
+export function plainPlaces(documents: readonly Document[], known: Known): ProblemPlace[] {
   return [
-    ...automations.flatMap((document) => automationPlaces(document, known)),
-    ...(await Promise.all(automations.map(codePlaces))).flat(),
+    ...ofKind(documents, 'Automation').flatMap((document) => automationPlaces(document, known)),
     ...ofKind(documents, 'Policy').flatMap(policyPlaces),
     ...ofKind(documents, 'Connection').flatMap(connectionPlaces),
   ]
+}
+
+export async function sourcePlaces(
+  documents: readonly Document[],
+  organization?: string,
+): Promise<ProblemPlace[]> {
+  const automations = ofKind(documents, 'Automation')
+  return (await Promise.all(automations.map((document) => codePlaces(document, organization)))).flat()
 }
 
 /** Of manifests with one name the last counts. */

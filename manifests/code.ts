@@ -12,16 +12,20 @@ const NO_DEFAULT_EXPORT = /export 'default'/
 const NO_FUNCTION =
   /^\s*(?:(?:-?\d[\w.]*|"[^"\n]*"|'[^'\n]*'|true|false|null|undefined)\s*(?:;|\n|$)|class\b|\{[^]*\}\s*;?\s*$)/
 
-export async function codePlaces({ path, manifest }: Document<'Automation'>): Promise<ProblemPlace[]> {
+export async function codePlaces(
+  { path, manifest }: Document<'Automation'>,
+  organization = '',
+): Promise<ProblemPlace[]> {
   const places: ProblemPlace[] = []
   for (const { at, step } of allSteps(`${path}.spec.steps`, manifest.spec.steps)) {
-    if ('code' in step) places.push(...(await sourcePlaces(`${at}.code.source`, step.code.source)))
+    if ('code' in step)
+      places.push(...(await sourcePlaces(`${at}.code.source`, step.code.source, organization)))
   }
   return places
 }
 
-async function sourcePlaces(path: string, source: string): Promise<ProblemPlace[]> {
-  const answer = await inSandbox({ kind: 'check', source, timeoutMs: TIMEOUT_MS })
+async function sourcePlaces(path: string, source: string, organization: string): Promise<ProblemPlace[]> {
+  const answer = await inSandbox({ kind: 'check', source, timeoutMs: TIMEOUT_MS }, { organization })
   if (!answer.ok && NO_DEFAULT_EXPORT.test(answer.message)) {
     return [place('code', path, 'has no default export', SUCH)]
   }

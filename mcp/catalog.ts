@@ -30,15 +30,27 @@ export interface ToolCatalog {
 const DEFAULT_TTL_MS = 30_000
 const LISTING_LIMIT_MS = 30_000
 
-type Tools = Map<string, CatalogTool>
+/** Hashed when somebody asks: a list may be long, and a step wants one tool of it. */
+interface Tools {
+  get: (name: string) => CatalogTool | undefined
+  all: () => CatalogTool[]
+  /** Those that were asked for. */
+  hashed: ReadonlyMap<string, CatalogTool>
+}
 
 interface Listing {
   listedAtMs: number
   tools: Promise<Tools>
+  hasEnded: boolean
 }
 
 export function createToolCatalog(port: McpClientPort, options: { ttlMs?: number } = {}): ToolCatalog {
-  const state: CatalogState = { port, ttlMs: options.ttlMs ?? DEFAULT_TTL_MS, listings: new Map() }
+  const state: CatalogState = {
+    port,
+    ttlMs: options.ttlMs ?? DEFAULT_TTL_MS,
+    listings: new Map(),
+    next: new Map(),
+  }
   return {
     async getTool(target, name, limits) {
       const { tools, cached } = await lookUp(state, target, limits)
@@ -55,7 +67,7 @@ export function createToolCatalog(port: McpClientPort, options: { ttlMs?: number
       })
     },
     async listTools(target, limits) {
-      return [...(await lookUp(state, target, limits)).tools.values()]
+      return (await lookUp(state, target, limits)).tools.all()
     },
   }
 }
@@ -64,6 +76,8 @@ interface CatalogState {
   port: McpClientPort
   ttlMs: number
   listings: Map<string, Listing>
+  /** Those that begin when the one under way has ended: a server is asked by one at a time. */
+  next: Map<string, Promise<Listing>>
 }
 
 interface Found {
@@ -76,13 +90,33 @@ async function lookUp(state: CatalogState, target: McpServer, limits: CatalogLim
   const key = targetKey(target)
   const present = state.listings.get(key)
   const cached = limits.fresh !== true && present !== undefined && isCurrent(state, present)
-  const listing = cached ? present : list(state, target, key)
   try {
-    return { tools: await withinLimits(limits, () => listing.tools), cached }
+    const tools = await withinLimits(limits, async () => {
+      const listing = cached ? present : await listAnew(state, target, key)
+      return listing.tools
+    })
+    return { tools, cached }
   } catch (error) {
     throw toMcpCallError(error, { phase: 'connect' })
   }
 }
+
+/** Begins after it was asked for, however many have asked meanwhile. */
+function listAnew(state: CatalogState, target: McpServer, key: string): Promise<Listing> {
+  const { listings, next } = state
+  const waiting = next.get(key)
+  if (waiting) return waiting
+  const present = listings.get(key)
+  if (!present || present.hasEnded) return Promise.resolve(list(state, target, key))
+  const listing = present.tools
+    .then(noMatter, noMatter)
+    .then(() => next.delete(key))
+    .then(() => list(state, target, key))
+  next.set(key, listing)
+  return listing
+}
+
+const noMatter = (): void => undefined
 
 /** Callers at the same time share one listing, which therefore has limits of its own. */
 function list(state: CatalogState, target: McpServer, key: string): Listing {
@@ -91,17 +125,21 @@ function list(state: CatalogState, target: McpServer, key: string): Listing {
   const limits = { deadlineAtMs: Date.now() + LISTING_LIMIT_MS, signal: new AbortController().signal }
   const tools = port.listTools(target, limits).then(async (definitions) => {
     const known = await previous?.catch(() => undefined)
-    return new Map(definitions.map((definition) => [definition.name, withHash(definition, known)]))
+    return toolsOf(definitions, known?.hashed)
   })
   // A renewed secret makes a new target; the list of the old one must not stay for ever.
   for (const [other, listing] of listings) {
     if (!isCurrent(state, listing)) listings.delete(other)
   }
-  const listing = { listedAtMs: Date.now(), tools }
+  const listing = { listedAtMs: Date.now(), tools, hasEnded: false }
   listings.set(key, listing)
-  tools.catch(() => {
-    if (listings.get(key) === listing) listings.delete(key)
-  })
+  tools.then(
+    () => (listing.hasEnded = true),
+    () => {
+      listing.hasEnded = true
+      if (listings.get(key) === listing) listings.delete(key)
+    },
+  )
   return listing
 }
 
@@ -110,8 +148,21 @@ function isCurrent({ ttlMs }: CatalogState, { listedAtMs }: Listing): boolean {
 }
 
 /** An unchanged definition stays the same object, and with it its compiled schemas. */
-function withHash(definition: ToolDefinition, known: Tools | undefined): CatalogTool {
-  const hash = hashToolDefinition(definition)
-  const previous = known?.get(definition.name)
-  return previous?.hash === hash ? previous : { definition, hash }
+function toolsOf(
+  definitions: readonly ToolDefinition[],
+  known: ReadonlyMap<string, CatalogTool> | undefined,
+): Tools {
+  const byName = new Map(definitions.map((definition) => [definition.name, definition]))
+  const hashed = new Map<string, CatalogTool>()
+  const get = (name: string): CatalogTool | undefined => {
+    const definition = byName.get(name)
+    const earlier = hashed.get(name)
+    if (definition === undefined || earlier !== undefined) return earlier
+    const hash = hashToolDefinition(definition)
+    const previous = known?.get(name)
+    const tool = previous?.hash === hash ? previous : { definition, hash }
+    hashed.set(name, tool)
+    return tool
+  }
+  return { get, hashed, all: () => [...byName.keys()].flatMap((name) => get(name) ?? []) }
 }

@@ -3,7 +3,10 @@
  * goes wrong is a `McpCallError`; an answer with `isError` is a result.
  */
 import * as z from 'zod'
-import { LocalFailure, toMcpCallError } from './errors.ts'
+import type { JsonValue } from '../lib/json.ts'
+import { jsonBytes, MAX_LISTING_BYTES, MAX_TOOLS, MAX_VALUE_DEPTH, readableBytes } from '../lib/limits.ts'
+import { isNestedDeeper } from '../lib/nesting.ts'
+import { LocalFailure, McpCallError, toMcpCallError } from './errors.ts'
 import { runOverHttp } from './http-session.ts'
 import type { CallToolRequest, McpClientPort, McpServer, ToolDefinition, ToolResult } from './port.ts'
 import type { McpSession, SessionLimits, SessionWork } from './session.ts'
@@ -18,7 +21,6 @@ export interface McpClientOptions {
 
 const DEFAULT_STDIO_IDLE_MS = 5 * 60_000
 const DEFAULT_STDIO_MESSAGE_BYTES = 10 * 1024 * 1024
-const MAX_LISTING_PAGE_BYTES = 8 * 1024 * 1024
 /** A server that never stops giving cursors would otherwise fill the memory. */
 const MAX_LISTING_PAGES = 100
 
@@ -61,8 +63,8 @@ export function createMcpClient(options: McpClientOptions = {}): McpClientPort {
     },
     async listTools(target, limits) {
       refuseWhenClosed()
-      const listing = { ...limits, target, window: null, maxResultBytes: MAX_LISTING_PAGE_BYTES }
-      return await withSession(pool, listing, listAll)
+      const listing = { ...limits, target, window: null, maxResultBytes: MAX_LISTING_BYTES }
+      return await withSession(pool, listing, listAll).catch(asListingError)
     },
     async close() {
       closed = true
@@ -91,6 +93,9 @@ async function callTool(session: McpSession, request: CallToolRequest): Promise<
     },
     onProgress: request.onProgress,
   })
+  if (isNestedDeeper(answer, MAX_VALUE_DEPTH)) {
+    throw new LocalFailure('result_invalid', `the answer is nested deeper than ${MAX_VALUE_DEPTH} levels`)
+  }
   const { content, structuredContent, isError } = parse(CallResult, answer)
   const result: ToolResult = { content, isError, ...(structuredContent ? { structuredContent } : {}) }
   // Over HTTP the stream was counted; a child's message is bounded for the pool as a whole, not for this call.
@@ -100,20 +105,33 @@ async function callTool(session: McpSession, request: CallToolRequest): Promise<
   return result
 }
 
+/** What is too much over HTTP is noticed on the way. */
+function asListingError(error: unknown): never {
+  if (!(error instanceof McpCallError) || error.code !== 'RESULT_TOO_LARGE') throw error
+  throw toMcpCallError(tooLarge(), { phase: 'connect' })
+}
+
+function tooLarge(): LocalFailure {
+  const most = `${MAX_TOOLS} tools and ${readableBytes(MAX_LISTING_BYTES)}`
+  return new LocalFailure('listing_too_large', `the list of tools is too large: at most ${most} are read`)
+}
+
 async function listAll(session: McpSession): Promise<ToolDefinition[]> {
   const tools: ToolDefinition[] = []
   let cursor: string | undefined
+  let bytes = 0
   for (let page = 1; page <= MAX_LISTING_PAGES; page++) {
     const params = cursor === undefined ? {} : { cursor }
     const answer = parse(ListingPage, await session.request({ method: 'tools/list', params }))
     // One malformed tool does not hide the others; nobody can call it anyway.
-    tools.push(
-      ...answer.tools.map((tool) => Definition.safeParse(tool).data).filter((tool) => tool !== undefined),
-    )
+    const flat = answer.tools.filter((tool) => !isNestedDeeper(tool, MAX_VALUE_DEPTH))
+    bytes += jsonBytes(flat as JsonValue)
+    if (bytes > MAX_LISTING_BYTES || tools.length + flat.length > MAX_TOOLS) throw tooLarge()
+    tools.push(...flat.map((tool) => Definition.safeParse(tool).data).filter((tool) => tool !== undefined))
     cursor = answer.nextCursor
     if (cursor === undefined) return tools
   }
-  throw new LocalFailure('result_invalid', `the list of tools has more than ${MAX_LISTING_PAGES} pages`)
+  throw new LocalFailure('listing_too_large', `the list of tools has more than ${MAX_LISTING_PAGES} pages`)
 }
 
 function parse<Schema extends z.ZodType>(schema: Schema, answer: unknown): z.infer<Schema> {

@@ -85,6 +85,7 @@ const LOCAL_FAILURES = {
   cancelled: { code: 'CANCELLED', sent: 'unknown', message: 'the call was cancelled' },
   result_too_large: { code: 'RESULT_TOO_LARGE', sent: 'yes', message: 'the answer is too large' },
   result_invalid: { code: 'RESULT_INVALID', sent: 'yes', message: 'the answer is not a result of MCP' },
+  listing_too_large: { code: 'LISTING_TOO_LARGE', sent: 'yes', message: 'the list of tools is too large' },
   interrupted: { code: 'CALL_INTERRUPTED', sent: 'unknown', message: 'the answer ended before the result' },
   not_reading: {
     code: 'CONNECTION_NOT_READY',

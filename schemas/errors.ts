@@ -82,6 +82,13 @@ export const ERRORS = {
     true,
   ),
 
+  ORGANIZATION_BUSY: entry(
+    503,
+    'Too much of this organization is under way at once.',
+    'It is tried again by itself. Start less at once, or give the organization workers of its own.',
+    true,
+  ),
+
   // Runs
   AUTOMATION_PAUSED: entry(409, 'It is paused and starts nothing.', 'Resume it, then send this again.'),
   UNRESOLVED_REFERENCE: entry(
@@ -93,6 +100,16 @@ export const ERRORS = {
     422,
     'An expression could not be evaluated.',
     'Correct the expression in the automation and start a new run.',
+  ),
+  EXPRESSION_TOO_COSTLY: entry(
+    422,
+    'An expression looks at too much data.',
+    'Let it look at less: fewer items, shorter texts, one look instead of one per item. Or use a `code` step.',
+  ),
+  SCHEMA_TOO_COSTLY: entry(
+    422,
+    'A value cannot be held against a JSON Schema in reasonable time.',
+    'Simplify the schema that `detail` names: its patterns first, then its size. One of a tool is its server’s matter.',
   ),
   LIMIT_EXCEEDED: entry(422, 'The run went over a limit.', 'Do less in one run, or split it.'),
   VALUE_TOO_LARGE: entry(
@@ -207,6 +224,11 @@ export const ERRORS = {
     true,
   ),
   RESULT_TOO_LARGE: entry(502, 'The server answered with more than we accept.', 'Ask the tool for less.'),
+  LISTING_TOO_LARGE: entry(
+    502,
+    'The server lists too many tools, or too large ones.',
+    'Let the server list at most 1,000 tools with at most 8 MB; divide it into several.',
+  ),
   RESULT_INVALID: entry(
     502,
     'The server’s answer does not fit its own declaration.',

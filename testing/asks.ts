@@ -13,12 +13,12 @@ import { playApproval, type Approval } from './approvals.ts'
 import type { Performed } from './simulate.ts'
 import { failed, TestGap, type Standing, type World } from './world.ts'
 
-export function askPeople(
+export async function askPeople(
   world: World,
   { automation, prefix }: Standing,
   step: Extract<ReadyStep, { type: 'ask' }>,
   nowMs: number,
-): Performed {
+): Promise<Performed> {
   const path = prefix + step.path
   const ask = askOf(world, automation, step.path)
   const { title, markdown } = step
@@ -35,7 +35,7 @@ export function askPeople(
   if (status === 'expired') return failed({ code: 'EXPIRED', message: 'nobody has answered in time' }, atMs)
   if (status !== 'approved') return { atMs: nowMs, settled: null }
   const answer = last?.answer as JsonValue
-  const problem = misfit(ask.form as JsonObject, answer)
+  const problem = await misfit(ask.form as JsonObject, answer, null)
   if (problem !== null) throw new TestGap(`${path}: ${problem}`)
   return { atMs, settled: { status: 'completed', output: answer } }
 }

@@ -84,7 +84,7 @@ async function runAutomation(
     throw new TestGap(`${path}: no answer for a run of ${automation}, and no manifest of it to play instead`)
   const refusal = refusalOf(
     automation,
-    inputPlaces(spec.input as JsonObject | undefined, input),
+    await inputPlaces(spec.input as JsonObject | undefined, input, null),
     standing.depth,
   )
   if (refusal) return failed(refusal, nowMs)
@@ -104,7 +104,7 @@ async function runAutomation(
 
 function refusalOf(
   automation: string,
-  [first]: ReturnType<typeof inputPlaces>,
+  [first]: Awaited<ReturnType<typeof inputPlaces>>,
   depth: number,
 ): StepError | null {
   if (depth >= MAX_RUN_DEPTH)

@@ -55,7 +55,7 @@ async function differencesIn(
       problems: [`there is no automation ${file.automation} in the manifests`],
     }
   const input = test.input as JsonValue
-  const misfits = inputPlaces(spec.input as JsonObject | undefined, input)
+  const misfits = await inputPlaces(spec.input as JsonObject | undefined, input, null)
   if (misfits.length > 0)
     return { differences: [], notes: [], problems: misfits.map(({ path, message }) => `${path}: ${message}`) }
   try {

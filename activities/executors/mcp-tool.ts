@@ -59,7 +59,7 @@ async function resolve(
   limits: Limits,
 ): Promise<Resolved> {
   const tool = await currentTool(deps, operation, limits)
-  const problems = validateArguments(tool.definition, operation.arguments)
+  const problems = await validateArguments(tool.definition, operation.arguments, operation.organization)
   if (problems.length > 0) {
     throw new CodedError(
       'INVALID_ARGUMENTS',

@@ -8,9 +8,13 @@ import { PlacedError } from '../errors.ts'
 
 const MAX_PLACES = 50
 
-/** Throws INVALID_INPUT with every place that does not fit. */
-export function checkInput(spec: AutomationSpec, input: JsonValue): void {
-  throwIfAny(inputPlaces(spec.input as JsonObject | undefined, input))
+/** Throws INVALID_INPUT with every place that does not fit, and SCHEMA_TOO_COSTLY. */
+export async function checkInput(
+  spec: AutomationSpec,
+  input: JsonValue,
+  organization: string,
+): Promise<void> {
+  throwIfAny(await inputPlaces(spec.input as JsonObject | undefined, input, organization))
 }
 
 /** Throws INVALID_INPUT for texts that the database, and canonical JSON, cannot hold. */

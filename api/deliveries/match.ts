@@ -1,19 +1,26 @@
 /**
- * Which automations an event starts, with which input, and what identifies it. Pure.
+ * Which automations an event starts, with which input, and what identifies it.
+ *
+ * Filters are the work of tenants on the thread that serves everybody: one automation at a time, organizations in turn,
+ * and whoever waits for the thread comes in between.
  *
  * An event starts an automation at most once, by the first of its triggers that fits. One automation whose expressions
  * fail on this event, or that is paused, does not keep the others from starting.
  */
 import { canonicalJson, sha256Hex } from '../../lib/canonical-json.ts'
 import { evaluateExpression, type Scope } from '../../lib/cel.ts'
+import { withAllowance } from '../../lib/cel-work.ts'
+import { createSeats } from '../../lib/fair-seats.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import { MAX_EVENT_WORK } from '../../lib/limits.ts'
 import { resolveTemplates } from '../../lib/templates.ts'
-import { CodedError } from '../../schemas/errors.ts'
+import { CodedError, ERRORS } from '../../schemas/errors.ts'
 import type { AutomationSpec, EventTrigger } from '../../schemas/manifests.ts'
 import { checkInput } from './input.ts'
 import { pausedBecause, triggerIdOf, type PauseRow } from '../../lib/pauses.ts'
 
 export interface IncomingEvent {
+  organization: string
   /** Name of the connection that sent it. */
   connection: string
   type: string
@@ -48,20 +55,29 @@ export interface DeliveryGroup {
 
 const MAX_IDENTITY_LENGTH = 200
 
-export function matchEvent(
+/** One at a time, whatever they match. */
+const turns = createSeats({ total: 1, perOwner: 1 })
+
+export async function matchEvent(
   event: IncomingEvent,
   automations: readonly AutomationRevision[],
   pauses: readonly PauseRow[] = [],
-): { matches: Match[]; failures: Failure[] } {
+): Promise<{ matches: Match[]; failures: Failure[] }> {
   const matches: Match[] = []
   const failures: Failure[] = []
   const scope: Scope = { event: { type: event.type, data: event.data } }
+  const work = { left: MAX_EVENT_WORK }
   for (const automation of automations) {
     try {
-      const match = matchAutomation(event, automation, { scope, pauses })
-      if (match) matches.push(match)
+      const match = await inTurn(event.organization, () =>
+        withAllowance(work, () => matchAutomation(event, automation, { scope, pauses })),
+      )
+      if (!match) continue
+      await checkInput(automation.spec, match.input, event.organization)
+      matches.push(match)
     } catch (error) {
-      if (!(error instanceof CodedError)) throw error
+      // The sender comes again with what can go better then.
+      if (!(error instanceof CodedError) || ERRORS[error.code].retryable) throw error
       failures.push({ automation: automation.name, error })
     }
   }
@@ -83,6 +99,15 @@ export function groupMatches(matches: readonly Match[], senderKey: string | unde
     : identified
 }
 
+async function inTurn<T>(organization: string, work: () => T): Promise<T> {
+  const giveBack = await turns.take(organization)
+  try {
+    return work()
+  } finally {
+    setImmediate(giveBack)
+  }
+}
+
 function matchAutomation(
   event: IncomingEvent,
   { name, revision, spec }: AutomationRevision,
@@ -96,7 +121,6 @@ function matchAutomation(
   const paused = pausedBecause(pauses, name, triggerIdOf(trigger))
   if (paused) throw paused
   const input = resolveTemplates(trigger.input as JsonObject, scope)
-  checkInput(spec, input)
   return { automation: name, revision, input, identity: identityOf(trigger, scope) }
 }
 

@@ -7,7 +7,7 @@
  */
 import { listHeads } from '../../db/queries/manifests.ts'
 import { canonicalJson } from '../../lib/canonical-json.ts'
-import { documentPlaces, knownOf } from '../../manifests/check.ts'
+import { knownOf } from '../../manifests/check.ts'
 import { ofKind, parseDocuments, place, type Document } from '../../manifests/document.ts'
 import type { Known } from '../../manifests/known.ts'
 import { CodedError } from '../../schemas/errors.ts'
@@ -15,8 +15,9 @@ import type { ConnectionSpec, Manifest } from '../../schemas/manifests.ts'
 import type { ProblemPlace } from '../../schemas/problem.ts'
 import type { ApiDeps } from '../deps.ts'
 import { PlacedError } from '../errors.ts'
+import { checkDocuments, checkTools } from './check.ts'
 import { saveManifests, type Savable, type SaveContext, type SavedManifest } from './save.ts'
-import { calledConnections, namesTools, pinsOf, toolPlaces, type ToolsByConnection } from './tools.ts'
+import { calledConnections, namesTools, pinsOf, type ToolsByConnection } from './tools.ts'
 
 const MAX_PLACES = 100
 /** For a server that no automation of the request needs. */
@@ -33,9 +34,13 @@ export async function applyManifests(
   }
   const { documents, places } = parseDocuments(values)
   const stored = await listHeads(deps.database, { organization: context.organization })
-  const wrong = [...places, ...(await documentPlaces(documents, whatIsKnown(stored, documents)))]
+  const { organization } = context
+  const wrong = [
+    ...places,
+    ...(await checkDocuments(documents, whatIsKnown(stored, documents), organization)),
+  ]
   const tools = await askable(deps, context.organization, { documents, stored, hasWrong: wrong.length > 0 })
-  throwIfAny([...wrong, ...toolPlaces(documents, tools)])
+  throwIfAny([...wrong, ...(await checkTools(documents, tools, organization))])
   const saved = await saveAll(deps, context, { documents, tools })
   const order = documents.map(({ manifest }) => `${manifest.kind}/${manifest.name}`)
   return saved.toSorted((a, b) => order.indexOf(`${a.kind}/${a.name}`) - order.indexOf(`${b.kind}/${b.name}`))
@@ -53,7 +58,7 @@ async function saveAll(
   const unasked = calledConnections(automations).filter((name) => !known.has(name))
   const first = unasked.length > 0 ? await saveManifests(deps.database, context, others) : []
   const tools = new Map([...known, ...(await inspectAll(deps, context.organization, unasked))])
-  throwIfAny(toolPlaces(documents, tools))
+  throwIfAny(await checkTools(documents, tools, context.organization))
   const pinned = automations.map(({ manifest }) => ({ manifest, pins: pinsOf(manifest.spec, tools) }))
   const rest = unasked.length > 0 ? pinned : [...others, ...pinned]
   return [...first, ...(await saveManifests(deps.database, context, rest))]

@@ -98,7 +98,13 @@ arithmetic and comparison, as below. Texts are \`string\`, lists \`list\`, objec
 expression and leave it as texts (\`2026-03-08T09:30:00.000Z\`, \`5400s\`). Optional values come from \`.?\` and \`[?…]\`.`
 
 const LIMITS_TEXT = `An expression has at most 4,000 characters and 1,000 nodes; one evaluation at most 100,000 turns of all its loops; a text or
-a result at most 4 MB.`
+a result at most 4 MB.
+
+What an expression looks at is counted: the characters of a text that is searched or compared, the items of a list, the names
+of an object, each time. \`contains\` costs five units per character, about as much as 50 ms of one processor is all that one
+expression has, and all expressions of one value (the arguments of a call, the input of a trigger) share it. So searching a
+text of 100 KB for a hundred words is fine, and one of 1 MB is not: \`EXPRESSION_TOO_COSTLY\`. All triggers of an event, and all
+expressions of a run, have four times as much together. A \`code\` step has time of its own.`
 
 /** Throws if the environment has a function without an example, or an example is for none. */
 function functionRows(): string[][] {

@@ -4,7 +4,12 @@ import { runDetails, runSummary } from '../../api/deliveries/texts.ts'
 import { AutomationSpecSchema } from '../../schemas/manifests.ts'
 import { compilePlan } from '../../schemas/plan.ts'
 
-const event = { connection: 'billing', type: 'paid', data: { id: 7, amount: 12.5, note: null } }
+const event = {
+  organization: 'acme',
+  connection: 'billing',
+  type: 'paid',
+  data: { id: 7, amount: 12.5, note: null },
+}
 
 function automation(name: string, triggers: object[], input?: object): AutomationRevision {
   const steps = [{ name: 'answer', return: 1 }]
@@ -22,23 +27,23 @@ function automation(name: string, triggers: object[], input?: object): Automatio
 }
 
 describe('matching', () => {
-  it('starts an automation once, by the first of its triggers that fits', () => {
+  it('starts an automation once, by the first of its triggers that fits', async () => {
     const two = automation('two', [
       { filter: 'event.data.amount > 100', input: { by: 'first' } },
       { filter: 'event.data.amount > 10', input: { by: 'second' } },
       { input: { by: 'third' } },
     ])
-    expect(matchEvent(event, [two]).matches).toEqual([
+    expect((await matchEvent(event, [two])).matches).toEqual([
       { automation: 'two', revision: 3, input: { by: 'second' }, identity: null },
     ])
   })
 
-  it('goes by connection and type', () => {
+  it('goes by connection and type', async () => {
     const other = automation('other', [{ event: 'voided' }, { connection: 'crm' }])
-    expect(matchEvent(event, [other])).toEqual({ matches: [], failures: [] })
+    expect(await matchEvent(event, [other])).toEqual({ matches: [], failures: [] })
   })
 
-  it('keeps the types of values, and refuses what the automation’s schema does not take', () => {
+  it('keeps the types of values, and refuses what the automation’s schema does not take', async () => {
     const schema = { type: 'object', properties: { id: { type: 'string' } } }
     const good = automation(
       'good',
@@ -46,22 +51,22 @@ describe('matching', () => {
       schema,
     )
     const bad = automation('bad', [{ input: { id: '${{ event.data.id }}' } }], schema)
-    const { matches, failures } = matchEvent(event, [good, bad])
+    const { matches, failures } = await matchEvent(event, [good, bad])
     expect(matches.map(({ input }) => input)).toEqual([{ id: '7', amount: 12.5 }])
     expect(failures).toMatchObject([{ automation: 'bad', error: { code: 'INVALID_INPUT' } }])
   })
 
-  it('does not let one failing expression keep others from starting', () => {
+  it('does not let one failing expression keep others from starting', async () => {
     const broken = automation('broken', [{ filter: 'event.data.absent == 1' }])
     const wrong = automation('wrong', [{ filter: '"yes"' }])
     const fine = automation('fine', [{}])
-    const { matches, failures } = matchEvent(event, [broken, wrong, fine])
+    const { matches, failures } = await matchEvent(event, [broken, wrong, fine])
     expect(matches.map((match) => match.automation)).toEqual(['fine'])
     expect(failures.map(({ error }) => error.code)).toEqual(['UNRESOLVED_REFERENCE', 'EXPRESSION_FAILED'])
   })
 
-  it('groups by identity: each automation by its own, or all by the sender’s key', () => {
-    const { matches } = matchEvent(event, [
+  it('groups by identity: each automation by its own, or all by the sender’s key', async () => {
+    const { matches } = await matchEvent(event, [
       automation('a', [{ dedupe: 'event.data.id' }]),
       automation('b', [{}]),
       automation('c', [{ dedupe: 'event.data.note' }]),
@@ -78,13 +83,14 @@ describe('matching', () => {
     expect(groupMatches([], undefined)).toEqual([{ key: null, matches: [] }])
   })
 
-  it('bounds identities and keeps them apart', () => {
+  it('bounds identities and keeps them apart', async () => {
     const long = { ...event, data: { id: 'x'.repeat(5_000) } }
     const other = { ...event, data: { id: `${'x'.repeat(4_999)}y` } }
     const one = [automation('a', [{ dedupe: 'event.data.id' }])]
-    const [left, right] = [long, other].map(
-      (e) => groupMatches(matchEvent(e, one).matches, undefined)[0]?.key,
+    const keys = [long, other].map(
+      async (e) => groupMatches((await matchEvent(e, one)).matches, undefined)[0]?.key,
     )
+    const [left, right] = await Promise.all(keys)
     expect(left).toMatch(/^a:sha256:[0-9a-f]{64}$/)
     expect(left).not.toBe(right)
   })

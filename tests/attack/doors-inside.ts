@@ -3,7 +3,7 @@ import { anyPurpose, type Door } from './door.ts'
 
 const ASKS = 'activities/asks.ts'
 const EVALUATE = 'lib/sandbox/evaluate.ts'
-const POOL = 'lib/sandbox/pool.ts'
+const POOL = 'lib/threads/pool.ts'
 const SECRETS = {
   file: 'secrets.test.ts',
   title: 'secrets are used, and are in no history, row, answer or line of the log',

@@ -8,6 +8,7 @@
 import { anyPurpose, type Door, type Patch } from './door.ts'
 import { answers, dryRuns, hostileCode, readers } from './doors-inside.ts'
 import { wire } from './doors-wire.ts'
+import { hostileWork } from './doors-work.ts'
 
 const APPROVALS = 'activities/approvals.ts'
 const AUTHORISED = 'activities/perform.ts'
@@ -675,4 +676,5 @@ export const DOORS: readonly Door[] = [
   ...dryRuns,
   ...hostileCode,
   ...wire,
+  ...hostileWork,
 ]

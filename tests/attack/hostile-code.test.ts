@@ -167,7 +167,7 @@ test('nobody waits for a call that is not wanted any more', async () => {
   const startMs = Date.now()
   const asked = inSandbox(
     { kind: 'run', source, contextText: '{}', timeoutMs: 30_000, nowMs: 0, seed },
-    stop.signal,
+    { signal: stop.signal },
   )
   setTimeout(() => stop.abort(), 300)
   const ended: unknown = await asked.catch((error: unknown) => error)

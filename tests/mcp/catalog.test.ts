@@ -121,7 +121,7 @@ describe('the catalog', () => {
     expect(await client.listTools(httpTarget(some.url), limits())).toEqual([tools[0]])
     const endless = await start(answer({ tools: [], nextCursor: 'again' }))
     const failure = await failureOf(client.listTools(httpTarget(endless.url), limits()))
-    expect(failure).toMatchObject({ code: 'RESULT_INVALID' })
+    expect(failure).toMatchObject({ code: 'LISTING_TOO_LARGE' })
   })
 })
 
@@ -130,60 +130,66 @@ function withInput(inputSchema: Record<string, unknown>): ToolDefinition {
 }
 
 describe('the schemas of a tool', () => {
-  it('name the places of arguments that do not fit, not the values', () => {
+  it('name the places of arguments that do not fit, not the values', async () => {
     const definition = withInput({
       type: 'object',
       properties: { amount: { type: 'number' }, day: { type: 'string', format: 'date' } },
       required: ['amount'],
       additionalProperties: false,
     })
-    expect(validateArguments(definition, { amount: 1, day: '2026-11-20' })).toEqual([])
-    expect(validateArguments(definition, { day: 'today', extra: 'hidden' })).toEqual([
+    expect(await validateArguments(definition, { amount: 1, day: '2026-11-20' }, 'acme')).toEqual([])
+    expect(await validateArguments(definition, { day: 'today', extra: 'hidden' }, 'acme')).toEqual([
       "/ must have required property 'amount'",
       '/ must NOT have additional properties (extra)',
       '/day must match format "date"',
     ])
   })
 
-  it('follow the dialect they name, 2020-12 without one', () => {
+  it('follow the dialect they name, 2020-12 without one', async () => {
     const tuple = { pair: { type: 'array', prefixItems: [{ type: 'string' }, { type: 'number' }] } }
-    expect(validateArguments(withInput({ properties: tuple }), { pair: ['a', 'b'] })).toEqual([
+    expect(await validateArguments(withInput({ properties: tuple }), { pair: ['a', 'b'] }, 'acme')).toEqual([
       '/pair/1 must be number',
     ])
     const old = withInput({
       $schema: 'http://json-schema.org/draft-07/schema#',
       properties: { pair: { type: 'array', items: [{ type: 'string' }, { type: 'number' }] } },
     })
-    expect(validateArguments(old, { pair: ['a', 'b'] })).toEqual(['/pair/1 must be number'])
+    expect(await validateArguments(old, { pair: ['a', 'b'] }, 'acme')).toEqual(['/pair/1 must be number'])
   })
 
-  it('may share an $id', () => {
+  it('may share an $id', async () => {
     const schema = { $id: 'https://tools.example/args', type: 'object' }
-    expect(validateArguments(withInput({ ...schema }), {})).toEqual([])
-    expect(validateArguments(withInput({ ...schema }), {})).toEqual([])
+    expect(await validateArguments(withInput({ ...schema }), {}, 'acme')).toEqual([])
+    expect(await validateArguments(withInput({ ...schema }), {}, 'acme')).toEqual([])
   })
 
-  it('give a message about themselves when they cannot be used', () => {
+  it('give a message about themselves when they cannot be used', async () => {
     const remote = withInput({ properties: { a: { $ref: 'https://schemas.example/a.json' } } })
-    expect(validateArguments(remote, {})[0]).toMatch(/^the input schema of tool transfer cannot be used: /)
-    expect(validateArguments(withInput({ type: 'nonsense' }), {})[0]).toContain('cannot be used')
+    expect((await validateArguments(remote, {}, 'acme'))[0]).toMatch(
+      /^the input schema of tool transfer cannot be used: /,
+    )
+    expect((await validateArguments(withInput({ type: 'nonsense' }), {}, 'acme'))[0]).toContain(
+      'cannot be used',
+    )
     const huge = withInput({ description: 'x'.repeat(300_000) })
-    expect(validateArguments(huge, {})[0]).toContain('too large')
+    expect((await validateArguments(huge, {}, 'acme'))[0]).toContain('too large')
   })
 
-  it('check a result only where something is declared about it', () => {
+  it('check a result only where something is declared about it', async () => {
     const definition = {
       ...withInput({}),
       outputSchema: { type: 'object', properties: { id: { type: 'string' } } },
     }
     const result = { content: [], isError: false }
-    expect(validateResult(withInput({}), result)).toEqual([])
-    expect(validateResult(definition, { ...result, structuredContent: { id: 'x' } })).toEqual([])
-    expect(validateResult(definition, { ...result, structuredContent: { id: 1 } })).toEqual([
+    expect(await validateResult(withInput({}), result, 'acme')).toEqual([])
+    expect(await validateResult(definition, { ...result, structuredContent: { id: 'x' } }, 'acme')).toEqual(
+      [],
+    )
+    expect(await validateResult(definition, { ...result, structuredContent: { id: 1 } }, 'acme')).toEqual([
       '/id must be string',
     ])
-    expect(validateResult(definition, result)[0]).toContain('without structured content')
-    expect(validateResult(definition, { ...result, isError: true })).toEqual([])
+    expect((await validateResult(definition, result, 'acme'))[0]).toContain('without structured content')
+    expect(await validateResult(definition, { ...result, isError: true }, 'acme')).toEqual([])
   })
 })
 

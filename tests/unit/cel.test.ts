@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { checkExpression, evaluateExpression, referencesOf } from '../../lib/cel.ts'
+import { withAllowance } from '../../lib/cel-work.ts'
 import type { JsonValue } from '../../lib/json.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import { evaluateCases } from '../fixtures/cel-golden-workflow.ts'
@@ -164,6 +165,70 @@ describe('work and size', () => {
   ])('bounds %s', (_, expression) => {
     const error = errorOf(() => evaluateExpression(expression, { input: list, text: '1'.repeat(100_000) }))
     expect(error.code).toBe('EXPRESSION_FAILED')
+  })
+
+  const many = Array.from({ length: 3_000 }, (_, index) => index)
+  const bulky = {
+    many,
+    copy: [...many],
+    words: many.map(() => 'aaaaaaab'),
+    text: 'a'.repeat(400_000),
+    accents: 'é'.repeat(400_000),
+    dict: Object.fromEntries(Array.from({ length: 30_000 }, (_, index) => [`k${index}`, index])),
+    texts: Array.from({ length: 20_000 }, () => 'abc'),
+    long: `b${'a'.repeat(50_000)}`,
+  }
+
+  it.each([
+    'words.exists(w, text.contains(w))',
+    'words.exists(w, text.indexOf(w) > 0)',
+    'words.exists(w, text.lastIndexOf(w) > 0)',
+    'many.all(n, text.startsWith(text) && text.endsWith(text))',
+    'words.exists(w, text.split(w).size() == 0)',
+    'many.exists(n, text.upperAscii() == "")',
+    'many.exists(n, accents.size() == 0)',
+    'many.exists(n, size(accents) == 0)',
+    'many.exists(n, text == accents || text + "" != text)',
+    'many.exists(n, text < text)',
+    'many.exists(n, (text + "b").size() == 0)',
+    'many.exists(n, -1.5 in many)',
+    'many.exists(n, [many, n] == [copy, -1.0])',
+    'many.exists(n, dict.size() == 0)',
+    'many.exists(n, dict.exists(k, true) == false)',
+    'many.exists(n, texts.join(",") == "")',
+    'many.exists(n, (texts + texts).size() == 0)',
+    'text.contains(long)',
+    `many.exists(n, ${Array.from({ length: 150 }, () => 'n < 0.0').join(' || ')})`,
+    // What ends the work is not forgotten like other errors of a part.
+    'words.exists(w, text.contains(w)) || true',
+  ])('counts what it looks at: %s', (expression) => {
+    const error = errorOf(() => evaluateExpression(expression, bulky))
+    expect(error.code).toBe('EXPRESSION_TOO_COSTLY')
+    expect(error.message).toContain(`in \`${expression.slice(0, 20)}`)
+  })
+
+  it.each([
+    ['words.exists(w, w == "none")', false],
+    ['text.contains("b")', false],
+    ['many.filter(n, n in [7.0, 8.0]).size()', 2],
+    ['dict.k7 + double(dict.size())', 30_007],
+    ['texts.join("").size()', 60_000],
+    ['many == many.map(n, n)', true],
+  ])('is enough for %s', (expression, result) => {
+    expect(evaluateExpression(expression, bulky)).toBe(result)
+  })
+
+  it('counts the same each time, whatever is in a cache', () => {
+    const spent = (expression: string): number => {
+      const allowance = { left: 1e9 }
+      withAllowance(allowance, () => evaluateExpression(expression, bulky))
+      return 1e9 - allowance.left
+    }
+    for (const expression of ['text.contains("b")', 'many.all(n, n >= 0.0)', '{"a": dict}.a == dict']) {
+      const first = spent(expression)
+      expect([spent(expression), spent(expression)]).toEqual([first, first])
+    }
+    expect(spent('text.contains("b")')).toBe(2_000_710)
   })
 
   it('refuses results over 4 MB and results nested without end', () => {

@@ -25,7 +25,7 @@ function documentsOf(file: string): JsonObject[] {
 function problems(name: keyof typeof JSON_SCHEMAS, value: unknown): string[] {
   const schema = compileSchema(JSON_SCHEMAS[name]())
   if (!schema.ok) throw new Error(schema.message)
-  return schema.errorsOf(value).map(({ instancePath, message }) => `${instancePath} ${message}`)
+  return schema.misfitsOf(value).map(({ instancePath, message }) => `${instancePath} ${message}`)
 }
 
 function undescribed(node: JsonValue, path: string): string[] {

@@ -2,6 +2,7 @@
  * What a run does next. Pure: a plan and a state in; the state after everything that needs nobody, and what is to be
  * done now, out. The workflow does it, settles the steps as they end, and asks again.
  */
+import { withAllowance } from '../../lib/cel-work.ts'
 import type { JsonValue } from '../../lib/json.ts'
 import { MAX_UNDER_WAY } from '../../lib/limits.ts'
 import type { Plan } from '../../schemas/planned.ts'
@@ -35,7 +36,10 @@ export function advance(plan: Plan, before: RunState): Advanced {
   const room = MAX_UNDER_WAY - underWay
   const todo = { start: [], cancel: [], needed: null, stuck: [] }
   const turn: Turn = { input, run, begun, items, room, advanceBlock, ...todo }
-  const progress = advanceBlock(turn, before.isDry ? dryFrame(turn) : TOP, plan.steps, before.block)
+  const work = { left: before.workLeft }
+  const progress = withAllowance(work, () =>
+    advanceBlock(turn, before.isDry ? dryFrame(turn) : TOP, plan.steps, before.block),
+  )
   const { block } = progress
   const stuck = before.isDry ? { stuck: turn.stuck } : {}
   const state = {
@@ -43,6 +47,7 @@ export function advance(plan: Plan, before: RunState): Advanced {
     block,
     begun: turn.begun,
     items: turn.items,
+    workLeft: work.left,
     underWay: MAX_UNDER_WAY - turn.room,
   }
   switch (progress.kind) {

@@ -5,7 +5,7 @@
  * branches of a fork, the one branch of a choice), of which only those under way are looked at again and again.
  */
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
-import { jsonBytes } from '../../lib/limits.ts'
+import { jsonBytes, MAX_RUN_WORK } from '../../lib/limits.ts'
 import type { LogLine, WriteStatus } from '../../schemas/run.ts'
 
 export interface StepError {
@@ -76,6 +76,8 @@ export interface RunState {
   begun: number
   /** Items of all loops so far. */
   items: number
+  /** Of all its expressions. */
+  workLeft: number
   /** Calls, sleeps and sub-runs that have been started and not settled. */
   underWay: number
   /** Of the input, of what all steps have given that the outside performed, and of their logs; outputs of blocks are made of the same values. */
@@ -85,7 +87,16 @@ export interface RunState {
 }
 
 export function createRunState(input: JsonValue, run: JsonObject): RunState {
-  return { input, run, block: {}, begun: 0, items: 0, underWay: 0, valueBytes: jsonBytes(input) }
+  return {
+    input,
+    run,
+    block: {},
+    begun: 0,
+    items: 0,
+    workLeft: MAX_RUN_WORK,
+    underWay: 0,
+    valueBytes: jsonBytes(input),
+  }
 }
 
 export function stepIn(block: BlockState, name: string): StepState | undefined {

@@ -1,0 +1,32 @@
+/** The thread in which values are held against schemas: one request after the other, each answered once. */
+import { parentPort } from 'node:worker_threads'
+import { compileSchema, type Misfit } from '../json-schema.ts'
+import type { JsonObject, JsonValue } from '../json.ts'
+import { SCHEMA_TIMEOUT_MS } from '../limits.ts'
+import { withinTime } from '../within-time.ts'
+
+export interface SchemaRequest {
+  schema: JsonObject
+  value: JsonValue
+  /** Whether the schema itself is checked. */
+  isChecked: boolean
+}
+
+export type SchemaAnswer = { ok: true; misfits: Misfit[] } | { ok: false; message: string }
+
+/** Nobody reads more. */
+const MAX_MISFITS = 100
+
+parentPort?.on('message', (request: SchemaRequest) => {
+  parentPort?.postMessage(answerTo(request))
+})
+parentPort?.postMessage('ready')
+
+function answerTo({ schema, value, isChecked }: SchemaRequest): SchemaAnswer | 'too costly' {
+  const checked = withinTime((): SchemaAnswer => {
+    const compiled = compileSchema(schema, isChecked)
+    if (!compiled.ok) return compiled
+    return { ok: true, misfits: compiled.misfitsOf(value).slice(0, MAX_MISFITS) }
+  }, SCHEMA_TIMEOUT_MS)
+  return checked.ended ? checked.value : 'too costly'
+}

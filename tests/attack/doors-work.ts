@@ -1,0 +1,92 @@
+/** Doors that keep the work of one tenant, or of a server, from the time of others. */
+import type { Door } from './door.ts'
+
+const WORK = 'hostile-work.test.ts'
+
+export const hostileWork: Door[] = [
+  {
+    name: 'an expression looks at as much as it likes',
+    patches: [
+      {
+        file: 'lib/cel-work.ts',
+        find: '  if (current.left < 0)\n',
+        replace: '  if (current.left === 0.5)\n',
+      },
+    ],
+    test: {
+      file: WORK,
+      title: 'of a filter that looks at too much starts nothing, and keeps no other from starting',
+    },
+    says: "'EXPRESSION_TOO_COSTLY'",
+  },
+  {
+    name: 'filters of one event leave no turn to others',
+    patches: [
+      { file: 'api/deliveries/match.ts', find: '    setImmediate(giveBack)', replace: '    giveBack()' },
+    ],
+    test: {
+      file: WORK,
+      title: 'of many filters leaves turns to others in between, and another organization comes second',
+    },
+    says: 'to be greater than or equal to 12',
+  },
+  {
+    name: 'a costly rule lets those after it pass',
+    patches: [
+      { file: 'lib/policy.ts', find: '    return ifUnclear\n  }\n}', replace: '    return false\n  }\n}' },
+    ],
+    test: { file: WORK, title: 'of a policy that looks at too much lets nothing pass' },
+    says: "'deny'",
+  },
+  {
+    name: 'a pattern of somebody is tried on the main thread',
+    patches: [{ file: 'lib/schema-check.ts', find: "  'pattern',\n", replace: '' }],
+    test: {
+      file: WORK,
+      title: 'with a pattern is never held against a value by this thread, however often it is used',
+    },
+    says: "expected 'here' to be 'elsewhere'",
+  },
+  {
+    name: 'one organization takes all threads',
+    patches: [
+      {
+        file: 'lib/fair-seats.ts',
+        find: 'if (next === undefined || has >= perOwner) continue',
+        replace: 'if (next === undefined) continue',
+      },
+    ],
+    test: { file: WORK, title: 'of one organization that takes years keeps no other organization waiting' },
+    says: 'to be less than or equal to 2',
+  },
+  {
+    name: 'slow servers of one organization hold a worker',
+    patches: [{ file: 'activities/shares.ts', find: 'if (before >= most) {', replace: 'if (before < 0) {' }],
+    test: { file: WORK, title: 'calls of one organization never hold all places of a worker' },
+    says: "to match object { code: 'ORGANIZATION_BUSY'",
+  },
+  {
+    name: 'a server lists without end',
+    patches: [
+      {
+        file: 'mcp/client.ts',
+        find: 'tools.length + flat.length > MAX_TOOLS) throw tooLarge()',
+        replace: 'tools.length < 0) throw tooLarge()',
+      },
+    ],
+    test: { file: WORK, title: 'that lists too many tools is refused' },
+    says: "to be 'LISTING_TOO_LARGE'",
+  },
+  {
+    name: 'an answer without bottom is taken',
+    patches: [
+      {
+        file: 'mcp/client.ts',
+        find: 'if (isNestedDeeper(answer, MAX_VALUE_DEPTH)) {',
+        replace: 'if (isNestedDeeper(answer, 1e6)) {',
+      },
+    ],
+    test: { file: WORK, title: 'that answers without bottom fails the call once' },
+    says: "'RESULT_INVALID'",
+  },
+]

@@ -1,0 +1,76 @@
+import { expect, test } from 'vitest'
+import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import { checkValue } from '../../lib/schema-check.ts'
+
+const EXPENSIVE = { type: 'object', properties: { text: { type: 'string', pattern: '^(a+)+$' } } }
+const text = `${'a'.repeat(50)}!`
+
+function check(schema: JsonObject, value: JsonValue, organization = 'acme') {
+  return checkValue(schema, value, { organization })
+}
+
+/** The longest time in which this thread did not come round. */
+async function standstillMs(work: () => Promise<unknown>): Promise<number> {
+  let longestMs = 0
+  let lastMs = performance.now()
+  const beats = setInterval(() => {
+    const nowMs = performance.now()
+    longestMs = Math.max(longestMs, nowMs - lastMs)
+    lastMs = nowMs
+  }, 5)
+  await work()
+  clearInterval(beats)
+  return longestMs
+}
+
+test('a pattern that takes years refuses the value by its code, and this thread goes on', async () => {
+  expect(await check(EXPENSIVE, { text: 'aaa' })).toEqual({ ok: true, misfits: [] })
+  const stood = await standstillMs(() =>
+    expect(check(EXPENSIVE, { text })).rejects.toMatchObject({ code: 'SCHEMA_TOO_COSTLY' }),
+  )
+  // The check itself takes a second; the rest is for a machine that is busy.
+  expect(stood).toBeLessThan(800)
+  expect(await check(EXPENSIVE, { text: 'aaa' })).toEqual({ ok: true, misfits: [] })
+})
+
+test('what one organization has waiting does not keep another waiting', async () => {
+  let ended = 0
+  const slow = Array.from({ length: 8 }, () =>
+    check(EXPENSIVE, { text }, 'hostile')
+      .catch(() => undefined)
+      .finally(() => ended++),
+  )
+  const schema = { type: 'string', pattern: '^INV-[0-9]+$' }
+  expect(await check(schema, 'INV-7', 'other')).toEqual({ ok: true, misfits: [] })
+  expect(ended).toBeLessThanOrEqual(2)
+  await Promise.all(slow)
+})
+
+test('a schema that names itself again and again ends as well', async () => {
+  const schema = {
+    $defs: { node: { anyOf: [{ items: { $ref: '#/$defs/node' } }, { items: { $ref: '#/$defs/node' } }] } },
+    $ref: '#/$defs/node',
+    not: { $ref: '#/$defs/node' },
+  }
+  let deep: JsonValue = 1
+  for (let i = 0; i < 40; i++) deep = [deep]
+  await expect(check(schema, deep)).rejects.toMatchObject({ code: 'SCHEMA_TOO_COSTLY' })
+})
+
+test('a large schema and a large value are checked to the end, away from this thread', async () => {
+  const properties = Object.fromEntries(
+    Array.from({ length: 500 }, (_, i) => [`field${i}`, { type: 'string', maxLength: 5 }]),
+  )
+  const value = Object.fromEntries(
+    Array.from({ length: 500 }, (_, i) => [`field${i}`, i === 499 ? 'too long' : 'ok']),
+  )
+  expect(await check({ type: 'object', properties }, value)).toMatchObject({
+    ok: true,
+    misfits: [{ instancePath: '/field499', keyword: 'maxLength' }],
+  })
+})
+
+test('a schema that cannot be used says so, wherever it is read', async () => {
+  expect(await check({ type: 'nonsense' }, 1)).toMatchObject({ ok: false })
+  expect(await check({ type: 'nonsense', pattern: 'x' }, 1)).toMatchObject({ ok: false })
+})
