@@ -15,8 +15,8 @@ import type { TLSSocket } from 'node:tls'
 
 export interface GuardedFetch {
   /**
-   * `beforeBytes` is called when the socket is connected, with nothing between it and the first byte of the request. If
-   * it throws, none leaves.
+   * `beforeBytes` is called when the socket is connected, with nothing between it and the bytes of the request; of a long
+   * body, the last one. If it throws, they do not leave, and nobody has got a request.
    */
   (url: string | URL, init?: RequestInit, beforeBytes?: () => void): Promise<Response>
   /** Cuts every connection of this instance, also those under way. */
@@ -42,6 +42,8 @@ interface Agents {
   https: https.Agent
 }
 
+/** As much as a fresh connection takes on every platform. */
+const MAX_BYTES_AT_ONCE = 16 * 1024
 const WITHOUT_BODY = new Set([204, 205, 304])
 
 export function createGuardedFetch(options: GuardedFetchOptions): GuardedFetch {
@@ -60,13 +62,14 @@ export function createGuardedFetch(options: GuardedFetchOptions): GuardedFetch {
     // A literal address never reaches `lookup`.
     const literal = url.hostname.replace(/^\[|\]$/g, '')
     if (!options.allowPrivateAddresses && isIP(literal) !== 0) refusePrivate(url.hostname, [literal])
+    const bytes = bytesOf(init.body)
     const secure = url.protocol === 'https:'
     const request = (secure ? https : http).request(url, {
       ...requestOptions(init),
       agent: secure ? agents.https : agents.http,
       ...(options.allowPrivateAddresses ? {} : { lookup: guardedLookup }),
     })
-    return toResponse(await send(request, init, beforeBytes))
+    return toResponse(await send(request, { bytes, signal: init.signal }, beforeBytes))
   }
 
   function close(): void {
@@ -79,22 +82,39 @@ export function createGuardedFetch(options: GuardedFetchOptions): GuardedFetch {
 
 function send(
   request: http.ClientRequest,
-  { body, signal }: RequestInit,
+  { bytes, signal }: { bytes: Uint8Array | undefined; signal: RequestInit['signal'] },
   beforeBytes: () => void,
 ): Promise<http.IncomingMessage> {
   return new Promise((resolve, reject) => {
     request.on('response', resolve)
     request.on('error', reject)
     if (signal) onAbort(signal, request, reject)
-    onceConnected(request, () => {
+    const end = (last?: Uint8Array) => {
       try {
         beforeBytes()
-        request.end(bytesOf(body))
+        request.end(last)
       } catch (error) {
         reject(error as Error)
         request.destroy()
       }
-    })
+    }
+    onceConnected(request, () => write(request, bytes, end))
+  })
+}
+
+/**
+ * What the kernel does not take at once stays with us, and would leave whenever it takes more. So the last byte of a long
+ * body waits for the rest to be gone: without it there is no request.
+ */
+function write(
+  request: http.ClientRequest,
+  bytes: Uint8Array | undefined,
+  end: (bytes?: Uint8Array) => void,
+): void {
+  if (bytes === undefined || bytes.byteLength <= MAX_BYTES_AT_ONCE) return end(bytes)
+  request.setHeader('content-length', bytes.byteLength)
+  request.write(bytes.subarray(0, -1), (error) => {
+    if (!error) end(bytes.subarray(-1))
   })
 }
 
@@ -129,10 +149,11 @@ function requestOptions({ method = 'GET', headers: given, body }: RequestInit): 
   return { method, headers: Object.fromEntries(headers) }
 }
 
-function bytesOf(body: RequestInit['body']): string | Uint8Array | undefined {
+function bytesOf(body: RequestInit['body']): Uint8Array | undefined {
   if (body === undefined || body === null) return undefined
-  if (body instanceof URLSearchParams) return body.toString()
-  if (typeof body === 'string' || body instanceof Uint8Array) return body
+  if (body instanceof URLSearchParams) return Buffer.from(body.toString())
+  if (typeof body === 'string') return Buffer.from(body)
+  if (body instanceof Uint8Array) return body
   throw new TypeError('A request body is text, bytes or URLSearchParams.')
 }
 

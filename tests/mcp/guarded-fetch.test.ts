@@ -5,6 +5,7 @@ import { createServer as createTcpServer, type AddressInfo, type Socket } from '
 import { gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createGuardedFetch } from '../../lib/guarded-fetch.ts'
+import { until } from './calls.ts'
 
 const servers: Server[] = []
 
@@ -144,6 +145,42 @@ describe('right before the first byte', () => {
     await expect(kept(url, { method: 'POST', body: 'x' }, no)).rejects.toThrow('too late')
     expect([asked, requests]).toEqual([2, 2])
     kept.close()
+  })
+
+  it('is asked of a long body when all but its last byte is gone, and it is none without that byte', async () => {
+    const seen: string[] = []
+    const receiver = createTcpServer((socket) => {
+      socket.pause()
+      setTimeout(() => {
+        seen.push('read')
+        socket.resume()
+      }, 100)
+      let bytes = 0
+      socket.on('error', () => undefined)
+      socket.on('data', (chunk: Buffer) => {
+        bytes += chunk.byteLength
+        if (chunk.toString('latin1').endsWith('!')) seen.push('whole')
+      })
+      socket.on('close', () => seen.push(bytes > body.length ? 'much' : 'little'))
+    })
+    const body = `${'x'.repeat(20_000_000)}!`
+    await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve))
+    const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`
+    const late = () => {
+      seen.push('asked')
+      throw new Error('too late')
+    }
+    await expect(open(url, { method: 'POST', body }, late)).rejects.toThrow('too late')
+    await until(() => seen.length === 3)
+    expect(seen).toEqual(['read', 'asked', 'much'])
+    receiver.close()
+    const port = await serve((request, response) => {
+      let bytes = 0
+      request.on('data', (chunk: Buffer) => (bytes += chunk.byteLength))
+      request.on('end', () => response.end(String(bytes)))
+    })
+    const answer = await open(`http://127.0.0.1:${port}/`, { method: 'POST', body })
+    expect(await answer.text()).toBe(String(body.length))
   })
 
   it('is not asked before the connection is secure: what waits for that would leave later', async () => {
