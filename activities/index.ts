@@ -68,6 +68,9 @@ export interface ActivityDeps {
 /** Often enough that a cancel arrives, and the death of a worker shows, within seconds. */
 const HEARTBEAT_INTERVAL_MS = 1_000
 
+/** For a thread that fails; a turn is waited for as long as it takes. */
+const CODE_PATIENCE_MS = 10 * 60_000
+
 const KNOWS_NONE =
   'this namespace knows none of our runs: nothing is concluded of those that it does not know'
 
@@ -173,7 +176,7 @@ function createDryActivities({ database, trust }: ActivityDeps, door: DoorDeps, 
         return inShare(organizationHere(), () => preview(looking, { envelope, workflowId, call }, signal))
       }),
     runCode: (source: string, input: CodeInput): Promise<CodeOutput> =>
-      withContext(door, null, (signal) => {
+      withContext(door, CODE_PATIENCE_MS, (signal) => {
         const organization = organizationHere()
         const nowMs = activityInfo().scheduledTimestampMs
         return inShare(organization, () => runCode({ ...input, source, nowMs, organization }, signal))
