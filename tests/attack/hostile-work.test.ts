@@ -48,7 +48,7 @@ async function roundsDuring(work: Promise<unknown>): Promise<number> {
 
 /** What is not settled by then waits for something outside of this thread. */
 async function outOfPatience(): Promise<string> {
-  for (let microtask = 0; microtask < 100; microtask++) await null
+  for (let microtask = 0; microtask < 100; microtask++) await Promise.resolve()
   return 'elsewhere'
 }
 
