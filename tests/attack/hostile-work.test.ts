@@ -197,6 +197,7 @@ describe('a server', () => {
           description: 'x'.repeat(10_000),
         })),
     ],
+    ['one tool that is as large as a list', () => [{ ...look, description: 'x'.repeat(600_000) }]],
   ])('that lists %s is refused', async (_what, tools) => {
     server.tools.splice(0, server.tools.length, ...tools())
     const listed = client.listTools(httpTarget(server.url), limits()).then(
