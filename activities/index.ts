@@ -82,19 +82,7 @@ export function createActivities(deps: ActivityDeps) {
   const inShare = createShares()
 
   return {
-    /** `end`: nothing is begun, and what was sent gets its outcome. */
-    perform: (call: Call, decisions: Envelope[] = [], purpose?: 'end'): Promise<PerformResult> =>
-      markingUnplanned(door, call, () =>
-        withContext(door, call.timeoutMs, (signal) =>
-          inShare(organizationHere(), () =>
-            perform(door, call, decisions, {
-              signal,
-              giveUpAtMs: activityInfo().scheduledTimestampMs + call.timeoutMs,
-              isEnding: purpose === 'end',
-            }),
-          ),
-        ),
-      ),
+    perform: createPerform(door, inShare),
     recordResolution: (params: ResolutionInput): Promise<ResolutionAnswer> =>
       withContext(door, null, () => recordResolution(door, params)),
     abandonWriteback: (params: Parameters<typeof abandonWriteback>[1]): Promise<Abandoned> =>
@@ -116,6 +104,22 @@ export function createActivities(deps: ActivityDeps) {
       withContext(door, null, () => resultOf(Context.current(), workflowId)),
     ...createHousekeepingActivities(deps, door),
   }
+}
+
+/** `end`: nothing is begun, and what was sent gets its outcome. */
+function createPerform(door: DoorDeps, inShare: InShare) {
+  return (call: Call, decisions: Envelope[] = [], purpose?: 'end'): Promise<PerformResult> =>
+    markingUnplanned(door, call, () =>
+      withContext(door, call.timeoutMs, (signal) =>
+        inShare(organizationHere(), () =>
+          perform(door, call, decisions, {
+            signal,
+            giveUpAtMs: activityInfo().scheduledTimestampMs + call.timeoutMs,
+            isEnding: purpose === 'end',
+          }),
+        ),
+      ),
+    )
 }
 
 export type Activities = ReturnType<typeof createActivities>
