@@ -232,6 +232,8 @@ async function withContext<T>(
     if (cancellationSignal.aborted && error instanceof CodedError && error.code === 'CANCELLED') {
       throw cancellationSignal.reason
     }
+    // What breaks because the worker stops says nothing of the next attempt.
+    if (cancellationSignal.aborted && !(error instanceof CodedError)) throw error
     throw toApplicationFailure(error, activityInfo(), timeoutMs, nowMs())
   } finally {
     clearInterval(heartbeat)
