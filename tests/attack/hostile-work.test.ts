@@ -174,7 +174,7 @@ describe('a server', () => {
         {
           kind: 'Automation',
           name: 'see',
-          spec: { steps: [{ name: 'see', tool_call: call, timeout: '20s' }] },
+          spec: { steps: [{ name: 'see', tool_call: call, timeout: '6s' }] },
         },
       ],
     })
