@@ -68,6 +68,9 @@ export interface ActivityDeps {
 /** Often enough that a cancel arrives, and the death of a worker shows, within seconds. */
 const HEARTBEAT_INTERVAL_MS = 1_000
 
+/** For a thread that fails; a turn is waited for as long as it takes. */
+const CODE_PATIENCE_MS = 10 * 60_000
+
 const KNOWS_NONE =
   'this namespace knows none of our runs: nothing is concluded of those that it does not know'
 
@@ -79,19 +82,7 @@ export function createActivities(deps: ActivityDeps) {
   const inShare = createShares()
 
   return {
-    /** `end`: nothing is begun, and what was sent gets its outcome. */
-    perform: (call: Call, decisions: Envelope[] = [], purpose?: 'end'): Promise<PerformResult> =>
-      markingUnplanned(door, call, () =>
-        withContext(door, call.timeoutMs, (signal) =>
-          inShare(organizationHere(), () =>
-            perform(door, call, decisions, {
-              signal,
-              giveUpAtMs: activityInfo().scheduledTimestampMs + call.timeoutMs,
-              isEnding: purpose === 'end',
-            }),
-          ),
-        ),
-      ),
+    perform: createPerform(door, inShare),
     recordResolution: (params: ResolutionInput): Promise<ResolutionAnswer> =>
       withContext(door, null, () => recordResolution(door, params)),
     abandonWriteback: (params: Parameters<typeof abandonWriteback>[1]): Promise<Abandoned> =>
@@ -113,6 +104,22 @@ export function createActivities(deps: ActivityDeps) {
       withContext(door, null, () => resultOf(Context.current(), workflowId)),
     ...createHousekeepingActivities(deps, door),
   }
+}
+
+/** `end`: nothing is begun, and what was sent gets its outcome. */
+function createPerform(door: DoorDeps, inShare: InShare) {
+  return (call: Call, decisions: Envelope[] = [], purpose?: 'end'): Promise<PerformResult> =>
+    markingUnplanned(door, call, () =>
+      withContext(door, call.timeoutMs, (signal) =>
+        inShare(organizationHere(), () =>
+          perform(door, call, decisions, {
+            signal,
+            giveUpAtMs: activityInfo().scheduledTimestampMs + call.timeoutMs,
+            isEnding: purpose === 'end',
+          }),
+        ),
+      ),
+    )
 }
 
 export type Activities = ReturnType<typeof createActivities>
@@ -173,7 +180,7 @@ function createDryActivities({ database, trust }: ActivityDeps, door: DoorDeps, 
         return inShare(organizationHere(), () => preview(looking, { envelope, workflowId, call }, signal))
       }),
     runCode: (source: string, input: CodeInput): Promise<CodeOutput> =>
-      withContext(door, null, (signal) => {
+      withContext(door, CODE_PATIENCE_MS, (signal) => {
         const organization = organizationHere()
         const nowMs = activityInfo().scheduledTimestampMs
         return inShare(organization, () => runCode({ ...input, source, nowMs, organization }, signal))
@@ -225,6 +232,8 @@ async function withContext<T>(
     if (cancellationSignal.aborted && error instanceof CodedError && error.code === 'CANCELLED') {
       throw cancellationSignal.reason
     }
+    // What breaks because the worker stops says nothing of the next attempt.
+    if (cancellationSignal.aborted && !(error instanceof CodedError)) throw error
     throw toApplicationFailure(error, activityInfo(), timeoutMs, nowMs())
   } finally {
     clearInterval(heartbeat)

@@ -1,22 +1,30 @@
 /** Whether what somebody answers fits the form of a question. */
-import { messageOf, pointerParts } from './json-schema.ts'
+import { messageOf, pointerParts, type Misfit } from './json-schema.ts'
 import type { JsonObject, JsonValue } from './json.ts'
 import { pathText } from './path-text.ts'
 import { checkValue, type Owner } from './schema-check.ts'
+import { CodedError } from '../schemas/errors.ts'
 
 const MAX_PLACES = 10
 
-/** Null if it does; else each place of the answer that does not. Throws SCHEMA_TOO_COSTLY. */
+/** Null if it does; else each place of the answer that does not, or why nobody can tell. */
 export async function misfit(
   form: JsonObject,
   answer: JsonValue,
   organization: Owner,
 ): Promise<string | null> {
-  const checked = await checkValue(form, answer, { organization })
-  if (!checked.ok) return `its form is not a usable JSON Schema: ${checked.message}`
-  if (checked.misfits.length === 0) return null
-  const places = checked.misfits.slice(0, MAX_PLACES).map((error) => {
+  try {
+    const checked = await checkValue(form, answer, { organization })
+    return checked.ok ? placesIn(checked.misfits) : `its form is not a usable JSON Schema: ${checked.message}`
+  } catch (error) {
+    if (!(error instanceof CodedError) || error.code !== 'SCHEMA_TOO_COSTLY') throw error
+    return `its form cannot be used: ${error.message}`
+  }
+}
+
+function placesIn(misfits: readonly Misfit[]): string | null {
+  const places = misfits.slice(0, MAX_PLACES).map((error) => {
     return `${pathText('answer', pointerParts(error.instancePath))}: ${messageOf(error)}`
   })
-  return places.join('; ')
+  return places.length === 0 ? null : places.join('; ')
 }

@@ -110,11 +110,13 @@ export const MAX_RUN_WORK = 200_000_000
 /** Of all triggers that one event is held against. */
 export const MAX_EVENT_WORK = 200_000_000
 /** Of all policies that one call is held against. */
-export const MAX_POLICY_WORK = 50_000_000
+export const MAX_POLICY_WORK = 20_000_000
 /** Of one value against one schema, compiled and checked in a thread: SCHEMA_TOO_COSTLY. */
 export const SCHEMA_TIMEOUT_MS = 1_000
 /** Of one server: LISTING_TOO_LARGE. */
 export const MAX_TOOLS = 1_000
+/** Of the definition of one of them: LISTING_TOO_LARGE. */
+export const MAX_TOOL_BYTES = 512 * KB
 /** Of all pages of a server's list together: LISTING_TOO_LARGE. */
 export const MAX_LISTING_BYTES = 8 * MB
 /** How deep a value from outside may be nested: what walks over values does so by calling itself. */

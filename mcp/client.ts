@@ -4,7 +4,14 @@
  */
 import * as z from 'zod'
 import type { JsonValue } from '../lib/json.ts'
-import { jsonBytes, MAX_LISTING_BYTES, MAX_TOOLS, MAX_VALUE_DEPTH, readableBytes } from '../lib/limits.ts'
+import {
+  jsonBytes,
+  MAX_LISTING_BYTES,
+  MAX_TOOL_BYTES,
+  MAX_TOOLS,
+  MAX_VALUE_DEPTH,
+  readableBytes,
+} from '../lib/limits.ts'
 import { isNestedDeeper } from '../lib/nesting.ts'
 import { LocalFailure, McpCallError, toMcpCallError } from './errors.ts'
 import { runOverHttp } from './http-session.ts'
@@ -116,6 +123,17 @@ function tooLarge(): LocalFailure {
   return new LocalFailure('listing_too_large', `the list of tools is too large: at most ${most} are read`)
 }
 
+/** Each tool is hashed, and read again and again: one that is as large as a list is refused with its name. */
+function bytesOf(tools: readonly unknown[]): number {
+  return tools.reduce<number>((sum, tool) => {
+    const bytes = jsonBytes(tool as JsonValue)
+    if (bytes <= MAX_TOOL_BYTES) return sum + bytes
+    const name = String((tool as { name?: unknown } | null)?.name ?? 'without a name')
+    const sizes = `${readableBytes(bytes)}, at most ${readableBytes(MAX_TOOL_BYTES)}`
+    throw new LocalFailure('listing_too_large', `tool ${name} is too large: ${sizes}`)
+  }, 0)
+}
+
 async function listAll(session: McpSession): Promise<ToolDefinition[]> {
   const tools: ToolDefinition[] = []
   let cursor: string | undefined
@@ -125,7 +143,7 @@ async function listAll(session: McpSession): Promise<ToolDefinition[]> {
     const answer = parse(ListingPage, await session.request({ method: 'tools/list', params }))
     // One malformed tool does not hide the others; nobody can call it anyway.
     const flat = answer.tools.filter((tool) => !isNestedDeeper(tool, MAX_VALUE_DEPTH))
-    bytes += jsonBytes(flat as JsonValue)
+    bytes += bytesOf(flat)
     if (bytes > MAX_LISTING_BYTES || tools.length + flat.length > MAX_TOOLS) throw tooLarge()
     tools.push(...flat.map((tool) => Definition.safeParse(tool).data).filter((tool) => tool !== undefined))
     cursor = answer.nextCursor

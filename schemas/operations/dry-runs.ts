@@ -75,7 +75,7 @@ export const dryRun = defineOperation({
     answers: z.record(z.string().max(500), z.json()).default({}),
   }),
   output: DryRunViewSchema,
-  errors: ['NOT_FOUND', 'INVALID_ANSWER'],
+  errors: ['NOT_FOUND', 'INVALID_ANSWER', 'SCHEMA_TOO_COSTLY', 'ORGANIZATION_BUSY'],
   hints: { readOnly: true, idempotent: true },
 })
 

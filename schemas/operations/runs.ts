@@ -62,7 +62,13 @@ export const startRun = defineOperation({
     temporal_ui_url: TemporalUiUrlSchema,
   }),
   status: 201,
-  errors: ['NOT_FOUND', 'AUTOMATION_PAUSED', 'IDEMPOTENCY_CONFLICT'],
+  errors: [
+    'NOT_FOUND',
+    'AUTOMATION_PAUSED',
+    'IDEMPOTENCY_CONFLICT',
+    'SCHEMA_TOO_COSTLY',
+    'ORGANIZATION_BUSY',
+  ],
   idempotencyKey: 'The same key never starts a second run; with another request it is refused.',
   hints: { readOnly: false, idempotent: true },
 })

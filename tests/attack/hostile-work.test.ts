@@ -48,7 +48,7 @@ async function roundsDuring(work: Promise<unknown>): Promise<number> {
 
 /** What is not settled by then waits for something outside of this thread. */
 async function outOfPatience(): Promise<string> {
-  for (let microtask = 0; microtask < 100; microtask++) await null
+  for (let microtask = 0; microtask < 100; microtask++) await Promise.resolve()
   return 'elsewhere'
 }
 
@@ -174,7 +174,7 @@ describe('a server', () => {
         {
           kind: 'Automation',
           name: 'see',
-          spec: { steps: [{ name: 'see', tool_call: call, timeout: '20s' }] },
+          spec: { steps: [{ name: 'see', tool_call: call, timeout: '6s' }] },
         },
       ],
     })
@@ -197,6 +197,7 @@ describe('a server', () => {
           description: 'x'.repeat(10_000),
         })),
     ],
+    ['one tool that is as large as a list', () => [{ ...look, description: 'x'.repeat(600_000) }]],
   ])('that lists %s is refused', async (_what, tools) => {
     server.tools.splice(0, server.tools.length, ...tools())
     const listed = client.listTools(httpTarget(server.url), limits()).then(

@@ -76,6 +76,18 @@ describe('the catalog', () => {
     expect(listings(server)).toBe(3)
   })
 
+  it('asks a server once more for all that ask while it lists, however many they are', async () => {
+    const server = await start()
+    const catalog = createToolCatalog(client)
+    const target = httpTarget(server.url)
+    const fresh = { ...limits(), fresh: true }
+    const tools = await Promise.all(Array.from({ length: 20 }, () => catalog.getTool(target, 'echo', fresh)))
+    expect(new Set(tools).size).toBe(1)
+    expect(listings(server)).toBe(2)
+    await catalog.getTool(target, 'echo', fresh)
+    expect(listings(server)).toBe(3)
+  })
+
   it('waits for slow pages', async () => {
     const slow = await start({
       intercept: ({ method, id }, response) => {

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import type { JsonValue } from '../../lib/json.ts'
 import { jsonBytes, LIMITS, utf8Bytes } from '../../lib/limits.ts'
+import type { PlanStep } from '../../schemas/planned.ts'
 import type { Plan } from '../../schemas/run.ts'
 import { advance } from '../../workflows/interpreter/advance.ts'
 import { historyProblem, keepable } from '../../workflows/interpreter/limits.ts'
@@ -32,6 +33,31 @@ describe('the size of a value', () => {
 
   it.each(['', 'a', 'é', '€', '😀', 'a😀é€'])('of the text %j is that in UTF-8', (value) => {
     expect(utf8Bytes(value)).toBe(Buffer.byteLength(value))
+  })
+})
+
+describe('the work of the expressions of a run', () => {
+  const input = { words: Array.from({ length: 50 }, () => 'aaaaaaab'), text: 'a'.repeat(100_000) }
+  const look = (name: string): PlanStep =>
+    callStep(name, '${{ input.words.exists(w, input.text.contains(w)) }}')
+
+  it('is bounded together, and the run fails at the one that would be too much', () => {
+    const names = Array.from({ length: 12 }, (_, index) => `look${index}`)
+    const plan = planOf(...names.map(look))
+    let now = play(plan, input)
+    for (const name of names.slice(0, 7)) now = settleStep(plan, now, name, completed(null))
+    expect(now.next).toEqual({
+      kind: 'failed',
+      error: { code: 'EXPRESSION_TOO_COSTLY', message: expect.stringContaining('input.words.exists') },
+    })
+    expect(now.log.filter((line) => line.startsWith('start'))).toHaveLength(7)
+  })
+
+  it('is the same when it is replayed', () => {
+    const plan = planOf(look('a'), look('b'))
+    const once = play(plan, input).state.workLeft
+    expect(play(plan, input).state.workLeft).toBe(once)
+    expect(once).toBeLessThan(createRunState(input, {}).workLeft - 25_000_000)
   })
 })
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import { misfit } from '../../lib/answer-form.ts'
 import { checkValue } from '../../lib/schema-check.ts'
 
 const EXPENSIVE = { type: 'object', properties: { text: { type: 'string', pattern: '^(a+)+$' } } }
@@ -44,6 +45,10 @@ test('what one organization has waiting does not keep another waiting', async ()
   expect(await check(schema, 'INV-7', 'other')).toEqual({ ok: true, misfits: [] })
   expect(ended).toBeLessThanOrEqual(2)
   await Promise.all(slow)
+})
+
+test('an answer to a form that takes years is refused, and the question goes on', async () => {
+  expect(await misfit(EXPENSIVE, { text }, 'acme')).toMatch(/^its form cannot be used: it takes more than/)
 })
 
 test('a schema that names itself again and again ends as well', async () => {
