@@ -7,6 +7,7 @@
  */
 import { anyPurpose, type Door, type Patch } from './door.ts'
 import { answers, dryRuns, hostileCode, readers } from './doors-inside.ts'
+import { keysAndPeople } from './doors-people.ts'
 
 const APPROVALS = 'activities/approvals.ts'
 const AUTHORISED = 'activities/perform.ts'
@@ -142,7 +143,13 @@ const forgedDecisions: Door[] = [
   },
   {
     name: 'roles count as the ticket says them',
-    patches: [{ file: DECISIONS, find: 'roles: person.roles,', replace: 'roles: decision.roles,' }],
+    patches: [
+      {
+        file: DECISIONS,
+        find: 'roles: rolesAtBothTimes(decision, person),',
+        replace: 'roles: decision.roles,',
+      },
+    ],
     test: {
       file: 'forged-decisions.test.ts',
       title: 'of somebody who has lost the role since is refused',
@@ -665,6 +672,7 @@ const changedTools: Door[] = [
 export const DOORS: readonly Door[] = [
   ...forgedDecisions,
   ...wrongPeople,
+  ...keysAndPeople,
   ...forgedWorkflows,
   ...flippedRows,
   ...changedConfiguration,
