@@ -3,6 +3,7 @@
  * goes wrong is a `McpCallError`; an answer with `isError` is a result.
  */
 import * as z from 'zod'
+import { hiding } from '../lib/hidden-secrets.ts'
 import { LocalFailure, toMcpCallError } from './errors.ts'
 import { runOverHttp } from './http-session.ts'
 import type {
@@ -10,6 +11,7 @@ import type {
   CallLimits,
   McpClientPort,
   McpServer,
+  Progress,
   ToolDefinition,
   ToolResult,
 } from './port.ts'
@@ -64,11 +66,15 @@ export function createMcpClient(options: McpClientOptions = {}): McpClientPort {
   return {
     async callTool(request) {
       refuseWhenClosed()
-      return await withSession(pool, request, (session) => callTool(session, request))
+      const hide = hiding(request.target.secrets ?? [])
+      const { onProgress } = request
+      const heard = onProgress && { onProgress: (progress: Progress) => onProgress(hide(progress)) }
+      return hide(await withSession(pool, request, (session) => callTool(session, { ...request, ...heard })))
     },
     async listTools(target, limits) {
       refuseWhenClosed()
-      return await withSession(pool, { ...limits, target, maxResultBytes: MAX_LISTING_PAGE_BYTES }, listAll)
+      const request = { ...limits, target, maxResultBytes: MAX_LISTING_PAGE_BYTES }
+      return hiding(target.secrets ?? [])(await withSession(pool, request, listAll))
     },
     async close() {
       closed = true

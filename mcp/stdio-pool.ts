@@ -7,7 +7,7 @@ import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { LocalFailure, toMcpCallError } from './errors.ts'
 import type { FailureContext } from './errors.ts'
 import { sdkTimeoutMs, wasStopped, withinLimits } from './limits.ts'
-import { targetKey } from './port.ts'
+import { targetKey, textsOf } from './port.ts'
 import type { CallLimits, StdioServer } from './port.ts'
 import { CLIENT_INFO, sendRequest } from './session.ts'
 import type { McpSession, SessionWork } from './session.ts'
@@ -73,7 +73,7 @@ async function run<T>(
   limits: CallLimits,
   work: SessionWork<T>,
 ): Promise<T> {
-  const context: FailureContext = { phase: 'connect', secrets: Object.values(target.env) }
+  const context: FailureContext = { phase: 'connect', secrets: textsOf(target) }
   let child: Child | undefined
   try {
     const used = acquire(state, target)
