@@ -9,6 +9,7 @@ import { CodedError } from '../schemas/errors.ts'
 import { evaluateExpression } from './cel.ts'
 import type { Scope } from './cel.ts'
 import type { JsonValue } from './json.ts'
+import { markdownText } from './shown-text.ts'
 
 const OPEN = '${{'
 const ESCAPED_OPEN = '$${{'
@@ -28,6 +29,18 @@ type Part = { text: string } | { source: string; offset: number }
 /** Throws what `evaluateExpression` throws, with the path in front, and `INVALID_EXPRESSION` for `${{` without `}}`. */
 export function resolveTemplates(value: JsonValue, scope: Scope): JsonValue {
   return mapTexts(value, '', (text) => resolveText(text, scope))
+}
+
+/** A text whose author writes markdown: what expressions fill in is text in it, and no markup. */
+export function resolveMarkdown(markdown: string, scope: Scope): string {
+  const parts = splitText(markdown)
+  return parts
+    .map((part) => {
+      if ('text' in part) return part.text
+      const value = evaluateExpression(part.source, scope)
+      return markdownText(value === null && parts.length === 1 ? 'null' : asText(value, part.source))
+    })
+    .join('')
 }
 
 /** The expression of a text that is exactly one, whose result keeps its type. */
