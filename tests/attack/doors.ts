@@ -7,7 +7,7 @@
  */
 import { anyPurpose, type Door, type Patch } from './door.ts'
 import { answers, dryRuns, hostileCode, readers } from './doors-inside.ts'
-import { keysAndPeople } from './doors-people.ts'
+import { keysAndPeople, quoting, senders } from './doors-people.ts'
 
 const APPROVALS = 'activities/approvals.ts'
 const AUTHORISED = 'activities/perform.ts'
@@ -673,6 +673,8 @@ export const DOORS: readonly Door[] = [
   ...forgedDecisions,
   ...wrongPeople,
   ...keysAndPeople,
+  ...senders,
+  ...quoting,
   ...forgedWorkflows,
   ...flippedRows,
   ...changedConfiguration,
