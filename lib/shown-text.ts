@@ -19,8 +19,9 @@ const LINK_START = /:(?=\/\/)|@|\.(?<=\bwww\.)/gi
 
 /** In markdown, as nothing but text: no link, no emphasis, no list, no line that looks like one of ours. */
 export function markdownText(text: string): string {
-  const lines = text.split('\n').map(visible).join('\n')
-  return lines
+  return text
+    .replace(/\r\n?/g, '\n')
+    .replace(/[^\n\t]+/g, visible)
     .replace(/[\\`*_[\]<>|~!&#]/g, '\\$&')
     .replace(LINE_START, (_start, blanks: string, mark: string) =>
       /\d/.test(mark) ? `${blanks}${mark}\\` : `${blanks}\\${mark}`,

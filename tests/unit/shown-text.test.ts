@@ -27,6 +27,10 @@ describe('a text in markdown', () => {
     expect(plainText(markdown)).toBe(text)
   })
 
+  it('keeps its lines and columns', () => {
+    expect(markdownText('a\tb\r\nc\u0007')).toBe(`a\tb\nc${String.raw`\\u0007`}`)
+  })
+
   it('stays readable where nothing of it is markup', () => {
     const text = 'INV-7 of 12.50 EUR, until 2026-11-30T10:00:00Z (50%)'
     expect(markdownText(text)).toBe(text)
