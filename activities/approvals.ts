@@ -26,7 +26,7 @@ import type {
   Vote,
 } from '../schemas/run.ts'
 import { assertSomebodyCanApprove } from './candidates.ts'
-import { openDecision, toVote, votesOf } from './decisions.ts'
+import { openDecision, toVote, votesOf, whyUnverified } from './decisions.ts'
 import { requireWriteback } from './ledger.ts'
 import type { DoorDeps } from './door.ts'
 import { issueReceipt } from './receipts.ts'
@@ -94,9 +94,8 @@ async function resolveTicket(
   ticket: Envelope,
 ): Promise<ResolvedDecision> {
   const envelope = EnvelopeSchema.safeParse(ticket)
-  const decision = envelope.success ? openDecision(envelope.data, deps.trust) : null
-  if (!envelope.success || !decision)
-    return refused('UNVERIFIED', 'no door of this deployment signed this ticket')
+  const decision = envelope.success ? openDecision(envelope.data, deps.trust, deps.nowMs()) : null
+  if (!envelope.success || !decision) return refused('UNVERIFIED', whyUnverified(ticket, deps.trust))
   if (decision.organization !== params.organization || decision.writebackId !== params.writebackId) {
     return refused('STALE_DIGEST', `the ticket is about ${decision.writebackId}`)
   }
@@ -113,6 +112,7 @@ async function resolveAsserted(
   asserted: NonNullable<DecisionMessage['asserted']>,
 ): Promise<ResolvedDecision> {
   const { organization, approvalId, writebackId, message, position } = params
+  const [person] = await loadPrincipals(deps.database, { organization, ids: [asserted.by] })
   const decision: Decision = {
     decisionId: `dec_${sha256Hex(`${organization}/${approvalId}/${position}`).slice(0, 32)}`,
     organization,
@@ -120,7 +120,7 @@ async function resolveAsserted(
     digest: asserted.digest ?? params.digest,
     verdict: message.verdict,
     principal: asserted.by,
-    roles: [],
+    roles: person?.roles ?? [],
     method: 'asserted',
     channel: 'signal',
     at: new Date(deps.nowMs()).toISOString(),
@@ -149,7 +149,7 @@ export async function recordDecision(
   params: ApprovalKey & { envelope: Envelope; votes: Pick<Vote, 'decisionId'>[] },
 ): Promise<Recorded> {
   const { organization, approvalId, writebackId, envelope } = params
-  const decision = openDecision(envelope, deps.trust)
+  const decision = openDecision(envelope, deps.trust, deps.nowMs())
   if (!decision || decision.writebackId !== writebackId || decision.organization !== organization) {
     throw new CodedError(
       'UNVERIFIED',
@@ -163,7 +163,7 @@ export async function recordDecision(
   }
   const about = { organization, writebackId, digest }
   const recorded = await listDecisions(deps.database, about)
-  const cast = await votesOf(deps.database, deps.trust, about, [...recorded, envelope])
+  const cast = await votesOf(deps, about, [...recorded, envelope])
   const own = cast.find(({ vote }) => vote.decisionId === decision.decisionId)?.vote
   const why = own ? ineligibility(requirement, requester, own) : 'NOT_ELIGIBLE'
   if (!own || why) throw new CodedError(why ?? 'NOT_ELIGIBLE', `${decision.principal} may not decide this`)
@@ -200,7 +200,7 @@ export async function keepDecision(
   },
 ): Promise<void> {
   const { envelope, runId, approvalId, state, votes } = params
-  const decision = openDecision(envelope, deps.trust)
+  const decision = openDecision(envelope, deps.trust, deps.nowMs())
   if (!decision) throw new CodedError('UNVERIFIED', `no door has signed what is to be kept for ${approvalId}`)
   const { organization, writebackId, decisionId, principal, verdict, digest } = decision
   const { method, channel, comment } = decision

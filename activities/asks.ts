@@ -29,7 +29,7 @@ import type {
 } from '../schemas/run.ts'
 import { keepDecision, type OpenedApproval } from './approvals.ts'
 import { assertSomebodyCanApprove } from './candidates.ts'
-import { openDecision, toVote } from './decisions.ts'
+import { openDecision, toVote, whyUnverified } from './decisions.ts'
 import type { DoorDeps } from './door.ts'
 import { verifyAskOrigin } from './origin.ts'
 
@@ -96,9 +96,9 @@ type Opened = { vote: Vote; envelope: Envelope; pending: PendingWrite } | { code
 async function openAnswer(deps: DoorDeps, asking: Asking, ticket: Envelope): Promise<Opened> {
   const { organization } = asking
   const envelope = EnvelopeSchema.safeParse(ticket)
-  const decision = envelope.success ? openDecision(envelope.data, deps.trust) : null
+  const decision = envelope.success ? openDecision(envelope.data, deps.trust, deps.nowMs()) : null
   if (!envelope.success || !decision)
-    return { code: 'UNVERIFIED', message: 'no door of this deployment signed this ticket' }
+    return { code: 'UNVERIFIED', message: whyUnverified(ticket, deps.trust) }
   const pending = await pendingOf(deps, asking)
   if (decision.organization !== organization || decision.writebackId !== pending.writebackId)
     return { code: 'STALE_DIGEST', message: `the ticket is about ${decision.writebackId}` }

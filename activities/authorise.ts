@@ -33,7 +33,7 @@ export async function judgeWrite(
 ): Promise<WriteJudgement> {
   const about = { organization: row.organization, writebackId: row.writeback_id, digest: row.digest }
   const recorded = await listDecisions(deps.database, about)
-  const cast = await votesOf(deps.database, deps.trust, about, [...recorded, ...decisions])
+  const cast = await votesOf(deps, about, [...recorded, ...decisions])
   const atMs = row.state === 'sending' ? Date.parse(row.updated_at) : deps.nowMs()
   const votes = cast.map(({ vote }) => vote)
   const { judgement, counted } = standingJudgement(requirement, row.requester, votes, atMs)

@@ -6,11 +6,12 @@ import { Context, activityInfo, log } from '@temporalio/activity'
 import type { Database } from '../db/database.ts'
 import type { SigningKey } from '../lib/dsse.ts'
 import type { JsonValue } from '../lib/json.ts'
-import { fillSecretsInUrl } from '../lib/secret-references.ts'
+import { fillSecretsInUrl, secretNames } from '../lib/secret-references.ts'
 import { createToolCatalog, type ToolCatalog } from '../mcp/catalog.ts'
 import type { McpClientPort } from '../mcp/port.ts'
 import { CodedError } from '../schemas/errors.ts'
 import { organizationOfWorkflow } from '../schemas/names.ts'
+import type { PostgresConnectionSpec } from '../schemas/manifests.ts'
 import type {
   Call,
   CodeInput,
@@ -35,6 +36,7 @@ import { acceptAnswer, openAsk, recordAnswer, resolveAnswer } from './asks.ts'
 import type { Trust } from './decisions.ts'
 import { runCode } from './code.ts'
 import type { DoorDeps } from './door.ts'
+import { hidingSecrets } from './executors/hide-secrets.ts'
 import { createMcpToolExecutor } from './executors/mcp-tool.ts'
 import type { Executor } from './executors/executor.ts'
 import { createSqlExecutor } from './executors/sql.ts'
@@ -191,14 +193,22 @@ function createDryActivities({ database, trust }: ActivityDeps, door: DoorDeps, 
 function createDoor(deps: ActivityDeps, catalog: ToolCatalog, targetOf: TargetResolver): DoorDeps {
   const { database, mcp, targets, resolveSecret, trust, signingKey } = deps
   const onProgress = (tool: string): void => Context.current().heartbeat({ tool })
+  const addressOf = ({
+    organization,
+    spec,
+  }: {
+    organization: string
+    spec: PostgresConnectionSpec
+  }): string => fillSecretsInUrl(spec.url, (name) => resolveSecret(organization, name))
   return {
     database,
     executors: {
       mcp: createMcpToolExecutor({ mcp, catalog, targetOf, onProgress }),
-      postgres: createSqlExecutor({
-        targets,
-        urlOf: ({ organization, spec }) =>
-          fillSecretsInUrl(spec.url, (name) => resolveSecret(organization, name)),
+      postgres: hidingSecrets(createSqlExecutor({ targets, urlOf: addressOf }), (operation) => {
+        const { organization, spec } = operation
+        if (spec.type !== 'postgres') return []
+        const values = secretNames(spec.url).map((name) => resolveSecret(organization, name))
+        return [addressOf({ organization, spec }), ...values]
       }),
     },
     trust,

@@ -21,7 +21,7 @@ import type {
   ResolutionInput,
   WriteOutcome,
 } from '../schemas/run.ts'
-import type { Trust } from './decisions.ts'
+import { isAhead, rolesAtBothTimes, whyUnverified } from './decisions.ts'
 import type { DoorDeps } from './door.ts'
 import { closeWithReceipt, type Conclusion } from './ledger.ts'
 import { proofProblem } from './outcomes.ts'
@@ -33,9 +33,9 @@ export async function recordResolution(deps: DoorDeps, input: ResolutionInput): 
   const row = await findWriteback(deps.database, { organization, writebackId })
   if (!row) return refused('NOT_FOUND', `there is no writeback ${writebackId}`, null)
   const envelope = EnvelopeSchema.safeParse(input.ticket)
-  const resolution = envelope.success ? openResolution(envelope.data, deps.trust) : null
+  const resolution = envelope.success ? openResolution(envelope.data, deps) : null
   if (!envelope.success || !resolution)
-    return refused('UNVERIFIED', 'no door of this deployment signed this ticket', null)
+    return refused('UNVERIFIED', whyUnverified(input.ticket, deps.trust), null)
   if (resolution.organization !== organization || resolution.writebackId !== writebackId)
     return refused('STALE_DIGEST', `the ticket is about ${resolution.writebackId}`, null)
   if (resolution.digest !== row.digest || writeDigest(writeFactsOf(row)) !== row.digest)
@@ -49,22 +49,24 @@ export async function recordResolution(deps: DoorDeps, input: ResolutionInput): 
   return tooLate(deps, current ?? row, resolution)
 }
 
-/** Null for what no door of ours signed. */
-function openResolution(envelope: Envelope, trust: Trust): Resolution | null {
+/** Null for what no door of ours signed with a key that is in use, and for what is dated ahead. */
+function openResolution(envelope: Envelope, { trust, nowMs }: DoorDeps): Resolution | null {
   const expected = { payloadType: RESOLUTION_PAYLOAD_TYPE, purpose: 'decision' } as const
   const parsed = ResolutionSchema.safeParse(openEnvelope(envelope, expected, trust.keys)?.document)
-  return parsed.success ? parsed.data : null
+  return parsed.success && !isAhead(parsed.data, nowMs()) ? parsed.data : null
 }
 
 /** Whoever may approve the write, or is an operator; one person is enough, whatever the quorum. */
 async function objectionTo(
   deps: DoorDeps,
   row: WritebackRow,
-  { organization, principal, method }: Resolution,
+  resolution: Resolution,
 ): Promise<{ code: ErrorCode; message: string } | null> {
+  const { organization, principal, method } = resolution
   const [person] = await loadPrincipals(deps.database, { organization, ids: [principal] })
   if (!person) return { code: 'NOT_ELIGIBLE', message: `${principal} is not known here` }
-  const voter = { principal: person.id, kind: person.kind, roles: person.roles, method }
+  const roles = rolesAtBothTimes(resolution, person)
+  const voter = { principal: person.id, kind: person.kind, roles, method }
   const requirement = resolversOf(row.requirement)
   const code = ineligibility(requirement, row.requester, voter)
   if (code === null) return null

@@ -16,10 +16,15 @@ export function createTargetResolver(deps: {
   commandsFile: string
 }): TargetResolver {
   return async ({ organization, spec }) => {
-    const resolve = (name: string): string => deps.resolveSecret(organization, name)
+    const secrets: string[] = []
+    const resolve = (name: string): string => {
+      const value = deps.resolveSecret(organization, name)
+      secrets.push(value)
+      return value
+    }
     if (spec.transport === 'stdio') {
       const command = resolveCommand(await loadCommandFile(deps.commandsFile), spec.command, resolve)
-      return { type: 'stdio', ...command, poolKey: organization }
+      return { type: 'stdio', ...command, secrets, poolKey: organization }
     }
     const headers = Object.entries(spec.headers).map(
       ([name, text]) => [name, fillSecrets(text, resolve)] as const,
@@ -28,6 +33,7 @@ export function createTargetResolver(deps: {
       type: 'http',
       url: spec.url,
       headers: Object.fromEntries(headers),
+      secrets,
       allowPrivateAddresses: spec.allow_private_addresses,
       poolKey: organization,
     }

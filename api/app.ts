@@ -3,6 +3,7 @@ import fastify, { type FastifyInstance } from 'fastify'
 import { serializerCompiler } from 'fastify-type-provider-zod'
 import { BODY_LIMIT_BYTES, installJsonBodies } from './body.ts'
 import { installCodec } from './codec.ts'
+import { CONNECTION_OPTIONS, installConnectionLimits } from './connections.ts'
 import type { ApiDeps } from './deps.ts'
 import { installDrain } from './drain.ts'
 import { installHealth } from './health.ts'
@@ -29,12 +30,14 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
     frameworkErrors: (error, request, reply) => void answerError(error, request, reply),
     // A request that is under way when we are asked to stop is finished; the next one goes to another process.
     forceCloseConnections: 'idle',
+    ...CONNECTION_OPTIONS,
   })
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   app.addHook('onSend', async (request, reply) => {
     void reply.header('x-request-id', request.id)
   })
+  installConnectionLimits(app)
   installDrain(app)
   installProblems(app)
   installJsonBodies(app)

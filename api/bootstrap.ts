@@ -4,6 +4,7 @@
  */
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
+import type { z } from 'zod'
 import { loadConfig } from '../config.ts'
 import { createDatabase, type Database } from '../db/database.ts'
 import { migrate } from '../db/migrate.ts'
@@ -17,11 +18,17 @@ export async function bootstrapOrganization(
   { organization, admin }: { organization: string; admin: string },
 ): Promise<{ key: string }> {
   const { key } = await makeKey(database, {
-    organization: NameSchema.parse(organization),
-    principal: { id: PrincipalIdSchema.parse(admin), kind: 'person' },
+    organization: checked(NameSchema, '--organization', organization),
+    principal: { id: checked(PrincipalIdSchema, '--admin', admin), kind: 'person' },
     scopes: [...ScopeSchema.options],
   })
   return { key }
+}
+
+function checked(schema: z.ZodType<string>, option: string, text: string): string {
+  const parsed = schema.safeParse(text)
+  if (parsed.success) return parsed.data
+  throw new Error(`${option} ${parsed.error.issues.map(({ message }) => message).join('; ')}`)
 }
 
 async function main(): Promise<void> {

@@ -78,12 +78,14 @@ function installOpen(
     schema: { hide: true },
     logLevel: 'silent',
   }
-  scope.options(path, options, answerPreflight)
-  scope.post(path, options, (request) => {
+  const onRequest = async (request: FastifyRequest) => {
     const { token: given } = request.params as { token: string }
     if (!isSame(given, token)) throw new CodedError('UNAUTHENTICATED', 'The token in the path is not valid.')
-    return answer(deps.payloads, direction, { organization: '', seesAll: true }, request.body)
-  })
+  }
+  scope.options(path, options, answerPreflight)
+  scope.post(path, { ...options, onRequest }, (request) =>
+    answer(deps.payloads, direction, { organization: '', seesAll: true }, request.body),
+  )
 }
 
 async function answer(

@@ -17,7 +17,7 @@ import type { JsonObject, JsonValue } from '../lib/json.ts'
 import { CodedError } from '../schemas/errors.ts'
 import { runWorkflowId } from '../schemas/names.ts'
 import type { Requester } from '../schemas/run.ts'
-import { checkInput, checkTexts } from './deliveries/input.ts'
+import { checkInput, checkOnBehalfOf, checkTexts } from './deliveries/input.ts'
 import { groupMatches, matchEvent, type AutomationRevision, type DeliveryGroup } from './deliveries/match.ts'
 import { pausedBecause } from '../lib/pauses.ts'
 import { startDelivery, type StartDeps } from './deliveries/start.ts'
@@ -76,7 +76,10 @@ export interface EventRequest {
   idempotencyKey: string | undefined
 }
 
-/** An event of a connection, with all that it starts, stored in one transaction. Of the same identity the first wins. */
+/**
+ * An event of a connection, with all that it starts, stored in one transaction. What is known already starts nothing: by
+ * the sender's key the whole event, by its own `dedupe` one automation of it. Where both are given, both have to be new.
+ */
 export async function acceptEvent(deps: StartDeps, request: EventRequest): Promise<DeliveryRow[]> {
   const { organization, connection, type, data, idempotencyKey } = request
   const rows = await listAutomationsForEvent(deps.database, { organization, connection, event: type })
@@ -107,26 +110,17 @@ function storeGroups(
   const { organization, connection, type, data } = request
   const requester: Requester = { principal: `connection/${connection}`, kind: 'service', onBehalfOf: [] }
   const requestSha256 = sha256Hex(JSON.stringify({ type, data }))
+  const source = eventSource(connection, type)
+  const common = { organization, source, requestSha256, requester, skipped }
   return inTransaction(database, async (tx) => {
     const rows: DeliveryRow[] = []
-    // In a fixed order, so that the same event coming twice at once does not lock crosswise.
-    for (const { key, matches } of groups.toSorted(byKey)) {
+    // In a fixed order, so that the same event coming twice at once does not lock crosswise; the sender's key comes first.
+    for (const { key, isSenders, matches } of groups.toSorted(byKey)) {
       const id = newId('dlv')
       const runs = matches.map((match) => toRun(organization, id, match))
-      const dedupeKey = key ?? id
-      const source = eventSource(connection, type)
-      rows.push(
-        await insertDelivery(tx, {
-          id,
-          organization,
-          source,
-          dedupeKey,
-          requestSha256,
-          requester,
-          runs,
-          skipped,
-        }),
-      )
+      const row = await insertDelivery(tx, { ...common, id, dedupeKey: key ?? id, runs })
+      rows.push(row)
+      if (isSenders && row.id !== id) break
     }
     return rows
   })
@@ -137,7 +131,7 @@ async function freezeRun(
   request: StartRequest,
   deliveryId: string,
 ): Promise<DeliveredRun> {
-  const { organization, automation, input } = request
+  const { organization, automation, input, requester } = request
   const head = await findHead(database, { organization, kind: 'Automation', name: automation })
   if (head?.body.kind !== 'Automation') {
     throw new CodedError('NOT_FOUND', `There is no automation ${automation}.`)
@@ -148,6 +142,7 @@ async function freezeRun(
   )
   if (paused) throw paused
   await checkInput(head.body.spec, input, organization)
+  await checkOnBehalfOf(database, organization, requester.onBehalfOf)
   return toRun(organization, deliveryId, { automation, revision: head.number, input })
 }
 
@@ -177,5 +172,6 @@ function eventSource(connection: string, type: string): string {
 }
 
 function byKey(a: DeliveryGroup, b: DeliveryGroup): number {
+  if (a.isSenders !== b.isSenders) return a.isSenders ? -1 : 1
   return (a.key ?? '') < (b.key ?? '') ? -1 : 1
 }

@@ -20,7 +20,7 @@ import { dryRunWorkflowId, WORKFLOW_TYPES } from '../schemas/names.ts'
 import { compilePlan } from '../schemas/plan.ts'
 import type { Plan, Requester } from '../schemas/run.ts'
 import { findStep } from '../schemas/step-tree.ts'
-import { checkInput, checkTexts } from './deliveries/input.ts'
+import { checkInput, checkOnBehalfOf, checkTexts } from './deliveries/input.ts'
 import type { ApiDeps } from './deps.ts'
 import { PlacedError } from './errors.ts'
 import { newId } from './ids.ts'
@@ -49,6 +49,7 @@ export async function dryRun(
   const { spec } = head.body
   checkTexts(input)
   await checkInput(spec, input, organization)
+  await checkOnBehalfOf(deps.database, organization, requester.onBehalfOf)
   await checkAnswers(spec, answers, organization)
   const id = newId('dry')
   const workflowId = dryRunWorkflowId({ organization, automation, dryRunId: id })

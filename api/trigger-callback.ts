@@ -1,7 +1,8 @@
 /**
  * The trigger callback, by which MCP servers send their events. Its contract is older than ours and kept to the byte:
  * its own error bodies, this order of checks (size, header, token, body), 202 whether or not anything matches. A server
- * that speaks it needs no change.
+ * that speaks it needs no change. The size is that which the sender declares: nothing of a body is read for whoever has
+ * no token, and one that is sent in pieces is found too large after that.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
@@ -14,6 +15,19 @@ import { acceptEvent } from './deliveries.ts'
 import type { ApiDeps } from './deps.ts'
 import { findPrincipal } from './plugins/authentication.ts'
 import { toCodedError } from './plugins/problems.ts'
+
+interface Sender {
+  organization: string
+  connection: string
+  keyId: string
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Of an event. Null until its token is known. */
+    sender: Sender | null
+  }
+}
 
 const BodySchema = z.object({
   type: z.string().min(1),
@@ -30,18 +44,27 @@ export async function installTriggerCallback(app: FastifyInstance, deps: ApiDeps
     // Whatever the content type says: the contract does not ask for one.
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
     scope.setErrorHandler(answerCallbackError)
-    const options = { bodyLimit: BODY_LIMIT_BYTES, schema: { hide: true } }
+    scope.decorateRequest('sender', null)
+    const options = {
+      bodyLimit: BODY_LIMIT_BYTES,
+      schema: { hide: true },
+      onRequest: (request: FastifyRequest, reply: FastifyReply) => findOutSender(deps, request, reply),
+    }
     const handler = (request: FastifyRequest, reply: FastifyReply) => handleCallback(deps, request, reply)
     scope.post('/api/trigger-callback', options, handler)
     scope.post('/api/:org/trigger-callback', options, handler)
   })
 }
 
-async function handleCallback(
+/** Answers whoever has no token before anything of the body is read. */
+async function findOutSender(
   deps: ApiDeps,
   request: FastifyRequest,
   reply: FastifyReply,
-): Promise<FastifyReply> {
+): Promise<FastifyReply | undefined> {
+  if (Number(request.headers['content-length'] ?? 0) > BODY_LIMIT_BYTES) {
+    return reply.code(413).send({ error: 'Payload too large' })
+  }
   const header = request.headers.authorization
   if (!header?.startsWith(PREFIX)) {
     return reply.code(401).send({ error: 'Missing or invalid Authorization header' })
@@ -53,6 +76,17 @@ async function handleCallback(
     return reply.code(401).send({ error: 'Invalid callback token' })
   }
   deps.limits?.takeOfKey(sender.keyId)
+  request.sender = sender
+  return undefined
+}
+
+async function handleCallback(
+  deps: ApiDeps,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { sender } = request
+  if (!sender) return reply.code(401).send({ error: 'Invalid callback token' })
   const parsed = BodySchema.safeParse(parseBody(request.body))
   if (!parsed.success) {
     return reply.code(400).send({ error: 'Invalid body', details: parsed.error.issues })
@@ -75,7 +109,7 @@ async function findSender(
   deps: ApiDeps,
   token: string,
   organization: string | undefined,
-): Promise<{ organization: string; connection: string; keyId: string } | undefined> {
+): Promise<Sender | undefined> {
   const principal = await findPrincipal(deps.database, token)
   if (!principal?.scopes.includes('trigger') || !principal.id.startsWith(CONNECTION_PREFIX)) return undefined
   if (organization !== undefined && organization !== principal.organization) return undefined

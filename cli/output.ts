@@ -3,6 +3,9 @@
  * is made visible first: a server's answer must not be able to move the cursor of whoever approves.
  */
 import { styleText } from 'node:util'
+import { visible } from '../lib/shown-text.ts'
+
+export { visible }
 
 type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow'
 
@@ -68,17 +71,6 @@ export function printFields(fields: readonly (readonly [string, string])[]): voi
 /** One line, as JSON, but a plain text as it is. */
 export function valueText(value: unknown): string {
   return typeof value === 'string' && value !== '' ? value : (JSON.stringify(value) ?? '')
-}
-
-/** Control characters, line ends, and marks that cannot be seen or turn the direction of writing. */
-const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
-
-export function visible(text: string): string {
-  return text.replace(INVISIBLE, escaped)
-}
-
-function escaped(character: string): string {
-  return `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`
 }
 
 function lengthOf(text: string): number {

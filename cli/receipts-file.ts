@@ -1,8 +1,7 @@
 /** Checks a file of receipts with a file of public keys. Nothing is asked of anybody. */
-import { createPublicKey } from 'node:crypto'
 import { z } from 'zod'
 import type { TrustedKey } from '../lib/dsse.ts'
-import { keyIdOf } from '../lib/keys.ts'
+import { trustedKeyOf } from '../lib/keys.ts'
 import { verifyReceipts, type Verification } from '../lib/receipts.ts'
 import { SHA256_HEX } from '../schemas/common.ts'
 import { UsageError } from './errors.ts'
@@ -38,10 +37,20 @@ const PurposeSchema = z.enum(['decision', 'receipt'])
 
 /** The deployment's own `public.json`, or what the API answers. */
 const KeysSchema = z.union([
-  z.array(z.object({ purpose: PurposeSchema, publicKey: z.string() })),
+  z.array(z.object({ purpose: PurposeSchema, publicKey: z.string(), retiredAt: z.string().nullish() })),
   z
-    .object({ keys: z.array(z.object({ purpose: PurposeSchema, public_key: z.string() })) })
-    .transform(({ keys }) => keys.map(({ purpose, public_key }) => ({ purpose, publicKey: public_key }))),
+    .object({
+      keys: z.array(
+        z.object({ purpose: PurposeSchema, public_key: z.string(), retired_at: z.string().nullish() }),
+      ),
+    })
+    .transform(({ keys }) =>
+      keys.map(({ purpose, public_key, retired_at }) => ({
+        purpose,
+        publicKey: public_key,
+        retiredAt: retired_at,
+      })),
+    ),
 ])
 
 /** `knownRunId`: of which run they should be, if the caller knows; else the file may say it. */
@@ -81,10 +90,9 @@ function readKeys(keysFile: string): TrustedKey[] {
   const entries = KeysSchema.safeParse(readJsonFile(keysFile))
   const hint = 'Make one with `countersign keys public > public.json`.'
   if (!entries.success) throw new UsageError(`${keysFile} is not a file of public keys.`, hint)
-  return entries.data.map(({ purpose, publicKey }) => {
+  return entries.data.map((entry) => {
     try {
-      const key = createPublicKey(publicKey)
-      return { keyId: keyIdOf(key), purpose, publicKey: key }
+      return trustedKeyOf(entry)
     } catch {
       throw new UsageError(`${keysFile} holds a key that cannot be read.`, hint)
     }

@@ -15,6 +15,13 @@ export interface TrustedKey {
   keyId: string
   purpose: 'decision' | 'receipt'
   publicKey: KeyObject
+  /** ISO 8601. What it has signed since then proves nothing, and what it signed before lets nothing happen any more. */
+  retiredAt?: string
+}
+
+interface Expected {
+  payloadType: string
+  purpose: TrustedKey['purpose']
 }
 
 export function signEnvelope(payloadType: string, document: unknown, key: SigningKey): Envelope {
@@ -28,12 +35,47 @@ export function signEnvelope(payloadType: string, document: unknown, key: Signin
 }
 
 /**
- * The document inside, if one of the trusted keys of that purpose signed it; else null. A broken envelope is not an
- * error: whoever sends one is told that it is not verified, like anybody with a wrong signature.
+ * The document inside, if one of the trusted keys of that purpose signed it that is still in use; else null. A broken
+ * envelope is not an error: whoever sends one is told that it is not verified, like anybody with a wrong signature.
  */
 export function openEnvelope(
   envelope: Envelope,
-  expected: { payloadType: string; purpose: TrustedKey['purpose'] },
+  expected: Expected,
+  keys: readonly TrustedKey[],
+): { document: unknown; keyId: string } | null {
+  return openWith(envelope, expected, keys.filter(isInUse))
+}
+
+/**
+ * For what is evidence, and lets nothing happen: a key that was retired counts for what is dated before. `datedAt` says
+ * when, as ISO 8601, if the document does.
+ */
+export function openEvidence(
+  envelope: Envelope,
+  expected: Expected & { datedAt: (document: unknown) => readonly unknown[] },
+  keys: readonly TrustedKey[],
+): { document: unknown; keyId: string } | null {
+  const current = openEnvelope(envelope, expected, keys)
+  if (current) return current
+  for (const key of keys.filter((candidate) => !isInUse(candidate))) {
+    const opened = openWith(envelope, expected, [key])
+    const dates = opened ? expected.datedAt(opened.document) : []
+    if (opened && dates.length > 0 && dates.every((date) => isUpTo(date, key.retiredAt))) return opened
+  }
+  return null
+}
+
+export function isInUse({ retiredAt }: TrustedKey): boolean {
+  return retiredAt === undefined
+}
+
+function isUpTo(date: unknown, retiredAt: string | undefined): boolean {
+  return typeof date === 'string' && Date.parse(date) <= Date.parse(retiredAt ?? '')
+}
+
+function openWith(
+  envelope: Envelope,
+  expected: Expected,
   keys: readonly TrustedKey[],
 ): { document: unknown; keyId: string } | null {
   if (envelope.payloadType !== expected.payloadType) return null

@@ -1,7 +1,7 @@
 /**
  * Key files of one deployment. Two private keys, because two parties vouch for two things: the API for who decided,
  * the worker for what was done. `public.json` holds what both, and anybody who checks a receipt, need; a new key is
- * added there before it signs, an old one stays while documents signed by it matter.
+ * added there before it signs, an old one stays while documents signed by it matter, with the time it was retired at.
  */
 import {
   createHash,
@@ -22,7 +22,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import type { SigningKey, TrustedKey } from './dsse.ts'
+import { isInUse, type SigningKey, type TrustedKey } from './dsse.ts'
 
 type Purpose = TrustedKey['purpose']
 
@@ -31,6 +31,8 @@ interface PublicKeyEntry {
   purpose: Purpose
   /** SPKI, PEM. */
   publicKey: string
+  /** ISO 8601. */
+  retiredAt?: string
 }
 
 const PURPOSES = ['decision', 'receipt'] as const
@@ -45,19 +47,64 @@ export function ensureKeys(folder: string): void {
   publish(folder)
 }
 
-/** Throws, with what to do, if it is not there. */
+/** Throws, with what to do, if it is not there, or was retired. */
 export function loadSigningKey(folder: string, purpose: Purpose): SigningKey {
-  const privateKey = createPrivateKey(readKeyFile(privateKeyFile(folder, purpose)))
-  return { keyId: keyIdOf(createPublicKey(privateKey)), privateKey }
+  const file = privateKeyFile(folder, purpose)
+  const privateKey = createPrivateKey(readKeyFile(file))
+  const keyId = keyIdOf(createPublicKey(privateKey))
+  const retired = loadTrustedKeys(publicKeysFile(folder)).find((key) => key.keyId === keyId && !isInUse(key))
+  if (!retired) return { keyId, privateKey }
+  throw new Error(
+    `${file} holds key ${keyId}, which was retired at ${retired.retiredAt}: nobody would believe what it signs. Move ` +
+      'it away, make a new one with `countersign keys init`, and hand out both files',
+  )
 }
 
 /** Reads `public.json`, or the file given. */
 export function loadTrustedKeys(path: string): TrustedKey[] {
   const entries = JSON.parse(readKeyFile(path)) as PublicKeyEntry[]
-  return entries.map(({ purpose, publicKey }) => {
-    const key = createPublicKey(publicKey)
-    return { keyId: keyIdOf(key), purpose, publicKey: key }
-  })
+  return entries.map(trustedKeyOf)
+}
+
+/** Throws for a key or a time that cannot be read: a retired key is never taken for one in use. */
+export function trustedKeyOf({
+  purpose,
+  publicKey,
+  retiredAt,
+}: Pick<PublicKeyEntry, 'purpose' | 'publicKey'> & { retiredAt?: string | null | undefined }): TrustedKey {
+  const key = createPublicKey(publicKey)
+  const keyId = keyIdOf(key)
+  if (retiredAt === undefined || retiredAt === null) return { keyId, purpose, publicKey: key }
+  if (Number.isNaN(Date.parse(retiredAt)))
+    throw new Error(`key ${keyId}: retiredAt is not a time: ${retiredAt}`)
+  return { keyId, purpose, publicKey: key, retiredAt }
+}
+
+/**
+ * From `at` on, nothing that this key signs counts. A key that was retired before keeps the earlier time. Throws, with
+ * what to do, for a key that is not there, and for the last one of its purpose.
+ */
+export function retireKey(folder: string, params: { keyId: string; at: Date }): TrustedKey[] {
+  const { keyId, at } = params
+  const file = publicKeysFile(folder)
+  const entries = JSON.parse(readKeyFile(file)) as PublicKeyEntry[]
+  const keys = entries.map(trustedKeyOf)
+  const key = keys.find((candidate) => candidate.keyId === keyId)
+  if (!key)
+    throw new Error(`${file} has no key ${keyId}: it has ${keys.map((each) => each.keyId).join(', ')}`)
+  if (!keys.some((other) => other.keyId !== keyId && other.purpose === key.purpose && isInUse(other))) {
+    throw new Error(
+      `${keyId} is the last key for ${key.purpose}s that is in use: without one nothing more could be signed. Move ` +
+        `${privateKeyFile(folder, key.purpose)} away, make a new key with \`countersign keys init\`, and retire this ` +
+        'one when the processes have the new one',
+    )
+  }
+  const retiredAt = new Date(
+    Math.min(at.getTime(), Date.parse(key.retiredAt ?? '') || Infinity),
+  ).toISOString()
+  const changed = entries.map((entry, index) => (keys[index] === key ? { ...entry, retiredAt } : entry))
+  replacePublicKeys(file, changed)
+  return changed.map(trustedKeyOf)
 }
 
 export function publicKeysFile(folder: string): string {
@@ -95,7 +142,12 @@ function publish(folder: string): void {
   })
   const missing = own.filter(({ keyId }) => !known.some((entry) => entry.keyId === keyId))
   if (missing.length === 0) return
-  renameSync(writeTemporary(file, JSON.stringify([...known, ...missing], null, 2), 0o644), file)
+  replacePublicKeys(file, [...known, ...missing])
+}
+
+/** At once and whole: running processes read it. */
+function replacePublicKeys(file: string, entries: readonly PublicKeyEntry[]): void {
+  renameSync(writeTemporary(file, JSON.stringify(entries, null, 2), 0o644), file)
 }
 
 function readKeyFile(file: string): string {

@@ -10,7 +10,7 @@ import {
 import { RESOLUTION_PAYLOAD_TYPE, ResolutionSchema, type Resolution } from '../schemas/resolution.ts'
 import type { Envelope, ReceiptsHead } from '../schemas/run.ts'
 import { sha256Hex } from './canonical-json.ts'
-import { openEnvelope, type TrustedKey } from './dsse.ts'
+import { openEvidence, type TrustedKey } from './dsse.ts'
 
 export interface ReceiptProblem {
   /** Position in the list, from 1. */
@@ -107,13 +107,17 @@ const NOT_SIGNED = 'is not signed by a key that we trust, or was changed'
 /** Keys change: whoever checks old receipts with new keys only is told which one to look for. */
 function notSigned(envelope: Envelope, purpose: TrustedKey['purpose'], keys: readonly TrustedKey[]): string {
   const named = envelope.signatures.map(({ keyid }) => keyid)
-  const isKnown = keys.some((key) => key.purpose === purpose && named.includes(key.keyId))
-  return isKnown ? NOT_SIGNED : `${NOT_SIGNED}: key ${named.join(', ')} is not among those given`
+  const known = keys.find((key) => key.purpose === purpose && named.includes(key.keyId))
+  if (known?.retiredAt !== undefined)
+    return `${NOT_SIGNED}: key ${known.keyId} was retired at ${known.retiredAt}, and proves nothing later`
+  return known ? NOT_SIGNED : `${NOT_SIGNED}: key ${named.join(', ')} is not among those given`
 }
 
-/** Null for what the worker has not signed as a receipt. */
+/** Null for what the worker has not signed as a receipt, or with a key that was retired before the receipt's time. */
 export function openReceipt(envelope: Envelope, keys: readonly TrustedKey[]): Statement | null {
-  const opened = openEnvelope(envelope, { payloadType: RECEIPT_PAYLOAD_TYPE, purpose: 'receipt' }, keys)
+  const datedAt = (document: unknown) => [StatementSchema.safeParse(document).data?.predicate.at]
+  const expected = { payloadType: RECEIPT_PAYLOAD_TYPE, purpose: 'receipt', datedAt } as const
+  const opened = openEvidence(envelope, expected, keys)
   const parsed = StatementSchema.safeParse(opened?.document)
   return parsed.success ? parsed.data : null
 }
@@ -141,7 +145,9 @@ function decisionProblem(statement: Statement, keys: readonly TrustedKey[]): str
   const envelope = EnvelopeSchema.safeParse(statement.predicate['decision'])
   if (!envelope.success) return 'carries no decision'
   const purpose = statement.predicate['method'] === 'asserted' ? 'receipt' : 'decision'
-  const opened = openEnvelope(envelope.data, { payloadType: DECISION_PAYLOAD_TYPE, purpose }, keys)
+  // The receipt was signed by somebody else, when it was recorded: a decision cannot be dated back before that.
+  const datedAt = (document: unknown) => [DecisionSchema.safeParse(document).data?.at, statement.predicate.at]
+  const opened = openEvidence(envelope.data, { payloadType: DECISION_PAYLOAD_TYPE, purpose, datedAt }, keys)
   const decision = DecisionSchema.safeParse(opened?.document)
   if (!decision.success)
     return `carries a decision that no door of ours signed: it ${notSigned(envelope.data, purpose, keys)}`
@@ -155,8 +161,12 @@ function decisionProblem(statement: Statement, keys: readonly TrustedKey[]): str
 function resolutionProblem(statement: Statement, keys: readonly TrustedKey[]): string | null {
   const envelope = EnvelopeSchema.safeParse(statement.predicate['ticket'])
   if (!envelope.success) return 'carries no resolution'
-  const expected = { payloadType: RESOLUTION_PAYLOAD_TYPE, purpose: 'decision' } as const
-  const opened = openEnvelope(envelope.data, expected, keys)
+  const datedAt = (document: unknown) => [
+    ResolutionSchema.safeParse(document).data?.at,
+    statement.predicate.at,
+  ]
+  const expected = { payloadType: RESOLUTION_PAYLOAD_TYPE, purpose: 'decision', datedAt } as const
+  const opened = openEvidence(envelope.data, expected, keys)
   const resolution = ResolutionSchema.safeParse(opened?.document)
   if (!resolution.success)
     return `carries a resolution that no door of ours signed: it ${notSigned(envelope.data, 'decision', keys)}`

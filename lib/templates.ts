@@ -11,6 +11,7 @@ import type { Scope } from './cel.ts'
 import { withAllowance } from './cel-work.ts'
 import type { JsonValue } from './json.ts'
 import { MAX_EXPRESSION_WORK } from './limits.ts'
+import { markdownText } from './shown-text.ts'
 
 const OPEN = '${{'
 const ESCAPED_OPEN = '$${{'
@@ -32,6 +33,18 @@ export function resolveTemplates(value: JsonValue, scope: Scope): JsonValue {
   return withAllowance({ left: MAX_EXPRESSION_WORK }, () =>
     mapTexts(value, '', (text) => resolveText(text, scope)),
   )
+}
+
+/** A text whose author writes markdown: what expressions fill in is text in it, and no markup. */
+export function resolveMarkdown(markdown: string, scope: Scope): string {
+  const parts = splitText(markdown)
+  return parts
+    .map((part) => {
+      if ('text' in part) return part.text
+      const value = evaluateExpression(part.source, scope)
+      return markdownText(value === null && parts.length === 1 ? 'null' : asText(value, part.source))
+    })
+    .join('')
 }
 
 /** The expression of a text that is exactly one, whose result keeps its type. */

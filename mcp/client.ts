@@ -3,6 +3,7 @@
  * goes wrong is a `McpCallError`; an answer with `isError` is a result.
  */
 import * as z from 'zod'
+import { hiding } from '../lib/hidden-secrets.ts'
 import type { JsonValue } from '../lib/json.ts'
 import {
   jsonBytes,
@@ -15,7 +16,14 @@ import {
 import { isNestedDeeper } from '../lib/nesting.ts'
 import { LocalFailure, McpCallError, toMcpCallError } from './errors.ts'
 import { runOverHttp } from './http-session.ts'
-import type { CallToolRequest, McpClientPort, McpServer, ToolDefinition, ToolResult } from './port.ts'
+import type {
+  CallToolRequest,
+  McpClientPort,
+  McpServer,
+  Progress,
+  ToolDefinition,
+  ToolResult,
+} from './port.ts'
 import type { McpSession, SessionLimits, SessionWork } from './session.ts'
 import { createStdioPool } from './stdio-pool.ts'
 import type { StdioPool } from './stdio-pool.ts'
@@ -66,12 +74,16 @@ export function createMcpClient(options: McpClientOptions = {}): McpClientPort {
   return {
     async callTool(request) {
       refuseWhenClosed()
-      return await withSession(pool, request, (session) => callTool(session, request))
+      const hide = hiding(request.target.secrets ?? [])
+      const { onProgress } = request
+      const heard = onProgress && { onProgress: (progress: Progress) => onProgress(hide(progress)) }
+      return hide(await withSession(pool, request, (session) => callTool(session, { ...request, ...heard })))
     },
     async listTools(target, limits) {
       refuseWhenClosed()
       const listing = { ...limits, target, window: null, maxResultBytes: MAX_LISTING_BYTES }
-      return await withSession(pool, listing, listAll).catch(asListingError)
+      const tools = await withSession(pool, listing, listAll).catch(asListingError)
+      return hiding(target.secrets ?? [])(tools)
     },
     async close() {
       closed = true

@@ -8,6 +8,7 @@ import { StreamableHTTPError } from '@modelcontextprotocol/sdk/client/streamable
 import { McpError } from '@modelcontextprotocol/sdk/types.js'
 import { AddressRefusedError } from '../lib/guarded-fetch.ts'
 import type { SendWindow } from '../lib/send-window.ts'
+import { hiding } from '../lib/hidden-secrets.ts'
 import { storableText } from '../lib/storable.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { ErrorCode } from '../schemas/errors.ts'
@@ -78,7 +79,6 @@ export class LocalFailure extends Error {
 /** Codes with which a server says that it has not begun: parse, request, method, parameters, header, capability, version, URL needed. */
 const REFUSING_RPC_CODES = new Set([-32700, -32600, -32601, -32602, -32020, -32021, -32022, -32042])
 const MAX_SERVER_TEXT_LENGTH = 500
-const MIN_SECRET_LENGTH = 4
 
 const LOCAL_FAILURES = {
   deadline: { code: 'CALL_TIMEOUT', sent: 'unknown', message: 'no answer before the deadline' },
@@ -189,12 +189,9 @@ function describe(error: unknown, context: FailureContext): string {
 
 /** A foreign text made fit for a message: one line, no control characters, no secrets of ours, bounded. */
 export function cleanText(text: string, secrets: string[] = [], keep: 'start' | 'end' = 'start'): string {
-  const hidden = secrets
-    .filter((secret) => secret.length >= MIN_SECRET_LENGTH)
-    // The longest first, or a part of it would stay.
-    .toSorted((one, other) => other.length - one.length)
-    .reduce((shown, secret) => shown.replaceAll(secret, '[secret]'), text)
-  const line = hidden.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ').trim()
+  const line = hiding(secrets)(text)
+    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
+    .trim()
   if (line.length <= MAX_SERVER_TEXT_LENGTH) return storableText(line)
   // Storable after the cut, which may leave half of a pair.
   return keep === 'start'

@@ -10,6 +10,7 @@ import type { FailureContext } from './errors.ts'
 import { createHttpLink } from './http-link.ts'
 import type { HttpLink } from './http-link.ts'
 import { sdkTimeoutMs, settleWithin, wasStopped, withinLimits } from './limits.ts'
+import { textsOf } from './port.ts'
 import type { HttpServer } from './port.ts'
 import { CLIENT_INFO, sendRequest } from './session.ts'
 import type { McpRequest, SessionLimits, SessionWork } from './session.ts'
@@ -41,7 +42,7 @@ export async function runOverHttp<T>(
 
 async function runOnce<T>(target: HttpServer, limits: SessionLimits, work: SessionWork<T>): Promise<T> {
   const { window } = limits
-  const context: FailureContext = { phase: 'connect', window, secrets: secretsOf(target.headers) }
+  const context: FailureContext = { phase: 'connect', window, secrets: textsOf(target) }
   let connection: Connection | undefined
   let stopped = false
   try {
@@ -102,9 +103,4 @@ async function close({ link, client, transport }: Connection, stopped: boolean):
   }
   await client.close().catch(() => {})
   link.close()
-}
-
-/** Servers like to quote what they refuse. */
-function secretsOf(headers: Record<string, string>): string[] {
-  return Object.values(headers).flatMap((value) => [value, value.replace(/^\w+ /, '')])
 }

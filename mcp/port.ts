@@ -9,6 +9,7 @@ export interface HttpServer {
   url: string
   /** With secrets already resolved. */
   headers: Record<string, string>
+  secrets?: readonly string[]
   allowPrivateAddresses?: boolean
   poolKey: string
 }
@@ -21,11 +22,16 @@ export interface StdioServer {
   args: string[]
   /** With secrets already resolved. The child sees this and a short list of harmless variables (PATH, HOME, …). */
   env: Record<string, string>
+  secrets?: readonly string[]
   cwd?: string
   poolKey: string
 }
 
-/** `poolKey` is the organization: two organizations never share a child process or a cached list of tools. */
+/**
+ * `secrets` are in nothing that the port gives back, however the server quotes them; in errors, nor are headers and
+ * environment. `poolKey` is the organization: two organizations never share a child
+ * process or a cached list of tools.
+ */
 export type McpServer = HttpServer | StdioServer
 
 export interface CallLimits {
@@ -81,6 +87,11 @@ export interface McpClientPort {
 export function hashToolDefinition(definition: ToolDefinition): string {
   const { name, description, inputSchema, outputSchema, annotations } = definition
   return sha256Hex(canonicalJson({ name, description, inputSchema, outputSchema, annotations }))
+}
+
+/** What no error may quote. */
+export function textsOf(target: McpServer): string[] {
+  return [...(target.secrets ?? []), ...Object.values(target.type === 'http' ? target.headers : target.env)]
 }
 
 /** Names a target without keeping its secrets. */

@@ -10,7 +10,7 @@ import type { SendWindow } from '../lib/send-window.ts'
 import { LocalFailure, toMcpCallError } from './errors.ts'
 import type { FailureContext } from './errors.ts'
 import { sdkTimeoutMs, wasStopped, withinLimits } from './limits.ts'
-import { targetKey } from './port.ts'
+import { targetKey, textsOf } from './port.ts'
 import type { StdioServer } from './port.ts'
 import { CLIENT_INFO, sendRequest } from './session.ts'
 import type { McpRequest, McpSession, SessionLimits, SessionWork } from './session.ts'
@@ -114,7 +114,7 @@ async function run<T>(
   work: SessionWork<T>,
 ): Promise<T> {
   const { window } = limits
-  const context: FailureContext = { phase: 'connect', window, secrets: Object.values(target.env) }
+  const context: FailureContext = { phase: 'connect', window, secrets: textsOf(target) }
   let child: Child | undefined
   try {
     const used = acquire(state, target)

@@ -22,10 +22,27 @@ export const RoleSchema = z
   .string()
   .regex(/^[a-z][a-z0-9_:.-]{0,62}$/, 'must be lower case with at most 63 characters')
 
-/** `alice@example.org`, `connection/billing`: who acts, as the organization knows them. */
-export const PrincipalIdSchema = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9@._/+-]{0,126}$/, 'must be a plain id or address')
+const PRINCIPAL_ID = /^[a-z0-9][a-z0-9@._/+-]{0,126}$/
+
+/**
+ * `alice@example.org`, `connection/billing`: who acts, as the organization knows them. In one spelling only, for ids are
+ * compared as they are, and who asks for a write must not be somebody else than who approves it.
+ */
+export const PrincipalIdSchema = z.string().regex(PRINCIPAL_ID, {
+  error: ({ input }) => {
+    const spelled = plainSpelling(String(input))
+    const hint = PRINCIPAL_ID.test(spelled) ? `: write ${spelled}` : ''
+    return `must be a plain id or address in lower case${hint}`
+  },
+})
+
+/** What somebody means who writes it with capitals, wide letters, blanks, or marks that cannot be seen. */
+function plainSpelling(text: string): string {
+  return text
+    .normalize('NFKC')
+    .replace(/[\p{C}\p{Z}]/gu, '')
+    .toLowerCase()
+}
 
 const DURATION = /^(\d+)(ms|s|m|h|d)$/
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const

@@ -1,5 +1,6 @@
 /** What the plugin needs, taken from the configuration of the process that runs the worker. */
 import { existsSync } from 'node:fs'
+import type { Trust } from '../activities/decisions.ts'
 import { createSecretResolver } from '../activities/secrets.ts'
 import { loadEncryptionKeys } from '../codec/encryption.ts'
 import { environmentSecrets, loadConfig, type Config } from '../config.ts'
@@ -15,7 +16,7 @@ export function pluginDeps(config: Config = loadConfig()): PluginDeps {
   const { encryptionKeysFile } = config
   return {
     signingKey: loadSigningKey(config.keysFolder, 'receipt'),
-    trust: { keys: loadTrustedKeys(publicKeysFile(config.keysFolder)), identity: config.identity },
+    trust: trustIn(config.keysFolder, config.identity),
     resolveSecret: createSecretResolver({
       environment: environmentSecrets(),
       file: secretsFileOf(config),
@@ -23,6 +24,18 @@ export function pluginDeps(config: Config = loadConfig()): PluginDeps {
     commandsFile: config.commandsFile,
     encryption: encryptionKeysFile === undefined ? undefined : loadEncryptionKeys(encryptionKeysFile),
     database: createDatabase(config.databaseUrl),
+  }
+}
+
+/** The file is read at each use, so that a key that was retired counts for nothing from then on, without a restart. */
+export function trustIn(keysFolder: string, identity: Trust['identity']): Trust {
+  const file = publicKeysFile(keysFolder)
+  loadTrustedKeys(file)
+  return {
+    identity,
+    get keys() {
+      return loadTrustedKeys(file)
+    },
   }
 }
 

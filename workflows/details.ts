@@ -1,6 +1,7 @@
 /** What the Temporal UI shows of us, in markdown: what a run does, what it waits for, and how a person goes on. Pure. */
 import { judge } from '../lib/quorum.ts'
 import type { JsonObject, JsonValue } from '../lib/json.ts'
+import { markdownText, visible } from '../lib/shown-text.ts'
 import { OPERATOR_ROLE } from '../schemas/names.ts'
 import type {
   AskedWrite,
@@ -19,6 +20,7 @@ export type Identity = 'verified' | 'asserted'
 const MAX_CELL_LENGTH = 120
 const MAX_ROWS = 40
 const MAX_LISTED = 20
+const INVISIBLE_NOTE = String.raw`**Look twice:** characters that cannot be seen, or turn the direction of writing, are shown as \\u….`
 
 export function callSummary(call: Pick<Call, 'connection' | 'operation'>): string {
   return `${call.connection}.${call.operation}`
@@ -160,16 +162,23 @@ function headline(state: ApprovalState): string {
 
 function changesTable(pending: PendingWrite): string[] {
   const { preview } = pending
-  const rows = preview.changes.map(
-    ({ field, before, after }) => `| ${[field, text(before), text(after)].map(codeCell).join(' | ')} |`,
-  )
+  const cells = preview.changes.map(({ field, before, after }) => [field, text(before), text(after)])
+  const rows = cells.map((row) => `| ${row.map(codeCell).join(' | ')} |`)
+  const isMarked = [preview.operation, preview.target, ...cells.flat()].some(holdsInvisible)
   return [
     `${code(preview.operation)} on ${code(preview.target)}`,
     '',
     '| field | before | after |',
     '|---|---|---|',
     ...rows,
+    ...(isMarked ? ['', INVISIBLE_NOTE] : []),
   ]
+}
+
+/** Blanks and line ends are shown as blanks. */
+function holdsInvisible(value: string): boolean {
+  const line = value.replace(/\s+/g, ' ')
+  return visible(line) !== line
 }
 
 function howToDecide(pending: PendingWrite, identity: Identity, approvalId: string): string[] {
@@ -206,7 +215,7 @@ function text(value: JsonValue): string {
 
 /** The end of a code span is the only markup in one. */
 export function code(value: string): string {
-  return `\`${cut(value.replace(/\s+/g, ' ').replaceAll('`', "'"))}\``
+  return `\`${cut(visible(value.replace(/\s+/g, ' ')).replaceAll('`', "'"))}\``
 }
 
 /**
@@ -219,8 +228,7 @@ function codeCell(value: string): string {
 
 /** Values are somebody else's text: they may not end the cell, start markup, or fill the page. */
 function cell(value: string): string {
-  const line = value.replace(/\s+/g, ' ').replace(/[|`<>[\]*_~\\]/g, (mark) => `\\${mark}`)
-  return cut(line)
+  return cut(markdownText(value.replace(/\s+/g, ' ')))
 }
 
 /** Whoever decides must see that there is more. */

@@ -1,4 +1,6 @@
-/** The input of a run: it fits the automation's schema, and the database can keep it. */
+/** What a run is started with: it fits the automation's schema, the database can keep it, and it names people we know. */
+import type { Queryable } from '../../db/database.ts'
+import { loadPrincipals } from '../../db/queries/principals.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { inputPlaces } from '../../lib/run-input.ts'
 import { unstorableTexts } from '../../lib/storable.ts'
@@ -20,6 +22,32 @@ export async function checkInput(
 /** Throws INVALID_INPUT for texts that the database, and canonical JSON, cannot hold. */
 export function checkTexts(input: JsonValue): void {
   throwIfAny(unstorableTexts(input, 'input'))
+}
+
+/** Throws INVALID_INPUT for whom nobody knows here, or who was disabled: they might be spelled otherwise as approvers. */
+export async function checkOnBehalfOf(
+  database: Queryable,
+  organization: string,
+  onBehalfOf: readonly string[],
+): Promise<void> {
+  if (onBehalfOf.length === 0) return
+  const known = new Set(
+    (await loadPrincipals(database, { organization, ids: [...onBehalfOf] })).map(({ id }) => id),
+  )
+  const message = 'is nobody who is known here, or was disabled'
+  throwIfAny(
+    onBehalfOf.flatMap((id, index) =>
+      known.has(id)
+        ? []
+        : [
+            {
+              path: `on_behalf_of[${index}]`,
+              rule: 'unknown-reference' as const,
+              message: `${id} ${message}`,
+            },
+          ],
+    ),
+  )
 }
 
 function throwIfAny(places: readonly ProblemPlace[]): void {

@@ -50,6 +50,8 @@ export interface Failure {
 export interface DeliveryGroup {
   /** Null: no identity, so that every sending is a new one. */
   key: string | null
+  /** It is what the sender knows the whole event by. */
+  isSenders: boolean
   matches: Match[]
 }
 
@@ -84,18 +86,29 @@ export async function matchEvent(
   return { matches, failures }
 }
 
-/** A key given by the sender covers all that the event starts; else each automation goes by its own `dedupe`. */
+/**
+ * Each automation goes by its own `dedupe`, and the rest by the key of the sender, if there is one. That group is there
+ * even if it starts nothing: an event whose key is known is the same event, whatever it says.
+ */
 export function groupMatches(matches: readonly Match[], senderKey: string | undefined): DeliveryGroup[] {
-  if (senderKey !== undefined) return [{ key: senderKey, matches: [...matches] }]
   const anonymous = matches.filter((match) => match.identity === null)
   const identified = matches.flatMap((match) =>
     match.identity === null
       ? []
-      : [{ key: `${match.automation}:${boundedIdentity(match.identity)}`, matches: [match] }],
+      : [
+          {
+            key: `${match.automation}:${boundedIdentity(match.identity)}`,
+            isSenders: false,
+            matches: [match],
+          },
+        ],
   )
+  // No name of an automation has a blank, so no sender can take the place of an identity.
+  if (senderKey !== undefined)
+    return [{ key: `key ${senderKey}`, isSenders: true, matches: anonymous }, ...identified]
   // Without any match a row is kept too: an event that was accepted leaves a trace.
   return anonymous.length > 0 || identified.length === 0
-    ? [...identified, { key: null, matches: anonymous }]
+    ? [...identified, { key: null, isSenders: false, matches: anonymous }]
     : identified
 }
 

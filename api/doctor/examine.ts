@@ -1,4 +1,5 @@
 /** `countersign doctor`: everything a deployment needs, each looked at by itself, so that one that is away hides no other. */
+import { isInUse } from '../../lib/dsse.ts'
 import type { ApiDeps } from '../deps.ts'
 import type { Check, getHealth } from '../../schemas/operations/health.ts'
 import type { OperationOutput } from '../../schemas/operations/operation.ts'
@@ -89,8 +90,11 @@ export function keyCheck({ signingKey, trustedKeys }: Pick<ApiDeps, 'signingKey'
     const summary = `The API signs with ${signingKey.keyId}, which its own public.json does not have for decisions.`
     return fail(name, summary, remake)
   }
-  const receipts = trustedKeys.filter(({ purpose }) => purpose === 'receipt')
+  const receipts = trustedKeys.filter((key) => key.purpose === 'receipt' && isInUse(key))
   if (receipts.length === 0)
     return warn(name, 'No key for receipts is known: they cannot be verified.', remake)
-  return ok(name, `Decisions are signed with ${signingKey.keyId}; ${trustedKeys.length} keys are trusted.`)
+  return ok(
+    name,
+    `Decisions are signed with ${signingKey.keyId}; ${trustedKeys.filter(isInUse).length} keys are in use.`,
+  )
 }

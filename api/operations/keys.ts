@@ -1,5 +1,6 @@
 /** Handlers: API keys. The key itself is given once and kept as a hash. */
 import { inTransaction, type Database } from '../../db/database.ts'
+import { lockAdministrators } from '../../db/queries/principal-changes.ts'
 import {
   findListedKey,
   findPrincipalRow,
@@ -66,9 +67,15 @@ const get = implement(OPERATIONS.getKey, async ({ database }, { params, principa
 
 const revoke = implement(OPERATIONS.revokeKey, async ({ database }, { params, principal }) => {
   const { organization } = principal
-  const found = await revokeApiKey(database, { organization, id: params.key_id })
-  if (!found) throw new CodedError('NOT_FOUND', `There is no key ${params.key_id}.`)
-  return { id: params.key_id, revoked: true as const }
+  return inTransaction(database, async (tx) => {
+    // Held until the end: of two who revoke at once, the second sees what the first has left.
+    const before = await lockAdministrators(tx, organization)
+    const found = await revokeApiKey(tx, { organization, id: params.key_id })
+    if (!found) throw new CodedError('NOT_FOUND', `There is no key ${params.key_id}.`)
+    const isLast = before.length > 0 && (await lockAdministrators(tx, organization)).length === 0
+    if (isLast) throw new CodedError('LAST_ADMIN', 'No other key with the scope `admin` is valid.')
+    return { id: params.key_id, revoked: true as const }
+  })
 })
 
 function keyView({ position: _position, ...row }: ApiKeyListRow) {

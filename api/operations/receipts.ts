@@ -36,10 +36,11 @@ const search = implement(OPERATIONS.searchReceipts, async ({ database }, { query
 })
 
 const keys = implement(OPERATIONS.getKeys, async ({ trustedKeys }) => ({
-  keys: trustedKeys.map(({ keyId, purpose, publicKey }) => ({
+  keys: trustedKeys.map(({ keyId, purpose, publicKey, retiredAt }) => ({
     key_id: keyId,
     purpose,
     public_key: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+    retired_at: retiredAt ?? null,
   })),
 }))
 

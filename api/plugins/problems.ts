@@ -29,6 +29,10 @@ export function installProblems(app: FastifyInstance): void {
     for (const each of [method].flat()) methods.add(each)
   })
   app.setErrorHandler(answerError)
+  // Before the body: nobody has to say who they are to be told that there is nothing.
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.is404) await answerNotFound(request, reply)
+  })
   app.setNotFoundHandler(answerNotFound)
 }
 

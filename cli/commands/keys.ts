@@ -3,11 +3,13 @@ import { Option, type Command } from 'commander'
 import { KeyScopeSchema } from '../../schemas/operations/keys.ts'
 import type { OperationInput } from '../../schemas/operations/operation.ts'
 import type { Operations } from '../../schemas/operations.ts'
-import { ensureKeys, loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
+import { ensureKeys, loadTrustedKeys, publicKeysFile, retireKey } from '../../lib/keys.ts'
+import type { TrustedKey } from '../../lib/dsse.ts'
 import { hostEnvironment } from '../../scripts/stack/host-environment.ts'
 import { readConfig } from '../config.ts'
 import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
-import { addListOptions, listQuery, tellNextPage, timeAfter, type ListOptions } from '../filters.ts'
+import { UsageError } from '../errors.ts'
+import { addListOptions, listQuery, tellNextPage, timeAfter, toTime, type ListOptions } from '../filters.ts'
 import { note, printFields, printJson, printLine, printTable, visible } from '../output.ts'
 import { keyState } from '../render/words.ts'
 
@@ -44,6 +46,7 @@ export function registerKeys(program: Command): void {
   }).action(show)
   registerCreate(keys)
   registerInit(keys)
+  registerRetire(keys)
   apiCommand(keys, {
     usage: 'revoke <key-id>',
     summary: 'revoke an API key at once',
@@ -96,21 +99,84 @@ function registerInit(keys: Command): void {
     .action(initKeys)
 }
 
+function registerRetire(keys: Command): void {
+  describedCommand(keys, {
+    usage: 'retire <key-id>',
+    summary:
+      'say in public.json that a signing key counts no more: what it has signed lets nothing happen, and what is dated ' +
+      'later proves nothing. Needs a newer key for the same purpose',
+    examples: [
+      'keys retire 91ab04c27de35f68 --folder /etc/countersign/keys',
+      'keys retire 91ab04c27de35f68 --at 2026-11-02T08:00:00Z',
+    ],
+  })
+    .option(
+      '--at <time>',
+      'when it was lost, if that was earlier (else now): a time, or a duration ago',
+      toTime,
+    )
+    .option('--folder <folder>', 'where public.json is (else COUNTERSIGN_KEYS_DIR, else .countersign/keys)')
+    .option('--json', 'print all keys as JSON')
+    .action(retire)
+}
+
+interface FolderOptions {
+  folder?: string
+  json?: boolean
+}
+
 /** On this machine alone: no key goes over a network, and no API has to be there. */
-async function initKeys(options: { folder?: string; json?: boolean }): Promise<void> {
-  const { keysFolder } = readConfig(options.folder === undefined ? {} : { keysFolder: options.folder }, {
+async function initKeys(options: FolderOptions): Promise<void> {
+  const keysFolder = keysFolderOf(options)
+  ensureKeys(keysFolder)
+  tellKeys(keysFolder, loadTrustedKeys(publicKeysFile(keysFolder)), options)
+  if (options.json) return
+  note(`In ${keysFolder}. Give the API decision.key.pem, the worker receipt.key.pem, and both public.json.`)
+}
+
+async function retire(keyId: string, options: FolderOptions & { at?: string }): Promise<void> {
+  const keysFolder = keysFolderOf(options)
+  const at = options.at === undefined ? new Date() : new Date(options.at)
+  if (at.getTime() > Date.now())
+    throw new UsageError('--at is in the future: a key is retired now, or before.')
+  tellKeys(keysFolder, retired(keysFolder, { keyId, at }), options)
+  if (!options.json)
+    note(
+      'Hand public.json to all processes. Workers read it at each use; restart the API, and whoever waits is asked again.',
+    )
+}
+
+function retired(keysFolder: string, key: { keyId: string; at: Date }): TrustedKey[] {
+  try {
+    return retireKey(keysFolder, key)
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function keysFolderOf({ folder }: FolderOptions): string {
+  return readConfig(folder === undefined ? {} : { keysFolder: folder }, {
     DATABASE_URL: 'not used here',
     ...hostEnvironment(),
-  })
-  ensureKeys(keysFolder)
-  const keys = loadTrustedKeys(publicKeysFile(keysFolder)).map(({ keyId, purpose }) => ({ keyId, purpose }))
-  if (options.json) return printJson({ folder: keysFolder, keys })
+  }).keysFolder
+}
+
+function tellKeys(folder: string, keys: readonly TrustedKey[], { json }: FolderOptions): void {
+  const shown = keys.map(({ keyId, purpose, retiredAt }) => ({
+    keyId,
+    purpose,
+    retiredAt: retiredAt ?? null,
+  }))
+  if (json) return printJson({ folder, keys: shown })
   printTable(
-    ['KEY', 'SIGNS'],
-    keys.map(({ keyId, purpose }) => [keyId, `${purpose}s`]),
+    ['KEY', 'SIGNS', 'STATE'],
+    shown.map(({ keyId, purpose, retiredAt }) => [
+      keyId,
+      `${purpose}s`,
+      retiredAt === null ? 'in use' : `retired ${retiredAt}`,
+    ]),
     'There are no keys.',
   )
-  note(`In ${keysFolder}. Give the API decision.key.pem, the worker receipt.key.pem, and both public.json.`)
 }
 
 interface KeyListOptions extends ApiOptions, ListOptions<'active' | 'expired' | 'revoked' | 'all'> {
@@ -180,6 +246,11 @@ async function printPublicKeys(options: ApiOptions): Promise<void> {
   const answer = await openApi(options).getKeys()
   if (options.json) return printJson(answer)
   printJson(
-    answer.keys.map(({ key_id, purpose, public_key }) => ({ keyId: key_id, purpose, publicKey: public_key })),
+    answer.keys.map(({ key_id, purpose, public_key, retired_at }) => ({
+      keyId: key_id,
+      purpose,
+      publicKey: public_key,
+      ...(retired_at === null ? {} : { retiredAt: retired_at }),
+    })),
   )
 }

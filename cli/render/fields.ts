@@ -1,6 +1,7 @@
 /** How approvals and runs appear to people, for the commands that show them. */
 import type { ApprovalView } from '../../schemas/operations/views.ts'
 import type { RunView } from '../../schemas/operations/runs.ts'
+import { plainText } from '../../lib/shown-text.ts'
 import { tableLines, valueText, visible } from '../output.ts'
 import { needText } from './words.ts'
 
@@ -48,7 +49,7 @@ function ruleText({ policy, rule }: ApprovalView['requirement']): string {
 
 /** Whole values: whoever approves must see all of what is written. */
 export function changeLines(approval: ApprovalView): string[] {
-  if (approval.question !== null) return approval.question.markdown.split('\n').map(visible)
+  if (approval.question !== null) return plainText(approval.question.markdown).split('\n').map(visible)
   const { changes } = approval.preview
   if (changes.length === 0) return ['(no fields are listed for this write)']
   const rows = changes.map(({ field, before, after }) => [field, valueText(before), valueText(after)])

@@ -85,9 +85,9 @@ export const revokeKey = defineOperation({
   method: 'DELETE',
   path: '/v1/keys/:key_id',
   scope: 'admin',
-  summary: 'Revoke an API key at once.',
+  summary: 'Revoke an API key at once. The last valid one with the scope `admin` stays.',
   params,
   output: z.object({ id: z.string(), revoked: z.literal(true) }),
-  errors: ['NOT_FOUND'],
+  errors: ['NOT_FOUND', 'LAST_ADMIN'],
   hints: { readOnly: false, idempotent: true },
 })

@@ -56,6 +56,8 @@ export const getKeys = defineOperation({
         purpose: z.enum(['decision', 'receipt']),
         /** SPKI, PEM. */
         public_key: z.string(),
+        /** What it has signed since then proves nothing; null while it is in use. */
+        retired_at: TimestampSchema.nullable(),
       }),
     ),
   }),

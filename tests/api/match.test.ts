@@ -79,8 +79,13 @@ describe('matching', () => {
       ['a:7', ['a']],
       [null, ['b', 'c']],
     ])
-    expect(groupMatches(matches, 'evt-1')).toEqual([{ key: 'evt-1', matches }])
-    expect(groupMatches([], undefined)).toEqual([{ key: null, matches: [] }])
+    const [a, ...others] = matches
+    expect(groupMatches(matches, 'evt-1')).toEqual([
+      { key: 'key evt-1', isSenders: true, matches: others },
+      { key: 'a:7', isSenders: false, matches: [a] },
+    ])
+    expect(groupMatches([], 'evt-1')).toEqual([{ key: 'key evt-1', isSenders: true, matches: [] }])
+    expect(groupMatches([], undefined)).toEqual([{ key: null, isSenders: false, matches: [] }])
   })
 
   it('bounds identities and keeps them apart', async () => {

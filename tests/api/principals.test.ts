@@ -71,6 +71,22 @@ it('shuts a disabled principal out, keeps roles and keys, and lets them in again
   expect((await post()).status).toBe(202)
 })
 
+it('does not let the last key with the scope `admin` be revoked', async () => {
+  const revoke = (id: string, key = api.adminKey) =>
+    api.call({ method: 'DELETE', url: `/v1/keys/${id}`, key })
+  const { body } = await api.call({ url: `/v1/keys?principal=${OPS}&state=active` })
+  const own = (body['items'] as { id: string }[])[0]?.id ?? ''
+  expect(await revoke(own)).toMatchObject({ status: 409, body: { code: 'LAST_ADMIN' } })
+  const { body: other } = await makeKey('third@example.org', ['read', 'admin'])
+  // Two at once revoke one of them at most.
+  const both = await Promise.all([revoke(own), revoke(String(other['id']), String(other['key']))])
+  expect(both.filter(({ status }) => status === 200)).toHaveLength(1)
+  const survivor = both[0].status === 200 ? String(other['key']) : api.adminKey
+  expect(await statusWith(survivor)).toBe(200)
+  await api.database.query('update api_keys set revoked_at = null where id = $1', [own])
+  expect((await revoke(String(other['id']))).status).toBe(200)
+})
+
 it('does not let the last administrator be disabled', async () => {
   expect(await change(OPS, 'disable')).toMatchObject({ status: 409, body: { code: 'LAST_ADMIN' } })
   const expired = await makeKey('temp@example.org', ['admin'], {

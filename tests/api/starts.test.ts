@@ -31,8 +31,24 @@ describe('a start', () => {
   })
   afterAll(() => api.close())
 
+  it('is refused on behalf of somebody who is spelled otherwise, or not known, at each place', async () => {
+    const spelled = await start(api, { input: { amount: 5 }, on_behalf_of: ['BOB@example.org'] })
+    const message = 'must be a plain id or address in lower case: write bob@example.org'
+    expect(spelled).toMatchObject({ status: 400, body: { errors: [{ path: 'on_behalf_of[0]', message }] } })
+    const unknown = await start(api, {
+      input: { amount: 5 },
+      on_behalf_of: ['ops@example.org', 'nobody', 'no-one'],
+    })
+    expect(unknown.body).toMatchObject({
+      code: 'INVALID_INPUT',
+      errors: [{ path: 'on_behalf_of[1]' }, { path: 'on_behalf_of[2]' }],
+    })
+  })
+
   it('gives a run that Temporal knows, with its plan and its words', async () => {
-    const { status, body } = await start(api, { input: { amount: 5 }, on_behalf_of: ['bob@example.org'] })
+    const bob = { id: 'bob@example.org', kind: 'person' }
+    await api.call({ method: 'POST', url: '/v1/keys', body: { principal: bob, scopes: ['read'] } })
+    const { status, body } = await start(api, { input: { amount: 5 }, on_behalf_of: [bob.id] })
     expect(status).toBe(201)
     expect(body).toMatchObject({ state: 'started', duplicate: false })
     expect(body['run_id']).toMatch(/^run_[0-9a-f]{32}$/)

@@ -142,24 +142,34 @@ describe('the trigger callback', () => {
     const second = { type: 'invoice.overdue', data: { id: 'in_3', amount: 41 } }
     expect((await send(api, token, first, headers)).status).toBe(202)
     expect((await send(api, token, second, headers)).status).toBe(202)
-    const rows = (await deliveriesOf(api)).filter((row) => row.dedupe_key === 'evt-1')
-    expect(rows).toHaveLength(1)
-    expect(rows[0]?.runs.map((run) => run.automation).sort()).toEqual(['dun', 'log'])
-    expect(rows[0]?.runs.find((run) => run.automation === 'dun')?.input).toMatchObject({ amount: 40 })
+    const rows = (await deliveriesOf(api)).filter(({ dedupe_key: key }) =>
+      ['key evt-1', 'dun:in_3'].includes(key),
+    )
+    const started = rows.flatMap(({ dedupe_key: key, runs }) =>
+      runs.map(({ automation, input }) => [key, automation, input]),
+    )
+    expect(started.sort()).toEqual([
+      ['dun:in_3', 'dun', { invoice: 'in_3', amount: 40 }],
+      ['key evt-1', 'log', {}],
+    ])
   })
 
-  it('answers over a socket too, to a body that is sent in pieces', async () => {
-    await api.app.listen({ host: '127.0.0.1', port: 0 })
+  it.each([
+    ['with a token', 413],
+    ['without one', 401],
+  ])('answers over a socket too, to a large body that is sent in pieces, %s', async (who, expected) => {
+    if (!api.app.server.listening) await api.app.listen({ host: '127.0.0.1', port: 0 })
     const { port } = api.app.server.address() as AddressInfo
     const status = await new Promise<number | undefined>((resolve, reject) => {
-      const headers = { authorization: 'Bearer wrong', 'transfer-encoding': 'chunked' }
+      const authorization = `Bearer ${expected === 413 ? token : who}`
+      const headers = { authorization, 'transfer-encoding': 'chunked' }
       const options = { port, method: 'POST', path: '/api/trigger-callback', headers }
       const request = httpRequest(options, (response) => resolve(response.resume().statusCode))
       request.on('error', reject)
       for (let piece = 0; piece < 20; piece++) request.write('x'.repeat(64 * 1024))
       request.end()
     })
-    expect(status).toBe(413)
+    expect(status).toBe(expected)
   })
 })
 

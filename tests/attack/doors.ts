@@ -9,6 +9,7 @@ import { anyPurpose, type Door, type Patch } from './door.ts'
 import { answers, dryRuns, hostileCode, readers } from './doors-inside.ts'
 import { wire } from './doors-wire.ts'
 import { hostileWork } from './doors-work.ts'
+import { keysAndPeople, quoting, senders } from './doors-people.ts'
 
 const APPROVALS = 'activities/approvals.ts'
 const AUTHORISED = 'activities/perform.ts'
@@ -144,7 +145,13 @@ const forgedDecisions: Door[] = [
   },
   {
     name: 'roles count as the ticket says them',
-    patches: [{ file: DECISIONS, find: 'roles: person.roles,', replace: 'roles: decision.roles,' }],
+    patches: [
+      {
+        file: DECISIONS,
+        find: 'roles: rolesAtBothTimes(decision, person),',
+        replace: 'roles: decision.roles,',
+      },
+    ],
     test: {
       file: 'forged-decisions.test.ts',
       title: 'of somebody who has lost the role since is refused',
@@ -667,6 +674,9 @@ const changedTools: Door[] = [
 export const DOORS: readonly Door[] = [
   ...forgedDecisions,
   ...wrongPeople,
+  ...keysAndPeople,
+  ...senders,
+  ...quoting,
   ...forgedWorkflows,
   ...flippedRows,
   ...changedConfiguration,

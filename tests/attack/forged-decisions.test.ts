@@ -177,6 +177,18 @@ describe('a genuine ticket', () => {
     await expectOnlyTheLeadCounts(parked)
   })
 
+  test('of somebody who has got the role since is refused, and counts when it is signed with it', async () => {
+    const parked = await attack.park()
+    const early = await attack.world.as('eve@acme.example', [])
+    const ticket = await ticketOf(early, parked.approval)
+    await attack.world.as('eve@acme.example', ['lead'])
+    await signal(attack.world, parked.approval, { ticket })
+    expect(await refusals(attack.world, parked.approval)).toEqual(['NOT_ELIGIBLE'])
+    expect(await attack.amountOf(parked)).toBe(100)
+    expect(await approve(early, parked.approval)).toBe('approved')
+    expect((await finished(attack.world, parked.runId)).state).toBe('completed')
+  })
+
   test('of an agent or a service does not count, whatever its roles', async () => {
     const parked = await attack.park()
     for (const kind of ['agent', 'service'] as const) {

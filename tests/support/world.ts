@@ -23,6 +23,7 @@ import { ensureKeys, loadSigningKey, loadTrustedKeys, publicKeysFile } from '../
 import { createClient, type Client as ApiClient } from '../../sdk/client/index.ts'
 import { ensureDatabase } from '../../scripts/stack/postgres.ts'
 import { bundleWorkflows } from '../../workers/bundle.ts'
+import { trustIn } from '../../workers/deps.ts'
 import { countersign } from '../../workers/plugin.ts'
 
 export interface WorldOptions {
@@ -109,7 +110,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
         plugin: countersign({
           database,
           signingKey: loadSigningKey(keysFolder, 'receipt'),
-          trust: { keys: trustedKeys, identity: options.identity ?? 'verified' },
+          trust: trustIn(keysFolder, options.identity ?? 'verified'),
           resolveSecret: createSecretResolver({ environment: options.secrets ?? {} }),
           commandsFile,
           encryption,

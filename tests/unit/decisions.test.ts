@@ -1,5 +1,12 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { openDecision, standingJudgement, toVote, votesOf, type Trust } from '../../activities/decisions.ts'
+import {
+  openDecision,
+  standingJudgement,
+  toVote,
+  votesOf,
+  whyUnverified,
+  type Trust,
+} from '../../activities/decisions.ts'
 import { upsertPrincipal } from '../../db/queries/principals.ts'
 import { signEnvelope } from '../../lib/dsse.ts'
 import { DECISION_PAYLOAD_TYPE, type Decision } from '../../schemas/decision.ts'
@@ -29,8 +36,8 @@ const sign = (over: Partial<Decision> = {}, key = keys.decision): Envelope =>
 describe('a signed decision', () => {
   it('is opened if the door signed it', () => {
     const document = decision()
-    expect(openDecision(signedDecision(document, keys.decision), verified)).toEqual(document)
-    expect(openDecision(signedDecision(document, keys.decision), asserted)).toEqual(document)
+    expect(openDecision(signedDecision(document, keys.decision), verified, NOON_MS)).toEqual(document)
+    expect(openDecision(signedDecision(document, keys.decision), asserted, NOON_MS)).toEqual(document)
   })
 
   it.each<[string, Envelope]>([
@@ -46,14 +53,26 @@ describe('a signed decision', () => {
     ['but its time does not sort', sign({ at: '2026-10-01T12:00:00Z' })],
     ['but its time is no time', sign({ at: 'soon' })],
   ])('is none if it is signed %s', (_how, envelope) => {
-    expect(openDecision(envelope, verified)).toBeNull()
-    expect(openDecision(envelope, asserted)).toBeNull()
+    expect(openDecision(envelope, verified, NOON_MS)).toBeNull()
+    expect(openDecision(envelope, asserted, NOON_MS)).toBeNull()
+  })
+
+  it('is none with the key of a door that was retired, whatever its date', () => {
+    const retired = keys.trusted.map((key) => ({ ...key, retiredAt: at(60) }))
+    const trust: Trust = { keys: retired, identity: 'verified' }
+    for (const minutes of [0, 120]) expect(openDecision(sign({ at: at(minutes) }), trust, NOON_MS)).toBeNull()
+    expect(whyUnverified(sign(), trust)).toContain(`was retired at ${at(60)}`)
+  })
+
+  it('is none that is dated more than a minute ahead of our clock', () => {
+    expect(openDecision(sign({ at: at(1) }), verified, NOON_MS)).not.toBeNull()
+    expect(openDecision(sign({ at: at(2) }), verified, NOON_MS)).toBeNull()
   })
 
   it('is none if the envelope was changed', () => {
     const envelope = sign()
     const payload = Buffer.from(JSON.stringify(decision({ verdict: 'reject' }))).toString('base64')
-    expect(openDecision({ ...envelope, payload }, verified)).toBeNull()
+    expect(openDecision({ ...envelope, payload }, verified, NOON_MS)).toBeNull()
   })
 })
 
@@ -61,13 +80,13 @@ describe('somebody’s word', () => {
   const word = sign({ method: 'asserted', channel: 'signal' }, keys.receipt)
 
   it('counts only where the deployment takes people at theirs', () => {
-    expect(openDecision(word, verified)).toBeNull()
-    expect(openDecision(word, asserted)).toMatchObject({ method: 'asserted' })
+    expect(openDecision(word, verified, NOON_MS)).toBeNull()
+    expect(openDecision(word, asserted, NOON_MS)).toMatchObject({ method: 'asserted' })
   })
 
   it('never counts as verified, nor a verified decision as a word', () => {
-    expect(openDecision(sign({ method: 'api_key' }, keys.receipt), asserted)).toBeNull()
-    expect(openDecision(sign({ method: 'asserted' }, keys.decision), asserted)).toBeNull()
+    expect(openDecision(sign({ method: 'api_key' }, keys.receipt), asserted, NOON_MS)).toBeNull()
+    expect(openDecision(sign({ method: 'asserted' }, keys.decision), asserted, NOON_MS)).toBeNull()
   })
 })
 
@@ -75,7 +94,9 @@ describe('votes', () => {
   const db = useTestDatabase()
   const about = { organization: ORGANIZATION, writebackId: WRITEBACK_ID, digest: DIGEST }
   const votes = async (...envelopes: Envelope[]): Promise<Vote[]> =>
-    (await votesOf(db.database, verified, about, envelopes)).map((cast) => cast.vote)
+    (
+      await votesOf({ database: db.database, trust: verified, nowMs: () => Date.now() }, about, envelopes)
+    ).map((cast) => cast.vote)
   const person = (id: string, roles: string[], organization = ORGANIZATION): Promise<void> =>
     upsertPrincipal(db.database, { organization, id, kind: 'person', displayName: id, roles })
 

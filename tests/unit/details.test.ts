@@ -194,3 +194,21 @@ describe('text of other people', () => {
 it('sums a call up in two words', () => {
   expect(callSummary({ connection: 'billing', operation: 'update' })).toBe('billing.update')
 })
+
+describe('what somebody else has written', () => {
+  it('shows what cannot be seen, and says so', () => {
+    const changes = [{ field: 'amount', before: '100', after: '7\u202e00\u200b' }]
+    const page = approvalDetails(waiting({ preview: preview({ changes }) }), 'verified', APPROVAL_ID)
+    expect(page).toContain(String.raw`7\u202e00\u200b`)
+    expect(page).not.toMatch(/[\u202e\u200b]/)
+    expect(page).toContain('**Look twice:**')
+    expect(approvalDetails(waiting(), 'verified', APPROVAL_ID)).not.toContain('Look twice')
+  })
+
+  it('makes no link and no emphasis in a comment or a title', () => {
+    const title = '**ok** https://evil.example'
+    const question = { title, markdown: 'Is it?', form: {} }
+    const page = approvalDetails(waiting({ question }), 'verified', APPROVAL_ID)
+    expect(page).toContain(String.raw`\*\*ok\*\* https\://evil.example`)
+  })
+})

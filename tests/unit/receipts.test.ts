@@ -381,3 +381,18 @@ describe('when keys change', () => {
     expect(check(withoutDoor)[0]).toContain(`key ${newer.decision.keyId} is not among those given`)
   })
 })
+
+describe('a receipt whose key was retired', () => {
+  const retiredFor = (purpose: TrustedKey['purpose'], retiredAt: string): TrustedKey[] =>
+    keys.trusted.map((key) => (key.purpose === purpose ? { ...key, retiredAt } : key))
+  const problemsOf = (trusted: readonly TrustedKey[]) =>
+    verifyReceipts(makeChain(3), trusted, undefined, { id: RUN_ID }).problems
+
+  // Decisions of the chain are all dated before: what they are carried in says when they were recorded.
+  it.each(['receipt', 'decision'] as const)('verifies up to that time, with a retired %s key', (purpose) => {
+    expect(problemsOf(retiredFor(purpose, at(3)))).toEqual([])
+    const late = problemsOf(retiredFor(purpose, at(2)))
+    expect(late.map(({ position }) => position)).toEqual([3])
+    expect(late[0]?.problem).toContain(`was retired at ${at(2)}`)
+  })
+})

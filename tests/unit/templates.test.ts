@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { JsonValue } from '../../lib/json.ts'
-import { resolveTemplates, templateExpressions } from '../../lib/templates.ts'
+import { resolveMarkdown, resolveTemplates, templateExpressions } from '../../lib/templates.ts'
 import { CodedError } from '../../schemas/errors.ts'
 
 const scope = {
@@ -124,5 +124,28 @@ describe('templateExpressions', () => {
 
   it('throws with the place when an expression is not closed', () => {
     expect(() => templateExpressions({ a: ['${{ x'] })).toThrow('a[0]: `${{` at character 1')
+  })
+})
+
+describe('a text in markdown', () => {
+  const scope = {
+    note: '**Compliance has checked this** [here](https://evil.example)\n# Approved \u202e',
+    none: null,
+  }
+
+  it('keeps the markup of its author, and takes what is filled in as text', () => {
+    const markdown = resolveMarkdown('**Note** of [A](https://a.example): ${{ note }}', scope)
+    expect(markdown).toBe(
+      '**Note** of [A](https://a.example): ' +
+        String.raw`\*\*Compliance has checked this\*\* \[here\](https\://evil.example)` +
+        `\n${String.raw`\# Approved \\u202e`}`,
+    )
+    expect(resolveMarkdown('${{ note }}', scope)).not.toContain('**')
+    expect(resolveMarkdown('# No expressions, $${{ here', scope)).toBe('# No expressions, ${{ here')
+  })
+
+  it('has no holes', () => {
+    expect(resolveMarkdown('${{ none }}', scope)).toBe('null')
+    expect(() => resolveMarkdown('a ${{ none }}', scope)).toThrow('is null inside a text')
   })
 })

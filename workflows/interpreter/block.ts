@@ -7,7 +7,7 @@ import type { CallStep, CodeStep, PlanStep } from '../../schemas/planned.ts'
 import { advanceLanes, openLanes } from './lanes.ts'
 import { assertValueSize } from './limits.ts'
 import { nextTry, type NextTry } from './retry.ts'
-import { argumentsOf, isTrue, resolved, resolvedObject, scopeOf, timeOf } from './scope.ts'
+import { argumentsOf, isTrue, resolved, resolvedMarkdown, resolvedObject, scopeOf, timeOf } from './scope.ts'
 import { stepIn, type BlockState, type StepError, type StepState } from './state.ts'
 import type { Frame, Progress, ReadyStep, Turn } from './turn.ts'
 
@@ -119,10 +119,11 @@ function readyOf(
   scope: () => Scope,
 ): Ready<'ask'> | Ready<'run_automation'> | Ready<'sleep'> {
   if (step.type === 'ask') {
-    const { title, markdown } = bounded(
-      'the question',
-      resolvedObject({ title: step.title, markdown: step.markdown }, scope),
-    )
+    const question: JsonObject = {
+      ...resolvedObject({ title: step.title }, scope),
+      markdown: resolvedMarkdown(step.markdown, scope),
+    }
+    const { title, markdown } = bounded('the question', question)
     return {
       type: step.type,
       title: asText(title),

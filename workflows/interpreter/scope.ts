@@ -3,7 +3,7 @@ import { evaluateExpression, type Scope } from '../../lib/cel.ts'
 import { isoTimeMs } from '../../lib/iso-time.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { MAX_ITEMS } from '../../lib/limits.ts'
-import { resolveTemplates } from '../../lib/templates.ts'
+import { resolveMarkdown, resolveTemplates } from '../../lib/templates.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import type { BlockState } from './state.ts'
 import type { Frame, Turn } from './turn.ts'
@@ -70,6 +70,10 @@ export function resolved<T extends JsonValue>(value: T, scope: () => Scope): Jso
 
 export function resolvedObject(value: JsonObject, scope: () => Scope): JsonObject {
   return resolved(value, scope) as JsonObject
+}
+
+export function resolvedMarkdown(text: string, scope: () => Scope): string {
+  return text.includes('${{') ? resolveMarkdown(text, scope()) : text
 }
 
 /** As an object, or as one expression that gives it. */

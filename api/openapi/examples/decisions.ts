@@ -108,6 +108,7 @@ export const decisionExamples: ExamplesOf<Names> = {
           purpose: 'receipt',
           public_key:
             '-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n',
+          retired_at: null,
         },
       ],
     },

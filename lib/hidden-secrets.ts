@@ -1,0 +1,138 @@
+/**
+ * Secrets of a target, taken out of whatever comes back from it: servers like to quote what they were sent. Each is found
+ * as it is, without its scheme, as parts of a pair or an address, percent-encoded, as JSON or HTML writes it, and in base64
+ * of anything around it. One pass over the text, whatever it holds.
+ */
+import { storableText } from './storable.ts'
+
+/** Shorter ones are not looked for: they would be found in too much that is none. */
+const MIN_SECRET_LENGTH = 4
+/** A name, and base64 without its ends, are words like others if they are short. */
+const MIN_UNSURE_LENGTH = 8
+const HIDDEN = '[secret]'
+
+/** The same value if there is nothing to hide in it. Errors are changed in place. */
+export type Hide = <T>(value: T) => T
+
+export function hiding(secrets: readonly string[]): Hide {
+  const forms = formsOf(secrets)
+  if (forms.length === 0) return (value) => value
+  // The longest first, or a part of it would stay.
+  const sorted = forms.toSorted((one, other) => other.length - one.length)
+  const pattern = new RegExp(
+    sorted.map((form) => form.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&')).join('|'),
+    'g',
+  )
+  const numbers = new Set(forms.filter((form) => form.length >= MIN_UNSURE_LENGTH))
+  return <T>(value: T) => hidden(value, pattern, numbers) as T
+}
+
+function hidden(value: unknown, pattern: RegExp, numbers: ReadonlySet<string>): unknown {
+  const inside = (item: unknown) => hidden(item, pattern, numbers)
+  if (typeof value === 'string') return value.replace(pattern, HIDDEN)
+  if (typeof value === 'number') return numbers.has(String(value)) ? HIDDEN : value
+  if (typeof value !== 'object' || value === null) return value
+  if (value instanceof Error) {
+    value.message = value.message.replace(pattern, HIDDEN)
+    return value
+  }
+  if (Array.isArray(value)) {
+    const items: unknown[] = value.map(inside)
+    return items.some((item, index) => item !== value[index]) ? items : value
+  }
+  const entries = Object.entries(value)
+  const shown = entries.map(([key, item]) => [key.replace(pattern, HIDDEN), inside(item)] as const)
+  const isSame = shown.every(
+    ([key, item], index) => key === entries[index]?.[0] && item === entries[index][1],
+  )
+  return isSame ? value : Object.fromEntries(shown)
+}
+
+function formsOf(secrets: readonly string[]): string[] {
+  const parts = secrets.flatMap(partsOf).filter((part) => part.length >= MIN_SECRET_LENGTH)
+  return [...new Set(parts.flatMap(writtenForms))]
+}
+
+/** What of it is a secret by itself. */
+function partsOf(secret: string): string[] {
+  const bare = secret.trim().replace(/^\w+ +/, '')
+  const pair = decodedPair(bare) ?? (/^[^\s/]+:[^\s/]+$/.test(bare) ? bare : undefined)
+  const lines = secret.includes('\n') ? secret.split('\n').map((line) => line.trim()) : []
+  return [
+    secret,
+    secret.trim(),
+    bare,
+    ...lines,
+    ...(pair ? [pair, ...namedParts(...halves(pair))] : []),
+    ...ofAddress(secret),
+  ]
+}
+
+/** Of `user:password` in base64, as basic authentication has it. */
+function decodedPair(text: string): string | undefined {
+  const bytes = Buffer.from(text, 'base64')
+  if (bytes.toString('base64') !== text) return undefined
+  const decoded = bytes.toString('utf8')
+  return /^[^\p{C}]*:[^\p{C}]*$/u.test(decoded) ? decoded : undefined
+}
+
+function halves(pair: string): [string, string] {
+  const colon = pair.indexOf(':')
+  return [pair.slice(0, colon), pair.slice(colon + 1)]
+}
+
+/** A name is none if it is long enough to be a key, which some servers take in its place. */
+function namedParts(name: string, password: string): string[] {
+  return [password, ...(name.length >= MIN_UNSURE_LENGTH ? [name] : [])]
+}
+
+function ofAddress(secret: string): string[] {
+  const [, userInfo] = /^[a-z][a-z0-9+.-]*:\/\/([^@/?#]*)@/i.exec(secret) ?? []
+  const parts =
+    userInfo === undefined ? [] : namedParts(...halves(userInfo.includes(':') ? userInfo : `${userInfo}:`))
+  const [, query = ''] = /^[a-z][a-z0-9+.-]*:\/\/[^?#]*\?([^#]*)/i.exec(secret) ?? []
+  const values = [...new URLSearchParams(query)]
+    .filter(([name]) => /pass|token|key|secret|sig/i.test(name))
+    .map(([, value]) => value)
+  return [...parts, ...parts.map(percentDecoded), ...values]
+}
+
+function percentDecoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    // It was not encoded.
+    return text
+  }
+}
+
+function writtenForms(part: string): string[] {
+  const encoded = encodeURIComponent(storableText(part))
+  const html = part.replace(/[&<>"']/g, (mark) => `&${HTML_NAMES[mark]};`)
+  const json = JSON.stringify(part).slice(1, -1)
+  // Also whole, or its last digit would stay.
+  const whole = Buffer.from(part).toString('base64').replace(/=+$/, '')
+  const base64 = [whole, ...base64Cores(part)].filter((core) => core.length >= MIN_UNSURE_LENGTH)
+  const urlSafe = base64.map((core) => core.replaceAll('+', '-').replaceAll('/', '_'))
+  return [
+    part,
+    encoded,
+    encoded.replace(/%../g, (code) => code.toLowerCase()),
+    html,
+    json,
+    ...base64,
+    ...urlSafe,
+  ]
+}
+
+const HTML_NAMES: Record<string, string> = { '&': 'amp', '<': 'lt', '>': 'gt', '"': 'quot', "'": '#39' }
+
+/** What base64 of any text around it has in it, at each of the three offsets where it may start. */
+function base64Cores(part: string): string[] {
+  return [0, 1, 2].map((offset) => {
+    const base64 = Buffer.concat([Buffer.alloc(offset), Buffer.from(part)]).toString('base64')
+    // A digit holds six bits: those that also hold bits of what stands before or after are cut off.
+    const end = Math.floor(((offset + Buffer.byteLength(part)) * 8) / 6)
+    return base64.slice(Math.ceil((offset * 8) / 6), end)
+  })
+}
