@@ -4,9 +4,9 @@
  */
 import { Context, activityInfo, log } from '@temporalio/activity'
 import type { Database } from '../db/database.ts'
+import type { AllowedHost } from '../lib/allowed-hosts.ts'
 import type { SigningKey } from '../lib/dsse.ts'
 import type { JsonValue } from '../lib/json.ts'
-import { fillSecretsInUrl } from '../lib/secret-references.ts'
 import { createToolCatalog, type ToolCatalog } from '../mcp/catalog.ts'
 import type { McpClientPort } from '../mcp/port.ts'
 import { CodedError } from '../schemas/errors.ts'
@@ -49,7 +49,7 @@ import { preview, type Looker, type PreviewDeps } from './preview.ts'
 import { retain } from './retention.ts'
 import type { SecretResolver } from './secrets.ts'
 import { openSubRun, type SubRun } from './sub-runs.ts'
-import { createTargetResolver, type TargetResolver } from './targets.ts'
+import { createDatabaseResolver, createTargetResolver, type TargetResolver } from './targets.ts'
 
 export interface ActivityDeps {
   database: Database
@@ -58,6 +58,8 @@ export interface ActivityDeps {
   resolveSecret: SecretResolver
   /** JSON file with the programs that stdio connections may start here. */
   commandsFile: string
+  /** Private hosts that connections may reach; none unless the operator says so. */
+  allowedHosts?: readonly AllowedHost[] | undefined
   trust: Trust
   signingKey: SigningKey
   nowMs?: () => number
@@ -73,7 +75,8 @@ export function createActivities(deps: ActivityDeps) {
   const catalog = createToolCatalog(deps.mcp)
   const targetOf = createTargetResolver(deps)
   const door = createDoor(deps, catalog, targetOf)
-  const inspection = { database: deps.database, catalog, targetOf }
+  const databaseOf = createDatabaseResolver(deps)
+  const inspection = { database: deps.database, catalog, targetOf, databaseOf }
 
   return {
     /** `end`: nothing is begun, and what was sent gets its outcome. */
@@ -173,17 +176,13 @@ function createDryActivities({ database, trust }: ActivityDeps, door: DoorDeps) 
 }
 
 function createDoor(deps: ActivityDeps, catalog: ToolCatalog, targetOf: TargetResolver): DoorDeps {
-  const { database, mcp, targets, resolveSecret, trust, signingKey } = deps
+  const { database, mcp, targets, trust, signingKey } = deps
   const onProgress = (tool: string): void => Context.current().heartbeat({ tool })
   return {
     database,
     executors: {
       mcp: createMcpToolExecutor({ mcp, catalog, targetOf, onProgress }),
-      postgres: createSqlExecutor({
-        targets,
-        urlOf: ({ organization, spec }) =>
-          fillSecretsInUrl(spec.url, (name) => resolveSecret(organization, name)),
-      }),
+      postgres: createSqlExecutor({ targets, targetOf: createDatabaseResolver(deps) }),
     },
     trust,
     signingKey,

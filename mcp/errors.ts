@@ -6,7 +6,7 @@
 import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js'
 import { StreamableHTTPError } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { McpError } from '@modelcontextprotocol/sdk/types.js'
-import { AddressRefusedError } from '../lib/guarded-fetch.ts'
+import { AddressRefusedError } from '../lib/guarded-lookup.ts'
 import { storableText } from '../lib/storable.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { ErrorCode } from '../schemas/errors.ts'
@@ -94,7 +94,7 @@ type Classified = Omit<McpFailure, 'message'>
 
 function classify(error: unknown, context: FailureContext): Classified {
   if (error instanceof LocalFailure) return classifyLocal(error, context)
-  if (error instanceof AddressRefusedError) return { code: 'CONNECTION_NOT_READY', sent: 'no' }
+  if (error instanceof AddressRefusedError) return { code: 'ADDRESS_NOT_ALLOWED', sent: 'no' }
   if (error instanceof UnauthorizedError) return { code: 'CREDENTIALS_REFUSED', sent: 'no' }
   if (error instanceof StreamableHTTPError) return classifyStatus(error.code ?? -1, context)
   if (isSpawnError(error)) return { code: 'COMMAND_NOT_FOUND', sent: 'no' }

@@ -4,6 +4,7 @@
  */
 import type { UnderlyingSource } from 'node:stream/web'
 import type { FetchLike } from '@modelcontextprotocol/sdk/shared/transport.js'
+import type { AllowedHost } from '../lib/allowed-hosts.ts'
 import { createGuardedFetch } from '../lib/guarded-fetch.ts'
 import type { GuardedFetch } from '../lib/guarded-fetch.ts'
 import { LocalFailure } from './errors.ts'
@@ -23,7 +24,7 @@ export interface HttpLink {
 }
 
 export interface HttpLinkOptions {
-  allowPrivateAddresses: boolean
+  allowedHosts: readonly AllowedHost[]
   maxResultBytes: number
 }
 
@@ -46,7 +47,7 @@ export function createHttpLink(options: HttpLinkOptions): HttpLink {
     maxResultBytes: options.maxResultBytes,
     // Kept alive within the session only: a connection that idled longer may be dead when the call is written to it,
     // and then nobody knows whether the call was taken.
-    guarded: createGuardedFetch({ allowPrivateAddresses: options.allowPrivateAddresses, keepAlive: true }),
+    guarded: createGuardedFetch({ allowedHosts: options.allowedHosts, keepAlive: true }),
     lost: false,
     reject: (failure) => {
       state.lost = true

@@ -76,10 +76,7 @@ async function requestOver({ client, link }: Connection, message: McpRequest, op
 }
 
 function open(target: HttpServer, maxResultBytes: number): Connection {
-  const link = createHttpLink({
-    allowPrivateAddresses: target.allowPrivateAddresses ?? false,
-    maxResultBytes,
-  })
+  const link = createHttpLink({ allowedHosts: target.allowedHosts ?? [], maxResultBytes })
   const transport = new StreamableHTTPClientTransport(new URL(target.url), {
     fetch: link.fetch,
     requestInit: { headers: target.headers },

@@ -1,4 +1,5 @@
 /** What a failed statement says about the write: surely not done, refused, or nobody knows. */
+import { AddressRefusedError } from '../../lib/guarded-lookup.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import type { Answer } from './executor.ts'
 
@@ -54,6 +55,8 @@ export function answerOfFailure(error: unknown): Answer {
 
 /** No connection, no statement: whatever the reason. */
 export function connectFailure(error: unknown): CodedError {
+  if (error instanceof AddressRefusedError)
+    return new CodedError('ADDRESS_NOT_ALLOWED', error.message, { cause: error })
   return new CodedError('CONNECTION_NOT_READY', messageOf(error), { cause: error })
 }
 

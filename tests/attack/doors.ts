@@ -6,6 +6,7 @@
  * Where several patches stand under one door, each of those lines keeps the attack out by itself.
  */
 import { anyPurpose, type Door, type Patch } from './door.ts'
+import { borders } from './doors-borders.ts'
 import { answers, dryRuns, hostileCode, readers } from './doors-inside.ts'
 
 const APPROVALS = 'activities/approvals.ts'
@@ -673,4 +674,5 @@ export const DOORS: readonly Door[] = [
   ...answers,
   ...dryRuns,
   ...hostileCode,
+  ...borders,
 ]
