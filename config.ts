@@ -4,6 +4,7 @@
  */
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { parseAllowedHosts } from './lib/allowed-hosts.ts'
 
 const text = z.string().trim().min(1)
 const port = z.coerce.number().int().min(0).max(65_535)
@@ -42,6 +43,14 @@ const ConfigSchema = z
       .optional(),
     keysFolder: text.default('.countersign/keys').transform((path) => resolve(path)),
     secretsFile: text.optional(),
+    apiRole: text.optional(),
+    workerRole: text.optional(),
+    allowedHosts: text
+      .refine(
+        isHostList,
+        'must be hosts, addresses or networks with commas between, such as db.internal:5432',
+      )
+      .optional(),
     encryptionKeysFile: text.optional(),
     codecToken: z
       .string()
@@ -87,9 +96,19 @@ function isAddressList(list: string): boolean {
   return list.split(',').every((part) => AddressSchema.safeParse(part.trim()).success)
 }
 
+function isHostList(list: string): boolean {
+  try {
+    parseAllowedHosts(list)
+    return true
+  } catch {
+    return false
+  }
+}
+
 export type Config = Readonly<z.infer<typeof ConfigSchema>>
 
-type Reader = 'API' | 'worker' | 'CLI' | 'dev'
+/** `migration`: api/migrate.ts, which prepares the database as its owner. */
+type Reader = 'API' | 'worker' | 'CLI' | 'dev' | 'migration'
 
 interface Setting {
   variable: string
@@ -104,9 +123,15 @@ const BOTH_AND_DEV = [...BOTH, 'dev'] as const
 const SETTINGS: Record<keyof Config, Setting> = {
   databaseUrl: setting(
     'DATABASE_URL',
-    BOTH_AND_DEV,
-    'Our own PostgreSQL. `dev` starts one where it is not set.',
+    [...BOTH_AND_DEV, 'migration'],
+    'Our own PostgreSQL, with a login for each process, see below. `dev` starts one where it is not set.',
   ),
+  apiRole: setting(
+    'COUNTERSIGN_API_ROLE',
+    ['migration'],
+    'Role of PostgreSQL that the API logs in as, see below.',
+  ),
+  workerRole: setting('COUNTERSIGN_WORKER_ROLE', ['migration'], 'The same for the workers.'),
   temporalAddress: setting(
     'TEMPORAL_ADDRESS',
     BOTH_AND_DEV,
@@ -176,6 +201,11 @@ const SETTINGS: Record<keyof Config, Setting> = {
     'COUNTERSIGN_SECRETS_FILE',
     ['worker', 'dev'],
     'JSON file with the secrets of connections, see below.',
+  ),
+  allowedHosts: setting(
+    'COUNTERSIGN_ALLOWED_HOSTS',
+    ['worker', 'dev'],
+    'Private hosts and networks that connections may reach, and hosts that unbound shared secrets may be sent to, see below. Without it: none.',
   ),
   encryptionKeysFile: setting(
     'COUNTERSIGN_ENCRYPTION_KEYS_FILE',

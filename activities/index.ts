@@ -4,14 +4,14 @@
  */
 import { Context, activityInfo, log } from '@temporalio/activity'
 import type { Database } from '../db/database.ts'
+import type { AllowedHost } from '../lib/allowed-hosts.ts'
 import type { SigningKey } from '../lib/dsse.ts'
 import type { JsonValue } from '../lib/json.ts'
-import { fillSecretsInUrl, secretNames } from '../lib/secret-references.ts'
+
 import { createToolCatalog, type ToolCatalog } from '../mcp/catalog.ts'
 import type { McpClientPort } from '../mcp/port.ts'
 import { CodedError } from '../schemas/errors.ts'
 import { organizationOfWorkflow } from '../schemas/names.ts'
-import type { PostgresConnectionSpec } from '../schemas/manifests.ts'
 import type {
   Call,
   CodeInput,
@@ -53,7 +53,7 @@ import { retain } from './retention.ts'
 import type { SecretResolver } from './secrets.ts'
 import { createShares, type InShare } from './shares.ts'
 import { openSubRun, type SubRun } from './sub-runs.ts'
-import { createTargetResolver, type TargetResolver } from './targets.ts'
+import { createDatabaseResolver, createTargetResolver, type TargetResolver } from './targets.ts'
 
 export interface ActivityDeps {
   database: Database
@@ -62,6 +62,8 @@ export interface ActivityDeps {
   resolveSecret: SecretResolver
   /** JSON file with the programs that stdio connections may start here. */
   commandsFile: string
+  /** Private hosts that connections may reach; none unless the operator says so. */
+  allowedHosts?: readonly AllowedHost[] | undefined
   trust: Trust
   signingKey: SigningKey
   nowMs?: () => number
@@ -80,7 +82,8 @@ export function createActivities(deps: ActivityDeps) {
   const catalog = createToolCatalog(deps.mcp)
   const targetOf = createTargetResolver(deps)
   const door = createDoor(deps, catalog, targetOf)
-  const inspection = { database: deps.database, catalog, targetOf }
+  const databaseOf = createDatabaseResolver(deps)
+  const inspection = { database: deps.database, catalog, targetOf, databaseOf }
   const inShare = createShares()
 
   return {
@@ -191,25 +194,18 @@ function createDryActivities({ database, trust }: ActivityDeps, door: DoorDeps, 
 }
 
 function createDoor(deps: ActivityDeps, catalog: ToolCatalog, targetOf: TargetResolver): DoorDeps {
-  const { database, mcp, targets, resolveSecret, trust, signingKey } = deps
+  const { database, mcp, targets, trust, signingKey } = deps
   const onProgress = (tool: string): void => Context.current().heartbeat({ tool })
-  const addressOf = ({
-    organization,
-    spec,
-  }: {
-    organization: string
-    spec: PostgresConnectionSpec
-  }): string => fillSecretsInUrl(spec.url, (name) => resolveSecret(organization, name))
+  const databaseOf = createDatabaseResolver(deps)
   return {
     database,
     executors: {
       mcp: createMcpToolExecutor({ mcp, catalog, targetOf, onProgress }),
-      postgres: hidingSecrets(createSqlExecutor({ targets, urlOf: addressOf }), (operation) => {
-        const { organization, spec } = operation
-        if (spec.type !== 'postgres') return []
-        const values = secretNames(spec.url).map((name) => resolveSecret(organization, name))
-        return [addressOf({ organization, spec }), ...values]
-      }),
+      postgres: hidingSecrets(
+        createSqlExecutor({ targets, targetOf: databaseOf }),
+        ({ organization, spec }) =>
+          spec.type === 'postgres' ? databaseOf({ organization, spec }).secrets : [],
+      ),
     },
     trust,
     signingKey,

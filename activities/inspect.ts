@@ -5,7 +5,7 @@ import { replaceCatalog } from '../db/queries/tool-catalog.ts'
 import type { JsonObject } from '../lib/json.ts'
 import type { ToolCatalog } from '../mcp/catalog.ts'
 import { CodedError } from '../schemas/errors.ts'
-import type { TargetResolver } from './targets.ts'
+import type { DatabaseResolver, TargetResolver } from './targets.ts'
 
 export interface InspectedTool {
   tool: string
@@ -20,6 +20,7 @@ export async function inspectConnection(
     database: Database
     catalog: ToolCatalog
     targetOf: TargetResolver
+    databaseOf: DatabaseResolver
   },
   params: { organization: string; connection: string },
   signal: AbortSignal,
@@ -29,7 +30,11 @@ export async function inspectConnection(
   if (head?.body.kind !== 'Connection')
     throw new CodedError('CONNECTION_NOT_FOUND', `${organization} has no connection ${connection}`)
   const { spec } = head.body
-  if (spec.type !== 'mcp') return { tools: [] }
+  if (spec.type !== 'mcp') {
+    // Not connected to: what is looked at is what would be refused before that.
+    deps.databaseOf({ organization, spec })
+    return { tools: [] }
+  }
   const limits = { deadlineAtMs: Date.now() + DEADLINE_MS, signal, fresh: true }
   const listed = await deps.catalog.listTools(await deps.targetOf({ organization, spec }), limits)
   const entries = listed.map(({ definition, hash }) => ({

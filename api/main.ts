@@ -28,7 +28,10 @@ const STATEMENT_TIMEOUT_MS = 15_000
 async function main(config: Config, logger: Logger): Promise<void> {
   const signingKey = loadSigningKey(config.keysFolder, 'decision')
   const trustedKeys = loadTrustedKeys(publicKeysFile(config.keysFolder))
-  const database = createDatabase(config.databaseUrl, { statementTimeoutMs: STATEMENT_TIMEOUT_MS })
+  const database = createDatabase(config.databaseUrl, {
+    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+    usedBy: 'API',
+  })
   const connection = Connection.lazy(temporalConnection(config))
   const { payloads, dataConverter } = payloadsOf(config, database)
   const temporal = temporalAccess(config, { connection, dataConverter }, logger)

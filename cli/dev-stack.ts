@@ -3,7 +3,7 @@
  * it has started, an admin key for each organization works and is noted; when it is stopped, nothing of it is left
  * running. A start after a `kill -9` finds the data again and ends or adopts what was left behind.
  */
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Config } from '../config.ts'
 import { ensureKeys } from '../lib/keys.ts'
@@ -73,7 +73,7 @@ export async function startDevStack(options: DevStackOptions): Promise<DevStack>
   const dataDir = resolve(options.dataDir)
   const environment = options.environment ?? hostEnvironment()
   const config = readConfig({}, { ...OWN_SERVICES, ...environment })
-  mkdirSync(dataDir, { recursive: true })
+  makePrivate(dataDir)
   const supervisor = createSupervisor({ stateFile: `${dataDir}/processes.json`, log: options.log })
   // Before anything that would stop it all: a refusal, because one runs already, must leave that one's notes alone.
   await supervisor.endLeftovers()
@@ -218,6 +218,18 @@ async function noteState(
   // Stopped first of all: from then on nothing runs that one could talk to.
   supervisor.add({ name: 'dev.json', stop: async () => writeDevState(dataDir, { ...state, pids: {} }) })
   return { apiKey, apiKeys: keys }
+}
+
+/** Nobody else on this machine reads what is in it. As root, PostgreSQL's account has to get through to its own folder. */
+function makePrivate(dataDir: string): void {
+  const isRoot = process.getuid?.() === 0
+  const modes = { '': isRoot ? 0o711 : 0o700, keys: 0o700, logs: 0o700, temporal: 0o700 }
+  for (const [name, mode] of Object.entries(modes)) {
+    const folder = `${dataDir}/${name}`
+    mkdirSync(folder, { recursive: true })
+    // The mode of `mkdir` is for a new folder only.
+    chmodSync(folder, mode)
+  }
 }
 
 /** `goOn` throws once a signal has come. */

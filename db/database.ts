@@ -18,14 +18,20 @@ const IDLE_IN_TRANSACTION_MS = 10_000
 interface DatabaseOptions {
   /** A statement that takes longer is ended by PostgreSQL; none is unless given. */
   statementTimeoutMs?: number
+  /** By which `countersign doctor` knows whose connection it is. */
+  usedBy?: 'API' | 'worker'
 }
 
-export function createDatabase(databaseUrl: string, { statementTimeoutMs }: DatabaseOptions = {}): Database {
+export function createDatabase(
+  databaseUrl: string,
+  { statementTimeoutMs, usedBy }: DatabaseOptions = {},
+): Database {
   const pool = new pg.Pool({
     connectionString: databaseUrl,
     max: MAX_CONNECTIONS,
     connectionTimeoutMillis: 5_000,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+    ...(usedBy === undefined ? {} : { fallback_application_name: `countersign ${usedBy}` }),
     ...(statementTimeoutMs === undefined ? {} : { statement_timeout: statementTimeoutMs }),
   })
   // An idle connection that breaks is replaced on next use; without a listener it would end the process.

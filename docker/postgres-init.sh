@@ -6,11 +6,17 @@ set -euo pipefail
 psql --set=ON_ERROR_STOP=1 --no-psqlrc --username="${POSTGRES_USER:-postgres}" --dbname=postgres <<'SQL'
 \getenv temporal_password TEMPORAL_DB_PASSWORD
 \getenv countersign_password COUNTERSIGN_DB_PASSWORD
+\getenv api_password COUNTERSIGN_API_DB_PASSWORD
+\getenv worker_password COUNTERSIGN_WORKER_DB_PASSWORD
 create role temporal login password :'temporal_password';
 create role countersign login password :'countersign_password';
+-- What they may do, the service `migrate` grants.
+create role countersign_api login password :'api_password';
+create role countersign_worker login password :'worker_password';
 create database temporal owner temporal;
 create database temporal_visibility owner temporal;
 create database countersign owner countersign;
 -- By default everybody may connect to every database.
 revoke connect on database temporal, temporal_visibility, countersign from public;
+grant connect on database countersign to countersign_api, countersign_worker;
 SQL

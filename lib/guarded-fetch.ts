@@ -1,17 +1,15 @@
 /**
  * `fetch` for addresses that somebody configured, over node:http(s): http and https only, redirects are handed back and
- * never followed, and, unless allowed, no private, loopback, link-local or metadata address.
- *
- * The check sits in the `lookup` of the socket itself: what was checked is what is connected to, so a name that
- * changes its answer in between (DNS rebinding) gains nothing. Node's own `fetch` has no such place without undici's
- * dispatcher. Proxies from the environment are not used: behind one, the proxy would resolve the name again.
+ * never followed, and no private, loopback, link-local or metadata address but those that the operator allows. Node's
+ * own `fetch` has no place for that check without undici's dispatcher. Proxies from the environment are not used: behind
+ * one, the proxy would resolve the name again.
  */
-import { lookup as resolveHost } from 'node:dns'
 import * as http from 'node:http'
 import * as https from 'node:https'
-import { BlockList, isIP } from 'node:net'
-import type { LookupFunction, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { placeOf, type AllowedHost } from './allowed-hosts.ts'
+import { AddressRefusedError, guardedLookup, refuseLiteral } from './guarded-lookup.ts'
 
 export interface GuardedFetch {
   /**
@@ -24,17 +22,10 @@ export interface GuardedFetch {
 }
 
 export interface GuardedFetchOptions {
-  allowPrivateAddresses: boolean
+  /** Private ones that may be reached. */
+  allowedHosts: readonly AllowedHost[]
   /** Keeps connections for the next request, until `close()`. */
   keepAlive?: boolean
-}
-
-/** The address is not one we may connect to; nothing was sent. */
-export class AddressRefusedError extends Error {
-  constructor(message: string) {
-    super(message)
-    this.name = 'AddressRefusedError'
-  }
 }
 
 interface Agents {
@@ -59,15 +50,13 @@ export function createGuardedFetch(options: GuardedFetchOptions): GuardedFetch {
     if (url.protocol !== 'http:' && url.protocol !== 'https:') {
       throw new AddressRefusedError(`Only http and https are allowed, not ${url.protocol}`)
     }
-    // A literal address never reaches `lookup`.
-    const literal = url.hostname.replace(/^\[|\]$/g, '')
-    if (!options.allowPrivateAddresses && isIP(literal) !== 0) refusePrivate(url.hostname, [literal])
+    refuseLiteral(placeOf(url), options.allowedHosts)
     const bytes = bytesOf(init.body)
     const secure = url.protocol === 'https:'
     const request = (secure ? https : http).request(url, {
       ...requestOptions(init),
       agent: secure ? agents.https : agents.http,
-      ...(options.allowPrivateAddresses ? {} : { lookup: guardedLookup }),
+      lookup: guardedLookup(placeOf(url).port, options.allowedHosts),
     })
     return toResponse(await send(request, { bytes, signal: init.signal }, beforeBytes))
   }
@@ -189,76 +178,4 @@ function toStream(message: http.IncomingMessage): ReadableStream<Uint8Array> {
       message.destroy()
     },
   })
-}
-
-const guardedLookup: LookupFunction = (hostname, options, callback) => {
-  resolveHost(hostname, { ...options, all: true }, (error, addresses) => {
-    if (error) return callback(error, [])
-    try {
-      refusePrivate(
-        hostname,
-        addresses.map(({ address }) => address),
-      )
-    } catch (refusal) {
-      return callback(refusal as Error, [])
-    }
-    const [first] = addresses
-    if (options.all === true || first === undefined) return callback(null, addresses)
-    return callback(null, first.address, first.family)
-  })
-}
-
-/** One private address among several refuses the name: a public one beside it is how rebinding looks. */
-function refusePrivate(hostname: string, addresses: string[]): void {
-  const found = addresses.find((address) => PRIVATE.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4'))
-  if (found !== undefined) {
-    throw new AddressRefusedError(
-      `${hostname} is at ${found}, a private address; the connection does not allow private addresses`,
-    )
-  }
-}
-
-/** IPv4 in IPv6 notation (::ffff:a.b.c.d) is checked against the IPv4 ranges by BlockList itself. */
-const PRIVATE = blockList({
-  ipv4: [
-    '0.0.0.0/8',
-    '10.0.0.0/8',
-    '100.64.0.0/10',
-    '127.0.0.0/8',
-    '169.254.0.0/16',
-    '172.16.0.0/12',
-    '192.0.0.0/24',
-    '192.0.2.0/24',
-    '192.168.0.0/16',
-    '198.18.0.0/15',
-    '198.51.100.0/24',
-    '203.0.113.0/24',
-    '224.0.0.0/4',
-    '240.0.0.0/4',
-  ],
-  // Also the ranges that carry an IPv4 address inside (NAT64, Teredo, 6to4): they lead to private ones.
-  ipv6: [
-    '::/96',
-    '64:ff9b::/96',
-    '64:ff9b:1::/48',
-    '100::/64',
-    '2001::/32',
-    '2001:db8::/32',
-    '2002::/16',
-    'fc00::/7',
-    'fe80::/10',
-    'fec0::/10',
-    'ff00::/8',
-  ],
-})
-
-function blockList(ranges: { ipv4: string[]; ipv6: string[] }): BlockList {
-  const list = new BlockList()
-  for (const family of ['ipv4', 'ipv6'] as const) {
-    for (const range of ranges[family]) {
-      const [network = '', prefix] = range.split('/')
-      list.addSubnet(network, Number(prefix), family)
-    }
-  }
-  return list
 }

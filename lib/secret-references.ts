@@ -12,8 +12,13 @@ export function fillSecrets(text: string, resolve: (name: string) => string): st
  * it would make its other half the name of a host, which errors name.
  */
 export function fillSecretsInUrl(url: string, resolve: (name: string) => string): string {
-  const isWhole = url.replace(REFERENCE, '') === ''
+  const isWhole = isOneSecret(url)
   return fillSecrets(url, (name) => (isWhole ? resolve(name) : encodeURIComponent(resolve(name))))
+}
+
+/** Then nothing of it is in the manifest: not its host either. */
+export function isOneSecret(text: string): boolean {
+  return secretNames(text).length === 1 && text.replace(REFERENCE, '') === ''
 }
 
 export function secretNames(text: string): string[] {

@@ -1,5 +1,8 @@
 /** A connection by itself: what its expressions name exists. Its server is asked when an automation calls a tool. */
 import type { JsonObject } from '../lib/json.ts'
+import { readDatabaseAddress } from '../lib/database-address.ts'
+import { fillSecrets, isOneSecret } from '../lib/secret-references.ts'
+import type { McpConnectionSpec, PostgresConnectionSpec } from '../schemas/manifests.ts'
 import type { ProblemPlace } from '../schemas/problem.ts'
 import type { Document } from './document.ts'
 import { CHECK_RESULT_SCOPE, CHECK_SCOPE, templatePlaces } from './expressions.ts'
@@ -7,7 +10,38 @@ import { typedExpressionPlaces } from './kinds.ts'
 
 export function connectionPlaces({ path, manifest }: Document<'Connection'>): ProblemPlace[] {
   const { spec } = manifest
-  if (spec.type !== 'mcp') return []
+  if (spec.type === 'postgres') return databasePlaces(`${path}.spec`, spec)
+  const address = spec.transport === 'http' ? urlPlaces(`${path}.spec.url`, spec.url) : []
+  return [...address, ...checkPlaces(path, spec)]
+}
+
+/** What stands in an address is in histories and receipts. */
+function urlPlaces(path: string, url: string): ProblemPlace[] {
+  const { username, password } = new URL(url)
+  if (username === '' && password === '') return []
+  return [
+    wrong(path, 'may hold no credentials: send them in `headers`, as `Bearer ${secret:NAME}` or the like'),
+  ]
+}
+
+/** As far as the manifest itself says it; what comes from secrets is looked at when they are filled in. */
+function databasePlaces(path: string, { url, tls }: PostgresConnectionSpec): ProblemPlace[] {
+  const key = tls?.key === undefined || isOneSecret(tls.key) ? [] : [wrong(`${path}.tls.key`, LITERAL_KEY)]
+  if (isOneSecret(url)) return key
+  const read = readDatabaseAddress(fillSecrets(url, () => 'x'))
+  if ('problems' in read) return [...read.problems.map((problem) => wrong(`${path}.url`, problem)), ...key]
+  const isUseless = tls !== undefined && read.address.sslMode === 'disable'
+  return isUseless ? [wrong(`${path}.tls`, USELESS), ...key] : key
+}
+
+const LITERAL_KEY = 'must be a secret, as `${secret:NAME}`'
+const USELESS = 'is of no use without `sslmode` in the address: add `?sslmode=verify-full`'
+
+function wrong(path: string, message: string): ProblemPlace {
+  return { path, rule: 'schema', message }
+}
+
+function checkPlaces(path: string, spec: McpConnectionSpec): ProblemPlace[] {
   return Object.entries(spec.tools).flatMap(([tool, { check }]) => {
     if (!check) return []
     const at = `${path}.spec.tools.${tool}.check`

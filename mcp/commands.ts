@@ -16,9 +16,16 @@ const CommandFileContent = z.strictObject({
       /** Values may contain `${secret:NAME}`. */
       env: z.record(z.string(), z.string()).default({}),
       cwd: z.string().optional(),
+      /** The account it runs as, by number; the worker needs the right to change to it. */
+      uid: z.int().min(1).optional(),
+      gid: z.int().min(1).optional(),
+      /** Organizations that may use it; all if there are none. */
+      organizations: z.array(z.string()).optional(),
     }),
   ),
 })
+
+type Entry = z.infer<typeof CommandFileContent>['commands'][string]
 
 export interface CommandFile extends z.infer<typeof CommandFileContent> {
   path: string
@@ -45,18 +52,33 @@ export async function loadCommandFile(path: string): Promise<CommandFile> {
 
 export function resolveCommand(
   file: CommandFile,
-  name: string,
+  { name, organization }: { name: string; organization: string },
   resolveSecret: (name: string) => string,
 ): ResolvedCommand {
   const entry = Object.hasOwn(file.commands, name) ? file.commands[name] : undefined
-  if (!entry) {
+  // One that is for others is not there at all.
+  if (!entry || entry.organizations?.includes(organization) === false) {
     throw new CodedError('COMMAND_NOT_FOUND', `The command file ${file.path} has no command ${name}.`)
   }
   const env = Object.fromEntries(
     Object.entries(entry.env).map(([variable, value]) => [variable, fillSecrets(value, resolveSecret)]),
   )
-  const { command, args, cwd } = entry
-  return { name, command, args, env, ...(cwd === undefined ? {} : { cwd }) }
+  return { name, ...programOf(entry), env, ...(entry.cwd === undefined ? {} : { cwd: entry.cwd }) }
+}
+
+/**
+ * Under another account a program reads neither the worker's files nor its environment in /proc. Node gives up the groups
+ * of root for nobody, so `setpriv` (util-linux) does it and becomes the program; without it, or the right, nothing starts.
+ */
+function programOf({ command, args, uid, gid }: Entry): Pick<ResolvedCommand, 'command' | 'args'> {
+  if (uid === undefined && gid === undefined) return { command, args }
+  const account = [
+    ...(uid === undefined ? [] : [`--reuid=${uid}`]),
+    ...(gid === undefined ? [] : [`--regid=${gid}`]),
+    '--clear-groups',
+    '--no-new-privs',
+  ]
+  return { command: 'setpriv', args: [...account, '--', command, ...args] }
 }
 
 /** A parser quotes the text around a mistake, and the file may hold secrets. */

@@ -6,9 +6,9 @@
 import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js'
 import { StreamableHTTPError } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { McpError } from '@modelcontextprotocol/sdk/types.js'
-import { AddressRefusedError } from '../lib/guarded-fetch.ts'
-import type { SendWindow } from '../lib/send-window.ts'
+import { AddressRefusedError } from '../lib/guarded-lookup.ts'
 import { hiding } from '../lib/hidden-secrets.ts'
+import type { SendWindow } from '../lib/send-window.ts'
 import { storableText } from '../lib/storable.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { ErrorCode } from '../schemas/errors.ts'
@@ -113,7 +113,7 @@ type Classified = Omit<McpFailure, 'message' | 'sent'> & { sent: Exclude<Sent, '
 function classify(error: unknown, context: FailureContext): Classified {
   if (error instanceof LocalFailure) return classifyLocal(error, context)
   if (error instanceof CodedError) return { code: error.code, sent: 'unknown' }
-  if (error instanceof AddressRefusedError) return { code: 'CONNECTION_NOT_READY', sent: 'unknown' }
+  if (error instanceof AddressRefusedError) return { code: 'ADDRESS_NOT_ALLOWED', sent: 'unknown' }
   if (error instanceof UnauthorizedError) return { code: 'CREDENTIALS_REFUSED', sent: 'refused' }
   if (error instanceof StreamableHTTPError) return classifyStatus(error.code ?? -1, context)
   if (isSpawnError(error)) return { code: 'COMMAND_NOT_FOUND', sent: 'unknown' }

@@ -5,6 +5,7 @@
 import type { UnderlyingSource } from 'node:stream/web'
 import { StreamableHTTPError } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import type { FetchLike } from '@modelcontextprotocol/sdk/shared/transport.js'
+import type { AllowedHost } from '../lib/allowed-hosts.ts'
 import { createGuardedFetch } from '../lib/guarded-fetch.ts'
 import type { GuardedFetch } from '../lib/guarded-fetch.ts'
 import type { SendWindow } from '../lib/send-window.ts'
@@ -25,7 +26,7 @@ export interface HttpLink {
 }
 
 export interface HttpLinkOptions {
-  allowPrivateAddresses: boolean
+  allowedHosts: readonly AllowedHost[]
   maxResultBytes: number
   /** Of the write that is called over this session; null for a reading or a listing. */
   window: SendWindow | null
@@ -52,7 +53,7 @@ export function createHttpLink(options: HttpLinkOptions): HttpLink {
     initializedAt: undefined,
     // Kept alive within the session only: a connection that idled longer may be dead when the call is written to it,
     // and then nobody knows whether the call was taken.
-    guarded: createGuardedFetch({ allowPrivateAddresses: options.allowPrivateAddresses, keepAlive: true }),
+    guarded: createGuardedFetch({ allowedHosts: options.allowedHosts, keepAlive: true }),
     lost: false,
     reject: (failure) => {
       state.lost = true

@@ -75,11 +75,7 @@ async function requestOver({ client, link }: Connection, message: McpRequest, op
 }
 
 function open(target: HttpServer, { maxResultBytes, window }: SessionLimits): Connection {
-  const link = createHttpLink({
-    allowPrivateAddresses: target.allowPrivateAddresses ?? false,
-    maxResultBytes,
-    window,
-  })
+  const link = createHttpLink({ allowedHosts: target.allowedHosts ?? [], maxResultBytes, window })
   const transport = new StreamableHTTPClientTransport(new URL(target.url), {
     fetch: link.fetch,
     requestInit: { headers: target.headers },

@@ -1,6 +1,7 @@
 /**
  * What the rest of the product knows of MCP: plain targets, requests and results. No type of the SDK crosses this line.
  */
+import type { AllowedHost } from '../lib/allowed-hosts.ts'
 import { canonicalJson, sha256Hex } from '../lib/canonical-json.ts'
 import type { SendWindow } from '../lib/send-window.ts'
 
@@ -10,7 +11,8 @@ export interface HttpServer {
   /** With secrets already resolved. */
   headers: Record<string, string>
   secrets?: readonly string[]
-  allowPrivateAddresses?: boolean
+  /** Private ones that it may be at. */
+  allowedHosts?: readonly AllowedHost[]
   poolKey: string
 }
 

@@ -163,6 +163,18 @@ export const ERRORS = {
     'Start the server or correct its address; the call goes on by itself.',
     true,
   ),
+  ADDRESS_NOT_ALLOWED: entry(
+    503,
+    'The address of the connection is not one that the worker may connect to.',
+    'Correct it; or have the operator of the worker allow the host with COUNTERSIGN_ALLOWED_HOSTS.',
+    true,
+  ),
+  SECRET_NOT_ALLOWED: entry(
+    503,
+    'A secret may not be sent to where the connection leads, or not by this organization.',
+    'Correct the address; or have the operator of the worker bind the secret to the host, in its secrets file.',
+    true,
+  ),
   SECRET_NOT_FOUND: entry(
     503,
     'A secret that the connection refers to is not set on the worker.',

@@ -66,7 +66,7 @@ const McpHttpConnectionSchema = z.strictObject({
   url: z.url({ protocol: /^https?$/ }),
   /** Values may hold `${secret:NAME}`, resolved on the worker. */
   headers: z.record(z.string(), z.string()).default({}),
-  /** Loopback and private networks are refused unless the operator says otherwise. */
+  /** The server is meant to be in a private network or on the worker’s machine. It opens nothing by itself: the operator of the worker has to allow the host too. */
   allow_private_addresses: z.boolean().default(false),
   /** Believe the server's own annotations (`readOnlyHint`) on what its tools do. */
   trusted: z.boolean().default(false),
@@ -102,10 +102,22 @@ const TableSchema = z.strictObject({
   redact: z.array(IdentifierSchema).default([]),
 })
 
+/** PEM. */
+const TlsSchema = z.strictObject({
+  /** Of who signs the server’s certificate, for `verify-ca` and `verify-full`; without it those that Node knows. */
+  ca: z.string().min(1).optional(),
+  /** Ours, for a server that asks for one. */
+  certificate: z.string().min(1).optional(),
+  /** The private key of that certificate: `${secret:NAME}`. */
+  key: z.string().min(1).optional(),
+})
+
 const PostgresConnectionSchema = z.strictObject({
   type: z.literal('postgres'),
-  /** Usually `${secret:NAME}`. */
+  /** `postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full`, usually as `${secret:NAME}`. */
   url: z.string().min(1),
+  /** For TLS with `sslmode`: certificates as text (PEM) or `${secret:NAME}`, never as files. */
+  tls: TlsSchema.optional(),
   /** Every statement is confined to rows in which this column has this value: the tenant. */
   scope: z.strictObject({ column: IdentifierSchema, value: z.string() }).optional(),
   /** By name. What is not here cannot be written. */

@@ -20,6 +20,7 @@ const NOT_BUILT = ['node_modules', 'dist', 'coverage', 'docs', 'tests']
 /** A file that is neither TypeScript nor named here ends the build: it would be missed by whoever runs the package. */
 const OTHER_FILES: readonly { files: RegExp; copied: boolean; why: string }[] = [
   { files: /^db\/migrations\/\d{4}_\w+\.sql$/, copied: true, why: 'applied by db/migrate.ts' },
+  { files: /^db\/grants\.sql$/, copied: true, why: 'applied by db/grants.ts' },
   {
     files: /^(sdk\/target|examples\/.*)\/\w+\.sql$/,
     copied: true,

@@ -5,6 +5,7 @@ import { createSecretResolver } from '../activities/secrets.ts'
 import { loadEncryptionKeys } from '../codec/encryption.ts'
 import { environmentSecrets, loadConfig, type Config } from '../config.ts'
 import { createDatabase } from '../db/database.ts'
+import { parseAllowedHosts } from '../lib/allowed-hosts.ts'
 import { loadSigningKey, loadTrustedKeys, publicKeysFile } from '../lib/keys.ts'
 import type { PluginDeps } from './plugin.ts'
 
@@ -14,16 +15,19 @@ import type { PluginDeps } from './plugin.ts'
  */
 export function pluginDeps(config: Config = loadConfig()): PluginDeps {
   const { encryptionKeysFile } = config
+  const allowedHosts = parseAllowedHosts(config.allowedHosts ?? '')
   return {
     signingKey: loadSigningKey(config.keysFolder, 'receipt'),
     trust: trustIn(config.keysFolder, config.identity),
     resolveSecret: createSecretResolver({
       environment: environmentSecrets(),
       file: secretsFileOf(config),
+      allowedHosts,
     }),
+    allowedHosts,
     commandsFile: config.commandsFile,
     encryption: encryptionKeysFile === undefined ? undefined : loadEncryptionKeys(encryptionKeysFile),
-    database: createDatabase(config.databaseUrl),
+    database: createDatabase(config.databaseUrl, { usedBy: 'worker' }),
   }
 }
 

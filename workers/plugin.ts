@@ -36,7 +36,7 @@ export function countersign(deps: PluginDeps): CountersignPlugin {
 export class CountersignPlugin extends SimplePlugin {
   constructor(deps: PluginDeps) {
     const mcp = createMcpClient({})
-    const targets = createTargetDatabases()
+    const targets = createTargetDatabases(deps.allowedHosts ?? [])
     const ours = createDataConverter(deps)
     super({
       name: 'countersign',

@@ -48,12 +48,12 @@ export function hidingSecrets(executor: Executor, secretsOf: SecretsOf): Executo
   }
 }
 
-/** One that is not set cannot be quoted: the executor says that it is missing. */
+/** What is not set, or may not go there, cannot be quoted: the executor says what is wrong. */
 function setSecrets(secretsOf: SecretsOf, operation: Operation): readonly string[] {
   try {
     return secretsOf(operation)
   } catch (error) {
-    if (error instanceof CodedError && error.code === 'SECRET_NOT_FOUND') return []
+    if (error instanceof CodedError) return []
     throw error
   }
 }

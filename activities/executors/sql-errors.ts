@@ -2,6 +2,7 @@
  * What a failed statement says about the write. Before COMMIT was handed over we know by ourselves that nothing remains;
  * after it, an error is somebody's word, and only the receipt in the target tells.
  */
+import { AddressRefusedError } from '../../lib/guarded-lookup.ts'
 import type { SendWindow } from '../../lib/send-window.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import type { Answer } from './executor.ts'
@@ -67,6 +68,8 @@ function unanswered(error: unknown): CodedError {
 
 /** No connection, no statement: whatever the reason. */
 export function connectFailure(error: unknown): CodedError {
+  if (error instanceof AddressRefusedError)
+    return new CodedError('ADDRESS_NOT_ALLOWED', error.message, { cause: error })
   return new CodedError('CONNECTION_NOT_READY', messageOf(error), { cause: error })
 }
 

@@ -25,13 +25,14 @@ import type {
 import { answerOfFailure, plannedFailure } from './sql-errors.ts'
 import { findReceipt, readRow, updateRowOnce, type RowAddress } from './sql-statements.ts'
 import type { TargetDatabases } from './sql-targets.ts'
+import type { DatabaseResolver } from '../targets.ts'
 
 const REDACTED = '[redacted]'
 
 export function createSqlExecutor(deps: {
   targets: TargetDatabases
-  /** Resolves secrets. Throws SECRET_NOT_FOUND. */
-  urlOf: (operation: Operation<PostgresConnectionSpec>) => string
+  /** Resolves secrets. Throws SECRET_NOT_FOUND, SECRET_NOT_ALLOWED, ADDRESS_NOT_ALLOWED. */
+  targetOf: DatabaseResolver
 }): Executor {
   return {
     name: 'sql',
@@ -95,7 +96,12 @@ function resolve(statement: Statement): Resolved {
   return {
     class: 'write',
     // The secret's name, not its value: a password that is rotated changes nothing that people care about.
-    endpoint: { url: operation.spec.url, scope: operation.spec.scope ?? null, schema: table.schema },
+    endpoint: {
+      url: operation.spec.url,
+      ...(operation.spec.tls ? { tls: operation.spec.tls as JsonObject } : {}),
+      scope: operation.spec.scope ?? null,
+      schema: table.schema,
+    },
     target: targetOf(operation.connection, update),
     facts: factsOfUpdate(update),
     definitionSha256: null,
@@ -116,7 +122,7 @@ async function plan(
   const { operation, update, table, address } = statement
   const guarded = [...Object.keys(update.guard), ...(table.version ? [table.version] : [])]
   const columns = [...new Set([...Object.keys(update.set), ...guarded])]
-  const row = await readRow(deps.targets.poolFor(deps.urlOf(operation)), {
+  const row = await readRow(deps.targets.poolFor(deps.targetOf(operation)), {
     address,
     columns,
     guard: update.guard,
@@ -153,7 +159,7 @@ async function apply(
 ): Promise<Answer> {
   const { operation, update, table, address } = statement
   try {
-    const done = await updateRowOnce(deps.targets.poolFor(deps.urlOf(operation)), {
+    const done = await updateRowOnce(deps.targets.poolFor(deps.targetOf(operation)), {
       address,
       set: update.set,
       preconditions: sending.preconditions,
@@ -186,7 +192,7 @@ async function check(
   { operation, update, table }: Statement,
   looking: Limits & { key: string },
 ): Promise<CheckAnswer> {
-  const pool = deps.targets.poolFor(deps.urlOf(operation))
+  const pool = deps.targets.poolFor(deps.targetOf(operation))
   const found = await findReceipt(pool, looking).catch((error: unknown) =>
     Promise.reject(plannedFailure(error)),
   )

@@ -1,4 +1,7 @@
-/** Whether the servers of the organization's connections answer our workers, and which connections are frozen. */
+/**
+ * Whether the servers of the organization's connections answer our workers, databases may be connected to, and which
+ * connections are frozen.
+ */
 import { listConnections } from '../../db/queries/freezes.ts'
 import type { Check } from '../../schemas/operations/health.ts'
 import type { ApiDeps } from '../deps.ts'
@@ -14,9 +17,9 @@ export async function connectionsCheck(
   organization: string,
 ): Promise<Check> {
   const connections = await listConnections(database, { organization, limit: 500 })
-  const servers = connections.filter(({ type }) => type === 'mcp').slice(0, MAX_LOOKED_AT)
+  const asked = connections.slice(0, MAX_LOOKED_AT)
   const reasons = await Promise.all(
-    servers.map(({ name }) =>
+    asked.map(({ name }) =>
       inTime(inspectTools(organization, name)).then(
         () => undefined,
         (error: unknown) => `${name}: ${reasonOf(error)}`,
@@ -26,7 +29,7 @@ export async function connectionsCheck(
   const frozen = connections.filter(({ frozen_at }) => frozen_at !== null).map(({ name }) => name)
   return judgeConnections({
     count: connections.length,
-    answered: servers.length,
+    answered: asked.filter(({ type }) => type === 'mcp').length,
     broken: reasons.filter((reason) => reason !== undefined),
     frozen,
   })

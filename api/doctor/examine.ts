@@ -18,6 +18,7 @@ import {
 } from './temporal.ts'
 import { clockCheck } from './clocks.ts'
 import { connectionsCheck } from './connections.ts'
+import { rolesCheck } from './roles.ts'
 
 export async function examine(
   deps: ApiDeps,
@@ -41,7 +42,11 @@ export async function examine(
         await connectionsCheck(deps, organization),
       ])
     : []
-  const checks = [...groups.flat(), ...connections, keyCheck(deps)]
+  // Last: by now a worker has used its login.
+  const roles = await attempted('database_roles', 'Look at the check of PostgreSQL first.', async () => [
+    await rolesCheck(database),
+  ])
+  const checks = [...groups.flat(), ...connections, ...roles, keyCheck(deps)]
   return { status: worstOf(checks), checked_at: new Date().toISOString(), checks }
 }
 

@@ -16,6 +16,8 @@ export interface ChildPlan {
   /** What the host's environment says. */
   environment: Record<string, string>
   databaseUrl: string
+  apiDatabaseUrl: string
+  workerDatabaseUrl: string
   temporalAddress: string
   temporalUiUrl: string
   codecToken: string
@@ -27,6 +29,7 @@ export function apiProcess(plan: ChildPlan, port: number): ProcessOptions {
     ...program(plan, 'api'),
     env: {
       ...commonEnvironment(plan),
+      DATABASE_URL: plan.apiDatabaseUrl,
       // Loopback only: here people are taken at their word.
       HOST: LOOPBACK,
       PORT: String(port),
@@ -45,12 +48,21 @@ export function workerProcess(plan: ChildPlan, extra: Record<string, string>): P
     env: {
       ...commonEnvironment(plan),
       ...Object.fromEntries(secrets),
+      DATABASE_URL: plan.workerDatabaseUrl,
       COUNTERSIGN_COMMANDS_FILE: resolve(plan.config.commandsFile),
       COUNTERSIGN_SECRETS_FILE: secretsFileOf(plan),
+      COUNTERSIGN_ALLOWED_HOSTS: allowedHostsOf(plan),
       ...extra,
     },
     readyLine: /worker started/,
   }
+}
+
+/** What a developer's machine runs is what its connections are for; and the database server that the examples share. */
+function allowedHostsOf({ config, databaseUrl }: ChildPlan): string {
+  const { hostname } = new URL(databaseUrl)
+  const own = ['127.0.0.0/8', '[::1]', 'localhost', hostname]
+  return [...own, config.allowedHosts].filter((host) => host !== undefined && host !== '').join(',')
 }
 
 /** In the data folder unless the environment names another one. */
@@ -89,7 +101,6 @@ function commonEnvironment(plan: ChildPlan): Record<string, string> {
   return {
     ...Object.fromEntries(foreign),
     TZ: 'UTC',
-    DATABASE_URL: plan.databaseUrl,
     TEMPORAL_ADDRESS: plan.temporalAddress,
     TEMPORAL_NAMESPACE: config.temporalNamespace,
     ...(isOwnTemporal(config) ? {} : certificateFiles(config)),

@@ -70,7 +70,7 @@ export function stageLateFee(options: LateFeeOptions): LateFeeStage {
       organizations: [organization],
       workerEnvironment: { COUNTERSIGN_COMMANDS_FILE: join(folder, 'commands.json') },
       async children(services) {
-        mkdirSync(notesFolder, { recursive: true })
+        mkdirSync(notesFolder, { recursive: true, mode: 0o700 })
         const made = await prepare({ ...options, folder, organization, notesFolder }, services)
         prepared = made.prepared
         return [made.server]

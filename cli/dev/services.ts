@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import type { Config } from '../../config.ts'
 import { temporalConnection } from '../../lib/temporal-connection.ts'
+import { prepareDatabase } from './database.ts'
 import { ensureDatabase, startPostgres, type Postgres } from '../../scripts/stack/postgres.ts'
 import type { Service, Supervisor } from '../../scripts/stack/processes.ts'
 import { startTemporal, type Temporal } from '../../scripts/stack/temporal.ts'
@@ -13,6 +14,8 @@ import type { PortWishes } from './ports.ts'
 export const OWN_SERVICES = { DATABASE_URL: 'postgres://own.invalid', TEMPORAL_ADDRESS: 'own.invalid:0' }
 
 const DATABASE = 'countersign'
+
+type DatabaseAddresses = Pick<Services, 'databaseUrl' | 'apiDatabaseUrl' | 'workerDatabaseUrl'>
 
 export interface ServicePlan {
   dataDir: string
@@ -28,7 +31,11 @@ export interface ServicePlan {
 }
 
 export interface Services {
+  /** As the owner of the tables. */
   databaseUrl: string
+  /** As the API and the worker log in: with the rights that each needs where the server is ours. */
+  apiDatabaseUrl: string
+  workerDatabaseUrl: string
   temporalAddress: string
   temporalUiUrl: string
   temporalBinary: string | undefined
@@ -50,7 +57,7 @@ export async function startServices(plan: ServicePlan): Promise<Services> {
   if (temporal.status === 'rejected') throw temporal.reason
   const { server, binary } = temporal.value
   return {
-    databaseUrl: postgres.value.databaseUrl,
+    ...postgres.value.addresses,
     temporalAddress: server.address,
     temporalUiUrl: server.uiUrl ?? plan.config.temporalUiUrl ?? '',
     temporalBinary: binary,
@@ -58,7 +65,7 @@ export async function startServices(plan: ServicePlan): Promise<Services> {
   }
 }
 
-async function startDatabase(plan: ServicePlan): Promise<{ server: Postgres; databaseUrl: string }> {
+async function startDatabase(plan: ServicePlan): Promise<{ server: Postgres; addresses: DatabaseAddresses }> {
   const { config, log } = plan
   const isOwn = config.databaseUrl === OWN_SERVICES.DATABASE_URL
   const server = await supervise(plan, 'PostgreSQL', () =>
@@ -68,7 +75,9 @@ async function startDatabase(plan: ServicePlan): Promise<{ server: Postgres; dat
       log,
     }),
   )
-  return { server, databaseUrl: isOwn ? await ensureDatabase(server.url, DATABASE) : server.url }
+  const { url } = server
+  if (!isOwn) return { server, addresses: { databaseUrl: url, apiDatabaseUrl: url, workerDatabaseUrl: url } }
+  return { server, addresses: await prepareDatabase(await ensureDatabase(url, DATABASE), plan.dataDir) }
 }
 
 async function startTemporalService(

@@ -30,10 +30,37 @@ be named by a manifest. A secret that is not there holds the call (\`SECRET_NOT_
 
 \`\`\`json
 {
-  "shared": { "WEATHER_TOKEN": "…" },
+  "shared": {
+    "WEATHER_TOKEN": { "value": "…", "hosts": ["api.weather.example"], "organizations": ["acme", "globex"] }
+  },
   "organizations": { "acme": { "BILLING_MCP_TOKEN": "…", "BILLING_DATABASE_URL": "postgres://…" } }
 }
 \`\`\`
+
+Whoever writes a connection says where a secret goes, so this file says where it may: a secret with \`hosts\` goes there and
+nowhere else, one with \`organizations\` is for these. Without \`hosts\`, a shared secret (and each from the environment) goes
+only to hosts of \`COUNTERSIGN_ALLOWED_HOSTS\`; an organization's own goes wherever its connections lead. Anything else holds
+the call as \`SECRET_NOT_ALLOWED\`. An address that is a secret as a whole goes where it says itself.
+
+## Hosts that connections may reach
+
+\`COUNTERSIGN_ALLOWED_HOSTS\` is a list with commas between: names, addresses and networks, each with a port or without, each
+for one organization (\`acme=…\`) or for all.
+
+\`\`\`text
+billing.internal:8443, 10.1.0.0/16, [fd00::/8]:5432, acme=db.internal
+\`\`\`
+
+Public addresses need no word. Loopback, private networks, those of the cloud and this machine's own addresses are reached only
+if they stand here, by MCP over HTTP (whose connection says \`allow_private_addresses\` besides) and as databases; else the
+call is held as \`ADDRESS_NOT_ALLOWED\`. Names that stand here are looked up as the system does; all others are asked of DNS,
+so a name that only the file of hosts or a search domain knows has to stand here. \`countersign dev\` allows loopback.
+
+## Three logins for the database
+
+The owner of the tables runs \`node dist/api/migrate.js\` after each update; with \`COUNTERSIGN_API_ROLE\` and
+\`COUNTERSIGN_WORKER_ROLE\` it gives those two logins what \`db/grants.sql\` says. API and worker then have a \`DATABASE_URL\`
+with their own login each; see [operate](../how-to/operate.md#three-logins-for-the-database).
 
 ## Programs for stdio connections
 
@@ -46,8 +73,14 @@ A connection over stdio names an entry of this file; no API can write it.
       "command": "npx",
       "args": ["@modelcontextprotocol/server-filesystem", "/srv/notes"],
       "env": { "TOKEN": "\${secret:NOTES_TOKEN}" },
-      "cwd": "/srv"
+      "cwd": "/srv",
+      "uid": 1234,
+      "gid": 1234,
+      "organizations": ["acme"]
     }
   }
 }
-\`\`\``
+\`\`\`
+
+With \`uid\` and \`gid\` the program runs under that account, by \`setpriv\` of util-linux; the worker needs the right to change
+accounts (root, or CAP_SETUID and CAP_SETGID). Without them it runs as the worker and can read what the worker can.`

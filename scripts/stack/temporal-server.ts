@@ -19,6 +19,8 @@ const INSTEAD = 'Mend that, or set TEMPORAL_ADDRESS to a Temporal server of your
 const LOG_TAIL_LENGTH = 1_500
 const SERVER_PATH = '/usr/bin:/bin'
 
+const PRIVATE = 0o600
+
 export interface ServerPlan {
   binary: string
   dbFile: string
@@ -59,7 +61,10 @@ export async function spawnServer(plan: ServerPlan): Promise<ServerRecord> {
   for (let attempt = 1; ; attempt++) {
     const logOffset = fs.statSync(logFile, { throwIfNoEntry: false })?.size ?? 0
     const record = await spawnOnce(plan, logFile)
-    if (await becomesReady(record)) return record
+    if (await becomesReady(record)) {
+      keepPrivate(plan.dbFile)
+      return record
+    }
     await endProcess(record.identity, { graceMs: 2_000 })
     fs.rmSync(recordFile(plan.dbFile), { force: true })
     const reason = fs.readFileSync(logFile).subarray(logOffset).toString()
@@ -77,7 +82,7 @@ async function spawnOnce(plan: ServerPlan, logFile: string): Promise<ServerRecor
   const port = await portFor('Temporal', plan.port, plan.log)
   const uiPort = await portFor("Temporal's Web UI", plan.uiPort, plan.log)
   const serverArguments = await argumentsFor(plan, { port, uiPort })
-  const output = fs.openSync(logFile, 'a')
+  const output = fs.openSync(logFile, 'a', PRIVATE)
   const child = spawn(plan.binary, serverArguments, {
     cwd: path.dirname(plan.dbFile),
     env: { PATH: SERVER_PATH, HOME: path.dirname(plan.dbFile) },
@@ -95,9 +100,16 @@ async function spawnOnce(plan: ServerPlan, logFile: string): Promise<ServerRecor
   const { binary, namespaces, codecEndpoint } = plan
   const record: ServerRecord = { identity, port, uiPort, binary, namespaces, codecEndpoint }
   const file = recordFile(plan.dbFile)
-  fs.writeFileSync(`${file}.new`, JSON.stringify(record))
+  fs.writeFileSync(`${file}.new`, JSON.stringify(record), { mode: PRIVATE })
   fs.renameSync(`${file}.new`, file)
   return record
+}
+
+/** Every value of every run is in them. The server makes them readable for everybody, and keeps the mode that it finds. */
+function keepPrivate(dbFile: string): void {
+  for (const file of [dbFile, `${dbFile}-wal`, `${dbFile}-shm`]) {
+    if (fs.existsSync(file)) fs.chmodSync(file, PRIVATE)
+  }
 }
 
 async function argumentsFor(plan: ServerPlan, ports: { port: number; uiPort: number }): Promise<string[]> {

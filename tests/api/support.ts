@@ -16,12 +16,12 @@ import { dataConverterOf } from '../../codec/data-converter.ts'
 import type { EncryptionKeys } from '../../codec/encryption.ts'
 import { createPayloads } from '../../codec/payloads.ts'
 import { createDatabase, type Database } from '../../db/database.ts'
-import { migrate } from '../../db/migrate.ts'
 import { ensureKeys, loadSigningKey, loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
 import { ERRORS } from '../../schemas/errors.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
 import { errorsOf, type Operation } from '../../schemas/operations/operation.ts'
 import { ensureDatabase } from '../../scripts/stack/postgres.ts'
+import { addressFor, prepareDatabase } from '../support/logins.ts'
 
 export interface TestApi {
   app: FastifyInstance
@@ -70,12 +70,12 @@ export async function createTestApi(options: TestApiOptions = {}): Promise<TestA
   ensureKeys(folder)
   const databaseUrl = await ensureDatabase(inject('databaseUrl'), `api_${suffix}`)
   const setupDatabase = createDatabase(databaseUrl)
-  await migrate(setupDatabase)
+  await prepareDatabase(databaseUrl)
   const { key } = await bootstrapOrganization(setupDatabase, {
     organization: 'acme',
     admin: 'ops@example.org',
   })
-  const database = options.databaseUrl === undefined ? setupDatabase : createDatabase(options.databaseUrl)
+  const database = createDatabase(options.databaseUrl ?? addressFor('api', databaseUrl))
   const connection = Connection.lazy({ address: options.temporalAddress ?? inject('temporalAddress') })
   const payloads = createPayloads({ database, encryption: options.encryption })
   const client = new Client({ connection, dataConverter: dataConverterOf(payloads, options) })
@@ -113,8 +113,7 @@ export async function createTestApi(options: TestApiOptions = {}): Promise<TestA
       await app.close()
       expect(undocumented, 'answers that the description does not have').toEqual([])
       await connection.close()
-      await setupDatabase.end()
-      if (database !== setupDatabase) await database.end()
+      await Promise.all([setupDatabase.end(), database.end()])
       rmSync(folder, { recursive: true, force: true })
     },
   }

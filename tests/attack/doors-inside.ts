@@ -41,7 +41,7 @@ export const readers: Door[] = [
         file: 'activities/executors/sql.ts',
         find: 'resolve: async (operation) => resolve(statementOf(operation)),',
         replace:
-          'resolve: async (operation) => ({ ...resolve(statementOf(operation)), endpoint: { url: deps.urlOf(operation) } }),',
+          'resolve: async (operation) => ({ ...resolve(statementOf(operation)), endpoint: { url: deps.targetOf(operation).address.password } }),',
       },
     ],
     test: SECRETS,

@@ -6,6 +6,7 @@
  * Where several patches stand under one door, each of those lines keeps the attack out by itself.
  */
 import { anyPurpose, type Door, type Patch } from './door.ts'
+import { borders } from './doors-borders.ts'
 import { answers, dryRuns, hostileCode, readers } from './doors-inside.ts'
 import { wire } from './doors-wire.ts'
 import { hostileWork } from './doors-work.ts'
@@ -687,4 +688,5 @@ export const DOORS: readonly Door[] = [
   ...hostileCode,
   ...wire,
   ...hostileWork,
+  ...borders,
 ]

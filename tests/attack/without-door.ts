@@ -23,6 +23,9 @@ export const WITHOUT_DOOR: Partial<Record<string, Record<string, string>>> = {
     'with another %s in its plan changes nothing of what is written':
       'as *people sign what the ledger shows*',
   },
+  'stolen-address.test.ts': {
+    'sees what the worker works with, which goes on': 'what is right',
+  },
   'forged-decisions.test.ts': {
     'sent as a signal is as good as the API': 'what is right',
     'that turns a rejection into an approval is refused':

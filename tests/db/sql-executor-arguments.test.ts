@@ -6,6 +6,7 @@ import type { PostgresConnectionSpec } from '../../schemas/manifests.ts'
 import { useTestDatabase } from '../support/database.ts'
 import {
   createSqlTarget,
+  databaseAt,
   limits,
   sendingLimits,
   makeTarget,
@@ -105,7 +106,7 @@ describe('identifiers', () => {
       `create table "odd ""table" (id integer primary key, "${hostile.replaceAll('"', '""')}" text)`,
     )
     await target.database.query(`insert into "odd ""table" values (1, 'before')`)
-    const pool = sql.targets.poolFor(target.url)
+    const pool = sql.targets.poolFor(databaseAt(target.url))
     const address = { schema: 'public', table: 'odd "table', where: { id: 1 } }
     const read = await readRow(pool, {
       address,
@@ -143,7 +144,7 @@ describe('identifiers', () => {
   it('are not confused with the column that says whether the guard holds', async () => {
     await target.database.query('create table matching (id integer primary key, matches_guard text)')
     await target.database.query(`insert into matching values (1, 'kept')`)
-    const pool = sql.targets.poolFor(target.url)
+    const pool = sql.targets.poolFor(databaseAt(target.url))
     const address = { schema: 'public', table: 'matching', where: { id: 1 } }
     const read = await readRow(pool, { address, columns: ['matches_guard'], guard: {}, ...limits() })
     expect(read).toEqual({ values: { matches_guard: 'kept' }, matchesGuard: true })

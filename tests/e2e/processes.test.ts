@@ -85,8 +85,8 @@ describe('two APIs and two workers', () => {
     await worker.says('worker started')
     return worker
   }
-  const environment = (): Record<string, string> => ({
-    ...scenario.world.environment(),
+  const environment = (of: 'api' | 'worker' = 'worker'): Record<string, string> => ({
+    ...scenario.world.environment(of),
     COUNTERSIGN_SECRET_SHOP_DATABASE_URL: scenario.secrets['SHOP_DATABASE_URL'] ?? '',
   })
 
@@ -118,7 +118,7 @@ describe('two APIs and two workers', () => {
     const [first, second] = await Promise.all([startWorker(), startWorker()])
     workers.push(first, second)
     const ports = [await freePort(), await freePort()]
-    apis = await Promise.all(ports.map((port) => startApiProcess(environment(), port)))
+    apis = await Promise.all(ports.map((port) => startApiProcess(environment('api'), port)))
   })
   afterAll(async () => {
     await Promise.all([...workers, ...apis].map((program) => program.stop()))
@@ -169,7 +169,7 @@ describe('two APIs and two workers', () => {
     'lose nothing that was accepted when one gets %s under load',
     async (signal) => {
       const { adminKey } = scenario.world
-      const victim = await startApiProcess(environment(), await freePort())
+      const victim = await startApiProcess(environment('api'), await freePort())
       const accepted: Accepted[] = []
       let isOver = false
       const load = Array.from({ length: 6 }, async (_, lane) => {
@@ -275,7 +275,7 @@ describe('two APIs and two workers', () => {
     expect(sick.code).toBe(1)
     expect(sick.stdout).toMatch(/FAIL {2}reconciler +There is no Schedule for it\.\n +→ Start the API anew/)
     await apis.pop()?.stop()
-    apis.push(await startApiProcess(environment(), await freePort()))
+    apis.push(await startApiProcess(environment('api'), await freePort()))
     await eventually(async () => (await doctor()).code === 0, PATIENCE_MS)
     const unreachable = await runCli(
       ['doctor', '--url', `http://127.0.0.1:${await freePort()}`, '--key', 'x'],

@@ -1,14 +1,17 @@
 /** Short ways to the client under test. */
 import { fileURLToPath } from 'node:url'
+import { parseAllowedHosts } from '../../lib/allowed-hosts.ts'
 import { McpCallError } from '../../mcp/errors.ts'
 import type { CallLimits, CallToolRequest, HttpServer, StdioServer } from '../../mcp/port.ts'
+
+export const LOOPBACK = parseAllowedHosts('127.0.0.1')
 
 export function limits(timeoutMs = 20_000, signal: AbortSignal = new AbortController().signal): CallLimits {
   return { deadlineAtMs: Date.now() + timeoutMs, signal }
 }
 
 export function httpTarget(url: string, headers: Record<string, string> = {}): HttpServer {
-  return { type: 'http', url, headers, allowPrivateAddresses: true, poolKey: 'acme' }
+  return { type: 'http', url, headers, allowedHosts: LOOPBACK, poolKey: 'acme' }
 }
 
 export function stdioTarget(overrides: Partial<StdioServer> = {}): StdioServer {

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -27,7 +28,7 @@ describe('the command file', () => {
     const env = { AUTH: 'Bearer ${secret:TOKEN}', MODE: 'plain' }
     const path = await fileWith(JSON.stringify({ commands: { files: { command: 'node', env } } }))
     const file = await loadCommandFile(path)
-    expect(resolveCommand(file, 'files', resolveSecret)).toEqual({
+    expect(resolveCommand(file, { name: 'files', organization: 'acme' }, resolveSecret)).toEqual({
       name: 'files',
       command: 'node',
       args: [],
@@ -38,9 +39,29 @@ describe('the command file', () => {
   it('has no command that it does not list, whatever objects inherit', async () => {
     const file = await loadCommandFile(await fileWith('{"commands":{}}'))
     for (const name of ['files', 'constructor', '__proto__']) {
-      const resolving = () => resolveCommand(file, name, resolveSecret)
+      const resolving = () => resolveCommand(file, { name, organization: 'acme' }, resolveSecret)
       expect(resolving).toThrow(expect.objectContaining({ code: 'COMMAND_NOT_FOUND' }))
     }
+  })
+
+  it('has for others no command that is for some organizations', async () => {
+    const content = { commands: { files: { command: 'node', organizations: ['acme'] } } }
+    const file = await loadCommandFile(await fileWith(JSON.stringify(content)))
+    const resolving = (organization: string) => resolveCommand(file, { name: 'files', organization }, String)
+    expect(resolving('acme').command).toBe('node')
+    expect(() => resolving('rival')).toThrow(expect.objectContaining({ code: 'COMMAND_NOT_FOUND' }))
+  })
+
+  it('starts a program under another account, which then cannot read what the worker has, or not at all', async () => {
+    const secret = join(directory, 'receipt.key.pem')
+    await writeFile(secret, 'the key', { mode: 0o600 })
+    const read = ['-c', 'id -u; cat "$1" "/proc/$PPID/environ"', 'sh', secret]
+    const content = { commands: { spy: { command: '/bin/sh', args: read, uid: 65_534, gid: 65_534 } } }
+    const file = await loadCommandFile(await fileWith(JSON.stringify(content)))
+    const { command, args } = resolveCommand(file, { name: 'spy', organization: 'acme' }, String)
+    const { stdout, status } = spawnSync(command, args, { encoding: 'utf8' })
+    expect(status).not.toBe(0)
+    expect(stdout).toBe(process.getuid?.() === 0 ? '65534\n' : '')
   })
 
   it('is empty when it does not exist', async () => {

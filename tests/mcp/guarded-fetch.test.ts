@@ -1,9 +1,13 @@
+import { createSocket } from 'node:dgram'
+import dns from 'node:dns'
+import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { RequestListener, Server } from 'node:http'
 import { once } from 'node:events'
 import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { parseAllowedHosts } from '../../lib/allowed-hosts.ts'
 import { createGuardedFetch } from '../../lib/guarded-fetch.ts'
 import { until } from './calls.ts'
 
@@ -23,8 +27,17 @@ afterEach(() => {
   }
 })
 
-const open = createGuardedFetch({ allowPrivateAddresses: true })
-const guarded = createGuardedFetch({ allowPrivateAddresses: false })
+/** `inside.example` is at 127.0.0.1; of all else nothing is said. */
+function answerTo(query: Buffer): Buffer | undefined {
+  const isAddress = query.readUInt16BE(query.indexOf(0, 12) + 1) === 1
+  if (!query.includes('inside') || !isAddress) return undefined
+  const question = query.subarray(12, query.indexOf(0, 12) + 5)
+  const head = Buffer.from([query[0] ?? 0, query[1] ?? 0, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0])
+  return Buffer.concat([head, question, Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1])])
+}
+
+const open = createGuardedFetch({ allowedHosts: parseAllowedHosts('127.0.0.1') })
+const guarded = createGuardedFetch({ allowedHosts: [] })
 
 describe('the guarded fetch', () => {
   const refused = [
@@ -38,7 +51,13 @@ describe('the guarded fetch', () => {
     'http://0.0.0.0/',
     'http://[::1]/',
     'http://[::]/',
+    'http://168.63.129.16/',
     'http://[::ffff:10.0.0.1]/',
+    'http://[::ffff:0:127.0.0.1]/',
+    'http://[2001:db9::5efe:127.0.0.1]/',
+    'http://[2a00:1::200:5efe:7f00:1]/',
+    'http://[2002:7f00:1::]/',
+    'http://[2001:0:1::1]/',
     'http://[64:ff9b::a00:1]/',
     'http://[fd00:ec2::254]/',
     'http://[fe80::1]/',
@@ -58,6 +77,43 @@ describe('the guarded fetch', () => {
     })
     await expect(guarded(`http://localhost:${port}/`)).rejects.toMatchObject({ name: 'AddressRefusedError' })
     expect(requests).toBe(0)
+  })
+
+  describe('with name servers of a tenant', () => {
+    const before = dns.getServers()
+    const nameServer = createSocket('udp4')
+    let asked = 0
+    beforeAll(async () => {
+      nameServer.on('message', (query, { port, address }) => {
+        asked += 1
+        const answer = answerTo(query)
+        if (answer) nameServer.send(answer, port, address)
+      })
+      await new Promise<void>((resolve) => nameServer.bind(0, '127.0.0.1', resolve))
+      dns.setServers([`127.0.0.1:${nameServer.address().port}`])
+    })
+    afterAll(() => {
+      dns.setServers(before)
+      nameServer.close()
+    })
+
+    it('refuses a name that DNS leads inside', async () => {
+      await expect(guarded('http://inside.example/')).rejects.toMatchObject({ name: 'AddressRefusedError' })
+      await expect(open('http://inside.example:1/')).rejects.toMatchObject({ syscall: 'connect' })
+    })
+
+    it('asks for no name in a thread that others need, and gives up', async () => {
+      asked = 0
+      const slow = Array.from({ length: 8 }, (_, number) => guarded(`http://slow-${number}.example/`))
+      const ends = Promise.allSettled(slow).then((all) => {
+        for (const one of all) expect(one).toMatchObject({ reason: { syscall: 'getaddrinfo' } })
+        return 'the names'
+      })
+      const first = await Promise.race([ends, readFile(import.meta.filename).then(() => 'a file')])
+      expect(first).toBe('a file')
+      await ends
+      expect(asked).toBeGreaterThanOrEqual(8)
+    })
   })
 
   it('does not hold back a public address', async () => {
@@ -134,7 +190,7 @@ describe('right before the first byte', () => {
       requests += 1
       response.end()
     })
-    const kept = createGuardedFetch({ allowPrivateAddresses: true, keepAlive: true })
+    const kept = createGuardedFetch({ allowedHosts: parseAllowedHosts('127.0.0.1'), keepAlive: true })
     const url = `http://127.0.0.1:${port}/`
     const no = () => {
       throw new Error('too late')

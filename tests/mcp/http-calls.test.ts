@@ -352,9 +352,9 @@ describe('a failure over HTTP', () => {
 
   it('names a private address when the connection does not allow it, and sends nothing', async () => {
     const server = await start()
-    const target = { ...httpTarget(server.url), allowPrivateAddresses: false }
+    const target = { ...httpTarget(server.url), allowedHosts: [] }
     const failure = await failureOf(client.callTool(request(target, 'echo')))
-    expect(failure).toMatchObject({ code: 'CONNECTION_NOT_READY', sent: 'no' })
+    expect(failure).toMatchObject({ code: 'ADDRESS_NOT_ALLOWED', sent: 'no' })
     expect(failure.message).toContain('private address')
     expect(server.methods).toEqual([])
   })

@@ -62,7 +62,10 @@ export async function startAttackWorld(options: WorldOptions = {}): Promise<Atta
   await books.query(BOOKS_SQL)
   const booksSecret = `app-${randomBytes(12).toString('hex')}`
   const address = new URL(booksUrl)
-  address.searchParams.set('application_name', booksSecret)
+  const login = `app_${randomBytes(6).toString('hex')}`
+  await books.query(`create role ${login} login password '${booksSecret}'`)
+  await books.query(`grant select, insert, update on all tables in schema public to ${login}`)
+  Object.assign(address, { username: login, password: booksSecret })
   const secrets = { ...options.secrets, BOOKS_URL: address.href, BOOKS_AGAIN: address.href }
   const world = await startWorld({ ...options, secrets })
   await world.admin.applyManifests({ manifests: MANIFESTS })
@@ -104,6 +107,8 @@ export async function startAttackWorld(options: WorldOptions = {}): Promise<Atta
     },
     async close() {
       await world.close()
+      await books.query(`drop owned by ${login}`)
+      await books.query(`drop role ${login}`)
       await books.end()
     },
   }

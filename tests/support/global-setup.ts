@@ -3,9 +3,11 @@
  * TEMPORAL_ADDRESS name. What a killed run left behind is ended and removed at the next one.
  */
 import type { TestProject } from 'vitest/node'
+import { ensureLogin } from '../../scripts/stack/database-roles.ts'
 import { startPostgres } from '../../scripts/stack/postgres.ts'
 import { startTemporal } from '../../scripts/stack/temporal.ts'
 import { findTemporalBinary } from '../../scripts/stack/temporal-binary.ts'
+import { LOGINS } from './logins.ts'
 import type { TestFolder } from '../stack/test-folder.ts'
 import {
   endServersOf,
@@ -56,6 +58,7 @@ async function providePostgres(project: TestProject, places: TestFolder): Promis
     log: quiet,
   })
   project.provide('databaseUrl', postgres.url)
+  for (const login of Object.values(LOGINS)) await ensureLogin(postgres.url, login)
 }
 
 async function provideTemporal(project: TestProject, places: TestFolder): Promise<void> {

@@ -6,10 +6,11 @@ import type pg from 'pg'
 import { inject } from 'vitest'
 import { createSecretResolver } from '../../activities/secrets.ts'
 import type { Database } from '../../db/database.ts'
+import { parseAllowedHosts } from '../../lib/allowed-hosts.ts'
 import { loadSigningKey, loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
 import { bundleWorkflows } from '../../workers/bundle.ts'
 import { countersign } from '../../workers/plugin.ts'
-import type { World } from './world.ts'
+import { LOOPBACK, type World } from './world.ts'
 
 let bundle: ReturnType<typeof bundleWorkflows> | undefined
 
@@ -20,11 +21,13 @@ export async function startWorkerHere(
 ): Promise<() => Promise<void>> {
   bundle ??= bundleWorkflows()
   const connection = await NativeConnection.connect({ address: inject('temporalAddress') })
+  const allowedHosts = parseAllowedHosts(LOOPBACK)
   const plugin = countersign({
     database: options.database,
     signingKey: loadSigningKey(world.keysFolder, 'receipt'),
     trust: { keys: loadTrustedKeys(publicKeysFile(world.keysFolder)), identity: 'verified' },
-    resolveSecret: createSecretResolver({ environment: options.secrets }),
+    resolveSecret: createSecretResolver({ environment: options.secrets, allowedHosts }),
+    allowedHosts,
     commandsFile: `${world.folder}/commands.json`,
   })
   const worker = await Worker.create({

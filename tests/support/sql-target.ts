@@ -2,8 +2,14 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createSqlExecutor } from '../../activities/executors/sql.ts'
-import { createTargetDatabases, type TargetDatabases } from '../../activities/executors/sql-targets.ts'
+import {
+  createTargetDatabases,
+  type TargetDatabase,
+  type TargetDatabases,
+} from '../../activities/executors/sql-targets.ts'
 import type { Answer, Operation, Sending } from '../../activities/executors/executor.ts'
+import { parseAllowedHosts } from '../../lib/allowed-hosts.ts'
+import { readDatabaseAddress } from '../../lib/database-address.ts'
 import type { Database } from '../../db/database.ts'
 import type { JsonObject } from '../../lib/json.ts'
 import { SendWindow } from '../../lib/send-window.ts'
@@ -76,8 +82,8 @@ export interface SqlTarget {
 export const DEADLINE_MS = 5_000
 
 export function createSqlTarget(urlOf: () => string): SqlTarget {
-  const targets = createTargetDatabases()
-  const executor = createSqlExecutor({ targets, urlOf })
+  const targets = createTargetDatabases(parseAllowedHosts('127.0.0.1'))
+  const executor = createSqlExecutor({ targets, targetOf: () => databaseAt(urlOf()) })
   return {
     executor,
     targets,
@@ -96,6 +102,13 @@ export function createSqlTarget(urlOf: () => string): SqlTarget {
     },
     close: () => targets.close(),
   }
+}
+
+/** The database of tests, as a connection that may reach it has it. */
+export function databaseAt(url: string): TargetDatabase {
+  const read = readDatabaseAddress(url)
+  if ('problems' in read) throw new Error(read.problems.join('; '))
+  return { organization: ORGANIZATION, address: read.address, tls: {}, secrets: [] }
 }
 
 export function limits(timeoutMs = DEADLINE_MS): { deadlineAtMs: number; signal: AbortSignal } {

@@ -18,9 +18,10 @@ import { createDataConverter, failureConverterPath } from '../../codec/data-conv
 import type { EncryptionKeys } from '../../codec/encryption.ts'
 import { createPayloads } from '../../codec/payloads.ts'
 import { createDatabase, type Database } from '../../db/database.ts'
-import { migrate } from '../../db/migrate.ts'
+import { parseAllowedHosts } from '../../lib/allowed-hosts.ts'
 import { ensureKeys, loadSigningKey, loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
 import { createClient, type Client as ApiClient } from '../../sdk/client/index.ts'
+import { addressFor, prepareDatabase } from './logins.ts'
 import { ensureDatabase } from '../../scripts/stack/postgres.ts'
 import { bundleWorkflows } from '../../workers/bundle.ts'
 import { trustIn } from '../../workers/deps.ts'
@@ -30,6 +31,8 @@ export interface WorldOptions {
   identity?: 'verified' | 'asserted'
   secrets?: Record<string, string>
   commands?: Record<string, { command: string; args: string[] }>
+  /** The operator's word, as in COUNTERSIGN_ALLOWED_HOSTS; 127.0.0.1 unless given. */
+  allowedHosts?: string
   /** Without one, tests start worker processes of their own. */
   worker?: boolean
   /** Of values in Temporal. */
@@ -38,6 +41,7 @@ export interface WorldOptions {
 
 export interface World {
   organization: string
+  /** As the owner of the tables: for what a test does beside API and workers. */
   databaseUrl: string
   database: Database
   folder: string
@@ -56,10 +60,13 @@ export interface World {
   ): Promise<ApiClient & { apiKey: string }>
   /** Everything that the API has logged so far, down to its finest level. */
   apiLog(): string
-  /** For raw signals: everything in the environment of a worker or an API process of this world. */
-  environment(): Record<string, string>
+  /** Everything in the environment of a worker of this world, or of an API. */
+  environment(process?: 'api' | 'worker'): Record<string, string>
   close(): Promise<void>
 }
+
+/** Where the servers of tests are. */
+export const LOOPBACK = '127.0.0.1'
 
 let plainBundle: Promise<{ code: string }> | undefined
 let count = 0
@@ -68,8 +75,10 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const name = `w${process.pid}_${Date.now().toString(36)}_${count++}`
   const folder = mkdtempSync(join(tmpdir(), 'countersign-world-'))
   const databaseUrl = await ensureDatabase(inject('databaseUrl'), name)
+  await prepareDatabase(databaseUrl)
   const database = createDatabase(databaseUrl)
-  await migrate(database)
+  const apiDatabase = createDatabase(addressFor('api', databaseUrl))
+  const workerDatabase = createDatabase(addressFor('worker', databaseUrl))
   const keysFolder = join(folder, 'keys')
   ensureKeys(keysFolder)
   const commandsFile = join(folder, 'commands.json')
@@ -77,7 +86,9 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const taskQueue = `countersign-${name}`
   const connection = await Connection.connect({ address: inject('temporalAddress') })
   const { encryption } = options
-  const temporal = new Client({ connection, dataConverter: createDataConverter({ database, encryption }) })
+  const allowedHosts = parseAllowedHosts(options.allowedHosts ?? LOOPBACK)
+  const dataConverter = createDataConverter({ database: apiDatabase, encryption })
+  const temporal = new Client({ connection, dataConverter })
   const trustedKeys = loadTrustedKeys(publicKeysFile(keysFolder))
   const closers: (() => Promise<void>)[] = []
 
@@ -92,12 +103,12 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     logger,
   })
   const app = await buildApp({
-    database,
+    database: apiDatabase,
     temporal: access,
     signingKey: loadSigningKey(keysFolder, 'decision'),
     trustedKeys,
     inspectTools: createInspectTools(access),
-    payloads: createPayloads({ database, encryption }),
+    payloads: createPayloads({ database: apiDatabase, encryption }),
     logger,
   })
   const apiUrl = await app.listen({ host: '127.0.0.1', port: 0 })
@@ -108,10 +119,11 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       await startWorker({
         taskQueue,
         plugin: countersign({
-          database,
+          database: workerDatabase,
           signingKey: loadSigningKey(keysFolder, 'receipt'),
           trust: trustIn(keysFolder, options.identity ?? 'verified'),
-          resolveSecret: createSecretResolver({ environment: options.secrets ?? {} }),
+          resolveSecret: createSecretResolver({ environment: options.secrets ?? {}, allowedHosts }),
+          allowedHosts,
           commandsFile,
           encryption,
         }),
@@ -145,13 +157,14 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       })
       return clientFor(key)
     },
-    environment: () => ({
+    environment: (of = 'worker') => ({
       ...(process.env as Record<string, string>),
-      DATABASE_URL: databaseUrl,
+      DATABASE_URL: addressFor(of, databaseUrl),
       TEMPORAL_ADDRESS: inject('temporalAddress'),
       COUNTERSIGN_TASK_QUEUE: taskQueue,
       COUNTERSIGN_KEYS_DIR: keysFolder,
       COUNTERSIGN_COMMANDS_FILE: commandsFile,
+      COUNTERSIGN_ALLOWED_HOSTS: options.allowedHosts ?? LOOPBACK,
       COUNTERSIGN_IDENTITY: options.identity ?? 'verified',
       LOG_LEVEL: 'warn',
       TZ: 'UTC',
@@ -164,7 +177,8 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     }),
     async close() {
       for (const close of closers.reverse()) await close()
-      await Promise.all([database.end(), connection.close()])
+      const databases = [database, apiDatabase, workerDatabase]
+      await Promise.all([...databases.map((each) => each.end()), connection.close()])
       rmSync(folder, { recursive: true, force: true })
     },
   }

@@ -90,7 +90,7 @@ describe('docker-compose.yml', () => {
     const cmd = JSON.parse(/^CMD (\[.*\])$/m.exec(runtime)?.[1] ?? '[]') as string[]
     const programs = services.filter(([, service]) => service.build)
     const commands = programs.map(([, service]) => service.command ?? [])
-    expect(commands).toHaveLength(3)
+    expect(commands).toHaveLength(4)
     const [, ...workerCheck] = compose.services['worker']?.healthcheck?.test ?? []
     commands.push(workerCheck)
     for (const [program, file = ''] of [cmd, ...commands]) {
@@ -142,6 +142,18 @@ describe('docker-compose.yml', () => {
       if (/PASSWORD|SECRET/.test(name)) expect(rest, name).toMatch(/^:\?/)
     }
     expect(example).not.toMatch(/PASSWORD=\S/)
+  })
+
+  test('gives each process its own login of the database, and that of the owner to none that listens or calls', () => {
+    const urlOf = (name: string) => compose.services[name]?.environment?.['DATABASE_URL'] ?? ''
+    const logins = ['migrate', 'api', 'worker'].map((name) => new URL(interpolate(urlOf(name))).username)
+    expect(logins).toEqual(['countersign', 'countersign_api', 'countersign_worker'])
+    const { COUNTERSIGN_API_ROLE: api, COUNTERSIGN_WORKER_ROLE: worker } =
+      compose.services['migrate']?.environment ?? {}
+    expect([api, worker]).toEqual(logins.slice(1))
+    for (const login of logins)
+      expect(read('docker/postgres-init.sh')).toContain(`create role ${login} login`)
+    for (const name of ['api', 'worker']) expect(compose.services[name]?.depends_on).toHaveProperty('migrate')
   })
 
   test('publishes ports on this machine only', () => {

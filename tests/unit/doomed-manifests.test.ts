@@ -93,7 +93,11 @@ describe('an automation', () => {
 
   it('is triggered by events of a server, not of a database', async () => {
     const tables = { t: { primary_key: ['id'], writable: ['x'] } }
-    const database = { kind: 'Connection', name: 'db', spec: { type: 'postgres', url: 'x', tables } }
+    const database = {
+      kind: 'Connection',
+      name: 'db',
+      spec: { type: 'postgres', url: '${secret:DB}', tables },
+    }
     const triggers = [{ type: 'event', connection: 'db', event: 'e' }]
     expect(await wrong(database, saving('a', { triggers, steps: [end] }))).toEqual([
       'triggers[0].connection: connection `db` is of type postgres; here one of type mcp is needed',

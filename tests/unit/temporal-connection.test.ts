@@ -76,6 +76,8 @@ describe('the processes of `countersign dev`', () => {
         config: loadConfig({}, { ...OWN_SERVICES, ...environment }),
         environment,
         databaseUrl: 'postgres://somewhere',
+        apiDatabaseUrl: 'postgres://somewhere',
+        workerDatabaseUrl: 'postgres://somewhere',
         temporalAddress: 'somewhere:7233',
         temporalUiUrl: '',
         codecToken: '',

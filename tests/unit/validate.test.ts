@@ -68,7 +68,7 @@ it('tells all that is wrong at once, in all files, each with line, path, rule an
       '---',
       'kind: Connection',
       'name: db',
-      'spec: { type: postgres, url: x, tables: { invoices: { primary_key: [id], writable: [fee] } } }',
+      'spec: { type: postgres, url: "${secret:DB}", tables: { invoices: { primary_key: [id], writable: [fee] } } }',
       '---',
       'kind: Policy',
       'name: p',

@@ -14,6 +14,7 @@ import { createInspectTools } from '../../api/inspect-tools.ts'
 import { createTemporalAccess, type Log } from '../../api/temporal.ts'
 import { createDataConverter } from '../../codec/data-converter.ts'
 import { createPayloads } from '../../codec/payloads.ts'
+import { parseAllowedHosts } from '../../lib/allowed-hosts.ts'
 import { loadSigningKey, loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
 import { createClient, type Client as ApiClient } from '../../sdk/client/index.ts'
 import { countersign } from '../../workers/plugin.ts'
@@ -157,6 +158,7 @@ async function startForeignWorker(): Promise<void> {
         signingKey: loadSigningKey(world.keysFolder, 'receipt'),
         trust: { keys: loadTrustedKeys(publicKeysFile(world.keysFolder)), identity: 'verified' },
         resolveSecret: createSecretResolver({ environment: { BOOKS_URL: attack.booksUrl } }),
+        allowedHosts: parseAllowedHosts('127.0.0.1'),
         commandsFile: `${world.folder}/commands.json`,
       }),
     ],
