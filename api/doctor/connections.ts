@@ -1,5 +1,6 @@
 /** Whether the servers of the organization's connections answer our workers, and which connections are frozen. */
 import { listConnections } from '../../db/queries/freezes.ts'
+import { shellWord } from '../../lib/shell-text.ts'
 import type { Check } from '../../schemas/operations/health.ts'
 import type { ApiDeps } from '../deps.ts'
 import { fail, ok, reasonOf, warn } from './check.ts'
@@ -50,7 +51,7 @@ export function judgeConnections({ count, answered, broken, frozen }: Connection
     return fail(name, `${first}${more}`, action)
   }
   if (frozen.length > 0) {
-    const action = `If that is no longer wanted: countersign connections thaw ${frozen[0]}`
+    const action = `If that is no longer wanted: countersign connections thaw ${shellWord(frozen[0] ?? '')}`
     return warn(name, `Frozen, so that their writes are held: ${frozen.join(', ')}.`, action)
   }
   if (count === 0) return ok(name, 'There are none yet.')
