@@ -24,7 +24,7 @@ import type {
 import type { DryCall, PreviewResult } from '../schemas/dry-run.ts'
 import type { ReconcileReport, RetentionPosition, RetentionReport } from '../schemas/upkeep.ts'
 import {
-  closeApproval,
+  endApproval,
   openApproval,
   recordDecision,
   resolveDecision,
@@ -49,7 +49,7 @@ import { preview, type Looker, type PreviewDeps } from './preview.ts'
 import { retain } from './retention.ts'
 import type { SecretResolver } from './secrets.ts'
 import { openSubRun, type SubRun } from './sub-runs.ts'
-import { createTargetResolver, type TargetResolver } from './targets.ts'
+import { createCommandDigest, createTargetResolver, type TargetResolver } from './targets.ts'
 
 export interface ActivityDeps {
   database: Database
@@ -83,6 +83,7 @@ export function createActivities(deps: ActivityDeps) {
           perform(door, call, decisions, {
             signal,
             giveUpAtMs: activityInfo().scheduledTimestampMs + call.timeoutMs,
+            caller: callerId(),
             isEnding: purpose === 'end',
           }),
         ),
@@ -94,7 +95,7 @@ export function createActivities(deps: ActivityDeps) {
     ...createDecidingActivities(door),
     openSubRun: (params: Parameters<typeof openSubRun>[1]): Promise<SubRun> =>
       withContext(door, null, () =>
-        openSubRun({ database: deps.database, client: Context.current().client }, params),
+        openSubRun({ database: deps.database, client: Context.current().client, caller: callerId() }, params),
       ),
     ...createDryActivities(deps, door),
     inspectConnection: (
@@ -114,15 +115,15 @@ export type Activities = ReturnType<typeof createActivities>
 function createDecidingActivities(door: DoorDeps) {
   return {
     openApproval: (params: Parameters<typeof openApproval>[1]): Promise<OpenedApproval> =>
-      withContext(door, null, () => openApproval(door, params)),
+      withContext(door, null, () => openApproval(door, params, callerId())),
     resolveDecision: (params: Parameters<typeof resolveDecision>[1]): Promise<ResolvedDecision> =>
       withContext(door, null, () => resolveDecision(door, params)),
     recordDecision: (params: Parameters<typeof recordDecision>[1]): Promise<Recorded> =>
       withContext(door, null, () => recordDecision(door, params)),
-    closeApproval: (params: Parameters<typeof closeApproval>[1]): Promise<void> =>
-      withContext(door, null, () => closeApproval(door, params)),
+    closeApproval: (params: Parameters<typeof endApproval>[1]): Promise<void> =>
+      withContext(door, null, () => endApproval(door, params, callerId())),
     openAsk: (params: Parameters<typeof openAsk>[1]): Promise<OpenedApproval> =>
-      withContext(door, null, () => openAsk(door, params)),
+      withContext(door, null, () => openAsk(door, params, callerId())),
     resolveAnswer: (params: Parameters<typeof resolveAnswer>[1]): Promise<ResolvedDecision> =>
       withContext(door, null, () => resolveAnswer(door, params)),
     recordAnswer: (params: Parameters<typeof recordAnswer>[1]): Promise<Recorded> =>
@@ -162,8 +163,7 @@ function createDryActivities({ database, trust }: ActivityDeps, door: DoorDeps) 
   return {
     preview: (envelope: Envelope, call: DryCall): Promise<PreviewResult> =>
       withContext(door, null, (signal) => {
-        const workflowId = activityInfo().workflowExecution?.workflowId ?? ''
-        return preview(looking, { envelope, workflowId, call }, signal)
+        return preview(looking, { envelope, workflowId: callerId(), call }, signal)
       }),
     runCode: (source: string, input: CodeInput): Promise<CodeOutput> =>
       withContext(door, null, (signal) =>
@@ -178,7 +178,13 @@ function createDoor(deps: ActivityDeps, catalog: ToolCatalog, targetOf: TargetRe
   return {
     database,
     executors: {
-      mcp: createMcpToolExecutor({ mcp, catalog, targetOf, onProgress }),
+      mcp: createMcpToolExecutor({
+        mcp,
+        catalog,
+        targetOf,
+        commandDigest: createCommandDigest(deps),
+        onProgress,
+      }),
       postgres: createSqlExecutor({
         targets,
         urlOf: ({ organization, spec }) =>
@@ -190,6 +196,11 @@ function createDoor(deps: ActivityDeps, catalog: ToolCatalog, targetOf: TargetRe
     nowMs: deps.nowMs ?? Date.now,
     warn: (message, facts) => log.warn(message, facts),
   }
+}
+
+/** The workflow that calls. Temporal says it, and no workflow can. */
+function callerId(): string {
+  return activityInfo().workflowExecution?.workflowId ?? ''
 }
 
 function lookerOf({ name, resolve, read, plan }: Executor): Looker {

@@ -1,6 +1,7 @@
 /** From a connection's manifest to what the MCP client can reach: secrets and commands resolved, for this call only. */
 import { fillSecrets } from '../lib/secret-references.ts'
-import { loadCommandFile, resolveCommand } from '../mcp/commands.ts'
+import { digestOf } from '../lib/canonical-json.ts'
+import { commandEntry, loadCommandFile, resolveCommand } from '../mcp/commands.ts'
 import type { McpServer } from '../mcp/port.ts'
 import type { McpConnectionSpec } from '../schemas/manifests.ts'
 import type { SecretResolver } from './secrets.ts'
@@ -9,6 +10,13 @@ export type TargetResolver = (connection: {
   organization: string
   spec: McpConnectionSpec
 }) => Promise<McpServer>
+
+/** Of what a connection starts here: the program, its arguments, its folder and its environment, secrets by name. */
+export type CommandDigest = (command: string) => Promise<string>
+
+export function createCommandDigest({ commandsFile }: { commandsFile: string }): CommandDigest {
+  return async (command) => digestOf(commandEntry(await loadCommandFile(commandsFile), command))
+}
 
 /** The command file is read at each use, so that an entry that was added reaches a waiting call without a restart. */
 export function createTargetResolver(deps: {

@@ -43,15 +43,19 @@ export async function loadCommandFile(path: string): Promise<CommandFile> {
   }
 }
 
+/** As it is written, with the names of its secrets. */
+export function commandEntry(file: CommandFile, name: string): CommandFile['commands'][string] {
+  const entry = Object.hasOwn(file.commands, name) ? file.commands[name] : undefined
+  if (entry) return entry
+  throw new CodedError('COMMAND_NOT_FOUND', `The command file ${file.path} has no command ${name}.`)
+}
+
 export function resolveCommand(
   file: CommandFile,
   name: string,
   resolveSecret: (name: string) => string,
 ): ResolvedCommand {
-  const entry = Object.hasOwn(file.commands, name) ? file.commands[name] : undefined
-  if (!entry) {
-    throw new CodedError('COMMAND_NOT_FOUND', `The command file ${file.path} has no command ${name}.`)
-  }
+  const entry = commandEntry(file, name)
   const env = Object.fromEntries(
     Object.entries(entry.env).map(([variable, value]) => [variable, fillSecrets(value, resolveSecret)]),
   )

@@ -30,7 +30,7 @@ const ToolSettingsSchema = z
     resend: z.enum(['safe', 'check', 'never']).optional(),
     /** How to find out whether a write was done whose answer was lost. */
     check: ToolCheckSchema.optional(),
-    /** The argument into which the write's key goes, for a tool that recognises a repeated call by it. */
+    /** The argument into which the write's key goes, for a tool that recognises a repeated call by it. No step gives it. */
     key_argument: z.string().min(1).max(128).optional(),
   })
   .refine((tool) => tool.resend !== 'check' || tool.check !== undefined, {
