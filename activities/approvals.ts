@@ -2,8 +2,9 @@
  * What an approval workflow needs of the outside: the ledger's word on what is to be approved, who a message is from,
  * and the records of what was decided. All of it may be repeated; nothing of it is a write to somebody else's system.
  */
-import { inTransaction } from '../db/database.ts'
+import { inTransaction, type Queryable } from '../db/database.ts'
 import {
+  closeApproval,
   findApproval,
   insertApproval,
   insertDecision,
@@ -17,6 +18,7 @@ import { signEnvelope } from '../lib/dsse.ts'
 import { ineligibility, judge } from '../lib/quorum.ts'
 import { DECISION_PAYLOAD_TYPE, EnvelopeSchema, type Decision } from '../schemas/decision.ts'
 import { CodedError, type ErrorCode } from '../schemas/errors.ts'
+import { approvalWorkflowId, isApprovalOf } from '../schemas/names.ts'
 import type {
   DecisionMessage,
   Envelope,
@@ -29,6 +31,7 @@ import { assertSomebodyCanApprove } from './candidates.ts'
 import { openDecision, toVote, votesOf, whyUnverified } from './decisions.ts'
 import { requireWriteback } from './ledger.ts'
 import type { DoorDeps } from './door.ts'
+import { assertCaller } from './origin.ts'
 import { issueReceipt } from './receipts.ts'
 
 export interface ApprovalKey {
@@ -44,12 +47,20 @@ export interface OpenedApproval {
   identity: 'verified' | 'asserted'
 }
 
-/** Puts the approval into the inbox. Throws UNKNOWN_ORIGIN, NO_ELIGIBLE_APPROVER, WAIT_OVER. */
+/**
+ * Puts the approval into the inbox. What people say will go to the workflow whose id follows from the approval, so only
+ * that one may open it, and only under an id that follows from the write. Throws UNKNOWN_ORIGIN, NO_ELIGIBLE_APPROVER,
+ * WAIT_OVER.
+ */
 export async function openApproval(
   deps: DoorDeps,
-  params: ApprovalKey & { digest: string; workflowId: string; expiresAt: string },
+  params: ApprovalKey & { digest: string; expiresAt: string },
+  caller: string,
 ): Promise<OpenedApproval> {
   const { organization, approvalId, writebackId } = params
+  const workflowId = assertApprovalCalls(params, caller)
+  if (!isApprovalOf(params))
+    throw new CodedError('UNKNOWN_ORIGIN', `${JSON.stringify(approvalId)} is no approval of ${writebackId}`)
   const row = await requireWriteback(deps, organization, writebackId)
   if (row.digest !== params.digest || !row.requirement) {
     throw new CodedError(
@@ -63,7 +74,7 @@ export async function openApproval(
     approval_id: approvalId,
     organization,
     writeback_id: writebackId,
-    workflow_id: params.workflowId,
+    workflow_id: workflowId,
     run_id: row.run_id,
     automation: row.automation,
     digest,
@@ -74,6 +85,16 @@ export async function openApproval(
   })
   if (!isWanted) throw new CodedError('WAIT_OVER', `${writebackId} is over`)
   return { pending: { writebackId, digest, requirement, requester, preview }, identity: deps.trust.identity }
+}
+
+/** Gives the id of the workflow that an approval has. Throws UNKNOWN_ORIGIN if another one calls. */
+export function assertApprovalCalls(
+  approval: { organization: string; approvalId: string },
+  caller: string,
+): string {
+  const workflowId = approvalWorkflowId(approval)
+  assertCaller(`approval ${JSON.stringify(approval.approvalId)}`, caller, [workflowId])
+  return workflowId
 }
 
 /** `position`: which message of its workflow this is, so that a repeated look gives the same decision its same id. */
@@ -202,25 +223,35 @@ export async function keepDecision(
   const { envelope, runId, approvalId, state, votes } = params
   const decision = openDecision(envelope, deps.trust, deps.nowMs())
   if (!decision) throw new CodedError('UNVERIFIED', `no door has signed what is to be kept for ${approvalId}`)
-  const { organization, writebackId, decisionId, principal, verdict, digest } = decision
-  const { method, channel, comment } = decision
   await inTransaction(deps.database, async (tx) => {
-    await insertDecision(tx, { decisionId, organization, writebackId, principal, verdict, envelope })
-    const facts = { writebackId, principal, verdict, method, channel, comment, decision: envelope }
-    const content = { organization, runId, kind: 'decision' as const, subject: decisionId, digest, facts }
-    await issueReceipt(tx, content, deps.signingKey, deps.nowMs())
+    await recordSigned(tx, deps, { decision, envelope, runId })
     await updateApproval(tx, { approvalId, state, votes })
   })
 }
 
-export async function closeApproval(
-  deps: DoorDeps,
-  params: ApprovalKey & { votes: Vote[]; state: 'expired' | 'withdrawn' },
+/** A decision that counts, and its receipt. Inside the caller's transaction. Throws IDEMPOTENCY_CONFLICT. */
+export async function recordSigned(
+  tx: Queryable,
+  { signingKey, nowMs }: Pick<DoorDeps, 'signingKey' | 'nowMs'>,
+  { decision, envelope, runId }: { decision: Decision; envelope: Envelope; runId: string },
 ): Promise<void> {
-  const { approvalId, votes } = params
+  const { organization, writebackId, decisionId, principal, verdict, digest } = decision
+  const { method, channel, comment } = decision
+  if (!(await insertDecision(tx, { decisionId, organization, writebackId, principal, verdict, envelope })))
+    throw new CodedError('IDEMPOTENCY_CONFLICT', `${principal} has decided something else as ${decisionId}`)
+  const facts = { writebackId, principal, verdict, method, channel, comment, decision: envelope }
+  const content = { organization, runId, kind: 'decision' as const, subject: decisionId, digest, facts }
+  await issueReceipt(tx, content, signingKey, nowMs())
+}
+
+export async function endApproval(
+  { database }: Pick<DoorDeps, 'database'>,
+  params: ApprovalKey & { state: 'expired' | 'withdrawn' },
+  caller: string,
+): Promise<void> {
+  assertApprovalCalls(params, caller)
   // Only decisions approve or reject, whoever asks.
-  const state = params.state === 'expired' ? 'expired' : 'withdrawn'
-  await updateApproval(deps.database, { approvalId, votes, state })
+  await closeApproval(database, { ...params, state: params.state === 'expired' ? 'expired' : 'withdrawn' })
 }
 
 function refused(code: ErrorCode, message: string): ResolvedDecision {

@@ -27,7 +27,7 @@ import type {
   ResolvedDecision,
   Vote,
 } from '../schemas/run.ts'
-import { keepDecision, type OpenedApproval } from './approvals.ts'
+import { assertApprovalCalls, keepDecision, type OpenedApproval } from './approvals.ts'
 import { assertSomebodyCanApprove } from './candidates.ts'
 import { openDecision, toVote, whyUnverified } from './decisions.ts'
 import type { DoorDeps } from './door.ts'
@@ -36,12 +36,14 @@ import { verifyAskOrigin } from './origin.ts'
 /** Puts the question into the inbox. Throws UNKNOWN_ORIGIN, NO_ELIGIBLE_APPROVER, INVALID_ARGUMENTS. */
 export async function openAsk(
   deps: DoorDeps,
-  { asking, workflowId, expiresAt }: { asking: Asking; workflowId: string; expiresAt: string },
+  { asking, expiresAt }: { asking: Asking; expiresAt: string },
+  caller: string,
 ): Promise<OpenedApproval> {
   assertStorable({ title: asking.title, markdown: asking.markdown }, 'ask')
   const pending = await pendingOf(deps, asking)
   const { organization, origin } = asking
   const { digest, requirement, requester, preview, writebackId, question } = pending
+  const workflowId = assertApprovalCalls({ organization, approvalId: writebackId }, caller)
   await assertSomebodyCanApprove(deps, organization, requirement, requester)
   await insertApproval(deps.database, {
     approval_id: writebackId,
@@ -65,7 +67,7 @@ export async function openAsk(
 async function pendingOf({ database }: DoorDeps, asking: Asking): Promise<PendingWrite> {
   const { organization, origin, title, markdown } = asking
   const row = await loadOrigin(database, { organization, ...origin })
-  const { ask, requester } = verifyAskOrigin(origin, row)
+  const { ask, requester } = verifyAskOrigin(asking, row)
   const requirement = askRequirement(ask, origin)
   const question = { title, markdown, form: ask.form as JsonObject }
   const preview = {

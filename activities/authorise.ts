@@ -3,12 +3,14 @@
  * one that policy asks for today. Recorded decisions count besides those handed in, so that nobody can leave a
  * rejection out.
  */
-import { listDecisions } from '../db/queries/approvals.ts'
+import { inTransaction } from '../db/database.ts'
+import { listDecisionsAndVetoes } from '../db/queries/approvals.ts'
 import { updateRequirement, type WritebackRow } from '../db/queries/writebacks.ts'
 import { canonicalJson } from '../lib/canonical-json.ts'
-import type { Judgement } from '../lib/quorum.ts'
-import type { Envelope, PerformResult, Requirement, Vote } from '../schemas/run.ts'
-import { standingJudgement, votesOf } from './decisions.ts'
+import { ineligibility, type Judgement } from '../lib/quorum.ts'
+import type { Envelope, PerformResult, Requester, Requirement, Vote } from '../schemas/run.ts'
+import { recordSigned } from './approvals.ts'
+import { openDecision, standingJudgement, votesOf } from './decisions.ts'
 import { closePlanned } from './ledger.ts'
 import type { DoorDeps } from './door.ts'
 
@@ -21,6 +23,8 @@ export interface WriteJudgement {
   judgement: Judgement
   /** What counted, and what still counts if more is needed. */
   counted: { vote: Vote; envelope: Envelope }[]
+  /** Rejections that were given, and that no approval has recorded. */
+  vetoes: Envelope[]
   facts: AuthorisationFacts
 }
 
@@ -32,8 +36,11 @@ export async function judgeWrite(
   decisions: readonly Envelope[],
 ): Promise<WriteJudgement> {
   const about = { organization: row.organization, writebackId: row.writeback_id, digest: row.digest }
-  const recorded = await listDecisions(deps.database, about)
-  const cast = await votesOf(deps, about, [...recorded, ...decisions])
+  const { recorded, vetoes } = await listDecisionsAndVetoes(deps.database, about)
+  const known = await votesOf(deps, about, [...recorded, ...vetoes, ...decisions])
+  const cast = known.filter(
+    ({ vote, envelope }) => !vetoes.includes(envelope) || isVeto(requirement, row.requester, vote),
+  )
   const atMs = row.state === 'sending' ? Date.parse(row.updated_at) : deps.nowMs()
   const votes = cast.map(({ vote }) => vote)
   const { judgement, counted } = standingJudgement(requirement, row.requester, votes, atMs)
@@ -41,7 +48,16 @@ export async function judgeWrite(
     rule: `${requirement.policy}/${requirement.rule}`,
     decisions: counted.map(({ decisionId }) => decisionId),
   }
-  return { judgement, counted: cast.filter(({ vote }) => counted.includes(vote)), facts }
+  return { judgement, counted: cast.filter(({ vote }) => counted.includes(vote)), vetoes, facts }
+}
+
+/**
+ * Whether a decision that was given, and that no approval has recorded, holds the write. A rejection does, whatever became
+ * of it on its way; an approval never lets anything pass that way.
+ */
+function isVeto(requirement: Requirement, requester: Requester, vote: Vote): boolean {
+  const { anyRejectEnds } = requirement
+  return anyRejectEnds && vote.verdict === 'reject' && ineligibility(requirement, requester, vote) === null
 }
 
 export async function refuseRejected(
@@ -50,9 +66,26 @@ export async function refuseRejected(
   judged: WriteJudgement,
   by: Vote,
 ): Promise<PerformResult> {
+  await recordVeto(deps, row, judged, by)
   const message = `${by.principal} rejected it${by.comment ? `: ${by.comment}` : ''}`
   const conclusion = { status: 'rejected' as const, code: 'REJECTED' as const, message, ...judged.facts }
   return { kind: 'done', outcome: await closePlanned(deps, row, conclusion) }
+}
+
+/** What ends a write leaves a receipt, also where no approval has seen it. */
+async function recordVeto(
+  deps: DoorDeps,
+  row: WritebackRow,
+  { counted, vetoes }: WriteJudgement,
+  by: Vote,
+): Promise<void> {
+  const envelope = counted.find(({ vote }) => vote === by)?.envelope
+  if (!envelope || !vetoes.includes(envelope)) return
+  const decision = openDecision(envelope, deps.trust, deps.nowMs())
+  if (!decision) return
+  await inTransaction(deps.database, (tx) =>
+    recordSigned(tx, deps, { decision, envelope, runId: row.run_id }),
+  )
 }
 
 /** Keeps in the ledger what people are asked for now, which may be more than before. */

@@ -22,6 +22,8 @@ export interface DoorDeps {
 
 /** Of the step that a call belongs to, all its attempts together. */
 export interface StepLimits {
+  /** The id of the workflow that calls, as Temporal says it. */
+  caller: string
   signal: AbortSignal
   /** From here on nothing is tried again: what is not known by then is not known. */
   giveUpAtMs: number
@@ -46,7 +48,9 @@ export interface Passage extends StepLimits {
 }
 
 export function digestOfWrite(
-  passage: Pick<Passage, 'call' | 'executor' | 'resolved' | 'origin'>,
+  passage: Pick<Passage, 'call' | 'executor' | 'origin'> & {
+    resolved: Omit<Resolved, 'endpoint'> & { endpoint: JsonValue }
+  },
   planned: { preconditions: JsonValue; preview: Preview },
 ): string {
   const { call, executor, resolved, origin } = passage

@@ -26,7 +26,7 @@ import type {
 import type { DryCall, PreviewResult } from '../schemas/dry-run.ts'
 import type { ReconcileReport, RetentionPosition, RetentionReport } from '../schemas/upkeep.ts'
 import {
-  closeApproval,
+  endApproval,
   openApproval,
   recordDecision,
   resolveDecision,
@@ -53,7 +53,12 @@ import { retain } from './retention.ts'
 import type { SecretResolver } from './secrets.ts'
 import { createShares, type InShare } from './shares.ts'
 import { openSubRun, type SubRun } from './sub-runs.ts'
-import { createDatabaseResolver, createTargetResolver, type TargetResolver } from './targets.ts'
+import {
+  createCommandDigest,
+  createDatabaseResolver,
+  createTargetResolver,
+  type TargetResolver,
+} from './targets.ts'
 
 export interface ActivityDeps {
   database: Database
@@ -95,7 +100,7 @@ export function createActivities(deps: ActivityDeps) {
     ...createDecidingActivities(door),
     openSubRun: (params: Parameters<typeof openSubRun>[1]): Promise<SubRun> =>
       withContext(door, null, () =>
-        openSubRun({ database: deps.database, client: Context.current().client }, params),
+        openSubRun({ database: deps.database, client: Context.current().client, caller: callerId() }, params),
       ),
     ...createDryActivities(deps, door, inShare),
     inspectConnection: (
@@ -120,6 +125,7 @@ function createPerform(door: DoorDeps, inShare: InShare) {
           perform(door, call, decisions, {
             signal,
             giveUpAtMs: activityInfo().scheduledTimestampMs + call.timeoutMs,
+            caller: callerId(),
             isEnding: purpose === 'end',
           }),
         ),
@@ -133,15 +139,15 @@ export type Activities = ReturnType<typeof createActivities>
 function createDecidingActivities(door: DoorDeps) {
   return {
     openApproval: (params: Parameters<typeof openApproval>[1]): Promise<OpenedApproval> =>
-      withContext(door, null, () => openApproval(door, params)),
+      withContext(door, null, () => openApproval(door, params, callerId())),
     resolveDecision: (params: Parameters<typeof resolveDecision>[1]): Promise<ResolvedDecision> =>
       withContext(door, null, () => resolveDecision(door, params)),
     recordDecision: (params: Parameters<typeof recordDecision>[1]): Promise<Recorded> =>
       withContext(door, null, () => recordDecision(door, params)),
-    closeApproval: (params: Parameters<typeof closeApproval>[1]): Promise<void> =>
-      withContext(door, null, () => closeApproval(door, params)),
+    closeApproval: (params: Parameters<typeof endApproval>[1]): Promise<void> =>
+      withContext(door, null, () => endApproval(door, params, callerId())),
     openAsk: (params: Parameters<typeof openAsk>[1]): Promise<OpenedApproval> =>
-      withContext(door, null, () => openAsk(door, params)),
+      withContext(door, null, () => openAsk(door, params, callerId())),
     resolveAnswer: (params: Parameters<typeof resolveAnswer>[1]): Promise<ResolvedDecision> =>
       withContext(door, null, () => resolveAnswer(door, params)),
     recordAnswer: (params: Parameters<typeof recordAnswer>[1]): Promise<Recorded> =>
@@ -181,8 +187,8 @@ function createDryActivities({ database, trust }: ActivityDeps, door: DoorDeps, 
   return {
     preview: (envelope: Envelope, call: DryCall): Promise<PreviewResult> =>
       withContext(door, null, (signal) => {
-        const workflowId = activityInfo().workflowExecution?.workflowId ?? ''
-        return inShare(organizationHere(), () => preview(looking, { envelope, workflowId, call }, signal))
+        const params = { envelope, workflowId: callerId(), call }
+        return inShare(organizationHere(), () => preview(looking, params, signal))
       }),
     runCode: (source: string, input: CodeInput): Promise<CodeOutput> =>
       withContext(door, CODE_PATIENCE_MS, (signal) => {
@@ -200,7 +206,13 @@ function createDoor(deps: ActivityDeps, catalog: ToolCatalog, targetOf: TargetRe
   return {
     database,
     executors: {
-      mcp: createMcpToolExecutor({ mcp, catalog, targetOf, onProgress }),
+      mcp: createMcpToolExecutor({
+        mcp,
+        catalog,
+        targetOf,
+        commandDigest: createCommandDigest(deps),
+        onProgress,
+      }),
       postgres: hidingSecrets(
         createSqlExecutor({ targets, targetOf: databaseOf }),
         ({ organization, spec }) =>
@@ -216,7 +228,12 @@ function createDoor(deps: ActivityDeps, catalog: ToolCatalog, targetOf: TargetRe
 
 /** Whose turn it is. An id that somebody has made up takes from the share of whom it names, and gives nothing else. */
 function organizationHere(): string {
-  return organizationOfWorkflow(activityInfo().workflowExecution?.workflowId ?? '')
+  return organizationOfWorkflow(callerId())
+}
+
+/** The workflow that calls. Temporal says it, and no workflow can. */
+function callerId(): string {
+  return activityInfo().workflowExecution?.workflowId ?? ''
 }
 
 function lookerOf({ name, resolve, read, plan }: Executor): Looker {

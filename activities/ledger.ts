@@ -14,6 +14,7 @@ import {
 import type { JsonValue } from '../lib/json.ts'
 import { sha256Hex } from '../lib/canonical-json.ts'
 import { CodedError, type ErrorCode } from '../schemas/errors.ts'
+import { writebackIdOf } from '../schemas/names.ts'
 import type { Preview, WriteOutcome, WriteStatus } from '../schemas/run.ts'
 import { assertStillOurs, digestOfWrite, type DoorDeps, type Passage } from './door.ts'
 import { provenOutcome } from './outcomes.ts'
@@ -22,6 +23,7 @@ import { issueReceipt, type ReceiptContent } from './receipts.ts'
 /** Looks at the target and keeps what is planned. If somebody planned it first, theirs stands. */
 export async function planWriteback(deps: DoorDeps, passage: Passage): Promise<WritebackRow> {
   const { call, operation, executor, resolved, origin, ruling, timeoutMs, signal } = passage
+  await assertFollows(deps, passage)
   const planned = await executor.plan(operation, { deadlineAtMs: deps.nowMs() + timeoutMs, signal })
   assertStillOurs(passage)
   const { changes, guard, preconditions } = planned
@@ -50,6 +52,22 @@ export async function planWriteback(deps: DoorDeps, passage: Passage): Promise<W
     preview,
   })
   return requireWriteback(deps, call.organization, call.origin.writebackId)
+}
+
+/** Throws UNKNOWN_ORIGIN. A further round is planned only after one that has ended, and surely changed nothing. */
+async function assertFollows({ database }: DoorDeps, { call, origin }: Passage): Promise<void> {
+  const { organization, origin: said } = call
+  if (origin.round === 1) return
+  const writebackId = writebackIdOf({ ...said, round: origin.round - 1 })
+  const before = await findWriteback(database, { organization, writebackId })
+  if (before?.outcome && mayFollow(before.outcome)) return
+  const detail = `${said.writebackId}: ${writebackId} is ${before?.state ?? 'not there'}, so nothing follows it`
+  throw new CodedError('UNKNOWN_ORIGIN', detail)
+}
+
+function mayFollow({ status, code, mayHaveChanged }: WriteOutcome): boolean {
+  if (status === 'failed') return code !== 'NOT_APPLIED' && !mayHaveChanged
+  return status === 'conflict' || status === 'withdrawn'
 }
 
 export async function requireWriteback(

@@ -10,6 +10,7 @@
 import { loadOrigin } from '../db/queries/deliveries.ts'
 import { loadCallContext, type CallContextRow, type WritebackRow } from '../db/queries/writebacks.ts'
 import { canonicalJson } from '../lib/canonical-json.ts'
+import { changedSettings } from '../lib/write-settings.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { Call, Envelope, PerformResult, Requester } from '../schemas/run.ts'
 import { askForApproval, judgeWrite, refuseRejected } from './authorise.ts'
@@ -54,9 +55,10 @@ async function pass(
   const { operation, executor, timeoutMs } = operationOf(deps.executors, call, context)
   const limits = { deadlineAtMs: deps.nowMs() + timeoutMs, signal: step.signal }
   const resolved = await executor.resolve(operation, limits)
-  const isWrite = resolved.class === 'write' || call.raisedToWrite
-  if (!isWrite) return read(deps, { call, operation, executor, resolved }, context, limits)
-  const origin = await originOf(deps, call)
+  // What was planned as a write does not become a reading because somebody calls it one meanwhile.
+  const isWrite = resolved.class === 'write' || call.raisedToWrite || context.writeback !== null
+  if (!isWrite) return read(deps, { call, operation, executor, resolved, ...step }, context, limits)
+  const origin = await originOf(deps, call, step)
   const facts = {
     ...factsOf({ operation, executor, resolved }, call.origin.automation, 'write'),
     requester: origin.requester,
@@ -68,7 +70,8 @@ async function pass(
   const passage = { ...known, overdueMs, frozenReason, ...step }
   assertDefinitionUnchanged(call, resolved.definitionSha256, origin.pinnedDefinitionSha256)
   const row = context.writeback ?? (await planWriteback(deps, passage))
-  assertDigest(passage, row)
+  const changed = changesSincePlanned(passage, row)
+  if (changed !== null) return refuseChanged(deps, passage, row, changed)
   if (row.state !== 'sending') return apply(deps, passage, row, decisions)
   const settled = await settle(deps, passage, row, decisions)
   return settled ?? apply(deps, passage, { ...row, state: 'planned', deadline_at: null }, decisions)
@@ -86,8 +89,12 @@ function assertNotUnderWay(writeback: WritebackRow | null, remainingMs: number |
   )
 }
 
-async function originOf(deps: DoorDeps, call: Call): Promise<VerifiedOrigin> {
-  return verifyOrigin(call, await loadOrigin(deps.database, { ...call, ...call.origin }))
+async function originOf(
+  deps: DoorDeps,
+  call: Call,
+  { caller }: Pick<StepLimits, 'caller'>,
+): Promise<VerifiedOrigin> {
+  return verifyOrigin(call, caller, await loadOrigin(deps.database, { ...call, ...call.origin }))
 }
 
 /** A reading has no origin that anybody needs, unless policy asks who wants to read. */
@@ -95,14 +102,14 @@ const NOBODY: Requester = { principal: '', kind: 'service', onBehalfOf: [] }
 
 async function read(
   deps: DoorDeps,
-  subject: Pick<Passage, 'call' | 'operation' | 'executor' | 'resolved'>,
+  subject: Pick<Passage, 'call' | 'operation' | 'executor' | 'resolved' | 'caller'>,
   context: CallContextRow,
   limits: { deadlineAtMs: number; signal: AbortSignal },
 ): Promise<PerformResult> {
   const { call, operation, executor } = subject
   const policies = policiesOf(context)
   const facts = factsOf(subject, call.origin.automation, 'read')
-  const requester = asksWhoAsked(policies, facts) ? (await originOf(deps, call)).requester : NOBODY
+  const requester = asksWhoAsked(policies, facts) ? (await originOf(deps, call, subject)).requester : NOBODY
   assertMayRead(policies, { ...facts, requester })
   return { kind: 'done', outcome: { kind: 'read', output: await executor.read(operation, limits) } }
 }
@@ -138,15 +145,32 @@ async function apply(
   }
 }
 
+/** What people have approved is not what would be sent: the step plans it anew, and they are asked anew. */
+async function refuseChanged(
+  deps: DoorDeps,
+  { call }: Passage,
+  row: WritebackRow,
+  changed: readonly string[],
+): Promise<PerformResult> {
+  const message = `connection ${call.connection} was changed since the write was planned: ${changed.join(', ')}`
+  // Sent before, perhaps, and then under other settings than a look or a second sending would have.
+  if (row.state === 'sending') throw new CodedError('CONNECTION_CHANGED', message)
+  const conclusion = { status: 'conflict', code: 'CONNECTION_CHANGED', message } as const
+  return { kind: 'done', outcome: await closePlanned(deps, row, conclusion) }
+}
+
 /**
- * A row that does not follow from the call was changed by somebody, or belongs to another call. Besides what people
- * approve, that is who asked, the key that makes a repeated sending harmless, and all that a receipt will say.
+ * Null if nothing has changed; else the settings of the connection that have, and nothing but them. A row that does not
+ * follow from the call was changed by somebody, or belongs to another call. Besides what people approve, that is who
+ * asked, the key that makes a repeated sending harmless, and all that a receipt will say. Throws WRITE_NOT_AUTHORISED.
  */
-function assertDigest(passage: Passage, row: WritebackRow): void {
-  const { call, executor, origin } = passage
+function changesSincePlanned(passage: Passage, row: WritebackRow): string[] | null {
+  const { call, executor, origin, resolved } = passage
   const { runId, automation, revision, path } = call.origin
+  const changed = changedSettings(row.plan.endpoint, resolved.endpoint)
+  const asPlanned = { ...passage, resolved: { ...resolved, endpoint: row.plan.endpoint } }
   const expected = {
-    digest: digestOfWrite(passage, { ...row.plan, preview: row.preview }),
+    digest: digestOfWrite(asPlanned, { ...row.plan, preview: row.preview }),
     idempotency_key: idempotencyKeyOf(call),
     run_id: runId,
     automation,
@@ -157,7 +181,7 @@ function assertDigest(passage: Passage, row: WritebackRow): void {
   }
   const columns = Object.keys(expected) as (keyof typeof expected)[]
   const found = Object.fromEntries(columns.map((column) => [column, row[column]]))
-  if (canonicalJson(found) === canonicalJson(expected)) return
+  if (canonicalJson(found) === canonicalJson(expected)) return changed.length > 0 ? changed : null
   const detail = `${call.origin.writebackId}: what is to be written differs from what was planned`
   throw new CodedError('WRITE_NOT_AUTHORISED', detail)
 }

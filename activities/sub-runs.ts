@@ -23,7 +23,7 @@ import { pausedBecause } from '../lib/pauses.ts'
 import { inputPlaces } from '../lib/run-input.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { AutomationSpec } from '../schemas/manifests.ts'
-import { runWorkflowId } from '../schemas/names.ts'
+import { runWorkflowId, subRunKeyOf } from '../schemas/names.ts'
 import { compilePlan } from '../schemas/plan.ts'
 import type { Origin, Requester, RunInput } from '../schemas/run.ts'
 import { executionState } from './executions.ts'
@@ -33,8 +33,6 @@ export interface SubRunRequest {
   organization: string
   /** Of the step that starts it. */
   origin: Origin
-  /** The same whenever the step is played again. */
-  key: string
   automation: string
   input: JsonValue
 }
@@ -44,19 +42,22 @@ export type SubRun = Pick<RunInput, 'deliveryId' | 'runId' | 'plan' | 'input'> &
 export interface SubRunDeps {
   database: Database
   client: Client
+  /** The id of the workflow that calls, as Temporal says it. */
+  caller: string
 }
 
 /** Asked again, it gives the same run: same id, same revision, same input. Throws SUB_RUN_FORGOTTEN. */
-export async function openSubRun({ database, client }: SubRunDeps, request: SubRunRequest): Promise<SubRun> {
-  const { organization, origin, automation, key } = request
+export async function openSubRun(deps: SubRunDeps, request: SubRunRequest): Promise<SubRun> {
+  const { database, caller } = deps
+  const { organization, origin, automation } = request
   const row = await loadOrigin(database, { organization, ...origin })
-  const { run: around, requester } = verifySubRunOrigin(origin, automation, row)
+  const { run: around, requester } = verifySubRunOrigin(request, caller, row)
   const source = sourceOf(origin)
-  const earlier = await findDeliveryByKey(database, { organization, source, dedupeKey: key })
+  const earlier = await findDeliveryByKey(database, { organization, source, dedupeKey: subRunKeyOf(origin) })
   const delivery =
     earlier ?? (await store(database, request, { requester, depth: (around.parent?.depth ?? 1) + 1 }))
   const run = frozenRun(request, requester, delivery)
-  if (earlier) await assertNotForgotten({ database, client }, organization, earlier.id, run)
+  if (earlier) await assertNotForgotten(deps, organization, earlier.id, run)
   const { runId, workflowId, revision, input } = run
   const pinned = await findRevision(database, {
     organization,
@@ -69,8 +70,8 @@ export async function openSubRun({ database, client }: SubRunDeps, request: SubR
 }
 
 /**
- * The ids of a run's writes follow from Temporal's id of its first execution. Where Temporal no longer knows that one,
- * the run would start as another, under other ids, and do again what it has done.
+ * Where Temporal no longer knows the run, it would start anew. It would meet the writes that it has made, but not what
+ * leaves no row: it would read again, and perhaps write something else because of it.
  */
 async function assertNotForgotten(
   { database, client }: SubRunDeps,
@@ -113,8 +114,8 @@ function deliveryOf(
   requester: Requester,
   run: Omit<DeliveredRun, 'runId' | 'workflowId'>,
 ): Parameters<typeof insertDelivery>[1] {
-  const { organization, key } = request
-  const source = sourceOf(request.origin)
+  const { organization, origin } = request
+  const [source, key] = [sourceOf(origin), subRunKeyOf(origin)]
   const id = `dlv_${idOf('delivery', organization, source, key)}`
   const runId = `run_${idOf('run', organization, source, key)}`
   const workflowId = runWorkflowId({ organization, automation: run.automation, deliveryId: id })

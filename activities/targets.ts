@@ -1,9 +1,10 @@
 /** From a connection's manifest to what can be reached: secrets and commands resolved, for this call only. */
 import { allowedFor, placeOf, type AllowedHost, type Place } from '../lib/allowed-hosts.ts'
+import { digestOf } from '../lib/canonical-json.ts'
 import { readDatabaseAddress, type DatabaseAddress } from '../lib/database-address.ts'
 import { AddressRefusedError, refuseLiteral } from '../lib/guarded-lookup.ts'
 import { fillSecrets, fillSecretsInUrl, isOneSecret, secretNames } from '../lib/secret-references.ts'
-import { loadCommandFile, resolveCommand } from '../mcp/commands.ts'
+import { commandEntry, loadCommandFile, resolveCommand } from '../mcp/commands.ts'
 import type { McpServer } from '../mcp/port.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { McpConnectionSpec, PostgresConnectionSpec } from '../schemas/manifests.ts'
@@ -19,6 +20,13 @@ export type DatabaseResolver = (connection: {
   organization: string
   spec: PostgresConnectionSpec
 }) => TargetDatabase
+
+/** Of what a connection starts here: the program, its arguments, its folder and its environment, secrets by name. */
+export type CommandDigest = (command: { name: string; organization: string }) => Promise<string>
+
+export function createCommandDigest({ commandsFile }: { commandsFile: string }): CommandDigest {
+  return async (command) => digestOf(commandEntry(await loadCommandFile(commandsFile), command))
+}
 
 export interface ResolverDeps {
   resolveSecret: SecretResolver

@@ -1,11 +1,18 @@
 /**
  * Decisions on their way from a person to the approval workflow. Here they are signed, for here the person was
- * authenticated; whether they count is said by the workflow alone.
+ * authenticated, and kept before they are sent, so that no rejection can be lost. Where they are sent follows from the
+ * approval; whether they count is said by the ledger, for a workflow may not be ours.
  */
 import { WorkflowNotFoundError, WorkflowUpdateFailedError, type WorkflowHandle } from '@temporalio/client'
 import { ApplicationFailure } from '@temporalio/common'
-import { findApproval, findDecision, type ApprovalRow } from '../db/queries/approvals.ts'
-import { findWriteback, writeFactsOf } from '../db/queries/writebacks.ts'
+import {
+  findApprovalAndWrite,
+  findCountedState,
+  findDecision,
+  keepGivenDecision,
+  type ApprovalRow,
+} from '../db/queries/approvals.ts'
+import { writeFactsOf, type WritebackRow } from '../db/queries/writebacks.ts'
 import { askDigest } from '../lib/ask-digest.ts'
 import { canonicalJson, digestOf } from '../lib/canonical-json.ts'
 import type { JsonValue } from '../lib/json.ts'
@@ -13,7 +20,7 @@ import { signEnvelope } from '../lib/dsse.ts'
 import { writeDigest } from '../lib/write-digest.ts'
 import { DECISION_PAYLOAD_TYPE, type Decision } from '../schemas/decision.ts'
 import { CodedError, isErrorCode } from '../schemas/errors.ts'
-import { MESSAGES } from '../schemas/names.ts'
+import { approvalWorkflowId, MESSAGES } from '../schemas/names.ts'
 import type { DecisionAnswer, DecisionMessage, Question, Verdict } from '../schemas/run.ts'
 import type { ApiDeps } from './deps.ts'
 import { newId } from './ids.ts'
@@ -34,11 +41,14 @@ export interface DecisionRequest {
 
 export interface SignedDecision {
   approval: ApprovalRow
+  /** Where it goes. */
+  workflowId: string
   decisionId: string
+  principal: string
   message: DecisionMessage & Required<Pick<DecisionMessage, 'ticket'>>
 }
 
-/** What came of it: an answer of the workflow, or `recorded` if no worker could give one in time. */
+/** What came of it; `recorded` if nobody has judged it yet, though it is kept. */
 export type DecisionResult = { kind: 'answered'; answer: DecisionAnswer } | { kind: 'recorded' }
 
 /** How long somebody who clicked waits for a worker before the decision is left as a signal. */
@@ -48,8 +58,9 @@ const UPDATE_PATIENCE_MS = 3_000
 export async function signDecision(deps: ApiDeps, request: DecisionRequest): Promise<SignedDecision> {
   const { principal, approvalId, verdict, digest, comment, channel, answer } = request
   const { organization } = principal
-  const approval = await findApproval(deps.database, { organization, approvalId })
-  if (!approval) throw new CodedError('NOT_FOUND', `There is no approval ${approvalId}.`)
+  const found = await findApprovalAndWrite(deps.database, { organization, approvalId })
+  if (!found) throw new CodedError('NOT_FOUND', `There is no approval ${approvalId}.`)
+  const { approval, write } = found
   if (approval.digest !== digest) {
     throw new CodedError('STALE_DIGEST', `What waits now has the digest ${approval.digest}.`)
   }
@@ -57,7 +68,7 @@ export async function signDecision(deps: ApiDeps, request: DecisionRequest): Pro
     throw new CodedError('INVALID_ANSWER', `${approvalId} is a question: it takes an answer, and no verdict.`)
   if (!approval.question && answer !== undefined)
     throw new CodedError('INVALID_INPUT', `${approvalId} is no question: approve or reject it.`)
-  await assertShownIsTrue(deps, approval)
+  assertShownIsTrue(approval, write)
   const decisionId = await decisionIdOf(deps, request)
   const decision: Decision = {
     decisionId,
@@ -74,17 +85,17 @@ export async function signDecision(deps: ApiDeps, request: DecisionRequest): Pro
     ...(answer === undefined ? {} : { answer }),
   }
   const ticket = signEnvelope(DECISION_PAYLOAD_TYPE, decision, deps.signingKey)
-  return { approval, decisionId, message: { verdict, ticket } }
+  const workflowId = approvalWorkflowId({ organization, approvalId })
+  return { approval, workflowId, decisionId, principal: principal.id, message: { verdict, ticket } }
 }
 
 /**
  * Nobody signs for something else than they saw: the inbox must show what the ledger has, and the ledger must fit its
  * own digest. The door looks again; here it keeps a person from being deceived.
  */
-async function assertShownIsTrue(deps: ApiDeps, approval: ApprovalRow): Promise<void> {
-  const { organization, writeback_id: writebackId, digest, preview, requester } = approval
+function assertShownIsTrue(approval: ApprovalRow, row: WritebackRow | null): void {
+  const { digest, preview, requester } = approval
   if (approval.question) return assertQuestionFits(approval, approval.question)
-  const row = await findWriteback(deps.database, { organization, writebackId })
   const shown = row && canonicalJson([preview, requester]) === canonicalJson([row.preview, row.requester])
   if (shown && row.digest === digest && writeDigest(writeFactsOf(row)) === digest) return
   throw new CodedError(
@@ -100,27 +111,43 @@ function assertQuestionFits(approval: ApprovalRow, question: Question): void {
   throw new CodedError('STALE_DIGEST', `What is shown of ${askId} is not what was asked.`)
 }
 
-/** A wait that is over may have been ended by this very decision, and only the answer was lost. */
+/** What counts is told as the ledger has it, for that is what the door goes by. */
 export async function sendDecision(deps: ApiDeps, signed: SignedDecision): Promise<DecisionResult> {
+  const kept = await keepGiven(deps, signed)
   try {
-    return await deliver(deps, signed)
+    const result = await deliver(deps, kept)
+    if (result.kind === 'recorded' || !result.answer.accepted) return result
+    const { answer } = result
+    const state = await countedState(deps, kept)
+    if (state === undefined) return { kind: 'recorded' }
+    return {
+      kind: 'answered',
+      answer: state === answer.state ? answer : { ...answer, state, message: state },
+    }
   } catch (error) {
+    // A wait that is over may have been ended by this very decision, and only the answer was lost.
     const isOver = error instanceof CodedError && error.code === 'WAIT_OVER'
-    const counted = isOver ? await countedAnswer(deps, signed) : null
-    if (counted) return { kind: 'answered', answer: counted }
-    throw error
+    const state = isOver ? await countedState(deps, kept) : undefined
+    if (state === undefined) throw error
+    return { kind: 'answered', answer: { accepted: true, state, message: state } }
   }
 }
 
-/** From the ledger, which knows a decision before its workflow answers. Null if it did not count. */
-async function countedAnswer(
-  { database }: ApiDeps,
-  { approval, decisionId }: SignedDecision,
-): Promise<DecisionAnswer | null> {
+/** What was kept first under this id is what is sent, however often. Throws IDEMPOTENCY_CONFLICT. */
+async function keepGiven({ database }: ApiDeps, signed: SignedDecision): Promise<SignedDecision> {
+  const { approval, decisionId, principal, message } = signed
+  const { organization, writeback_id: writebackId } = approval
+  const { verdict, ticket: envelope } = message
+  const given = { decisionId, organization, writebackId, principal, verdict, envelope }
+  const kept = await keepGivenDecision(database, given)
+  if (kept.verdict !== verdict) throw otherVerdict(kept.verdict)
+  return { ...signed, message: { verdict, ticket: kept.envelope } }
+}
+
+/** Undefined if no approval has recorded the decision. */
+function countedState({ database }: ApiDeps, { approval, decisionId }: SignedDecision) {
   const { organization, approval_id: approvalId } = approval
-  if (!(await findDecision(database, { organization, decisionId }))) return null
-  const { state } = (await findApproval(database, { organization, approvalId })) ?? approval
-  return { accepted: true, state, message: state }
+  return findCountedState(database, { organization, decisionId, approvalId })
 }
 
 /**
@@ -128,8 +155,8 @@ async function countedAnswer(
  * signal, which needs none: a click is never lost. Both arriving is harmless, for they carry one decision id.
  */
 async function deliver(deps: ApiDeps, signed: SignedDecision): Promise<DecisionResult> {
-  const { approval, decisionId, message } = signed
-  const handle = deps.temporal.client.workflow.getHandle(approval.workflow_id)
+  const { approval, workflowId, decisionId, message } = signed
+  const handle = deps.temporal.client.workflow.getHandle(workflowId)
   try {
     const answer = await withPatience(
       deps.temporal,
@@ -194,8 +221,10 @@ async function decisionIdOf(deps: ApiDeps, request: DecisionRequest): Promise<st
   const identity = [organization, principal.id, idempotencyKey, approvalId, digest, answer ?? null]
   const decisionId = `dec_${digestOf(identity).slice(0, 32)}`
   const known = await findDecision(deps.database, { organization, decisionId })
-  if (known && known.verdict !== verdict) {
-    throw new CodedError('IDEMPOTENCY_CONFLICT', `The key belongs to a decision to ${known.verdict}.`)
-  }
+  if (known && known.verdict !== verdict) throw otherVerdict(known.verdict)
   return decisionId
+}
+
+function otherVerdict(verdict: Verdict): CodedError {
+  return new CodedError('IDEMPOTENCY_CONFLICT', `The key belongs to a decision to ${verdict}.`)
 }

@@ -69,13 +69,27 @@ export async function signResolution(deps: ApiDeps, request: ResolutionRequest):
 }
 
 /**
- * To the workflow that waits, as an update, which answers; as a signal if no worker takes it in time. If that workflow
- * is closed, for its run was cancelled or terminated, a workflow of its own records it. Null: it is recorded for later.
+ * What has become of the write is told as the ledger has it. Where a workflow says that it has recorded what is not there,
+ * it was none of ours: then a workflow of its own records it. Null: it is recorded for later.
  */
 export async function sendResolution(
   deps: ApiDeps,
   signed: SignedResolution,
 ): Promise<ResolutionAnswer | null> {
+  for (const send of [deliver, recordApart]) {
+    const answer = await send(deps, signed)
+    if (!answer?.accepted) return answer
+    const row = await findWriteback(deps.database, signed.input)
+    if (row?.outcome && row.state !== 'unknown') return { ...answer, outcome: row.outcome }
+  }
+  throw new CodedError('UNAVAILABLE', 'Temporal says that it was recorded, and the ledger does not have it.')
+}
+
+/**
+ * To the workflow that waits, as an update, which answers; as a signal if no worker takes it in time. If that workflow
+ * is closed, for its run was cancelled or terminated, a workflow of its own records it.
+ */
+async function deliver(deps: ApiDeps, signed: SignedResolution): Promise<ResolutionAnswer | null> {
   const handle = deps.temporal.client.workflow.getHandle(signed.workflowId)
   const message = { ticket: signed.input.ticket }
   try {

@@ -10,6 +10,7 @@ import {
   type Client,
   type Connection,
 } from '@temporalio/client'
+import { shellWord } from '../lib/shell-text.ts'
 import { CodedError } from '../schemas/errors.ts'
 import { SEARCH_ATTRIBUTES } from '../schemas/names.ts'
 import type { Envelope } from '../schemas/run.ts'
@@ -75,11 +76,10 @@ export function signalCommand(
 ): string {
   return [
     'temporal workflow signal',
-    `--namespace '${temporal.namespace}'`,
-    `--workflow-id '${workflowId}'`,
+    `--namespace ${shellWord(temporal.namespace)}`,
+    `--workflow-id ${shellWord(workflowId)}`,
     `--name ${signal}`,
-    // Envelopes are base64, hex and names of ours: there is no quote in them.
-    `--input '${JSON.stringify(input)}'`,
+    `--input ${shellWord(JSON.stringify(input))}`,
   ].join(' ')
 }
 

@@ -7,11 +7,14 @@ import type {
   RequirementView,
   WritebackView,
 } from '../schemas/operations/views.ts'
+import { approvalWorkflowId } from '../schemas/names.ts'
 import type { Requester, Requirement } from '../schemas/run.ts'
 import { workflowUrl, type TemporalAccess } from './temporal.ts'
 
 export function approvalView(row: ApprovalRow, temporal: TemporalAccess): ApprovalView {
-  const { workflow_id, requirement, requester, expires_at, created_at, closed_at, ...same } = row
+  const { workflow_id: _named, requirement, requester, expires_at, created_at, closed_at, ...same } = row
+  const { organization, approval_id: approvalId } = row
+  const workflowId = approvalWorkflowId({ organization, approvalId })
   return {
     ...same,
     answer: row.votes.find(({ answer }) => answer !== undefined)?.answer ?? null,
@@ -20,8 +23,8 @@ export function approvalView(row: ApprovalRow, temporal: TemporalAccess): Approv
     expires_at: isoTime(expires_at),
     created_at: isoTime(created_at),
     closed_at: closed_at && isoTime(closed_at),
-    temporal_workflow_id: workflow_id,
-    temporal_ui_url: workflowUrl(temporal, workflow_id),
+    temporal_workflow_id: workflowId,
+    temporal_ui_url: workflowUrl(temporal, workflowId),
   }
 }
 

@@ -49,7 +49,7 @@ export const RETENTION: readonly RetentionRule[] = [
   },
   {
     tables: ['receipts', 'receipt_chains', 'decisions'],
-    keep: 'always',
+    keep: 'always; a decision that no approval has recorded as long as its delivery',
     why: 'They are the evidence. They are listed by run also when the run itself is no longer known.',
   },
   {

@@ -66,6 +66,8 @@ export function readableBytes(bytes: number): string {
   return bytes >= MB ? `${(bytes / MB).toFixed(1)} MB` : `${Math.ceil(bytes / KB)} KB`
 }
 
+/** How often a write is planned anew by itself because its target has changed; a step that is tried again has as many more. */
+export const MAX_ROUNDS = 3
 /** Of one loop. */
 export const MAX_ITEMS = 1_000
 /** Of all loops of a run: a loop in a loop multiplies. */

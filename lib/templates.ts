@@ -9,7 +9,7 @@ import { CodedError } from '../schemas/errors.ts'
 import { evaluateExpression } from './cel.ts'
 import type { Scope } from './cel.ts'
 import { withAllowance } from './cel-work.ts'
-import type { JsonValue } from './json.ts'
+import type { JsonObject, JsonValue } from './json.ts'
 import { MAX_EXPRESSION_WORK } from './limits.ts'
 import { markdownText } from './shown-text.ts'
 
@@ -61,6 +61,52 @@ export function templateExpressions(value: JsonValue): TemplateExpression[] {
     return null
   })
   return found
+}
+
+/**
+ * Where a value is none that the template can give, by what in it is no expression: null if it is one, and an empty path
+ * for the value itself. Names are never made by an expression; an expression alone may give anything.
+ */
+export function templateMisfit(template: JsonValue, value: JsonValue, path = ''): string | null {
+  if (typeof template === 'string') return isGivenBy(splitText(template), value) ? null : path
+  if (template === null || typeof template !== 'object') return template === value ? null : path
+  if (typeof value !== 'object' || value === null || Array.isArray(value) !== Array.isArray(template))
+    return path
+  if (Array.isArray(template) && Array.isArray(value)) {
+    if (template.length !== value.length) return path
+    return firstMisfit(template.map((item, i) => templateMisfit(item, value[i] ?? null, `${path}[${i}]`)))
+  }
+  const [wanted, given] = [template as JsonObject, value as JsonObject]
+  const odd = [...Object.keys(wanted), ...Object.keys(given)].find(
+    (key) => !Object.hasOwn(wanted, key) || !Object.hasOwn(given, key),
+  )
+  if (odd !== undefined) return joinPath(path, odd)
+  return firstMisfit(
+    Object.entries(wanted).map(([key, item]) =>
+      templateMisfit(item, given[key] ?? null, joinPath(path, key)),
+    ),
+  )
+}
+
+function firstMisfit(places: (string | null)[]): string | null {
+  return places.find((place) => place !== null) ?? null
+}
+
+/** Whether the texts between the expressions stand in the value, in their order, the outer ones at its ends. */
+function isGivenBy(parts: readonly Part[], value: JsonValue): boolean {
+  const [first, ...rest] = parts
+  if (first === undefined) return value === ''
+  if (rest.length === 0) return 'source' in first || first.text === value
+  if (typeof value !== 'string') return false
+  let from = 0
+  for (const [index, part] of parts.entries()) {
+    if ('source' in part) continue
+    const isLast = index === parts.length - 1
+    const at = isLast ? value.length - part.text.length : value.indexOf(part.text, from)
+    if (at < from || !value.startsWith(part.text, at) || (index === 0 && at > 0)) return false
+    from = at + part.text.length
+  }
+  return true
 }
 
 function mapTexts(

@@ -144,6 +144,7 @@ function stepPlaces(path: string, step: StepManifest, context: StepContext & Sta
     return [
       ...connectionNamePlaces(`${path}.tool_call.connection`, connection, 'mcp', context),
       ...callArgumentPlaces(`${path}.tool_call.arguments`, args as JsonObject | string, scope),
+      ...keyArgumentPlaces(`${path}.tool_call.arguments`, step.tool_call, context),
     ]
   }
   if ('writeback' in step) return writebackPlaces(`${path}.writeback`, step.writeback, context)
@@ -157,6 +158,22 @@ function stepPlaces(path: string, step: StepManifest, context: StepContext & Sta
     return typedExpressionPlaces(`${path}.for_each.items`, step.for_each.items, { scope, kind: 'list' })
   }
   return endPlaces(path, step, context)
+}
+
+/** What the connection sends in an argument of its own cannot also be said by a step. */
+function keyArgumentPlaces(
+  path: string,
+  { connection, tool, arguments: args }: { connection: string; tool: string; arguments: object | string },
+  { connections }: Known,
+): ProblemPlace[] {
+  const spec = connections.get(connection)
+  const tools = spec?.type === 'mcp' ? spec.tools : {}
+  const key = Object.hasOwn(tools, tool) ? tools[tool]?.key_argument : undefined
+  if (key === undefined || typeof args === 'string' || !Object.hasOwn(args, key)) return []
+  const message = `is where connection \`${connection}\` puts the key of the write (\`key_argument\`)`
+  return [
+    place('argument', `${path}.${key}`, message, 'Leave it out, or name another one in the connection.'),
+  ]
 }
 
 function callArgumentPlaces(path: string, args: JsonObject | string, scope: ExpressionScope): ProblemPlace[] {

@@ -50,16 +50,22 @@ export async function loadCommandFile(path: string): Promise<CommandFile> {
   }
 }
 
+/** As it is written, with the names of its secrets. One that is for others is not there at all. */
+export function commandEntry(
+  file: CommandFile,
+  { name, organization }: { name: string; organization: string },
+): Entry {
+  const entry = Object.hasOwn(file.commands, name) ? file.commands[name] : undefined
+  if (entry && entry.organizations?.includes(organization) !== false) return entry
+  throw new CodedError('COMMAND_NOT_FOUND', `The command file ${file.path} has no command ${name}.`)
+}
+
 export function resolveCommand(
   file: CommandFile,
   { name, organization }: { name: string; organization: string },
   resolveSecret: (name: string) => string,
 ): ResolvedCommand {
-  const entry = Object.hasOwn(file.commands, name) ? file.commands[name] : undefined
-  // One that is for others is not there at all.
-  if (!entry || entry.organizations?.includes(organization) === false) {
-    throw new CodedError('COMMAND_NOT_FOUND', `The command file ${file.path} has no command ${name}.`)
-  }
+  const entry = commandEntry(file, { name, organization })
   const env = Object.fromEntries(
     Object.entries(entry.env).map(([variable, value]) => [variable, fillSecrets(value, resolveSecret)]),
   )

@@ -285,6 +285,11 @@ export const ERRORS = {
     'The target has changed since the write was planned.',
     'Start a new run on the current state.',
   ),
+  CONNECTION_CHANGED: entry(
+    409,
+    'The connection was edited after the write was planned.',
+    'It is planned and approved anew by itself; where it is not, start a new run.',
+  ),
   WRITE_FAILED: entry(502, 'The target refused the write.', 'Look at its message; nothing was changed.'),
   OUTCOME_UNKNOWN: entry(
     502,

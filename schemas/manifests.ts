@@ -51,7 +51,7 @@ const ToolSettingsSchema = z
      * anything is done. Else such an answer to a write says nothing: the tool may have done its work before it.
      */
     refusals: z.array(RefusalSchema).max(32).optional(),
-    /** The argument into which the write's key goes, for a tool that recognises a repeated call by it. */
+    /** The argument into which the write's key goes, for a tool that recognises a repeated call by it. No step gives it. */
     key_argument: z.string().min(1).max(128).optional(),
   })
   .refine((tool) => tool.resend !== 'check' || tool.check !== undefined, {

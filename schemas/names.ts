@@ -88,9 +88,19 @@ export function organizationOfWorkflow(workflowId: string): string {
   return /^(?:run|writeback|approval|resolution|inspect|dry-run)\/([^/]+)\//.exec(workflowId)?.[1] ?? ''
 }
 
+/** A policy that asks for more each time it has been satisfied is a mistake, not a process. */
+export const MAX_ASKS = 10
+
 /** The public id of an approval. `ask` counts how often the same write was put before people, from 1. */
 export function approvalIdOf(params: { writebackId: string; ask: number }): string {
   return params.ask > 1 ? `${params.writebackId}/ask${params.ask}` : params.writebackId
+}
+
+/** Whether this is the id of an approval of this write, which holds for no other text. */
+export function isApprovalOf(params: { writebackId: string; approvalId: string }): boolean {
+  const { writebackId, approvalId } = params
+  const ask = Number(/\/ask([1-9]\d?)$/.exec(approvalId)?.[1] ?? 1)
+  return ask <= MAX_ASKS && approvalIdOf({ writebackId, ask }) === approvalId
 }
 
 export function approvalWorkflowId(params: { organization: string; approvalId: string }): string {
@@ -98,21 +108,31 @@ export function approvalWorkflowId(params: { organization: string; approvalId: s
 }
 
 /**
- * The identity of one write: the same after Reset and Retry of its run, and never random.
- * `firstExecutionRunId` is Temporal's id of the first execution in the chain; `round` rises when a step plans anew.
+ * The identity of one write: the same in every execution of its run, after Reset and Retry too, so that whoever starts
+ * one meets the writes that were made. `round` rises when a step plans anew.
  */
-export function writebackIdOf(params: { firstExecutionRunId: string; path: string; round: number }): string {
-  return `wb_${params.firstExecutionRunId}.${pathPart(params.path)}.${params.round}`
+export function writebackIdOf(params: { runId: string; path: string; round: number }): string {
+  return `wb_${stepKey(params)}.${params.round}`
+}
+
+/** Of an id that follows from this step of this run; null for any other. */
+export function roundOf(params: { runId: string; path: string; writebackId: string }): number | null {
+  const round = Number(/\.([1-9]\d{0,3})$/.exec(params.writebackId)?.[1])
+  return writebackIdOf({ ...params, round }) === params.writebackId ? round : null
 }
 
 /** The public id of a question: that of its approval workflow, and what an answer is about. */
-export function askIdOf(params: { firstExecutionRunId: string; path: string }): string {
-  return `ask_${params.firstExecutionRunId}.${pathPart(params.path)}`
+export function askIdOf(params: { runId: string; path: string }): string {
+  return `ask_${stepKey(params)}`
 }
 
-/** The identity of a run that a step starts, with that of the run around it: the same after Reset, like a writeback's. */
-export function subRunKeyOf(params: { firstExecutionRunId: string; path: string }): string {
-  return `${params.firstExecutionRunId}.${pathPart(params.path)}`
+/** The identity of a run that a step starts, with that of the run around it. */
+export function subRunKeyOf(params: { runId: string; path: string }): string {
+  return stepKey(params)
+}
+
+function stepKey({ runId, path }: { runId: string; path: string }): string {
+  return `${runId.replace(/^run_/, '')}.${pathPart(path)}`
 }
 
 /**

@@ -39,23 +39,27 @@ function compileStep(step: StepManifest): PlanStep {
 }
 
 type Common = Pick<PlanStep, 'name' | 'if' | 'onError'>
-type CallManifest = Extract<StepManifest, { tool_call: unknown } | { writeback: unknown }>
+export type CallManifest = Extract<StepManifest, { tool_call: unknown } | { writeback: unknown }>
 
 function compileCall(step: CallManifest, common: Common): CallStep {
   const bounds = { timeoutMs: durationMs(step.timeout), ...compileRetry(step.retry) }
+  const type = 'writeback' in step ? 'writeback' : 'call'
+  return { type, ...common, ...bounds, call: compileCallOf(step) }
+}
+
+/** What the step calls, its expressions as they are written. */
+export function compileCallOf(step: CallManifest): CallStep['call'] {
   if ('writeback' in step) {
     const { connection, update } = step.writeback
-    const call = { connection, operation: 'update', arguments: updateArguments(update), raisedToWrite: true }
-    return { type: 'writeback', ...common, ...bounds, call }
+    return { connection, operation: 'update', arguments: updateArguments(update), raisedToWrite: true }
   }
   const { connection, tool, arguments: toolArguments, class: declaredClass } = step.tool_call
-  const call = {
+  return {
     connection,
     operation: tool,
     arguments: toolArguments as JsonObject | string,
     raisedToWrite: declaredClass === 'write',
   }
-  return { type: 'call', ...common, ...bounds, call }
 }
 
 function compileRetry(retry: CallManifest['retry']): Pick<CallStep, 'retry'> {

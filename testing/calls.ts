@@ -141,7 +141,7 @@ function recordOf({ automation, step, asking }: Passage, ruling: Ruling, round: 
   const { connection, operation, arguments: args } = step.call
   return {
     path: asking.path,
-    id: writebackIdOf({ firstExecutionRunId: automation, path: asking.path, round }),
+    id: writebackIdOf({ runId: automation, path: asking.path, round }),
     connection,
     operation,
     arguments: args,

@@ -8,7 +8,6 @@ import {
   condition,
   isCancellation,
   setHandler,
-  workflowInfo,
 } from '@temporalio/workflow'
 import { isErrorCode } from '../schemas/errors.ts'
 import type {
@@ -148,11 +147,10 @@ function receiveDecisions(wait: Wait): void {
 async function open(wait: Wait): Promise<void> {
   const { organization, approvalId, writebackId, asked, asking } = wait.input
   const expiresAt = new Date(wait.expiresAtMs).toISOString()
-  const { workflowId } = workflowInfo()
   const key = { organization, approvalId, writebackId }
   const opened = asking
-    ? await nearby().openAsk({ asking, workflowId, expiresAt })
-    : await nearby().openApproval({ ...key, digest: asked.digest, workflowId, expiresAt })
+    ? await nearby().openAsk({ asking, expiresAt })
+    : await nearby().openApproval({ ...key, digest: asked.digest, expiresAt })
   wait.state = createApprovalState(opened.pending, wait.expiresAtMs)
   wait.identity = opened.identity
 }
@@ -219,8 +217,7 @@ async function judged(wait: Wait, { message }: Received): Promise<Judged> {
 }
 
 async function close<Status extends 'expired' | 'withdrawn'>(wait: Wait, status: Status): Promise<Status> {
-  const votes = [...(wait.state?.votes ?? [])]
-  await nearby().closeApproval({ ...keyOf(wait.input), votes, state: status })
+  await nearby().closeApproval({ ...keyOf(wait.input), state: status })
   if (wait.state) wait.state = { ...wait.state, status }
   return status
 }

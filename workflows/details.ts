@@ -2,6 +2,7 @@
 import { judge } from '../lib/quorum.ts'
 import type { JsonObject, JsonValue } from '../lib/json.ts'
 import { markdownText, visible } from '../lib/shown-text.ts'
+import { shellWord } from '../lib/shell-text.ts'
 import { OPERATOR_ROLE } from '../schemas/names.ts'
 import type {
   AskedWrite,
@@ -108,7 +109,7 @@ export function resolutionDetails(
   unknown: WriteOutcome,
   refusals: readonly { code: string; message: string }[],
 ): string {
-  const id = call.origin.writebackId
+  const id = shellWord(call.origin.writebackId)
   const refused = refusals.slice(-5).map(({ code: why, message }) => `- \`${why}\` ${cell(message)}`)
   return [
     `**Nobody knows whether this write was done.** ${cell(unknown.message ?? '')}`,
@@ -188,12 +189,12 @@ function howToDecide(pending: PendingWrite, identity: Identity, approvalId: stri
       `The answer has to fit ${code(form)}.`,
       '',
       '```',
-      `countersign answer ${approvalId} --answer JSON`,
+      `countersign answer ${shellWord(approvalId)} --answer JSON`,
       '```',
     ]
   }
   const ticket = `A signed ticket for the box *Send a Signal* (\`approve\` or \`reject\`) is printed by:`
-  const command = ['```', `countersign approve ${approvalId} --ticket`, '```']
+  const command = ['```', `countersign approve ${shellWord(approvalId)} --ticket`, '```']
   if (identity === 'verified' || pending.requirement.identity === 'verified') return [ticket, '', ...command]
   const word = JSON.stringify({ by: 'you@example.org', digest: pending.digest }, null, 2)
   return [

@@ -1,5 +1,5 @@
 /** One run as it is going on: its state, what is under way, and what of it people can see from outside. */
-import { upsertSearchAttributes, workflowInfo, type CancellationScope } from '@temporalio/workflow'
+import { upsertSearchAttributes, type CancellationScope } from '@temporalio/workflow'
 import { jsonBytes } from '../lib/limits.ts'
 import { NOT_WAITING, WAITING_FOR_APPROVAL, writebackIdOf } from '../schemas/names.ts'
 import type { Origin, ReadOutcome, ReceiptsHead, RunInput, WriteOutcome } from '../schemas/run.ts'
@@ -55,9 +55,8 @@ export function change(run: Run): Promise<void> {
 }
 
 export function originOf({ deliveryId, runId, plan }: RunInput, path: string, round: number): Origin {
-  const { firstExecutionRunId } = workflowInfo()
   const { automation, revision } = plan
-  const writebackId = writebackIdOf({ firstExecutionRunId, path, round })
+  const writebackId = writebackIdOf({ runId, path, round })
   return { deliveryId, runId, automation, revision, path, writebackId }
 }
 

@@ -1,11 +1,10 @@
 /** Performing the steps that need somebody: a call, a write that may wait for people, a sleep, another run. */
-import { CancellationScope, isCancellation, sleep, workflowInfo } from '@temporalio/workflow'
+import { CancellationScope, isCancellation, sleep } from '@temporalio/workflow'
 import type { JsonValue } from '../lib/json.ts'
 import { MAX_SLEEP_MS } from '../lib/limits.ts'
 import {
   approvalWorkflowId,
   askIdOf,
-  subRunKeyOf,
   WAITING_FOR_APPROVAL,
   WAITING_FOR_RESOLUTION,
   WORKFLOW_TYPES,
@@ -147,7 +146,7 @@ function idOfWriteback({ organization, origin }: Call): string {
 async function answered(run: Run, step: Extract<ReadyStep, { type: 'ask' }>): Promise<SettledStep> {
   const { path, title, markdown, expiresAfterMs } = step
   const { organization, searchAttributes } = run.input
-  const askId = askIdOf({ firstExecutionRunId: workflowInfo().firstExecutionRunId, path })
+  const askId = askIdOf({ runId: run.input.runId, path })
   const origin = { ...originOf(run.input, path, 1), writebackId: askId }
   const asking: Asking = { organization, origin, title, markdown }
   const asked = { digest: '', rule: path, expiresAfterMs }
@@ -220,12 +219,10 @@ async function runAutomation(
 ): Promise<SettledStep> {
   const { organization, searchAttributes } = run.input
   const { path, automation, input } = step
-  const key = subRunKeyOf({ firstExecutionRunId: workflowInfo().firstExecutionRunId, path })
   const origin = originOf(run.input, path, 1)
   const { workflowId, plan, ...frozen } = await nearby().openSubRun({
     organization,
     origin,
-    key,
     automation,
     input,
   })

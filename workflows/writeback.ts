@@ -6,6 +6,7 @@ import { CancellationScope, setHandler, upsertSearchAttributes } from '@temporal
 import {
   approvalIdOf,
   approvalWorkflowId,
+  MAX_ASKS,
   NOT_WAITING,
   WAITING_FOR_RESOLUTION,
   WORKFLOW_TYPES,
@@ -27,9 +28,6 @@ import { getWritebackQuery } from './messages.ts'
 import { createPage, noteUnknownSignals, type Page } from './page.ts'
 import { receiveResolutions, untilAllAnswered, untilResolved, type Resolutions } from './resolve.ts'
 import { endWrite, performCall, settling } from './write.ts'
-
-/** A policy that asks for more each time it has been satisfied is a mistake, not a process. */
-const MAX_ASKS = 10
 
 type Asked = Extract<PerformResult, { kind: 'needs_approval' }>
 

@@ -29,7 +29,7 @@ export interface Limits {
 /** What an operation is, found out without changing anything. */
 export interface Resolved {
   class: 'read' | 'write'
-  /** Where it goes, as the connection says today: people approve a write to this place, not to one named like it. */
+  /** What the connection says of it today (`writeSettings`): people approve a write to this place and in this way. */
   endpoint: JsonObject
   /** Names the thing written to, for people: no customer data beyond its key. */
   target: string

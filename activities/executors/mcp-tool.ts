@@ -9,13 +9,14 @@ import { factsOfTool } from '../../lib/policy.ts'
 import type { SendWindow } from '../../lib/send-window.ts'
 import { storableValue } from '../../lib/storable.ts'
 import { resolveTemplates } from '../../lib/templates.ts'
+import { writeSettings } from '../../lib/write-settings.ts'
 import type { CatalogTool, ToolCatalog } from '../../mcp/catalog.ts'
 import { cleanText, McpCallError } from '../../mcp/errors.ts'
 import type { McpClientPort, ToolDefinition, ToolResult } from '../../mcp/port.ts'
 import { validateArguments } from '../../mcp/tool-schemas.ts'
 import { CodedError, ERRORS } from '../../schemas/errors.ts'
 import type { McpConnectionSpec, ToolSettings } from '../../schemas/manifests.ts'
-import type { TargetResolver } from '../targets.ts'
+import type { CommandDigest, TargetResolver } from '../targets.ts'
 import type {
   Answer,
   CheckAnswer,
@@ -37,6 +38,8 @@ export interface McpToolDeps {
   catalog: ToolCatalog
   /** Resolves secrets and commands. Throws SECRET_NOT_FOUND, COMMAND_NOT_FOUND. */
   targetOf: TargetResolver
+  /** Throws COMMAND_NOT_FOUND. */
+  commandDigest: CommandDigest
   onProgress: (tool: string) => void
 }
 
@@ -46,7 +49,7 @@ export function createMcpToolExecutor(deps: McpToolDeps): Executor {
     resolve: (operation, limits) => resolve(deps, ofMcp(operation), limits),
     read: async (operation, limits) =>
       outputOf(operation.operation, await call(deps, ofMcp(operation), limits, 'reading')),
-    plan: async (operation) => planTool(operation),
+    plan: async (operation) => planTool(ofMcp(operation)),
     apply: (operation, sending) => apply(deps, ofMcp(operation), sending),
     resend: (operation) => resendOf(settingsOf(ofMcp(operation))),
     check: (operation, looking) => check(deps, ofMcp(operation), looking),
@@ -68,7 +71,7 @@ async function resolve(
   }
   return {
     class: classOf(operation.spec, tool.definition),
-    endpoint: endpointOf(operation.spec),
+    endpoint: await endpointOf(deps, operation),
     target: `${operation.connection}.${operation.operation}`,
     facts: factsOfTool(operation.arguments),
     definitionSha256: tool.hash,
@@ -87,8 +90,17 @@ async function currentTool(
   return deps.catalog.getTool(target, operation.operation, { ...limits, fresh: true })
 }
 
-function endpointOf(spec: McpConnectionSpec): JsonObject {
-  return spec.transport === 'http' ? { url: spec.url } : { command: spec.command }
+/** A manifest only names its command: what that is, the worker's own file says. */
+async function endpointOf(
+  { commandDigest }: McpToolDeps,
+  operation: Operation<McpConnectionSpec>,
+): Promise<JsonObject> {
+  const { spec, organization, operation: tool } = operation
+  const { check: declared } = settingsOf(operation)
+  const settings = writeSettings(spec, declared ? [tool, declared.tool] : [tool])
+  return spec.transport === 'stdio'
+    ? { ...settings, command_sha256: await commandDigest({ name: spec.command, organization }) }
+    : settings
 }
 
 /** The operator's word first; a server's own only if the operator trusts it; else the worst. */
@@ -98,8 +110,14 @@ export function classOf(spec: McpConnectionSpec, definition: ToolDefinition): 'r
   return spec.trusted && definition.annotations?.['readOnlyHint'] === true ? 'read' : 'write'
 }
 
-/** A tool shows nothing of its target beforehand: people see the arguments. */
-function planTool(operation: Operation): PlannedWrite {
+/** A tool shows nothing of its target beforehand: people see the arguments, and they are what is sent. */
+function planTool(operation: Operation<McpConnectionSpec>): PlannedWrite {
+  const { key_argument: keyArgument } = settingsOf(operation)
+  if (keyArgument !== undefined && Object.hasOwn(operation.arguments, keyArgument)) {
+    const { connection, operation: tool } = operation
+    const detail = `the connection puts the key of the write into ${keyArgument}, which is given already`
+    throw new CodedError('INVALID_ARGUMENTS', `${connection}.${tool}: ${detail}`)
+  }
   const changes = Object.entries(operation.arguments).map(([field, after]) => ({
     field,
     before: null,

@@ -4,6 +4,7 @@
  */
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { factsOfUpdate } from '../../lib/policy.ts'
+import { writeSettings } from '../../lib/write-settings.ts'
 import {
   SqlUpdateSchema,
   type PostgresConnectionSpec,
@@ -92,16 +93,11 @@ function assertColumns(update: SqlUpdate, table: TableSpec, scopeColumn: string 
 }
 
 function resolve(statement: Statement): Resolved {
-  const { operation, update, table } = statement
+  const { operation, update } = statement
   return {
     class: 'write',
-    // The secret's name, not its value: a password that is rotated changes nothing that people care about.
-    endpoint: {
-      url: operation.spec.url,
-      ...(operation.spec.tls ? { tls: operation.spec.tls as JsonObject } : {}),
-      scope: operation.spec.scope ?? null,
-      schema: table.schema,
-    },
+    // Names of secrets, not their values: a password that is rotated changes nothing that people care about.
+    endpoint: writeSettings(operation.spec, [update.table]),
     target: targetOf(operation.connection, update),
     facts: factsOfUpdate(update),
     definitionSha256: null,

@@ -3,6 +3,7 @@
  * connections are frozen.
  */
 import { listConnections } from '../../db/queries/freezes.ts'
+import { shellWord } from '../../lib/shell-text.ts'
 import type { Check } from '../../schemas/operations/health.ts'
 import type { ApiDeps } from '../deps.ts'
 import { fail, ok, reasonOf, warn } from './check.ts'
@@ -53,7 +54,7 @@ export function judgeConnections({ count, answered, broken, frozen }: Connection
     return fail(name, `${first}${more}`, action)
   }
   if (frozen.length > 0) {
-    const action = `If that is no longer wanted: countersign connections thaw ${frozen[0]}`
+    const action = `If that is no longer wanted: countersign connections thaw ${shellWord(frozen[0] ?? '')}`
     return warn(name, `Frozen, so that their writes are held: ${frozen.join(', ')}.`, action)
   }
   if (count === 0) return ok(name, 'There are none yet.')

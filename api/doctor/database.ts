@@ -3,6 +3,7 @@ import { loadBacklog, type BacklogRow } from '../../db/queries/health.ts'
 import { loadDatabaseClock } from '../../db/queries/open-rows.ts'
 import type { Database } from '../../db/database.ts'
 import { migrationState, type MigrationState } from '../../db/migrate.ts'
+import { shellWord } from '../../lib/shell-text.ts'
 import type { Check } from '../../schemas/operations/health.ts'
 import { fail, ok, warn } from './check.ts'
 
@@ -74,7 +75,7 @@ export function openRowCheck({ stale, stale_id, waiting }: BacklogRow): Check {
   return warn(
     name,
     `${count(stale, 'write is', 'writes are')} open for over ten minutes and wait for nobody, such as ${stale_id}.`,
-    `Look at the run: \`countersign writebacks show ${stale_id}\`. If it has ended, the reconciler does not work.`,
+    `Look at the run: \`countersign writebacks show ${shellWord(stale_id ?? '')}\`. If it has ended, the reconciler does not work.`,
   )
 }
 
@@ -84,7 +85,7 @@ export function unknownCheck({ unknown, unknown_id }: BacklogRow): Check {
   return warn(
     name,
     `Nobody can tell whether ${count(unknown, 'write was', 'writes were')} done, such as ${unknown_id}.`,
-    `Look at the target of \`countersign writebacks show ${unknown_id}\`, then resolve the writeback.`,
+    `Look at the target of \`countersign writebacks show ${shellWord(unknown_id ?? '')}\`, then resolve the writeback.`,
   )
 }
 

@@ -71,11 +71,12 @@ async function send(
 const ticket = implement(OPERATIONS.createTicket, async (deps, request) => {
   const { principal, idempotencyKey, params, body } = request
   const approvalId = params.approval_id
-  const { approval, message } = await signDecision(deps, { ...body, principal, idempotencyKey, approvalId })
+  const signed = await signDecision(deps, { ...body, principal, idempotencyKey, approvalId })
+  const { workflowId, message } = signed
   const signal = signalOf(body.verdict)
   const input = { ticket: message.ticket }
-  const command = signalCommand(deps.temporal, { workflowId: approval.workflow_id, signal, input })
-  return { workflow_id: approval.workflow_id, signal, input, command }
+  const command = signalCommand(deps.temporal, { workflowId, signal, input })
+  return { workflow_id: workflowId, signal, input, command }
 })
 
 async function positionAfter(database: Database, organization: string, approvalId: string | undefined) {

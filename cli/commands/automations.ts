@@ -1,5 +1,6 @@
 /** `countersign automations`, with `pause` and `resume` as words of their own: what starts by itself, and stopping it. */
 import type { Command } from 'commander'
+import { shellWord } from '../../lib/shell-text.ts'
 import type { OperationOutput } from '../../schemas/operations/operation.ts'
 import type { Operations } from '../../schemas/operations.ts'
 import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
@@ -137,7 +138,7 @@ function tell(automation: Automation, options: ApiOptions): void {
         ['Trigger', `${each.trigger}${each.paused === null ? '' : `: ${pauseText(each.paused)}`}`] as const,
     ),
   ])
-  if (paused !== null) note(`Let it start runs again: countersign resume ${visible(name)}`)
+  if (paused !== null) note(`Let it start runs again: countersign resume ${visible(shellWord(name))}`)
 }
 
 function pauseText({ at, by, reason }: Pause): string {

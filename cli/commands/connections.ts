@@ -1,5 +1,6 @@
 /** `countersign connections`: the emergency brake. */
 import { Option, type Command } from 'commander'
+import { shellWord } from '../../lib/shell-text.ts'
 import type { OperationOutput } from '../../schemas/operations/operation.ts'
 import type { Operations } from '../../schemas/operations.ts'
 import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
@@ -98,7 +99,7 @@ function tell(state: State, options: ApiOptions): void {
     printTable(['WRITEBACK', 'TARGET', 'STATE'], rows, '')
   }
   if (state.held_omitted || state.under_way_omitted) {
-    note(`There are more: countersign writebacks list --connection ${name}`)
+    note(`There are more: countersign writebacks list --connection ${shellWord(name)}`)
   }
-  if (frozen !== null) note(`Let them through again: countersign connections thaw ${name}`)
+  if (frozen !== null) note(`Let them through again: countersign connections thaw ${shellWord(name)}`)
 }

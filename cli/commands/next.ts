@@ -5,6 +5,7 @@
 import type { Command } from 'commander'
 import { createInterface, type Interface } from 'node:readline/promises'
 import { ineligibility } from '../../lib/quorum.ts'
+import { shellWord } from '../../lib/shell-text.ts'
 import type { ApprovalView } from '../../schemas/operations/views.ts'
 import type { OperationOutput } from '../../schemas/operations/operation.ts'
 import type { Operations } from '../../schemas/operations.ts'
@@ -57,8 +58,8 @@ async function printNext(client: Client, caller: Caller, options: NextOptions): 
   if (approval.question !== null) {
     return printLine(visible(`${decideCommand(approval)} --digest ${digest}`))
   }
-  printLine(visible(`countersign approve ${id} --digest ${digest}`))
-  printLine(visible(`countersign reject ${id} --digest ${digest} --comment "why"`))
+  printLine(visible(`countersign approve ${shellWord(id)} --digest ${digest}`))
+  printLine(visible(`countersign reject ${shellWord(id)} --digest ${digest} --comment "why"`))
 }
 
 /** Oldest first. */

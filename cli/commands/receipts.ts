@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Option, type Command } from 'commander'
+import { shellWord } from '../../lib/shell-text.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import type { Statement } from '../../schemas/receipt.ts'
 import { apiCommand, dataOption, describedCommand, openApi, type ApiOptions } from '../context.ts'
@@ -144,7 +145,7 @@ async function exportReceipts(options: RunOptions & { output?: string }): Promis
     throw new UsageError(`${options.output} cannot be written: ${reason}`)
   }
   note(
-    `${receipts.length} receipts are in ${options.output}. Check them: countersign receipts verify ${options.output}`,
+    `${receipts.length} receipts are in ${options.output}. Check them: countersign receipts verify ${shellWord(options.output)}`,
   )
 }
 

@@ -1,5 +1,6 @@
 /** `countersign run`: starts a run, and waits for its end if asked to. */
 import type { Command } from 'commander'
+import { shellWord } from '../../lib/shell-text.ts'
 import { followRun, type Client } from '../../sdk/client/index.ts'
 import { apiCommand, openApi, type ApiOptions } from '../context.ts'
 import { EXIT_CODES, UsageError } from '../errors.ts'
@@ -94,7 +95,7 @@ function tellWaits(run: Run, told: Set<string>): void {
   }
   for (const { writeback_id: id, state } of run.writebacks) {
     if (state !== 'unknown') continue
-    tellOnce(id, `nobody knows what became of a write: countersign writebacks show ${visible(id)}`)
+    tellOnce(id, `nobody knows what became of a write: countersign writebacks show ${visible(shellWord(id))}`)
   }
 }
 

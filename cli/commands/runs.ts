@@ -1,5 +1,6 @@
 /** `countersign runs`: look at runs, follow one, cancel one. */
 import type { Command } from 'commander'
+import { shellWord } from '../../lib/shell-text.ts'
 import type { StepManifest } from '../../schemas/steps.ts'
 import { RunStateSchema, type RunView } from '../../schemas/operations/runs.ts'
 import { ApiError, type Client } from '../../sdk/client/index.ts'
@@ -64,9 +65,10 @@ async function show(runId: string, options: ApiOptions): Promise<void> {
     printLine()
     for (const line of lines) printLine(line)
   }
-  if (run.writebacks_omitted) note(`There are more writes: countersign writebacks list --run ${runId}`)
+  if (run.writebacks_omitted)
+    note(`There are more writes: countersign writebacks list --run ${shellWord(runId)}`)
   if (run.approvals_omitted) {
-    note(`There are more approvals: countersign approvals list --state all --run ${runId}`)
+    note(`There are more approvals: countersign approvals list --state all --run ${shellWord(runId)}`)
   }
 }
 

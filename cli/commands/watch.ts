@@ -3,6 +3,7 @@
  * change. It only looks: ending it leaves the run alone.
  */
 import type { Command } from 'commander'
+import { shellWord } from '../../lib/shell-text.ts'
 import { followRun } from '../../sdk/client/index.ts'
 import { apiCommand, openApi, type ApiOptions } from '../context.ts'
 import { EXIT_CODES } from '../errors.ts'
@@ -44,7 +45,7 @@ async function watch(runId: string, options: ApiOptions): Promise<void> {
   } catch (error) {
     if (!stopped.signal.aborted) throw error
     display.close()
-    note(`${visible(runId)} goes on. Look again: countersign runs watch ${visible(runId)}`)
+    note(`${visible(runId)} goes on. Look again: countersign runs watch ${visible(shellWord(runId))}`)
     process.exitCode = EXIT_CODES.interrupted
     return
   } finally {

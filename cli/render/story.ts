@@ -1,4 +1,5 @@
 /** What happened in a run, told in words: `runs show`. Pure. */
+import { shellWord } from '../../lib/shell-text.ts'
 import { findStep } from '../../schemas/step-tree.ts'
 import type { RunView as Run, StepView } from '../../schemas/operations/runs.ts'
 import type { ApprovalView, WritebackView } from '../../schemas/operations/views.ts'
@@ -168,7 +169,7 @@ function outcomeLines({ outcome, state, writeback_id }: WritebackView): string[]
   if (state !== 'unknown') return []
   return [
     'Nobody knows whether it was done. Look at the target, then:',
-    visible(`  countersign writebacks resolve ${writeback_id} --as applied|not-applied`),
+    visible(`  countersign writebacks resolve ${shellWord(writeback_id)} --as applied|not-applied`),
   ]
 }
 
@@ -182,7 +183,7 @@ function endOf(run: Run): string[] {
   const waiting = run.approvals.filter(({ state }) => state === 'waiting').length
   const whom = waiting === 0 ? '' : ` (${counted(waiting, 'approval', 'approvals')})`
   return [
-    `The run is ${stateText(run.state)}${whom}. Follow it: countersign runs watch ${visible(run.run_id)}`,
+    `The run is ${stateText(run.state)}${whom}. Follow it: countersign runs watch ${visible(shellWord(run.run_id))}`,
   ]
 }
 
@@ -194,6 +195,6 @@ function receiptLines({ receipts, run_id: runId }: Run): string[] {
   })
   return [
     ...tableLines(['RECEIPT', 'KIND', 'WHAT', 'AT', 'ID'], rows),
-    visible(`Check them: countersign receipts export --run ${runId} -o receipts.json`),
+    visible(`Check them: countersign receipts export --run ${shellWord(runId)} -o receipts.json`),
   ]
 }

@@ -1,6 +1,7 @@
 /** Small phrases that several views of runs and approvals have in common. Pure. */
 import type { AttemptView, RunView as Run, StepView } from '../../schemas/operations/runs.ts'
 import type { ApprovalView, RequirementView } from '../../schemas/operations/views.ts'
+import { shellWord } from '../../lib/shell-text.ts'
 import { valueText, visible } from '../output.ts'
 
 /** `2026-11-02 09:14:07`, in UTC. */
@@ -47,7 +48,8 @@ export function needText({ stages }: RequirementView): string {
 
 /** What to type, once one has looked. */
 export function decideCommand({ approval_id: id, question }: ApprovalView): string {
-  return question === null ? `countersign approve ${id}` : `countersign answer ${id} --answer JSON`
+  const word = shellWord(id)
+  return question === null ? `countersign approve ${word}` : `countersign answer ${word} --answer JSON`
 }
 
 const STATES: Record<Run['state'], string> = {

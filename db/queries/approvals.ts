@@ -1,6 +1,7 @@
 /** The inbox, a projection of approval workflows, and the decisions that people have signed. */
 import type { Envelope, Preview, Question, Requester, Requirement, Verdict, Vote } from '../../schemas/run.ts'
 import { requireRow, type Queryable } from '../database.ts'
+import type { WritebackRow } from './writebacks.ts'
 
 export interface ApprovalRow {
   approval_id: string
@@ -73,6 +74,18 @@ export async function updateApproval(
   )
 }
 
+/** Ends the wait. What has counted until then stays shown. */
+export async function closeApproval(
+  db: Queryable,
+  params: { organization: string; approvalId: string; state: 'expired' | 'withdrawn' },
+): Promise<void> {
+  await db.query(
+    `update approvals set state = $3, closed_at = app_now()
+     where organization = $1 and approval_id = $2 and state = 'waiting'`,
+    [params.organization, params.approvalId, params.state],
+  )
+}
+
 /** A write that is over waits for nobody, even if its approval was ended without a chance to say so. */
 export async function withdrawApprovals(db: Queryable, writebackId: string): Promise<void> {
   await db.query(
@@ -90,6 +103,23 @@ export async function findApproval(
     [params.organization, params.approvalId],
   )
   return rows[0]
+}
+
+/** With the write that it is about, as the ledger has it: null for a question. */
+export async function findApprovalAndWrite(
+  db: Queryable,
+  params: { organization: string; approvalId: string },
+): Promise<{ approval: ApprovalRow; write: WritebackRow | null } | undefined> {
+  const { rows } = await db.query<ApprovalRow & { write: WritebackRow | null }>(
+    `select ${APPROVAL_COLUMNS}, (select to_jsonb(w) from writebacks w
+       where w.organization = approvals.organization and w.writeback_id = approvals.writeback_id) as write
+     from approvals where organization = $1 and approval_id = $2`,
+    [params.organization, params.approvalId],
+  )
+  const [row] = rows
+  if (!row) return undefined
+  const { write, ...approval } = row
+  return { approval, write }
 }
 
 export async function listApprovals(
@@ -130,42 +160,94 @@ export async function listApprovals(
   return rows
 }
 
-/** Keeps a signed decision; the same one again changes nothing. */
-export async function insertDecision(
-  db: Queryable,
-  params: {
-    decisionId: string
-    organization: string
-    writebackId: string
-    principal: string
-    verdict: Verdict
-    envelope: Envelope
-  },
-): Promise<void> {
-  await db.query(
-    `insert into decisions (decision_id, organization, writeback_id, principal, verdict, envelope)
-     values ($1, $2, $3, $4, $5, $6::jsonb) on conflict (decision_id) do nothing`,
-    [
-      params.decisionId,
-      params.organization,
-      params.writebackId,
-      params.principal,
-      params.verdict,
-      JSON.stringify(params.envelope),
-    ],
-  )
+interface SignedDecisionRow {
+  decisionId: string
+  organization: string
+  writebackId: string
+  principal: string
+  verdict: Verdict
+  envelope: Envelope
 }
 
-/** In the order in which they were recorded. */
+const valuesOf = (row: SignedDecisionRow): unknown[] => [
+  row.decisionId,
+  row.organization,
+  row.writebackId,
+  row.principal,
+  row.verdict,
+  JSON.stringify(row.envelope),
+]
+
+/**
+ * Keeps what a person has signed, before it is sent to anybody: nobody has judged it yet. Gives what stands under this
+ * id: this one, or the one that came first.
+ */
+export async function keepGivenDecision(
+  db: Queryable,
+  row: SignedDecisionRow,
+): Promise<{ verdict: Verdict; envelope: Envelope }> {
+  const { rows } = await db.query<{ verdict: Verdict; envelope: Envelope }>(
+    // The update writes what is there already: it makes the existing row come back, in one statement.
+    `insert into decisions (decision_id, organization, writeback_id, principal, verdict, envelope, recorded_at)
+     values ($1, $2, $3, $4, $5, $6::jsonb, null)
+     on conflict (decision_id) do update set decision_id = decisions.decision_id returning verdict, envelope`,
+    valuesOf(row),
+  )
+  return requireRow(rows, 'decision')
+}
+
+/**
+ * Keeps a decision that counts; the same one again changes nothing. The one that is recorded stands, whatever was given
+ * under its id before. False: under its id something else was decided.
+ */
+export async function insertDecision(db: Queryable, row: SignedDecisionRow): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `insert into decisions (decision_id, organization, writeback_id, principal, verdict, envelope, recorded_at)
+     values ($1, $2, $3, $4, $5, $6::jsonb, app_now())
+     on conflict (decision_id) do update set recorded_at = coalesce(decisions.recorded_at, app_now()),
+       envelope = case when decisions.recorded_at is null then excluded.envelope else decisions.envelope end
+     where (decisions.organization, decisions.writeback_id, decisions.principal, decisions.verdict) =
+       (excluded.organization, excluded.writeback_id, excluded.principal, excluded.verdict)`,
+    valuesOf(row),
+  )
+  return rowCount === 1
+}
+
+/** Those that an approval has recorded, in that order. */
 export async function listDecisions(
   db: Queryable,
   params: { organization: string; writebackId: string },
 ): Promise<Envelope[]> {
   const { rows } = await db.query<{ envelope: Envelope }>(
-    `select envelope from decisions where organization = $1 and writeback_id = $2 order by recorded_at, decision_id`,
+    `select envelope from decisions where organization = $1 and writeback_id = $2 and recorded_at is not null
+     order by recorded_at, decision_id`,
     [params.organization, params.writebackId],
   )
   return rows.map((row) => row.envelope)
+}
+
+/**
+ * The same, and the rejections that were given and that no approval has recorded: the last one of each person, for anybody
+ * who may ask can give any number.
+ */
+export async function listDecisionsAndVetoes(
+  db: Queryable,
+  params: { organization: string; writebackId: string },
+): Promise<{ recorded: Envelope[]; vetoes: Envelope[] }> {
+  const { rows } = await db.query<{ envelope: Envelope; is_recorded: boolean }>(
+    `select envelope, is_recorded from (
+       select envelope, true as is_recorded, recorded_at as at, decision_id from decisions
+         where organization = $1 and writeback_id = $2 and recorded_at is not null
+       union all
+       (select distinct on (principal) envelope, false, given_at, decision_id from decisions
+         where organization = $1 and writeback_id = $2 and recorded_at is null and verdict = 'reject'
+         order by principal, given_at desc, decision_id)) d
+     order by at, decision_id`,
+    [params.organization, params.writebackId],
+  )
+  const of = (isRecorded: boolean) =>
+    rows.filter((row) => row.is_recorded === isRecorded).map(({ envelope }) => envelope)
+  return { recorded: of(true), vetoes: of(false) }
 }
 
 /** Where an approval stands in `listApprovals`, to the microsecond: a Date would lose what tells neighbours apart. */
@@ -190,4 +272,17 @@ export async function findDecision(
     [params.organization, params.decisionId],
   )
   return rows[0]
+}
+
+/** What the approval is, if it has recorded this decision. */
+export async function findCountedState(
+  db: Queryable,
+  params: { organization: string; decisionId: string; approvalId: string },
+): Promise<ApprovalRow['state'] | undefined> {
+  const { rows } = await db.query<Pick<ApprovalRow, 'state'>>(
+    `select a.state from decisions d join approvals a on a.organization = d.organization and a.approval_id = $3
+     where d.organization = $1 and d.decision_id = $2 and d.recorded_at is not null`,
+    [params.organization, params.decisionId, params.approvalId],
+  )
+  return rows[0]?.state
 }

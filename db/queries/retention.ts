@@ -46,7 +46,7 @@ export async function listOldDeliveries(
   return rows
 }
 
-/** With their writebacks and approvals, in one statement. Gives how many; what was opened meanwhile stays. */
+/** With their writebacks, approvals, and decisions that nobody has recorded, in one statement. Gives how many; what was opened meanwhile stays. */
 export async function deleteDeliveries(
   db: Queryable,
   params: { ids: readonly string[]; minAgeMs: number },
@@ -57,6 +57,10 @@ export async function deleteDeliveries(
        where d.id = any($1) and d.state = 'started'
          and d.received_at < app_now() - $2::bigint * interval '1 millisecond' and ${NOTHING_NEEDS_IT}
        for update of d),
+     given_deleted as (
+       delete from decisions g using doomed d, jsonb_array_elements(d.runs) run, approvals a
+       where a.organization = d.organization and a.run_id = run ->> 'runId'
+         and g.organization = a.organization and g.writeback_id = a.writeback_id and g.recorded_at is null),
      approvals_deleted as (
        delete from approvals a using doomed d, jsonb_array_elements(d.runs) run
        where a.organization = d.organization and a.run_id = run ->> 'runId'),

@@ -4,7 +4,7 @@ import { code, madeFrom, page, table } from './markdown.ts'
 
 const ORGANIZATION = 'acme'
 const WRITEBACK_ID = names.writebackIdOf({
-  firstExecutionRunId: '0198c2f4-6a31-7a54-9d5e-0f2b7c1e4a90',
+  runId: 'run_0f3c9a52d1b84e7796c0a8e2f4b61d35',
   path: 'each[3].waive',
   round: 1,
 })
@@ -108,6 +108,6 @@ function idRows(): string[][] {
   ]
 }
 
-const IDS_TEXT = `The id of a writeback is made from Temporal's id of the first execution of the run, the step's path, and the round: it is
-the same after Reset, so a run that is done over meets the writes it has made. A round is added when a write is planned
+const IDS_TEXT = `The id of a writeback is made from the id of the run, the step's path, and the round: it is the same after Reset, and in
+any other execution of the run, which therefore meets the writes that were made. A round is added when a write is planned
 anew. What is not plain in a name becomes a dash, followed by a hash.`

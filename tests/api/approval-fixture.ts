@@ -1,4 +1,4 @@
-/** Stands for an approval workflow where the test is about the door: it answers, records, and ends when told to. */
+/** Stands for an approval workflow where the test is about the API: it answers, records nothing, and ends when told to. */
 import { condition, defineQuery, defineSignal, defineUpdate, setHandler } from '@temporalio/workflow'
 import type { DecisionAnswer, DecisionMessage } from '../../schemas/run.ts'
 

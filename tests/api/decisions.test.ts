@@ -123,6 +123,17 @@ function opened(ticket: Envelope) {
   return DecisionSchema.parse(openEnvelope(ticket, expected, api.deps.trustedKeys)?.document)
 }
 
+async function keptOf(writebackId: string) {
+  const { rows } = await api.database.query<{
+    decision_id: string
+    envelope: Envelope
+    recorded_at: unknown
+  }>('select decision_id, verdict, envelope, recorded_at from decisions where writeback_id = $1', [
+    writebackId,
+  ])
+  return rows
+}
+
 async function signalsOf(workflowId: string) {
   const history = await api.client.workflow.getHandle(workflowId).fetchHistory()
   return (history.events ?? []).flatMap((event) => {
@@ -201,7 +212,7 @@ describe('a decision without a worker', () => {
     expect(answer).toMatchObject({ status: 201, body: { signal: 'reject', workflow_id: workflowId } })
     const { ticket } = answer.body['input'] as { ticket: Envelope }
     expect(opened(ticket)).toMatchObject({ writebackId, verdict: 'reject', principal: 'alice@example.org' })
-    expect(answer.body['command']).toContain(`--workflow-id '${workflowId}'`)
+    expect(answer.body['command']).toContain(`--workflow-id ${workflowId} `)
     expect(await signalsOf(workflowId)).toEqual([])
   })
 })
@@ -251,9 +262,37 @@ describe('a decision with a worker', () => {
     await connection.close()
   })
 
-  it('is answered with what has become of the approval', async () => {
-    const { url } = await waitingApproval()
-    expect(await decide(url)).toMatchObject({ status: 200, body: { state: 'approved', message: 'approved' } })
+  // The workflow here says `approved` and records nothing, as one that is none of ours.
+  it('that its workflow only says to have counted is told as recorded, and is kept', async () => {
+    const { url, writebackId } = await waitingApproval()
+    const answer = await decide(url)
+    expect(answer).toMatchObject({ status: 202, body: { state: 'recorded' } })
+    expect(await keptOf(writebackId)).toMatchObject([
+      { decision_id: answer.body['decision_id'], verdict: 'approve', recorded_at: null },
+    ])
+  })
+
+  it('is answered with what the ledger has, once it is recorded', async () => {
+    const { url, approvalId, writebackId } = await waitingApproval()
+    const key = randomUUID()
+    await decide(url, {}, key)
+    await api.database.query('update decisions set recorded_at = now() where writeback_id = $1', [
+      writebackId,
+    ])
+    expect(await decide(url, {}, key)).toMatchObject({ status: 200, body: { state: 'waiting' } })
+    await updateApproval(api.database, { approvalId, state: 'approved', votes: [] })
+    expect(await decide(url, {}, key)).toMatchObject({ status: 200, body: { state: 'approved' } })
+  })
+
+  it('is kept before it is sent, also where nobody can take it', async () => {
+    const { url, writebackId } = await waitingApproval({ withWorkflow: false })
+    const key = randomUUID()
+    expect(await decide(url, { verdict: 'reject' }, key)).toMatchObject({ status: 410 })
+    const [first] = await keptOf(writebackId)
+    expect(first).toMatchObject({ verdict: 'reject', recorded_at: null })
+    await decide(url, { verdict: 'reject' }, key)
+    expect(await keptOf(writebackId)).toEqual([first])
+    expect(await decide(url, {}, key)).toMatchObject({ status: 409, body: { code: 'IDEMPOTENCY_CONFLICT' } })
   })
 
   it('that is refused comes back with its code', async () => {
@@ -263,11 +302,13 @@ describe('a decision with a worker', () => {
   })
 
   it('sent twice with one key arrives once', async () => {
-    const { url, workflowId } = await waitingApproval()
+    const { url, workflowId, writebackId } = await waitingApproval()
     const key = randomUUID()
     const answers = await Promise.all([decide(url, {}, key), decide(url, {}, key)])
     expect(new Set(answers.map(({ body }) => body['decision_id'])).size).toBe(1)
-    const messages = await api.client.workflow.getHandle(workflowId).query<unknown[]>('received')
+    const messages = await api.client.workflow.getHandle(workflowId).query<DecisionMessage[]>('received')
+    const kept = await keptOf(writebackId)
+    expect(messages.map(({ ticket }) => ticket)).toEqual(kept.map(({ envelope }) => envelope))
     expect(messages).toHaveLength(1)
   })
 

@@ -113,8 +113,8 @@ export const answers: Door[] = [
     patches: [
       {
         file: ASKS,
-        find: '= verifyAskOrigin(origin, row)',
-        replace: `= row ? verifyAskOrigin(origin, row) : {
+        find: '= verifyAskOrigin(asking, row)',
+        replace: `= row ? verifyAskOrigin(asking, row) : {
     ask: { of: { roles: ['lead'], people: [] }, expires_after: '1h', form: {}, self_answer: true },
     requester: { principal: 'x', kind: 'service', onBehalfOf: [] },
   }`,

@@ -2,15 +2,15 @@
  * The attacker has a key with the scope `admin` and edits manifests while people look at a write, or he starts workflows
  * and says that his call is one that another rule is meant for.
  */
-import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { writebackIdOf } from '../../schemas/names.ts'
 import type { Call } from '../../schemas/run.ts'
 import {
   adjustment,
   approve,
+  askedAgain,
   AUTOMATION,
   booksConnection,
-  callOf,
   codeOf,
   endingOf,
   finished,
@@ -88,9 +88,16 @@ describe('while people look at a write,', () => {
     const parked = await attack.park()
     await apply(booksConnection('BOOKS_AGAIN'))
     try {
-      await approve(attack.lead, parked.approval)
-      expect(await endingOf(attack.world, parked.runId)).toBe('WRITE_NOT_AUTHORISED')
+      const again = await askedAgain(attack, parked)
+      expect(again).toMatchObject({
+        writeback_id: expect.not.stringMatching(parked.approval.writeback_id) as string,
+      })
       expect(await attack.amountOf(parked)).toBe(100)
+      const run = await attack.world.admin.getRun({ run_id: parked.runId })
+      expect(run.writebacks.map(({ outcome }) => outcome?.message)).toContain(
+        'connection books was changed since the write was planned: url',
+      )
+      await expectLeadDecides({ ...parked, approval: again as Parked['approval'] })
     } finally {
       await apply(booksConnection('BOOKS_URL'))
     }
@@ -115,16 +122,14 @@ describe('while people look at a write,', () => {
 
 describe('a rule that is meant for other calls', () => {
   test('is not had by saying that the call is such a one', async () => {
-    const parked = await attack.park()
-    const call = await callOf(attack.world, parked.approval)
-    const writebackId = `wb_${randomBytes(8).toString('hex')}.change.1`
+    const old = await attack.oldRun()
     const borrowed: Call = {
-      ...call,
-      origin: { ...call.origin, automation: ROUTINE, revision: 1, writebackId },
+      ...old.call,
+      origin: { ...old.call.origin, automation: ROUTINE, revision: 1 },
     }
-    expect(await codeOf(foreign.callActivity('perform', borrowed, []))).toBe('UNKNOWN_ORIGIN')
-    expect(await attack.amountOf(parked)).toBe(100)
-    await expectLeadDecides(parked)
+    expect(await codeOf(foreign.callAs(old.callerId, 'perform', borrowed, []))).toBe('UNKNOWN_ORIGIN')
+    expect(await attack.amountOf(old)).toBe(100)
+    await expectLeadDecides(await attack.park())
   })
 
   test('is had by those calls', async () => {
@@ -166,11 +171,16 @@ describe('a rule about who may read', () => {
         automation: LOOK,
         revision: 1,
         path: LOOK,
-        writebackId: `wb_${randomBytes(8).toString('hex')}.look.1`,
+        writebackId: writebackIdOf({ runId: started.run_id, path: LOOK, round: 1 }),
       },
     }
     const perform = (from: Partial<Call['origin']>) =>
-      foreign.callActivity('perform', { ...call, origin: { ...call.origin, ...from } }, [])
+      foreign.callAs(
+        started.temporal_workflow_id,
+        'perform',
+        { ...call, origin: { ...call.origin, ...from } },
+        [],
+      )
     for (const from of [{ deliveryId: 'dlv_made_up' }, { runId: 'run_made_up' }, { path: 'elsewhere' }]) {
       expect(await codeOf(perform(from))).toBe('UNKNOWN_ORIGIN')
     }

@@ -163,7 +163,7 @@ test('a run takes only an answer that a door has signed, of somebody who may giv
   expect(await accepted(ticketFor(approval, { answer: { tier: 'tin' } }))).toBe('INVALID_ANSWER')
   expect(await accepted(ticketFor(approval, { verdict: 'reject' }))).toBe('INVALID_ANSWER')
   expect(await accepted(ticketFor(approval, { digest: 'b'.repeat(64) }))).toBe('STALE_DIGEST')
-  expect(await accepted(ticketFor(approval), { ...asking, title: 'Another?' })).toBe('STALE_DIGEST')
+  expect(await accepted(ticketFor(approval), { ...asking, title: 'Another?' })).toBe('UNKNOWN_ORIGIN')
   const elsewhere = { ...asking, origin: { ...origin, runId: 'run_other' } }
   expect(await accepted(ticketFor(approval), elsewhere)).toBe('UNKNOWN_ORIGIN')
   // Nor is a receipt signed of one that does not count.

@@ -3,15 +3,14 @@
  * input that he made up, workflows of his own under our names, and calls our activities on our task queue. He reads all
  * histories, so he knows every call, digest and id. He has no key of a door and no access to the database.
  */
-import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { loadSigningKey } from '../../lib/keys.ts'
-import type { ApprovalInput, Call, PerformResult, WritebackInput } from '../../schemas/run.ts'
-import { WORKFLOW_TYPES } from '../../schemas/names.ts'
+import type { JsonObject } from '../../lib/json.ts'
+import type { ApprovalInput, Call, PerformResult } from '../../schemas/run.ts'
+import { WORKFLOW_TYPES, writebackIdOf } from '../../schemas/names.ts'
 import {
   approvalWorkflowId,
   approve,
-  callOf,
   codeOf,
   endingOfAsking,
   finished,
@@ -19,10 +18,12 @@ import {
   outcomeOf,
   startAttackWorld,
   startForeignWorker,
+  startWriteback,
   ticketOf,
   writebackWorkflowId,
   type AttackWorld,
   type ForeignWorker,
+  type OldRun,
   type Parked,
 } from '../support/attack-world.ts'
 import { eventually } from '../support/world.ts'
@@ -40,7 +41,9 @@ afterAll(async () => {
   await attack.close()
 })
 
-const perform = (call: Call, decisions: unknown[] = []) => foreign.callActivity('perform', call, decisions)
+/** As the run itself would, whose execution is over. */
+const perform = ({ callerId }: Pick<OldRun, 'callerId'>, call: Call, decisions: unknown[] = []) =>
+  foreign.callAs(callerId, 'perform', call, decisions)
 
 /** It ends by itself, so that a test that waits for its end learns that it would not have. */
 function start(type: string, workflowId: string, input: unknown, taskQueue = attack.world.taskQueue) {
@@ -58,20 +61,23 @@ function madeUp(call: Call, changes: Partial<Call>, origin: Partial<Call['origin
   return { ...call, ...changes, origin: { ...call.origin, ...origin } }
 }
 
-const newWritebackId = () => `wb_${randomBytes(8).toString('hex')}.change.1`
+function withSet(call: Call, set: JsonObject): Call {
+  return { ...call, arguments: { ...call.arguments, set } }
+}
 
 async function expectOnlyTheLeadCounts(parked: Parked): Promise<void> {
   expect(await attack.amountOf(parked)).toBe(100)
   expect(await approve(attack.lead, parked.approval)).toBe('approved')
-  expect((await finished(attack.world, parked.runId)).state).toBe('completed')
+  // In the place of a run that is over, the attacker's own workflow has ended last.
+  if (!parked.callerId) expect((await finished(attack.world, parked.runId)).state).toBe('completed')
+  await eventually(async () => (await attack.amountOf(parked)) !== 100)
   expect(await attack.amountOf(parked)).toBe(7)
 }
 
 describe('the door, called past the workflows,', () => {
   test('asks for approval when it is handed forged decisions, and writes when they are real', async () => {
-    const parked = await attack.park()
-    const { approval } = parked
-    const call = await callOf(attack.world, approval)
+    const parked = await attack.parkLate()
+    const { approval, call } = parked
     const workerKey = loadSigningKey(attack.world.keysFolder, 'receipt')
     const forged = [
       forgedTicket(approval, workerKey),
@@ -83,62 +89,76 @@ describe('the door, called past the workflows,', () => {
       { state: 'approved' },
     ]
     for (const decisions of [[], forged.slice(0, 3)]) {
-      expect(await perform(call, decisions)).toMatchObject({ kind: 'needs_approval' })
+      expect(await perform(parked, call, decisions)).toMatchObject({ kind: 'needs_approval' })
     }
-    await codeOf(perform(call, forged))
+    await codeOf(perform(parked, call, forged))
     expect(await attack.amountOf(parked)).toBe(100)
     const real = [await ticketOf(attack.lead, approval)]
-    expect(outcomeOf(await perform(call, real)).status).toBe('applied')
+    expect(outcomeOf(await perform(parked, call, real)).status).toBe('applied')
     expect(await attack.amountOf(parked)).toBe(7)
   })
 
   test('refuses what differs from what people see', async () => {
-    const parked = await attack.park()
-    const { approval } = parked
-    const call = await callOf(attack.world, approval)
+    const parked = await attack.parkLate()
+    const { approval, call } = parked
     const real = [await ticketOf(attack.lead, approval)]
-    const other = await attack.park()
-    const otherCall = await callOf(attack.world, other.approval)
-    const changed: [string, Call][] = [
-      ['another amount', madeUp(call, { arguments: { ...call.arguments, set: { amount: 1_000_000 } } })],
-      ['another row', madeUp(call, { arguments: { ...call.arguments, key: { id: other.account } } })],
-      ['no guard', madeUp(call, { arguments: { ...call.arguments, set: { amount: 7, note: 'x' } } })],
-      ['under the id of another write', madeUp(otherCall, {}, { writebackId: call.origin.writebackId })],
+    const other = await attack.oldRun()
+    const id = { writebackId: call.origin.writebackId }
+    const changed: [string, OldRun, Call, string][] = [
+      [
+        'another amount',
+        parked,
+        madeUp(call, { arguments: { ...call.arguments, set: { amount: 1_000_000 } } }),
+        'WRITE_NOT_AUTHORISED',
+      ],
+      [
+        'another row',
+        parked,
+        madeUp(call, { arguments: { ...call.arguments, key: { id: other.account } } }),
+        'WRITE_NOT_AUTHORISED',
+      ],
+      ['a name more', parked, withSet(call, { amount: 7, note: 'x' }), 'UNKNOWN_ORIGIN'],
+      ['under the id of another write', other, madeUp(other.call, {}, id), 'UNKNOWN_ORIGIN'],
     ]
-    for (const [what, forged] of changed) {
-      expect(await codeOf(perform(forged, real)), what).toBe('WRITE_NOT_AUTHORISED')
+    for (const [what, from, forged, code] of changed) {
+      expect(await codeOf(perform(from, forged, real)), what).toBe(code)
     }
     expect(await attack.amountOf(other)).toBe(100)
     await expectOnlyTheLeadCounts(parked)
   })
 
   test('refuses a write that none of our deliveries started', async () => {
-    const parked = await attack.park()
+    const old = await attack.oldRun()
     const other = await attack.park()
-    const call = await callOf(attack.world, parked.approval)
-    const writebackId = newWritebackId()
+    const { call } = old
+    const from = (changes: Partial<Call['origin']>): Call => {
+      const origin = { ...call.origin, ...changes }
+      return { ...call, origin: { ...origin, writebackId: writebackIdOf({ ...origin, round: 1 }) } }
+    }
     const origins: [string, Call][] = [
-      ['no such delivery', madeUp(call, {}, { writebackId, deliveryId: 'dlv_made_up' })],
-      ['no such run', madeUp(call, {}, { writebackId, runId: 'run_made_up' })],
-      ['run of another delivery', madeUp(call, {}, { writebackId, deliveryId: other.deliveryId })],
-      ['another revision', madeUp(call, {}, { writebackId, revision: 99 })],
-      ['another automation', madeUp(call, {}, { writebackId, automation: 'harmless' })],
-      ['no such step', madeUp(call, {}, { writebackId, path: 'cleanup' })],
+      ['no such delivery', from({ deliveryId: 'dlv_made_up' })],
+      ['no such run', from({ runId: 'run_made_up' })],
+      ['run of another delivery', from({ deliveryId: other.deliveryId })],
+      ['another revision', from({ revision: 99 })],
+      ['another automation', from({ automation: 'harmless' })],
+      ['no such step', from({ path: 'cleanup' })],
     ]
     for (const [what, forged] of origins) {
-      expect(await codeOf(perform(forged)), what).toBe('UNKNOWN_ORIGIN')
+      expect(await codeOf(perform(old, forged)), what).toBe('UNKNOWN_ORIGIN')
     }
-    expect(await codeOf(perform(madeUp(call, { organization: 'umbrella' }, { writebackId })))).toBe(
+    expect(await codeOf(perform(old, madeUp(call, { organization: 'umbrella' })))).toBe(
       'CONNECTION_NOT_FOUND',
     )
     // The same call with its true origin is a write that people are asked about.
-    expect(await perform(madeUp(call, {}, { writebackId }))).toMatchObject({ kind: 'needs_approval' })
-    await expectOnlyTheLeadCounts(parked)
+    expect(await perform(old, call)).toMatchObject({ kind: 'needs_approval' })
+    expect(await attack.amountOf(old)).toBe(100)
+    await expectOnlyTheLeadCounts(other)
   })
 
   test('refuses a statement on another table, column or tenant', async () => {
     const parked = await attack.park()
-    const call = await callOf(attack.world, parked.approval)
+    const old = await attack.oldRun()
+    const { call } = old
     await attack.books.query(`insert into accounts (id, tenant, amount) values ('theirs', 'umbrella', 5)
       on conflict do nothing`)
     const set = { amount: 0 }
@@ -158,8 +178,7 @@ describe('the door, called past the workflows,', () => {
       ['a statement as a name', { ...call.arguments, set: { 'amount = 0; --': 1 } }, 'INVALID_ARGUMENTS'],
     ]
     for (const [what, args, code] of statements) {
-      const forged = madeUp(call, { arguments: args }, { writebackId: newWritebackId() })
-      expect(await codeOf(perform(forged)), what).toBe(code)
+      expect(await codeOf(perform(old, madeUp(call, { arguments: args }))), what).toBe(code)
     }
     const { rows } = await attack.books.query(`select amount from accounts where id = 'theirs'`)
     expect(rows).toEqual([{ amount: 5 }])
@@ -246,21 +265,15 @@ describe('the record of decisions, called past the workflows,', () => {
 describe('a workflow that the attacker starts', () => {
   test('as a writeback with a made-up call asks the same people', async () => {
     const parked = await attack.park()
-    const call = await callOf(attack.world, parked.approval)
-    const writebackId = newWritebackId()
-    const forged = madeUp(
-      call,
-      { arguments: { ...call.arguments, set: { amount: 1_000_000 } } },
-      { writebackId },
-    )
-    const input: WritebackInput = { call: forged, searchAttributes: false }
-    await start(WORKFLOW_TYPES.writeback, writebackWorkflowId({ organization: 'acme', writebackId }), input)
+    const { call, runId } = await attack.oldRun()
+    const { writebackId } = call.origin
+    await startWriteback(attack.world, withSet(call, { amount: 1_000_000 }))
     const approval = await eventually(async () =>
       (await attack.lead.listApprovals({})).items.find((item) => item.writeback_id === writebackId),
     )
     // Whoever looks sees the made-up amount, and under which run it sails.
     expect(approval.preview.changes).toEqual([{ field: 'amount', before: '100', after: 1_000_000 }])
-    expect(approval.run_id).toBe(parked.runId)
+    expect(approval.run_id).toBe(runId)
     expect(approval.digest).not.toBe(parked.approval.digest)
     await attack.lead.decideApproval({
       approval_id: approval.approval_id,
@@ -317,7 +330,8 @@ describe('a workflow that the attacker starts', () => {
         asked: { digest: 'c'.repeat(64), rule: 'made-up/anybody', expiresAfterMs: 60_000 },
         kept: [],
       }
-      const handle = await start(WORKFLOW_TYPES.approval, `hostile-${randomBytes(4).toString('hex')}`, input)
+      const workflowId = approvalWorkflowId({ organization: 'acme', approvalId: input.approvalId })
+      const handle = await start(WORKFLOW_TYPES.approval, workflowId, input)
       expect(await endingOfAsking(attack.world, handle, input.approvalId)).toBe(code)
     }
     await expectOnlyTheLeadCounts(parked)
@@ -325,25 +339,20 @@ describe('a workflow that the attacker starts', () => {
 
   /** Under the id that the approval would have, so that the writeback takes it for its own. */
   test('under the name and the id of an approval is believed by the workflow and not by the door', async () => {
-    const parked = await attack.park()
-    const { approval } = parked
-    const call = await callOf(attack.world, approval)
-    const writebackId = newWritebackId()
+    const parked = await attack.oldRun()
+    const { approval } = await attack.park()
+    const { call } = parked
+    const { writebackId } = call.origin
     const workerKey = loadSigningKey(attack.world.keysFolder, 'receipt')
     // The door tells anybody the digest that his forgery has to name.
-    const planned = (await perform(madeUp(call, {}, { writebackId }))) as PerformResult
+    const planned = (await perform(parked, call)) as PerformResult
     if (planned.kind !== 'needs_approval') throw new Error('it should have to be approved')
     const forged = { ...approval, writeback_id: writebackId, digest: planned.asked.digest }
     const decisions = [forgedTicket(forged, workerKey), await ticketOf(attack.lead, approval)]
     const said = { state: 'approved', decisions, reason: '' }
     const fakeId = approvalWorkflowId({ organization: 'acme', approvalId: writebackId })
     await (await start(WORKFLOW_TYPES.approval, fakeId, said, foreign.taskQueue)).result()
-    const input: WritebackInput = { call: madeUp(call, {}, { writebackId }), searchAttributes: false }
-    const writebackWorkflow = await start(
-      WORKFLOW_TYPES.writeback,
-      writebackWorkflowId({ organization: 'acme', writebackId }),
-      input,
-    )
+    const writebackWorkflow = await startWriteback(attack.world, call)
     // The door did not take the forged word: people are asked again, by a real approval.
     const asked = await eventually(async () => {
       expect(await attack.amountOf(parked)).toBe(100)
@@ -378,11 +387,10 @@ describe('a workflow that the attacker starts', () => {
 describe('the control', () => {
   // What the tests above change one thing of: untouched, the same steps do write.
   test('the door writes with the decision of a lead, once, whoever calls it', async () => {
-    const parked = await attack.park()
-    const call = await callOf(attack.world, parked.approval)
+    const parked = await attack.parkLate()
     const real = [await ticketOf(attack.lead, parked.approval)]
     const results: PerformResult[] = []
-    for (let i = 0; i < 3; i++) results.push((await perform(call, real)) as PerformResult)
+    for (let i = 0; i < 3; i++) results.push((await perform(parked, parked.call, real)) as PerformResult)
     expect(new Set(results.map((result) => outcomeOf(result).receipt.id)).size).toBe(1)
     expect(await attack.amountOf(parked)).toBe(7)
     const { rows } = await attack.books.query('select version from accounts where id = $1', [parked.account])

@@ -70,7 +70,7 @@ describe('a worker whose clock is an hour ahead', () => {
   it('leaves an attempt alone until its deadline has passed for the ledger', async () => {
     const row = await sending(60_000)
     const about = call({ origin: { ...call().origin, writebackId: row.writeback_id } })
-    const limits = { signal: new AbortController().signal, giveUpAtMs: 0, isEnding: false }
+    const limits = { caller: '', signal: new AbortController().signal, giveUpAtMs: 0, isEnding: false }
     await expect(perform(ahead(HOUR_MS), about, [], limits)).rejects.toMatchObject({
       code: 'WRITE_IN_PROGRESS',
       nextRetryDelayMs: expect.toSatisfy((ms: number) => ms > 50_000 && ms <= 60_050) as number,
@@ -115,7 +115,7 @@ describe('a write that is no longer wanted', () => {
   it('is withdrawn if nothing was sent, whatever policy and people say', async () => {
     const row = await planned()
     const about = call({ origin: { ...call().origin, writebackId: row.writeback_id } })
-    const limits = { signal: new AbortController().signal, giveUpAtMs: 9e14, isEnding: true }
+    const limits = { caller: '', signal: new AbortController().signal, giveUpAtMs: 9e14, isEnding: true }
     expect(await perform(deps, about, [], limits)).toMatchObject({ outcome: { status: 'withdrawn' } })
   })
 })

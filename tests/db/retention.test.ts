@@ -157,6 +157,27 @@ describe('retention', () => {
     expect(await counts()).toEqual(all(0))
   })
 
+  it('deletes with it the decisions that nobody has recorded, and keeps those that count', async () => {
+    const [gone, kept] = [await keep({}), await keep({ daysOld: 1 })]
+    for (const id of [gone, kept])
+      for (const recordedAt of [null, new Date()])
+        await db.database.query(
+          `insert into decisions (decision_id, organization, writeback_id, principal, verdict, envelope, recorded_at)
+           values ($1, $2, $3, 'ann', 'reject', '{}', $4)`,
+          [randomUUID(), ORGANIZATION, `wb_${id}`, recordedAt],
+        )
+    expect(await sweep()).toBe(1)
+    const { rows } = await db.database.query(
+      `select writeback_id, count(*)::integer, count(recorded_at)::integer as recorded from decisions
+       where writeback_id = any($1) group by 1 order by 2`,
+      [[`wb_${gone}`, `wb_${kept}`]],
+    )
+    expect(rows).toEqual([
+      { writeback_id: `wb_${gone}`, count: 1, recorded: 1 },
+      { writeback_id: `wb_${kept}`, count: 2, recorded: 1 },
+    ])
+  })
+
   it.each<[string, Kept]>([
     ['young', { daysOld: 29 }],
     ['pending, however old', { daysOld: 400, delivery: 'pending' }],

@@ -87,9 +87,10 @@ describe('arguments', () => {
     expect(await sql.executor.resolve(sqlOperation(waive(1)), limits())).toEqual({
       class: 'write',
       endpoint: {
+        type: 'postgres',
         url: 'given to the executor',
         scope: { column: 'tenant', value: 'acme' },
-        schema: 'public',
+        tables: { invoices: expect.objectContaining({ schema: 'public', primary_key: ['id'] }) as object },
       },
       target: 'billing/invoices/id=1',
       facts: { target: { table: 'invoices', key: { id: 1 } }, patch: { fee: 0 } },

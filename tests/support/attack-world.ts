@@ -10,15 +10,23 @@ import pg from 'pg'
 import { expect, inject } from 'vitest'
 import { readFile } from 'node:fs/promises'
 import { DECISION_PAYLOAD_TYPE, type Decision } from '../../schemas/decision.ts'
-import type { Call, Envelope, WriteOutcome } from '../../schemas/run.ts'
+import type { Call, Envelope, WritebackInput, WriteOutcome } from '../../schemas/run.ts'
 import { signEnvelope, type SigningKey } from '../../lib/dsse.ts'
-import { approvalWorkflowId, MESSAGES, writebackWorkflowId } from '../../schemas/names.ts'
+import {
+  approvalWorkflowId,
+  MESSAGES,
+  WORKFLOW_TYPES,
+  writebackIdOf,
+  writebackWorkflowId,
+} from '../../schemas/names.ts'
 import type { ApprovalView } from '../../schemas/operations/views.ts'
 import { ensureDatabase } from '../../scripts/stack/postgres.ts'
 import { ApiError, type Client as ApiClient } from '../../sdk/client/index.ts'
 import { eventually, startWorld, type World, type WorldOptions } from './world.ts'
 
 export const AUTOMATION = 'adjust'
+/** The same, whose runs leave their write out. */
+export const LATE = 'late'
 export const CONNECTION = 'books'
 const RECEIPTS_SQL = new URL('../../sdk/target/countersign_receipts.sql', import.meta.url)
 
@@ -28,6 +36,14 @@ export interface Parked {
   deliveryId: string
   account: string
   approval: ApprovalView
+  /** A workflow that may call the door for it, and whose own execution is over. */
+  callerId?: string
+}
+
+/** A run that is over, and a write of it that it has left out: its call, and who may make it. */
+export interface OldRun extends Omit<Parked, 'approval'> {
+  call: Call
+  callerId: string
 }
 
 export interface StartedHow {
@@ -48,6 +64,9 @@ export interface AttackWorld {
   clerk: ApiClient & { apiKey: string }
   /** A fresh account with 100, and a run that waits for a lead to let it be set to `amount`. */
   park(amount?: number, how?: StartedHow): Promise<Parked>
+  /** The same for a run that is over: somebody who can start workflows has started what it had left out. */
+  parkLate(amount?: number): Promise<Parked & OldRun>
+  oldRun(amount?: number): Promise<OldRun>
   amountOf(parked: Pick<Parked, 'account'>): Promise<number>
   close(): Promise<void>
 }
@@ -73,9 +92,43 @@ export async function startAttackWorld(options: WorldOptions = {}): Promise<Atta
   const clerk = await world.as('carl@acme.example', [])
   let count = 0
 
-  async function park(amount = 7, how: StartedHow = {}): Promise<Parked> {
+  async function newAccount(): Promise<string> {
     const account = `account-${++count}`
     await books.query('insert into accounts (id, tenant, amount) values ($1, $2, 100)', [account, 'acme'])
+    return account
+  }
+
+  async function oldRun(amount = 7): Promise<OldRun> {
+    const account = await newAccount()
+    const { run_id: runId, ...started } = await clerk.startRun({ name: LATE, input: { account, amount } })
+    await finished(world, runId)
+    const { temporal_workflow_id: runWorkflowId, delivery_id: deliveryId } = started
+    const path = 'change'
+    const writebackId = writebackIdOf({ runId, path, round: 1 })
+    const call: Call = {
+      organization: 'acme',
+      connection: CONNECTION,
+      operation: 'update',
+      arguments: { table: 'accounts', key: { id: account }, guard: {}, set: { amount } },
+      raisedToWrite: true,
+      timeoutMs: 20_000,
+      origin: { deliveryId, runId, automation: LATE, revision: 1, path, writebackId },
+    }
+    return { runId, runWorkflowId, deliveryId, account, call, callerId: runWorkflowId }
+  }
+
+  async function parkLate(amount?: number): Promise<Parked & OldRun> {
+    const old = await oldRun(amount)
+    const { writebackId } = old.call.origin
+    await startWriteback(world, old.call)
+    const approval = await eventually(async () =>
+      (await lead.listApprovals({})).items.find((item) => item.writeback_id === writebackId),
+    )
+    return { ...old, approval }
+  }
+
+  async function park(amount = 7, how: StartedHow = {}): Promise<Parked> {
+    const account = await newAccount()
     const started = await (how.by ?? clerk).startRun({
       name: how.automation ?? AUTOMATION,
       input: { account, amount },
@@ -99,6 +152,8 @@ export async function startAttackWorld(options: WorldOptions = {}): Promise<Atta
     lead,
     clerk,
     park,
+    parkLate,
+    oldRun,
     async amountOf({ account }) {
       const { rows } = await books.query<{ amount: number }>('select amount from accounts where id = $1', [
         account,
@@ -112,6 +167,17 @@ export async function startAttackWorld(options: WorldOptions = {}): Promise<Atta
       await books.end()
     },
   }
+}
+
+/** Ours, started by hand. */
+export function startWriteback(world: World, call: Call): Promise<WorkflowHandle> {
+  const { organization, origin } = call
+  const input: WritebackInput = { call, searchAttributes: false }
+  return world.temporal.workflow.start(WORKFLOW_TYPES.writeback, {
+    workflowId: writebackWorkflowId({ organization, writebackId: origin.writebackId }),
+    taskQueue: world.taskQueue,
+    args: [input],
+  })
 }
 
 export async function waitForApproval(client: ApiClient, runId: string): Promise<ApprovalView> {
@@ -135,6 +201,21 @@ export async function approve(client: ApiClient, approval: ApprovalView): Promis
     digest: approval.digest,
   })
   return state
+}
+
+/** The lead approves; then the approval that the write waits for next, or how its run has ended. */
+export async function askedAgain(
+  { world, lead }: Pick<AttackWorld, 'world' | 'lead'>,
+  { runId, approval }: Pick<Parked, 'runId' | 'approval'>,
+): Promise<ApprovalView | string> {
+  await approve(lead, approval)
+  return eventually(async () => {
+    const { items } = await lead.listApprovals({ run_id: runId, state: 'waiting' })
+    const next = items.find(({ approval_id: id }) => id !== approval.approval_id)
+    if (next) return next
+    const { state, failure } = await world.admin.getRun({ run_id: runId })
+    return ENDED.includes(state) && (failure?.code ?? state)
+  }, 40_000)
 }
 
 export async function finished(world: World, runId: string) {
@@ -184,7 +265,8 @@ export function adjustment(name: string): Record<string, unknown> {
     key: { id: '${{ input.account }}' },
     set: { amount: '${{ input.amount }}' },
   }
-  const steps = [{ name: 'change', writeback: { connection: CONNECTION, update } }]
+  const change = { name: 'change', writeback: { connection: CONNECTION, update } }
+  const steps = [name === LATE ? { ...change, if: 'input.amount < 0' } : change]
   return { kind: 'Automation', name, spec: { steps } }
 }
 
@@ -288,6 +370,8 @@ export interface ForeignWorker {
   taskQueue: string
   /** Calls an activity of ours, on our task queue, as somebody who can run workflows. */
   callActivity(name: string, ...args: unknown[]): Promise<unknown>
+  /** The same from a workflow with this id, which is free because its own execution is over. */
+  callAs(workflowId: string, name: string, ...args: unknown[]): Promise<unknown>
   close(): Promise<void>
 }
 
@@ -301,14 +385,17 @@ export async function startForeignWorker(world: World): Promise<ForeignWorker> {
     workflowsPath: fileURLToPath(new URL('../fixtures/hostile-workflows.ts', import.meta.url)),
   })
   const running = worker.run()
+  const callAs: ForeignWorker['callAs'] = (workflowId, activity, ...args) =>
+    world.temporal.workflow.execute('callActivity', {
+      taskQueue,
+      workflowId,
+      args: [{ taskQueue: world.taskQueue, activity, args }],
+    })
   return {
     taskQueue,
+    callAs,
     callActivity: (activity, ...args) =>
-      world.temporal.workflow.execute('callActivity', {
-        taskQueue,
-        workflowId: `hostile/${randomBytes(8).toString('hex')}`,
-        args: [{ taskQueue: world.taskQueue, activity, args }],
-      }),
+      callAs(`hostile/${randomBytes(8).toString('hex')}`, activity, ...args),
     async close() {
       worker.shutdown()
       await running
@@ -355,4 +442,5 @@ const MANIFESTS = [
     },
   },
   adjustment(AUTOMATION),
+  adjustment(LATE),
 ]

@@ -19,7 +19,7 @@ import type {
 export const ORGANIZATION = 'acme'
 export const DIGEST = 'd'.repeat(64)
 export const OTHER_DIGEST = 'e'.repeat(64)
-export const WRITEBACK_ID = 'wb_7e1f.waive.1'
+export const WRITEBACK_ID = 'wb_1.waive.1'
 /** A Thursday; tests count minutes from here. */
 export const NOON_MS = Date.parse('2026-10-01T12:00:00.000Z')
 

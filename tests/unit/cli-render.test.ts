@@ -40,7 +40,7 @@ describe('the tree of a run', () => {
         '  ● waive  waits for people',
         '    writes billing-db · update · billing-db/invoices/id=7: planned',
         '    waits for 1 of role finance, until 2026-11-05 09:14:07',
-        '    countersign approve wb_019a3f57-1f0e-7d63-a1b2-0c9d8e7f6a5b.waive.1',
+        '    countersign approve wb_2b7f3a9c4d1e4f60a8b90c1d2e3f4a5b.waive.1',
         '  0 receipts',
       ].join('\n'),
     )

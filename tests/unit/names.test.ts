@@ -3,7 +3,9 @@ import {
   approvalIdOf,
   approvalWorkflowId,
   idPart,
+  isApprovalOf,
   MESSAGES,
+  roundOf,
   runWorkflowId,
   subRunKeyOf,
   SEARCH_ATTRIBUTES,
@@ -83,7 +85,7 @@ describe('ids', () => {
     expect(runWorkflowId({ organization: 'acme', automation: 'late-fee', deliveryId: 'dlv_1' })).toBe(
       'run/acme/late-fee/dlv_1',
     )
-    const writebackId = writebackIdOf({ firstExecutionRunId: UUID, path: 'waive', round: 1 })
+    const writebackId = writebackIdOf({ runId: UUID, path: 'waive', round: 1 })
     expect(writebackId).toBe(`wb_${UUID}.waive.1`)
     expect(writebackWorkflowId({ organization: 'acme', writebackId })).toBe(`writeback/acme/${writebackId}`)
     expect(approvalIdOf({ writebackId, ask: 1 })).toBe(writebackId)
@@ -94,8 +96,7 @@ describe('ids', () => {
   })
 
   it('differ by path and by round', () => {
-    const id = (path: string, round: number): string =>
-      writebackIdOf({ firstExecutionRunId: UUID, path, round })
+    const id = (path: string, round: number): string => writebackIdOf({ runId: UUID, path, round })
     expect(new Set([id('a', 1), id('a', 2), id('b', 1), id('each[1].a', 1), id('each[2].a', 1)]).size).toBe(5)
   })
 
@@ -107,15 +108,38 @@ describe('ids', () => {
         `${loop}[${index}].pick.otherwise.a`,
       ]).flat(),
     )
-    const ids = paths.map((path) => writebackIdOf({ firstExecutionRunId: UUID, path, round: 1 }))
+    const ids = paths.map((path) => writebackIdOf({ runId: UUID, path, round: 1 }))
     expect(new Set(ids).size).toBe(paths.length)
     expect(ids[0]).toBe(`wb_${UUID}.each.0.notify.1`)
     for (const id of ids) expect(id).toMatch(/^[A-Za-z0-9_.-]{1,200}$/)
-    expect(subRunKeyOf({ firstExecutionRunId: UUID, path: 'each[3].sub' })).toBe(`${UUID}.each.3.sub`)
+    expect(subRunKeyOf({ runId: UUID, path: 'each[3].sub' })).toBe(`${UUID}.each.3.sub`)
+  })
+
+  it('are those of a round and of an approval, or of none', () => {
+    const writebackId = writebackIdOf({ runId: 'run_0f', path: 'each[3].waive', round: 2 })
+    expect(writebackId).toBe('wb_0f.each.3.waive.2')
+    expect(roundOf({ runId: 'run_0f', path: 'each[3].waive', writebackId })).toBe(2)
+    for (const id of [
+      `${writebackId}0000`,
+      writebackId.replace('.2', '.02'),
+      `${writebackId}'`,
+      'wb_0f.each.4.waive.2',
+    ])
+      expect(roundOf({ runId: 'run_0f', path: 'each[3].waive', writebackId: id })).toBeNull()
+    for (const approvalId of [writebackId, `${writebackId}/ask2`, `${writebackId}/ask10`])
+      expect(isApprovalOf({ writebackId, approvalId })).toBe(true)
+    for (const approvalId of [
+      '',
+      `${writebackId}/ask1`,
+      `${writebackId}/ask11`,
+      `${writebackId}'; x`,
+      `${writebackId}/ask2\n`,
+    ])
+      expect(isApprovalOf({ writebackId, approvalId })).toBe(false)
   })
 
   it('stay under 250 bytes with the longest names', () => {
-    const writebackId = writebackIdOf({ firstExecutionRunId: UUID, path: 'p'.repeat(200), round: 9 })
+    const writebackId = writebackIdOf({ runId: UUID, path: 'p'.repeat(200), round: 9 })
     const approvalId = approvalIdOf({ writebackId, ask: 10 })
     const id = approvalWorkflowId({ organization: longest, approvalId })
     expect(Buffer.byteLength(id)).toBeLessThan(250)

@@ -8,6 +8,15 @@ import { AutomationSpecSchema, ConnectionSpecSchema } from '../../schemas/manife
 const known = {
   connections: new Map([
     ['crm', ConnectionSpecSchema.parse({ type: 'mcp', transport: 'http', url: 'http://crm.example' })],
+    [
+      'bank',
+      ConnectionSpecSchema.parse({
+        type: 'mcp',
+        transport: 'http',
+        url: 'http://bank.example',
+        tools: { pay: { key_argument: 'reference' } },
+      }),
+    ],
   ]),
   automations: new Map([
     [
@@ -58,6 +67,20 @@ describe('a step', () => {
     expect(wrong([call('first'), loop('each', [inner])])).toEqual([
       'spec.steps[1].for_each.steps[0].choose.branches[0].steps[1].tool_call.tool: is missing It takes a text.',
     ])
+  })
+
+  it('does not give the argument into which the connection puts the key of the write', () => {
+    const pay = (args: unknown, tool = 'pay') => ({
+      name: 'pay',
+      tool_call: { connection: 'bank', tool, arguments: args },
+    })
+    expect(wrong([pay({ to: 'ann', reference: '${{ run.id }}' })])).toEqual([
+      'spec.steps[0].tool_call.arguments.reference: is where connection `bank` puts the key of the write (`key_argument`) Leave it out, or name another one in the connection.',
+    ])
+    expect(wrong([pay({ to: 'ann' })])).toEqual([])
+    expect(wrong([pay({ reference: 'x' }, 'look')])).toEqual([])
+    // What it gives is looked at when it is called.
+    expect(wrong([pay('${{ input }}')])).toEqual([])
   })
 
   it('may be retried only if it calls something', () => {

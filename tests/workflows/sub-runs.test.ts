@@ -6,7 +6,6 @@ import { executionState } from '../../activities/executions.ts'
 import { openSubRun } from '../../activities/sub-runs.ts'
 import { findDeliveryOfRun } from '../../db/queries/deliveries.ts'
 import type { JsonObject } from '../../lib/json.ts'
-import { subRunKeyOf } from '../../schemas/names.ts'
 import { automation, LOOK, NOTE, ONE_LEAD } from '../support/automations.ts'
 import { about, refusal, startScenario, type Scenario, type StartedRun } from '../support/scenario.ts'
 import { reset } from '../support/resets.ts'
@@ -177,7 +176,6 @@ test('only a run of ours, at a step that says so, starts another one, and what i
   const { database, organization, temporal: client } = s.world
   const delivery = await findDeliveryOfRun(database, { organization, runId: run.runId })
   const revision = delivery?.runs[0]?.revision ?? 0
-  const { runId: firstExecutionRunId } = await handleOf(run.workflowId).describe()
   const origin = {
     deliveryId: delivery?.id ?? '',
     runId: run.runId,
@@ -186,9 +184,9 @@ test('only a run of ours, at a step that says so, starts another one, and what i
     path: 'sub',
     writebackId: '',
   }
-  const key = subRunKeyOf({ firstExecutionRunId, path: 'sub' })
-  const request = { organization, origin, key, automation: 'noting', input: { account: run.account } }
-  const again = await openSubRun({ database, client }, request)
+  const request = { organization, origin, automation: 'noting', input: { account: run.account } }
+  const deps = { database, client, caller: run.workflowId }
+  const again = await openSubRun(deps, request)
   expect(again.input).toEqual({ account: run.account })
   for (const [forged, code] of [
     [{ ...request, automation: 'around' }, 'UNKNOWN_ORIGIN'],
@@ -197,7 +195,9 @@ test('only a run of ours, at a step that says so, starts another one, and what i
     [{ ...request, organization: 'other' }, 'UNKNOWN_ORIGIN'],
     [{ ...request, input: { account: 'another' } }, 'IDEMPOTENCY_CONFLICT'],
   ] as const)
-    await expect(openSubRun({ database, client }, forged)).rejects.toMatchObject({ code })
+    await expect(openSubRun(deps, forged)).rejects.toMatchObject({ code })
+  const elsewhere = { ...deps, caller: 'run/acme/around/mine' }
+  await expect(openSubRun(elsewhere, request)).rejects.toMatchObject({ code: 'UNKNOWN_ORIGIN' })
   await s.clerk.cancelRun({ run_id: run.runId })
   await s.expectEnding(run, { state: 'cancelled' })
 })

@@ -141,10 +141,11 @@ test('a connection that leads elsewhere meanwhile makes the approval worthless',
     await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
     await s.expectEnding(run, {
       state: 'failed',
-      code: 'WRITE_NOT_AUTHORISED',
-      writebacks: ['withdrawn'],
+      // Planned anew there is no such row for that tenant, so nobody is asked anew.
+      code: 'CONNECTION_CHANGED',
+      writebacks: ['conflict'],
       approvals: ['approved'],
-      receipts: ['approve by lena@acme.example', 'outcome withdrawn'],
+      receipts: ['approve by lena@acme.example', 'outcome conflict'],
       changes: 0,
     })
   } finally {

@@ -1,13 +1,11 @@
 /**
- * Rounds of one step's write. A conflict says that the target has changed since the write was planned: then it is
- * planned anew on what is there now, as a new write with a new id and digest, so that no vote of the last round counts.
+ * Rounds of one step's write. A conflict says that the target, or the connection, has changed since the write was
+ * planned: then it is planned anew on what is there now, as a new write with a new id and digest, so that no vote of the last round counts.
  * What the automation itself said must be so (its guard) is looked at while planning, and ends the step if it is not.
  */
+import { MAX_ROUNDS } from '../../lib/limits.ts'
 import type { ReadOutcome, WriteOutcome } from '../../schemas/run.ts'
 import type { SettledStep } from './state.ts'
-
-/** At a time: a step that is tried again after them has as many more. People who are asked three times about a target that never stands still should be told so. */
-const MAX_ROUNDS = 3
 
 export async function inRounds(
   first: number,

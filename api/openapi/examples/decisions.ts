@@ -62,7 +62,7 @@ export const decisionExamples: ExamplesOf<Names> = {
       workflow_id: approval.temporal_workflow_id,
       signal: 'approve',
       input: { ticket: envelope },
-      command: `temporal workflow signal --workflow-id '${approval.temporal_workflow_id}' --name approve --input '…'`,
+      command: `temporal workflow signal --workflow-id ${approval.temporal_workflow_id} --name approve --input '…'`,
     },
   },
   listWritebacks: { query: { state: 'unknown', run_id: RUN_ID, limit: 20 }, output: pageOf(writeback) },
@@ -83,7 +83,7 @@ export const decisionExamples: ExamplesOf<Names> = {
       workflow_id: `writeback/acme/${WRITEBACK_ID}`,
       signal: 'resolve',
       input: { ticket: envelope },
-      command: `temporal workflow signal --workflow-id 'writeback/acme/${WRITEBACK_ID}' --name resolve --input '…'`,
+      command: `temporal workflow signal --workflow-id writeback/acme/${WRITEBACK_ID} --name resolve --input '…'`,
     },
   },
   listReceipts: {

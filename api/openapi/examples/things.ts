@@ -1,5 +1,6 @@
 /** The things that the examples are about: one story, the late fee of invoice 7. */
 import type { z } from 'zod'
+import { writebackIdOf } from '../../../schemas/names.ts'
 import type { getRun } from '../../../schemas/operations/runs.ts'
 import type { ApprovalView, WritebackView } from '../../../schemas/operations/views.ts'
 
@@ -8,7 +9,7 @@ type Run = z.output<typeof getRun.output>
 const TEMPORAL_RUN_ID = '019a3f57-1f0e-7d63-a1b2-0c9d8e7f6a5b'
 export const RUN_ID = 'run_2b7f3a9c4d1e4f60a8b90c1d2e3f4a5b'
 export const DELIVERY_ID = 'dlv_7c0de0c8a7d34a4f9d0e4d4f3b1c9a55'
-export const WRITEBACK_ID = `wb_${TEMPORAL_RUN_ID}.waive.1`
+export const WRITEBACK_ID = writebackIdOf({ runId: RUN_ID, path: 'waive', round: 1 })
 export const KEY_ID = 'key_0d9c8b7a6f5e4d3c2b1a09f8e7d6c5b4'
 export const DIGEST = '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'
 const RECEIPT_SHA256 = '60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752'

@@ -44,7 +44,7 @@ async function isAlive(
   subject: Subject,
   what: 'run' | 'writeback' | 'approval',
 ): Promise<boolean> {
-  const workflowId = await workflowIdOf(scene, subject, what)
+  const workflowId = workflowIdOf(scene, subject, what)
   try {
     const { status } = await scene.scenario.world.temporal.workflow.getHandle(workflowId).describe()
     return status.name === 'RUNNING'
@@ -75,7 +75,7 @@ async function effectsOf(
 export async function describeOpen(scene: Scene, subject: Subject): Promise<string> {
   const lines: string[] = []
   for (const what of ['run', 'writeback', 'approval'] as const) {
-    const workflowId = await workflowIdOf(scene, subject, what)
+    const workflowId = workflowIdOf(scene, subject, what)
     if (!(await isAlive(scene, subject, what))) continue
     const handle = scene.scenario.world.temporal.workflow.getHandle(workflowId)
     const [{ raw }, { events }] = [await handle.describe(), await handle.fetchHistory()]

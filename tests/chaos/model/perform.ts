@@ -122,7 +122,7 @@ async function toExecution(
   what: Execution,
   work: (handle: WorkflowHandle) => Promise<unknown>,
 ): Promise<Answer> {
-  const workflowId = await workflowIdOf(scene, subject, what)
+  const workflowId = workflowIdOf(scene, subject, what)
   try {
     await work(scene.scenario.world.temporal.workflow.getHandle(workflowId))
     return DONE
@@ -133,14 +133,12 @@ async function toExecution(
 }
 
 /** By what the ids are made from: an execution may be alive before the ledger knows of it. */
-export async function workflowIdOf({ scenario }: Scene, subject: Subject, what: Execution): Promise<string> {
-  const { workflowId, history } = subject
+export function workflowIdOf({ scenario }: Scene, subject: Subject, what: Execution): string {
+  const { runId, workflowId, history } = subject
   if (what === 'run') return workflowId
-  const { organization, temporal: client } = scenario.world
-  const { raw } = await client.workflow.getHandle(workflowId).describe()
-  const firstExecutionRunId = raw.workflowExecutionInfo?.firstRunId ?? ''
+  const { organization } = scenario.world
   const path = history.write === 'sql' ? 'change' : 'note'
-  const writebackId = writebackIdOf({ firstExecutionRunId, path, round: 1 })
+  const writebackId = writebackIdOf({ runId, path, round: 1 })
   return what === 'writeback'
     ? writebackWorkflowId({ organization, writebackId })
     : approvalWorkflowId({ organization, approvalId: approvalIdOf({ writebackId, ask: 1 }) })
