@@ -4,6 +4,7 @@
  */
 import * as z from 'zod'
 import { LocalFailure, toMcpCallError } from './errors.ts'
+import { INEXACT } from './exact-answers.ts'
 import { runOverHttp } from './http-session.ts'
 import type {
   CallToolRequest,
@@ -37,6 +38,7 @@ const CallResult = z.looseObject({
   content: z.array(z.looseObject({ type: z.string() })).default([]),
   structuredContent: z.record(z.string(), z.unknown()).optional(),
   isError: z.boolean().default(false),
+  [INEXACT]: z.string().optional(),
 })
 
 const ListingPage = z.looseObject({ tools: z.array(z.unknown()), nextCursor: z.string().optional() })
@@ -97,8 +99,13 @@ async function callTool(session: McpSession, request: CallToolRequest): Promise<
     },
     onProgress: request.onProgress,
   })
-  const { content, structuredContent, isError } = parse(CallResult, answer)
-  const result: ToolResult = { content, isError, ...(structuredContent ? { structuredContent } : {}) }
+  const { content, structuredContent, isError, [INEXACT]: inexact } = parse(CallResult, answer)
+  const result: ToolResult = {
+    content,
+    isError,
+    ...(structuredContent ? { structuredContent } : {}),
+    ...(inexact === undefined ? {} : { inexact }),
+  }
   // Over HTTP the stream was counted; a child's message is bounded for the pool as a whole, not for this call.
   if (request.target.type === 'stdio' && Buffer.byteLength(JSON.stringify(result)) > request.maxResultBytes) {
     throw new LocalFailure('result_too_large', `the answer has more than ${request.maxResultBytes} bytes`)

@@ -6,6 +6,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { LocalFailure, toMcpCallError } from './errors.ts'
 import type { FailureContext } from './errors.ts'
+import { ExactReadBuffer } from './exact-answers.ts'
 import { sdkTimeoutMs, wasStopped, withinLimits } from './limits.ts'
 import { targetKey } from './port.ts'
 import type { CallLimits, StdioServer } from './port.ts'
@@ -160,6 +161,7 @@ function createChild(key: string, target: StdioServer, maxMessageBytes: number):
     maxBufferSize: maxMessageBytes,
     ...(cwd === undefined ? {} : { cwd }),
   })
+  transport['_readBuffer'] = new ExactReadBuffer({ maxBufferSize: maxMessageBytes })
   let fail: (reason: LocalFailure) => void = () => {}
   const lost = new Promise<never>((_resolve, reject) => {
     fail = reject

@@ -205,8 +205,8 @@ export const ERRORS = {
   RESULT_TOO_LARGE: entry(502, 'The server answered with more than we accept.', 'Ask the tool for less.'),
   RESULT_INVALID: entry(
     502,
-    'The server’s answer does not fit its own declaration.',
-    'Report it to the server’s author.',
+    'The server’s answer does not fit its own declaration, or has a number that cannot be kept exactly.',
+    'Report it to the server’s author: a number over 2^53 has to be a text.',
   ),
 
   // Writes
