@@ -192,8 +192,8 @@ function createDoor(deps: ActivityDeps, catalog: ToolCatalog, targetOf: TargetRe
   }
 }
 
-function lookerOf({ name, resolve, read, plan }: Executor): Looker {
-  return { name, resolve, read, plan }
+function lookerOf({ name, resolve, read, plan, describe }: Executor): Looker {
+  return { name, resolve, read, plan, describe }
 }
 
 async function withContext<T>(

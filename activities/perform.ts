@@ -13,12 +13,20 @@ import { canonicalJson } from '../lib/canonical-json.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { Call, Envelope, PerformResult, Requester } from '../schemas/run.ts'
 import { askForApproval, judgeWrite, refuseRejected } from './authorise.ts'
-import { digestOfWrite, type DoorDeps, type Passage, type StepLimits } from './door.ts'
+import type { Stored } from './executors/executor.ts'
+import { digestOfWrite, type DoorDeps, type Judged, type Passage, type StepLimits } from './door.ts'
 import { closePlanned, idempotencyKeyOf, planWriteback, WITHDRAWN } from './ledger.ts'
 import { provenOutcome } from './outcomes.ts'
 import { verifyOrigin, type VerifiedOrigin } from './origin.ts'
 import { asksWhoAsked, ruleOn } from '../lib/policy.ts'
-import { assertDefinitionUnchanged, assertMayRead, factsOf, operationOf, policiesOf } from './reading.ts'
+import {
+  assertDefinitionUnchanged,
+  assertMayRead,
+  factsOf,
+  operationOf,
+  policiesOf,
+  previewOf,
+} from './reading.ts'
 import { concludeUnknown, sendWrite } from './sending.ts'
 import { mayPassAway, settle } from './settle.ts'
 
@@ -55,19 +63,21 @@ async function pass(
   const limits = { deadlineAtMs: deps.nowMs() + timeoutMs, signal: step.signal }
   const resolved = await executor.resolve(operation, limits)
   const isWrite = resolved.class === 'write' || call.raisedToWrite
-  if (!isWrite) return read(deps, { call, operation, executor, resolved }, context, limits)
+  if (!isWrite) return read(deps, { call, operation, executor }, context, limits)
   const origin = await originOf(deps, call)
-  const facts = {
-    ...factsOf({ operation, executor, resolved }, call.origin.automation, 'write'),
-    requester: origin.requester,
+  const policies = policiesOf(context)
+  const judge = (stored: Stored): Judged => {
+    const described = executor.describe(operation, stored)
+    const facts = factsOf({ operation, executor, described }, call.origin.automation, 'write')
+    return { described, ruling: ruleOn(policies, { ...facts, requester: origin.requester }) }
   }
-  const ruling = ruleOn(policiesOf(context), facts)
   const frozenReason = context.connection?.frozen_reason ?? null
   const overdueMs = -(context.remaining_ms ?? 0)
-  const known = { call, operation, executor, resolved, origin, ruling, timeoutMs }
-  const passage = { ...known, overdueMs, frozenReason, ...step }
+  const known = { call, operation, executor, resolved, origin, judge, timeoutMs }
+  const arrival = { ...known, overdueMs, frozenReason, ...step }
   assertDefinitionUnchanged(call, resolved.definitionSha256, origin.pinnedDefinitionSha256)
-  const row = context.writeback ?? (await planWriteback(deps, passage))
+  const row = context.writeback ?? (await planWriteback(deps, arrival))
+  const passage = { ...arrival, ...judge(row.plan.stored) }
   assertDigest(passage, row)
   if (row.state !== 'sending') return apply(deps, passage, row, decisions)
   const settled = await settle(deps, passage, row, decisions)
@@ -95,13 +105,13 @@ const NOBODY: Requester = { principal: '', kind: 'service', onBehalfOf: [] }
 
 async function read(
   deps: DoorDeps,
-  subject: Pick<Passage, 'call' | 'operation' | 'executor' | 'resolved'>,
+  { call, operation, executor }: Pick<Passage, 'call' | 'operation' | 'executor'>,
   context: CallContextRow,
   limits: { deadlineAtMs: number; signal: AbortSignal },
 ): Promise<PerformResult> {
-  const { call, operation, executor } = subject
   const policies = policiesOf(context)
-  const facts = factsOf(subject, call.origin.automation, 'read')
+  const described = executor.describe(operation, null)
+  const facts = factsOf({ operation, executor, described }, call.origin.automation, 'read')
   const requester = asksWhoAsked(policies, facts) ? (await originOf(deps, call)).requester : NOBODY
   assertMayRead(policies, { ...facts, requester })
   return { kind: 'done', outcome: { kind: 'read', output: await executor.read(operation, limits) } }
@@ -145,8 +155,11 @@ async function apply(
 function assertDigest(passage: Passage, row: WritebackRow): void {
   const { call, executor, origin } = passage
   const { runId, automation, revision, path } = call.origin
+  const before = Object.fromEntries(row.preview.changes.map((change) => [change.field, change.before]))
+  const preview = previewOf(call, executor, passage.described, { before, guard: row.preview.guard })
   const expected = {
-    digest: digestOfWrite(passage, { ...row.plan, preview: row.preview }),
+    preview,
+    digest: digestOfWrite(passage, { ...row.plan, preview }),
     idempotency_key: idempotencyKeyOf(call),
     run_id: runId,
     automation,

@@ -50,6 +50,7 @@ export async function sendWrite(
     key: row.idempotency_key,
     writebackId: row.writeback_id,
     digest: row.digest,
+    stored: row.plan.stored,
     preconditions: row.plan.preconditions as Record<string, never>,
     deadlineAtMs,
     // A cancelled run does not stop a write half-way: it ends in an outcome, at the latest at the deadline.

@@ -4,9 +4,10 @@
  * the door's and never an executor's.
  */
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import type { CallFacts } from '../../lib/policy.ts'
 import type { ConnectionSpec } from '../../schemas/manifests.ts'
 import type { CodedError, ErrorCode } from '../../schemas/errors.ts'
-import type { FieldChange, Preview } from '../../schemas/run.ts'
+import type { Preview } from '../../schemas/run.ts'
 
 export interface Operation<Spec extends ConnectionSpec = ConnectionSpec> {
   organization: string
@@ -26,16 +27,30 @@ export interface Resolved {
   class: 'read' | 'write'
   /** Where it goes, as the connection says today: people approve a write to this place, not to one named like it. */
   endpoint: JsonObject
-  /** Names the thing written to, for people: no customer data beyond its key. */
-  target: string
-  /** For policy expressions. */
-  facts: { target: JsonObject; patch: JsonObject }
   /** Hash of the tool's definition as it is now; null where there is none. */
   definitionSha256: string | null
 }
 
+/**
+ * What a write will store, said by the target once, when it is planned; only its executor reads it. Null: the target says
+ * nothing beforehand, and the arguments stand for it.
+ */
+export type Stored = JsonObject | null
+
+/** A call, by what is stored of it: that is what policy judges, people see, the digest covers and the target gets. */
+export interface Described {
+  /** Names the thing written to, for people: no customer data beyond its key. */
+  target: string
+  /** For policy expressions. */
+  facts: Pick<CallFacts, 'arguments' | 'target' | 'patch'>
+  /** By field, for people: redacted. */
+  after: JsonObject
+}
+
 export interface PlannedWrite {
-  changes: FieldChange[]
+  stored: Stored
+  /** By field, as far as the target shows it. */
+  before: JsonObject
   /** What must still be so when the write is applied; part of what people approve. */
   preconditions: JsonObject
   guard: Preview['guard']
@@ -46,6 +61,7 @@ export interface Sending extends Limits {
   key: string
   writebackId: string
   digest: string
+  stored: Stored
   preconditions: JsonObject
 }
 
@@ -88,6 +104,8 @@ export interface Executor {
   read(operation: Operation, limits: Limits): Promise<JsonValue>
   /** Looks at the target as it is now. Throws WRITE_CONFLICT if the write could not be applied even today. */
   plan(operation: Operation, limits: Limits): Promise<PlannedWrite>
+  /** The same whenever it is asked, and without asking the target. Throws WRITE_NOT_AUTHORISED for what no plan stores. */
+  describe(operation: Operation, stored: Stored): Described
   /** Sends once. Never throws for what the target does; never runs past the deadline. */
   apply(operation: Operation, sending: Sending): Promise<Answer>
   /**

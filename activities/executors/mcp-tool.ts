@@ -18,10 +18,10 @@ import type { TargetResolver } from '../targets.ts'
 import type {
   Answer,
   CheckAnswer,
+  Described,
   Executor,
   Limits,
   Operation,
-  PlannedWrite,
   Resolved,
   Sending,
 } from './executor.ts'
@@ -45,7 +45,9 @@ export function createMcpToolExecutor(deps: McpToolDeps): Executor {
     resolve: (operation, limits) => resolve(deps, ofMcp(operation), limits),
     read: async (operation, limits) =>
       outputOf(operation.operation, await call(deps, ofMcp(operation), limits)),
-    plan: async (operation) => planTool(operation),
+    // A tool shows nothing of its target beforehand: people see the arguments.
+    plan: async () => ({ stored: null, before: {}, preconditions: {}, guard: 'none' }),
+    describe: describeTool,
     apply: (operation, sending) => apply(deps, ofMcp(operation), sending),
     resend: (operation) => resendOf(settingsOf(ofMcp(operation))),
     check: (operation, looking) => check(deps, ofMcp(operation), looking),
@@ -68,8 +70,6 @@ async function resolve(
   return {
     class: classOf(operation.spec, tool.definition),
     endpoint: endpointOf(operation.spec),
-    target: `${operation.connection}.${operation.operation}`,
-    facts: factsOfTool(operation.arguments),
     definitionSha256: tool.hash,
   }
 }
@@ -97,14 +97,9 @@ export function classOf(spec: McpConnectionSpec, definition: ToolDefinition): 'r
   return spec.trusted && definition.annotations?.['readOnlyHint'] === true ? 'read' : 'write'
 }
 
-/** A tool shows nothing of its target beforehand: people see the arguments. */
-function planTool(operation: Operation): PlannedWrite {
-  const changes = Object.entries(operation.arguments).map(([field, after]) => ({
-    field,
-    before: null,
-    after,
-  }))
-  return { changes, preconditions: {}, guard: 'none' }
+function describeTool({ connection, operation, arguments: args }: Operation): Described {
+  const facts = { arguments: args, ...factsOfTool(args) }
+  return { target: `${connection}.${operation}`, facts, after: args }
 }
 
 async function apply(
@@ -123,7 +118,7 @@ async function apply(
     return {
       kind: 'answered',
       status: 'failed',
-      ...keptOf(result),
+      output: keptOf(result).output,
       code: 'TOOL_FAILED',
       message: cleanText(textOf(result)),
       ...(resendOf(settings) === 'safe' ? {} : { mayHaveChanged: true }),
@@ -170,13 +165,19 @@ async function call(
 
 function outputOf(tool: string, result: ToolResult): JsonValue {
   if (result.isError) throw new CodedError('TOOL_FAILED', `${tool}: ${cleanText(textOf(result))}`)
-  const { output, message } = keptOf(result)
-  if (message !== undefined) throw new CodedError('RESULT_TOO_LARGE', `${tool}: ${message}`)
+  const { output, code, message } = keptOf(result)
+  if (code !== undefined) throw new CodedError(code, `${tool}: ${message}`)
   return output
 }
 
-/** A write that was done is done, also when its answer is too large to be kept. */
-function keptOf(result: ToolResult): { output: JsonValue; code?: 'RESULT_TOO_LARGE'; message?: string } {
+type Kept =
+  | { output: JsonValue; code?: never; message?: never }
+  | { output: null; code: 'RESULT_INVALID' | 'RESULT_TOO_LARGE'; message: string }
+
+/** A write that was done is done, also when its answer cannot be kept as it is. */
+function keptOf(result: ToolResult): Kept {
+  if (result.inexact !== undefined)
+    return { output: null, code: 'RESULT_INVALID', message: `the answer is not kept: ${result.inexact}` }
   const output = jsonOf(result)
   const bytes = jsonBytes(output)
   if (bytes <= LIMITS.valueBytes) return { output }

@@ -7,6 +7,7 @@
  */
 import { anyPurpose, type Door, type Patch } from './door.ts'
 import { answers, dryRuns, hostileCode, readers } from './doors-inside.ts'
+import { values } from './doors-values.ts'
 
 const APPROVALS = 'activities/approvals.ts'
 const AUTHORISED = 'activities/perform.ts'
@@ -673,4 +674,5 @@ export const DOORS: readonly Door[] = [
   ...answers,
   ...dryRuns,
   ...hostileCode,
+  ...values,
 ]

@@ -10,6 +10,7 @@ import {
   limits,
   makeTarget,
   sqlOperation,
+  storedFee,
   waive as waiving,
   word,
   type SqlTarget,
@@ -94,6 +95,7 @@ describe('the answer to COMMIT is lost', () => {
       key: `csk_late_${id}`,
       writebackId: 'w',
       digest: 'd',
+      stored: planned.stored,
       preconditions: planned.preconditions,
     }
     const before = await effectsOn(id)
@@ -212,6 +214,7 @@ describe('the deadline', () => {
       key: 'k',
       writebackId: 'w',
       digest: 'd',
+      stored: storedFee(1),
       preconditions: {},
       ...limits(300),
     })

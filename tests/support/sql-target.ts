@@ -4,9 +4,11 @@ import { readFileSync } from 'node:fs'
 import { createSqlExecutor } from '../../activities/executors/sql.ts'
 import { createTargetDatabases, type TargetDatabases } from '../../activities/executors/sql-targets.ts'
 import type { Answer, Operation, Sending } from '../../activities/executors/executor.ts'
+import { previewOf } from '../../activities/reading.ts'
 import type { Database } from '../../db/database.ts'
 import type { JsonObject } from '../../lib/json.ts'
 import { ConnectionSpecSchema, type PostgresConnectionSpec } from '../../schemas/manifests.ts'
+import type { Preview } from '../../schemas/run.ts'
 import { DIGEST, ORGANIZATION } from './fixtures.ts'
 
 export const RECEIPTS_DDL = readFileSync(
@@ -88,6 +90,7 @@ export function createSqlTarget(urlOf: () => string): SqlTarget {
           key,
           writebackId: 'wb_1',
           digest: DIGEST,
+          stored: planned.stored,
           preconditions: planned.preconditions,
           ...limits(),
           ...over,
@@ -102,6 +105,24 @@ export function limits(timeoutMs = DEADLINE_MS): { deadlineAtMs: number; signal:
 }
 
 export const waive = (id: number, set: JsonObject = { fee: 0 }): JsonObject => ({ key: { id }, set })
+
+/** As a plan keeps it of `waive(id)`. */
+export const storedFee = (id: number): JsonObject => ({
+  key: { id: `["${id}", ${id}]` },
+  guard: {},
+  set: { fee: '["0.00", 0.00]' },
+})
+
+/** What people would see of a plan. */
+export async function seenOf(
+  { executor }: SqlTarget,
+  operation: Operation<PostgresConnectionSpec>,
+): Promise<Preview & { preconditions: JsonObject }> {
+  const planned = await executor.plan(operation, limits())
+  const described = executor.describe(operation, planned.stored)
+  const { preconditions } = planned
+  return { ...previewOf(operation, executor, described, planned), preconditions }
+}
 
 /** An answer in one or two words. */
 export const word = (answer: Answer): string =>
