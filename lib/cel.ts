@@ -40,7 +40,7 @@ export function evaluateExpression(source: string, scope: Scope): JsonValue {
   return evaluate(source, scope, 'loose')
 }
 
-/** For policies: values of different kinds are not just different, they cannot be compared (`EXPRESSION_FAILED`). */
+/** For policies, and for a look that tells whether a write was done: values of different kinds are not just different, they cannot be compared (`EXPRESSION_FAILED`). */
 export function evaluateStrictly(source: string, scope: Scope): JsonValue {
   return evaluate(source, scope, 'strict')
 }

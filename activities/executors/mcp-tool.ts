@@ -2,7 +2,7 @@
  * Tools of MCP servers. The protocol has no key for repeated calls and its annotations are only a server's word, so a
  * write is sent at most once unless the operator says that sending it again is harmless.
  */
-import { evaluateExpression, type Scope } from '../../lib/cel.ts'
+import { evaluateStrictly, type Scope } from '../../lib/cel.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { jsonBytes, LIMITS, readableBytes } from '../../lib/limits.ts'
 import { factsOfTool } from '../../lib/policy.ts'
@@ -224,7 +224,7 @@ async function check(
     if (classOf(operation.spec, tool.definition) !== 'read')
       return { kind: 'unclear', message: `${declared.tool}, which should tell, is not a reading tool` }
     const result = outputOf(declared.tool, await call(deps, reading, looking))
-    const verdict = evaluateExpression(declared.applied_if, { ...scope, result })
+    const verdict = evaluateStrictly(declared.applied_if, { ...scope, result })
     if (typeof verdict !== 'boolean')
       return { kind: 'unclear', message: `applied_if of ${operation.operation} gives no yes or no` }
     return verdict ? { kind: 'applied', output: result } : { kind: 'not_applied', isFinal: false }
