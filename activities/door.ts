@@ -6,7 +6,7 @@ import { writeDigest } from '../lib/write-digest.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { Call, Preview } from '../schemas/run.ts'
 import type { Trust } from './decisions.ts'
-import type { Executor, Operation, Resolved } from './executors/executor.ts'
+import type { Described, Executor, Operation, Resolved, Stored } from './executors/executor.ts'
 import type { VerifiedOrigin } from './origin.ts'
 import type { Ruling } from '../lib/policy.ts'
 
@@ -31,14 +31,15 @@ export interface StepLimits {
   isEnding: boolean
 }
 
-/** One call on its way through the door, with everything that was looked up for it. */
-export interface Passage extends StepLimits {
+/** One call at the door, with everything that was looked up for it. */
+export interface Arrival extends StepLimits {
   call: Call
   operation: Operation
   executor: Executor
   resolved: Resolved
   origin: VerifiedOrigin
-  ruling: Ruling
+  /** By what is stored of it, and today's policies. */
+  judge: (stored: Stored) => Judged
   /** For one call of the target. */
   timeoutMs: number
   /** How long the deadline of the attempt that was sending had passed when the row was read, by the ledger's clock. */
@@ -47,13 +48,21 @@ export interface Passage extends StepLimits {
   frozenReason: string | null
 }
 
+export interface Judged {
+  described: Described
+  ruling: Ruling
+}
+
+/** A write on its way through the door. */
+export interface Passage extends Arrival, Judged {}
+
 export function digestOfWrite(
-  passage: Pick<Passage, 'call' | 'executor' | 'origin'> & {
+  passage: Pick<Passage, 'call' | 'executor' | 'origin' | 'described'> & {
     resolved: Omit<Resolved, 'endpoint'> & { endpoint: JsonValue }
   },
-  planned: { preconditions: JsonValue; preview: Preview },
+  planned: { stored: JsonValue; preconditions: JsonValue; preview: Preview },
 ): string {
-  const { call, executor, resolved, origin } = passage
+  const { call, executor, resolved, origin, described } = passage
   const { writebackId, automation, revision } = call.origin
   // Name by name: what is stored of a plan has fields that are called like those of the call, and must not replace them.
   return writeDigest({
@@ -61,10 +70,11 @@ export function digestOfWrite(
     writebackId,
     executor: executor.name,
     endpoint: resolved.endpoint,
-    target: resolved.target,
+    target: described.target,
     connection: call.connection,
     operation: call.operation,
     arguments: call.arguments,
+    stored: planned.stored,
     preconditions: planned.preconditions,
     preview: planned.preview,
     definitionSha256: resolved.definitionSha256,
@@ -75,7 +85,7 @@ export function digestOfWrite(
 }
 
 /** A worker that Temporal has given up hears of it at last: others may have gone on without this attempt. */
-export function assertStillOurs({ call, signal }: Pick<Passage, 'call' | 'signal'>): void {
+export function assertStillOurs({ call, signal }: Pick<Arrival, 'call' | 'signal'>): void {
   if (!signal.aborted) return
   throw new CodedError('CANCELLED', `${call.origin.writebackId}: the attempt was ended before it has sent`)
 }

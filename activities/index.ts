@@ -236,8 +236,8 @@ function callerId(): string {
   return activityInfo().workflowExecution?.workflowId ?? ''
 }
 
-function lookerOf({ name, resolve, read, plan }: Executor): Looker {
-  return { name, resolve, read, plan }
+function lookerOf({ name, resolve, read, plan, describe }: Executor): Looker {
+  return { name, resolve, read, plan, describe }
 }
 
 async function withContext<T>(

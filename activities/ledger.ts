@@ -15,39 +15,43 @@ import type { JsonValue } from '../lib/json.ts'
 import { sha256Hex } from '../lib/canonical-json.ts'
 import { CodedError, type ErrorCode } from '../schemas/errors.ts'
 import { writebackIdOf } from '../schemas/names.ts'
-import type { Preview, WriteOutcome, WriteStatus } from '../schemas/run.ts'
-import { assertStillOurs, digestOfWrite, type DoorDeps, type Passage } from './door.ts'
+import type { WriteOutcome, WriteStatus } from '../schemas/run.ts'
+import { assertStillOurs, digestOfWrite, type Arrival, type DoorDeps } from './door.ts'
 import { provenOutcome } from './outcomes.ts'
+import { previewOf } from './reading.ts'
 import { issueReceipt, type ReceiptContent } from './receipts.ts'
 
-/** Looks at the target and keeps what is planned. If somebody planned it first, theirs stands. */
-export async function planWriteback(deps: DoorDeps, passage: Passage): Promise<WritebackRow> {
-  const { call, operation, executor, resolved, origin, ruling, timeoutMs, signal } = passage
-  await assertFollows(deps, passage)
+/**
+ * Looks at the target and keeps what is planned. If somebody planned it first, theirs stands. Policy judges what the
+ * target says that it stores, so that nobody can be asked before.
+ */
+export async function planWriteback(deps: DoorDeps, arrival: Arrival): Promise<WritebackRow> {
+  const { call, operation, executor, resolved, origin, timeoutMs, signal } = arrival
+  await assertFollows(deps, arrival)
   const planned = await executor.plan(operation, { deadlineAtMs: deps.nowMs() + timeoutMs, signal })
-  assertStillOurs(passage)
-  const { changes, guard, preconditions } = planned
-  const { endpoint, target, definitionSha256 } = resolved
-  const { organization, connection } = call
-  const preview: Preview = {
-    executor: executor.name,
-    connection,
-    operation: call.operation,
-    target,
-    changes,
-    guard,
-  }
+  assertStillOurs(arrival)
+  const { stored, preconditions } = planned
+  const { described, ruling } = arrival.judge(stored)
+  const { endpoint, definitionSha256 } = resolved
+  const preview = previewOf(call, executor, described, planned)
   await insertPlannedWriteback(deps.database, {
-    organization,
+    organization: call.organization,
     origin: call.origin,
     runWorkflowId: origin.runWorkflowId,
-    connection,
+    connection: call.connection,
     operation: call.operation,
     executor: executor.name,
-    digest: digestOfWrite(passage, { preconditions, preview }),
+    digest: digestOfWrite({ ...arrival, described }, { stored, preconditions, preview }),
     idempotencyKey: idempotencyKeyOf(call),
     requester: origin.requester,
-    plan: { endpoint, target, arguments: call.arguments, preconditions, definitionSha256 },
+    plan: {
+      endpoint,
+      target: described.target,
+      arguments: call.arguments,
+      stored,
+      preconditions,
+      definitionSha256,
+    },
     requirement: ruling.effect === 'require' ? ruling.requirement : null,
     preview,
   })
@@ -55,7 +59,7 @@ export async function planWriteback(deps: DoorDeps, passage: Passage): Promise<W
 }
 
 /** Throws UNKNOWN_ORIGIN. A further round is planned only after one that has ended, and surely changed nothing. */
-async function assertFollows({ database }: DoorDeps, { call, origin }: Passage): Promise<void> {
+async function assertFollows({ database }: DoorDeps, { call, origin }: Arrival): Promise<void> {
   const { organization, origin: said } = call
   if (origin.round === 1) return
   const writebackId = writebackIdOf({ ...said, round: origin.round - 1 })

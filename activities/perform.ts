@@ -12,14 +12,22 @@ import { loadCallContext, type CallContextRow, type WritebackRow } from '../db/q
 import { canonicalJson } from '../lib/canonical-json.ts'
 import { changedSettings } from '../lib/write-settings.ts'
 import { CodedError } from '../schemas/errors.ts'
-import type { Call, Envelope, PerformResult, Requester } from '../schemas/run.ts'
+import type { Call, Envelope, PerformResult, Preview, Requester } from '../schemas/run.ts'
 import { askForApproval, judgeWrite, refuseRejected } from './authorise.ts'
-import { digestOfWrite, type DoorDeps, type Passage, type StepLimits } from './door.ts'
+import type { Stored } from './executors/executor.ts'
+import { digestOfWrite, type DoorDeps, type Judged, type Passage, type StepLimits } from './door.ts'
 import { closePlanned, idempotencyKeyOf, planWriteback, WITHDRAWN } from './ledger.ts'
 import { provenOutcome } from './outcomes.ts'
 import { verifyOrigin, type VerifiedOrigin } from './origin.ts'
 import { asksWhoAsked, ruleOn } from '../lib/policy.ts'
-import { assertDefinitionUnchanged, assertMayRead, factsOf, operationOf, policiesOf } from './reading.ts'
+import {
+  assertDefinitionUnchanged,
+  assertMayRead,
+  factsOf,
+  operationOf,
+  policiesOf,
+  previewOf,
+} from './reading.ts'
 import { concludeUnknown, sendWrite } from './sending.ts'
 import { mayPassAway, settle } from './settle.ts'
 
@@ -57,19 +65,21 @@ async function pass(
   const resolved = await executor.resolve(operation, limits)
   // What was planned as a write does not become a reading because somebody calls it one meanwhile.
   const isWrite = resolved.class === 'write' || call.raisedToWrite || context.writeback !== null
-  if (!isWrite) return read(deps, { call, operation, executor, resolved, ...step }, context, limits)
+  if (!isWrite) return read(deps, { call, operation, executor, ...step }, context, limits)
   const origin = await originOf(deps, call, step)
-  const facts = {
-    ...factsOf({ operation, executor, resolved }, call.origin.automation, 'write'),
-    requester: origin.requester,
+  const policies = policiesOf(context)
+  const judge = (stored: Stored): Judged => {
+    const described = executor.describe(operation, stored)
+    const facts = factsOf({ operation, executor, described }, call.origin.automation, 'write')
+    return { described, ruling: ruleOn(policies, { ...facts, requester: origin.requester }) }
   }
-  const ruling = ruleOn(policiesOf(context), facts)
   const frozenReason = context.connection?.frozen_reason ?? null
   const overdueMs = -(context.remaining_ms ?? 0)
-  const known = { call, operation, executor, resolved, origin, ruling, timeoutMs }
-  const passage = { ...known, overdueMs, frozenReason, ...step }
+  const known = { call, operation, executor, resolved, origin, judge, timeoutMs }
+  const arrival = { ...known, overdueMs, frozenReason, ...step }
   assertDefinitionUnchanged(call, resolved.definitionSha256, origin.pinnedDefinitionSha256)
-  const row = context.writeback ?? (await planWriteback(deps, passage))
+  const row = context.writeback ?? (await planWriteback(deps, arrival))
+  const passage = { ...arrival, ...judge(row.plan.stored) }
   const changed = changesSincePlanned(passage, row)
   if (changed !== null) return refuseChanged(deps, passage, row, changed)
   if (row.state !== 'sending') return apply(deps, passage, row, decisions)
@@ -102,14 +112,15 @@ const NOBODY: Requester = { principal: '', kind: 'service', onBehalfOf: [] }
 
 async function read(
   deps: DoorDeps,
-  subject: Pick<Passage, 'call' | 'operation' | 'executor' | 'resolved' | 'caller'>,
+  { call, operation, executor, caller }: Pick<Passage, 'call' | 'operation' | 'executor' | 'caller'>,
   context: CallContextRow,
   limits: { deadlineAtMs: number; signal: AbortSignal },
 ): Promise<PerformResult> {
-  const { call, operation, executor } = subject
   const policies = policiesOf(context)
-  const facts = factsOf(subject, call.origin.automation, 'read')
-  const requester = asksWhoAsked(policies, facts) ? (await originOf(deps, call, subject)).requester : NOBODY
+  const described = executor.describe(operation, null)
+  const facts = factsOf({ operation, executor, described }, call.origin.automation, 'read')
+  const asked = asksWhoAsked(policies, facts) ? await originOf(deps, call, { caller }) : null
+  const requester = asked?.requester ?? NOBODY
   assertMayRead(policies, { ...facts, requester })
   return { kind: 'done', outcome: { kind: 'read', output: await executor.read(operation, limits) } }
 }
@@ -169,8 +180,10 @@ function changesSincePlanned(passage: Passage, row: WritebackRow): string[] | nu
   const { runId, automation, revision, path } = call.origin
   const changed = changedSettings(row.plan.endpoint, resolved.endpoint)
   const asPlanned = { ...passage, resolved: { ...resolved, endpoint: row.plan.endpoint } }
+  const preview = changed.length > 0 ? row.preview : previewToday(passage, row)
   const expected = {
-    digest: digestOfWrite(asPlanned, { ...row.plan, preview: row.preview }),
+    preview,
+    digest: digestOfWrite(asPlanned, { ...row.plan, preview }),
     idempotency_key: idempotencyKeyOf(call),
     run_id: runId,
     automation,
@@ -184,4 +197,10 @@ function changesSincePlanned(passage: Passage, row: WritebackRow): string[] | nu
   if (canonicalJson(found) === canonicalJson(expected)) return changed.length > 0 ? changed : null
   const detail = `${call.origin.writebackId}: what is to be written differs from what was planned`
   throw new CodedError('WRITE_NOT_AUTHORISED', detail)
+}
+
+/** What people would be shown today of what was planned. The settings of the connection have a part in it. */
+function previewToday({ call, executor, described }: Passage, { preview }: WritebackRow): Preview {
+  const before = Object.fromEntries(preview.changes.map((change) => [change.field, change.before]))
+  return previewOf(call, executor, described, { before, guard: preview.guard })
 }

@@ -27,10 +27,17 @@ import { assertSomebodyCanApprove } from './candidates.ts'
 import type { Trust } from './decisions.ts'
 import type { Executor, Limits, Operation, Resolved } from './executors/executor.ts'
 import { callsTheSame } from './origin.ts'
-import { assertDefinitionUnchanged, assertMayRead, factsOf, operationOf, policiesOf } from './reading.ts'
+import {
+  assertDefinitionUnchanged,
+  assertMayRead,
+  factsOf,
+  operationOf,
+  policiesOf,
+  previewOf,
+} from './reading.ts'
 
 /** What of an executor changes nothing. */
-export type Looker = Pick<Executor, 'name' | 'resolve' | 'read' | 'plan'>
+export type Looker = Pick<Executor, 'name' | 'resolve' | 'read' | 'plan' | 'describe'>
 
 export interface PreviewDeps {
   database: Queryable
@@ -53,19 +60,14 @@ export async function preview(
   const limits = { deadlineAtMs: deps.nowMs() + timeoutMs, signal }
   const resolved = await executor.resolve(operation, limits)
   const isWrite = resolved.class === 'write' || call.raisedToWrite
-  const classOfCall = isWrite ? 'write' : 'read'
-  const facts = { ...factsOf({ operation, executor, resolved }, automation, classOfCall), requester }
-  const policies = policiesOf(row)
   if (isWrite)
     return {
       kind: 'write',
-      ...(await lookAtWrite(
-        deps,
-        { operation, executor, resolved, limits, grant, row },
-        ruleOn(policies, facts),
-      )),
+      ...(await lookAtWrite(deps, { operation, executor, resolved, limits, grant, row })),
     }
-  assertMayRead(policies, facts)
+  const described = executor.describe(operation, null)
+  const facts = factsOf({ operation, executor, described }, automation, 'read')
+  assertMayRead(policiesOf(row), { ...facts, requester })
   return { kind: 'read', output: await executor.read(operation, limits) }
 }
 
@@ -101,22 +103,18 @@ interface Look {
 }
 
 /** Throws WRITE_CONFLICT if it could not be planned, as the door does. */
-async function lookAtWrite(deps: PreviewDeps, look: Look, ruling: Ruling): Promise<WouldWrite> {
+async function lookAtWrite(deps: PreviewDeps, look: Look): Promise<WouldWrite> {
   const { operation, executor, resolved, limits, grant, row } = look
   const { connection } = operation
   const pinned = row.pins?.[`${connection}/${operation.operation}`] ?? null
   assertDefinitionUnchanged(operation, resolved.definitionSha256, pinned)
-  const { changes, guard } = await executor.plan(operation, limits)
-  const { target } = resolved
+  const planned = await executor.plan(operation, limits)
+  const described = executor.describe(operation, planned.stored)
+  const facts = factsOf({ operation, executor, described }, grant.automation, 'write')
+  const ruling = ruleOn(policiesOf(row), { ...facts, requester: grant.requester })
+  const preview = previewOf(operation, executor, described, planned)
   return {
-    preview: {
-      executor: executor.name,
-      connection,
-      operation: operation.operation,
-      target,
-      changes: changes.map(shortened),
-      guard,
-    },
+    preview: { ...preview, changes: preview.changes.map(shortened) },
     heldBecause: row.connection?.frozen_reason ?? null,
     ...(await judged(deps, ruling, grant)),
   }

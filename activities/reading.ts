@@ -3,12 +3,13 @@
  * policies there are, what they can name of it, and whether they let it be read.
  */
 import type { CallFactsRow } from '../db/queries/call-facts.ts'
+import type { JsonObject } from '../lib/json.ts'
 import { ruleOn, type CallFacts } from '../lib/policy.ts'
 import { assertStorable } from '../lib/storable.ts'
 import { durationMs } from '../schemas/common.ts'
 import { CodedError } from '../schemas/errors.ts'
-import type { Call } from '../schemas/run.ts'
-import type { Operation, Resolved } from './executors/executor.ts'
+import type { Call, Preview } from '../schemas/run.ts'
+import type { Described, Operation } from './executors/executor.ts'
 
 export type Policies = Parameters<typeof ruleOn>[0]
 
@@ -34,7 +35,11 @@ export function policiesOf({ policies }: CallFactsRow): Policies {
 }
 
 export function factsOf(
-  { operation, executor, resolved }: { operation: Operation; executor: { name: string }; resolved: Resolved },
+  {
+    operation,
+    executor,
+    described,
+  }: { operation: Operation; executor: { name: string }; described: Described },
   automation: string,
   classOfCall: 'read' | 'write',
 ): Omit<CallFacts, 'requester'> {
@@ -44,9 +49,7 @@ export function factsOf(
     executor: executor.name,
     automation,
     class: classOfCall,
-    arguments: operation.arguments,
-    patch: resolved.facts.patch,
-    target: resolved.facts.target,
+    ...described.facts,
   }
 }
 
@@ -68,4 +71,19 @@ export function assertDefinitionUnchanged(
   if (now === null || now === before) return
   const change = `${before?.slice(0, 12) ?? 'not pinned'} → ${now.slice(0, 12)}`
   throw new CodedError('TOOL_CHANGED', `${call.connection}.${call.operation}: definition ${change}`)
+}
+
+/** What people see. `seen`: what the target showed when the write was planned. */
+export function previewOf(
+  { connection, operation }: Pick<Operation, 'connection' | 'operation'>,
+  executor: { name: string },
+  { target, after }: Described,
+  seen: { before: JsonObject; guard: Preview['guard'] },
+): Preview {
+  const changes = Object.entries(after).map(([field, value]) => ({
+    field,
+    before: seen.before[field] ?? null,
+    after: value,
+  }))
+  return { executor: executor.name, connection, operation, target, changes, guard: seen.guard }
 }

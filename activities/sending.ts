@@ -51,6 +51,7 @@ export async function sendWrite(
     key: row.idempotency_key,
     writebackId: row.writeback_id,
     digest: row.digest,
+    stored: row.plan.stored,
     preconditions: row.plan.preconditions as Record<string, never>,
     window,
     deadlineAtMs: window.deadlineAtMs,

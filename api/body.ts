@@ -1,7 +1,9 @@
 /** How bodies are read: bounded in size by the server and in depth here, so that no value can exhaust the stack. */
 import type { FastifyInstance } from 'fastify'
+import { inexactPlaces } from '../lib/exact-json.ts'
 import { LIMITS } from '../lib/limits.ts'
 import { CodedError } from '../schemas/errors.ts'
+import { PlacedError } from './errors.ts'
 
 export const BODY_LIMIT_BYTES = LIMITS.bodyBytes
 
@@ -14,8 +16,14 @@ export function installJsonBodies(app: FastifyInstance): void {
   app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
     if (body === '') return done(null, undefined)
     if (isTooDeep(body)) return done(new CodedError('INVALID_INPUT', 'The body is nested too deeply.'))
-    return parse(request, body, done)
+    return parse(request, body, (error, value) => done(error ?? inexact(body), value))
   })
+}
+
+/** No value changes silently: neither by rounding, nor because a name stands twice. */
+function inexact(body: string): PlacedError | null {
+  const places = inexactPlaces(body)
+  return places.length === 0 ? null : new PlacedError('INVALID_INPUT', places)
 }
 
 /** Whether lists and objects of a JSON text are nested over the bound. Reads the text once; it need not be valid. */

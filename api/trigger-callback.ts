@@ -6,10 +6,13 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
+import { parseExactJson } from '../lib/exact-json.ts'
 import type { JsonObject } from '../lib/json.ts'
+import { pathParts } from '../lib/path-text.ts'
 import { IdempotencyKeySchema } from '../schemas/operations/operation.ts'
 import { sha256Hex } from '../lib/canonical-json.ts'
 import { ERRORS } from '../schemas/errors.ts'
+import type { ProblemPlace } from '../schemas/problem.ts'
 import { BODY_LIMIT_BYTES, isTooDeep } from './body.ts'
 import { acceptEvent } from './deliveries.ts'
 import type { ApiDeps } from './deps.ts'
@@ -87,9 +90,13 @@ async function handleCallback(
 ): Promise<FastifyReply> {
   const { sender } = request
   if (!sender) return reply.code(401).send({ error: 'Invalid callback token' })
-  const parsed = BodySchema.safeParse(parseBody(request.body))
+  const { value, places } = parseBody(request.body)
+  const parsed = BodySchema.safeParse(value)
   if (!parsed.success) {
     return reply.code(400).send({ error: 'Invalid body', details: parsed.error.issues })
+  }
+  if (places.length > 0) {
+    return reply.code(400).send({ error: 'Invalid body', details: places.map(issueOf) })
   }
   const { type } = parsed.data
   const data = parsed.data.data as JsonObject
@@ -118,15 +125,21 @@ async function findSender(
 }
 
 /** What is no JSON, or nested beyond what we walk through, is refused like any other value that is no object. */
-function parseBody(body: unknown): unknown {
-  if (!Buffer.isBuffer(body)) return undefined
+function parseBody(body: unknown): { value: unknown; places: ProblemPlace[] } {
+  const nothing = { value: undefined, places: [] }
+  if (!Buffer.isBuffer(body)) return nothing
   const text = body.toString('utf8')
-  if (isTooDeep(text)) return undefined
+  if (isTooDeep(text)) return nothing
   try {
-    return JSON.parse(text)
+    return parseExactJson(text)
   } catch {
-    return undefined
+    return nothing
   }
+}
+
+/** In the form that the contract gives its details. */
+function issueOf({ path, message, hint = '' }: ProblemPlace): object {
+  return { code: 'custom', path: pathParts(path), message: `${message}. ${hint}` }
 }
 
 /** The contract has no answer for a bad key, so one that cannot be kept as it is stands as its hash. */

@@ -3,9 +3,11 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isMap, isNode, LineCounter, parseAllDocuments, type Document } from 'yaml'
 import { z } from 'zod'
+import { parseExactJson, type ExactJson } from '../lib/exact-json.ts'
 import type { JsonObject, JsonValue } from '../lib/json.ts'
 import { pathParts } from '../lib/path-text.ts'
 import { UsageError } from './errors.ts'
+import { inexactNodes } from './exact-yaml.ts'
 
 export interface ManifestSource {
   manifest: JsonObject
@@ -100,8 +102,15 @@ function readText(path: string): string {
 }
 
 function parseJson(text: string, what: string): JsonValue {
+  const { value, places } = parsedJson(text, what)
+  const told = places.map(({ path, message }) => `${path === '' ? 'it' : path} ${message}`)
+  if (places.length > 0) throw new UsageError(`${what}: ${told.join('; ')}.`, places[0]?.hint)
+  return value
+}
+
+function parsedJson(text: string, what: string): ExactJson {
   try {
-    return JSON.parse(text) as JsonValue
+    return parseExactJson(text)
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new UsageError(`${what} is not JSON: ${reason}`)
@@ -142,6 +151,8 @@ function parseYaml(text: string, name: string): ParsedYaml[] {
   return documents.map((document, index) => {
     const [error] = document.errors
     if (error !== undefined) throw new MalformedFile(textAt(error.pos[0]), `is not YAML: ${error.message}`)
+    const [inexact] = inexactNodes(document)
+    if (inexact) throw new MalformedFile(textAt(inexact.offset), `${inexact.message}.`, inexact.hint)
     const place = documents.length > 1 ? `${name}, document ${index + 1}` : name
     return { document, place, lineOf: (path) => textAt(offsetOf(document, path)) }
   })

@@ -111,14 +111,21 @@ function registerMixedNumbers(environment: Environment): void {
   }
   for (const [operator, apply] of Object.entries(operations)) {
     environment.registerOperator(`int ${operator} double`, (left: bigint, right: number) =>
-      apply(Number(left), right),
+      apply(doubleOf(left), right),
     )
     environment.registerOperator(`double ${operator} int`, (left: number, right: bigint) =>
-      apply(left, Number(right)),
+      apply(left, doubleOf(right)),
     )
   }
   environment.registerOperator('double % double', (left: number, right: number) => left % right)
   environment.registerOperator('int == double', (left: bigint, right: number) => Number(left) === right)
+}
+
+/** Where it would be rounded, a difference of two large numbers would look exact. */
+function doubleOf(whole: bigint): number {
+  const double = Number(whole)
+  if (Number.isSafeInteger(double)) return double
+  throw failure('not_exact', `The whole number ${whole} is too large to be mixed with decimals`)
 }
 
 function registerTime(environment: Environment): void {

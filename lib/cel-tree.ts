@@ -6,6 +6,8 @@
  */
 import { EvaluationError, parse } from '@marcbachmann/cel-js'
 import type { ASTNode, SourceRange } from '@marcbachmann/cel-js'
+import { isInexactLiteral, keepExact } from './cel-exact.ts'
+import { compareStrictly } from './cel-strict.ts'
 import { REPLACED_FUNCTIONS, REPLACED_METHODS, isBuiltIn } from './cel-environment.ts'
 import { payCall, payLoop, payNode, payOperator } from './cel-work.ts'
 
@@ -63,6 +65,9 @@ export interface Refusal {
   range: SourceRange
 }
 
+/** How `==`, `!=` and `in` take values of different kinds. */
+export type Comparison = 'loose' | 'strict'
+
 let iterationsLeft = 0
 
 /** Evaluation is synchronous, so one counter serves whoever evaluates now. */
@@ -71,14 +76,16 @@ export function resetIterations(): void {
 }
 
 /** Changes the tree in place; answers with the first thing that is not allowed, if there is one. */
-export function guardTree(node: ASTNode): Refusal | undefined {
+export function guardTree(node: ASTNode, comparison: Comparison): Refusal | undefined {
   const message = refusalOf(node)
   if (message !== undefined) return { message, range: node.range }
   replaceCalls(node)
   looseBranches(node)
   boundWork(node)
+  keepExact(node)
+  if (comparison === 'strict') compareStrictly(node)
   for (const child of childrenOf(node)) {
-    const refusal = guardTree(child)
+    const refusal = guardTree(child, comparison)
     if (refusal !== undefined) return refusal
   }
   return undefined
@@ -159,6 +166,7 @@ function segmentOf(index: string | ASTNode): string | ASTNode {
 }
 
 function refusalOf(node: ASTNode): string | undefined {
+  if (isInexactLiteral(node)) return 'The number cannot be kept exactly; write fewer digits, or a text'
   if (node.op === 'value' && node.args instanceof Uint8Array) return 'Bytes are not available; use text'
   if (node.op === 'call' && node.args[0] === 'bytes') return 'bytes() is not available; use text'
   if (node.op === 'map') {

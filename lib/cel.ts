@@ -13,6 +13,7 @@ import type { Defect } from './cel-errors.ts'
 import { toJson } from './cel-result.ts'
 import { paySource, withinWork } from './cel-work.ts'
 import { collectOptional, collectReferences, guardTree, keepsValues, resetIterations } from './cel-tree.ts'
+import type { Comparison } from './cel-tree.ts'
 import type { JsonValue } from './json.ts'
 
 /** Variables by name. Exactly these are known to the expression. */
@@ -37,7 +38,16 @@ const cache = new Map<string, Compiled>()
  * `EXPRESSION_TOO_COSTLY` for more work than an expression may make, and `EXPRESSION_FAILED` for everything else.
  */
 export function evaluateExpression(source: string, scope: Scope): JsonValue {
-  const compiled = compile(source, Object.keys(scope))
+  return evaluate(source, scope, 'loose')
+}
+
+/** For policies, and for a look that tells whether a write was done: values of different kinds are not just different, they cannot be compared (`EXPRESSION_FAILED`). */
+export function evaluateStrictly(source: string, scope: Scope): JsonValue {
+  return evaluate(source, scope, 'strict')
+}
+
+function evaluate(source: string, scope: Scope, comparison: Comparison): JsonValue {
+  const compiled = compile(source, Object.keys(scope), comparison)
   if (!compiled.ok) throw defectToError(compiled.defect, source)
   try {
     return withinWork(source, () => {
@@ -76,12 +86,12 @@ export function referencesOf(source: string): string[][] {
   return collectReferences(parsed.run.ast)
 }
 
-function compile(source: string, variables: readonly string[]): Compiled {
+function compile(source: string, variables: readonly string[], comparison: Comparison = 'loose'): Compiled {
   const { key, environment } = environmentFor(variables)
-  const cacheKey = `${key}\n${source}`
+  const cacheKey = `${comparison}\n${key}\n${source}`
   const cached = cache.get(cacheKey)
   if (cached !== undefined) return cached
-  const compiled = checkTypes(parse(source, environment), variables)
+  const compiled = checkTypes(parse(source, environment, comparison), variables)
   // A tree with a loop keeps values of its last evaluation, and with them possibly megabytes of somebody's data.
   if (!compiled.ok || keepsValues(compiled.run.ast)) return compiled
   if (cache.size >= MAX_CACHED_EXPRESSIONS) cache.delete(cache.keys().next().value ?? '')
@@ -89,14 +99,14 @@ function compile(source: string, variables: readonly string[]): Compiled {
   return compiled
 }
 
-function parse(source: string, environment: Environment): Compiled {
+function parse(source: string, environment: Environment, comparison: Comparison = 'loose'): Compiled {
   if (source.length > MAX_SOURCE_LENGTH) {
     const message = `The expression is longer than ${MAX_SOURCE_LENGTH} characters`
     return { ok: false, defect: { code: 'INVALID_EXPRESSION', message } }
   }
   try {
     const run = environment.parse(source)
-    const refusal = guardTree(run.ast)
+    const refusal = guardTree(run.ast, comparison)
     if (refusal === undefined) return { ok: true, run }
     const { message, range } = refusal
     return { ok: false, defect: { code: 'INVALID_EXPRESSION', message, position: range } }

@@ -3,7 +3,7 @@
  * first that matches wins. A rule whose condition cannot be evaluated is taken at its strictest: it matches if it
  * denies or requires, and does not match if it allows.
  */
-import { evaluateExpression, referencesOf, type Scope } from './cel.ts'
+import { evaluateStrictly, referencesOf, type Scope } from './cel.ts'
 import { withAllowance } from './cel-work.ts'
 import type { JsonObject, JsonValue } from './json.ts'
 import { MAX_POLICY_WORK } from './limits.ts'
@@ -29,7 +29,11 @@ export function factsOfTool(args: JsonObject): Pick<CallFacts, 'patch' | 'target
   return { target: {}, patch: args }
 }
 
-export function factsOfUpdate({ table, key, set }: SqlUpdate): Pick<CallFacts, 'patch' | 'target'> {
+export function factsOfUpdate({
+  table,
+  key,
+  set,
+}: Pick<SqlUpdate, 'table' | 'key' | 'set'>): Pick<CallFacts, 'patch' | 'target'> {
   return { target: { table, key: key as JsonObject }, patch: set as JsonObject }
 }
 
@@ -128,7 +132,7 @@ function holds(expression: string, facts: CallFacts, ifUnclear: boolean): boolea
     requester: requester as unknown as JsonValue,
   }
   try {
-    const value = evaluateExpression(expression, scope)
+    const value = evaluateStrictly(expression, scope)
     return typeof value === 'boolean' ? value : ifUnclear
   } catch {
     return ifUnclear

@@ -15,6 +15,8 @@ export interface WriteFacts {
   connection: string
   operation: string
   arguments: JsonValue
+  /** What the target stores for them; null where it says nothing beforehand. */
+  stored: JsonValue
   preconditions: JsonValue
   preview: Preview
   definitionSha256: string | null
@@ -37,6 +39,7 @@ export function writeDigest(facts: WriteFacts): string {
     connection,
     operation,
     arguments: facts.arguments,
+    stored: facts.stored,
     preconditions,
     preview,
     definitionSha256,

@@ -15,6 +15,7 @@ import {
 } from '../lib/limits.ts'
 import { isNestedDeeper } from '../lib/nesting.ts'
 import { LocalFailure, McpCallError, toMcpCallError } from './errors.ts'
+import { INEXACT } from './exact-answers.ts'
 import { runOverHttp } from './http-session.ts'
 import type {
   CallToolRequest,
@@ -47,6 +48,7 @@ const CallResult = z.looseObject({
   content: z.array(z.looseObject({ type: z.string() })).default([]),
   structuredContent: z.record(z.string(), z.unknown()).optional(),
   isError: z.boolean().default(false),
+  [INEXACT]: z.string().optional(),
 })
 
 const ListingPage = z.looseObject({ tools: z.array(z.unknown()), nextCursor: z.string().optional() })
@@ -115,8 +117,13 @@ async function callTool(session: McpSession, request: CallToolRequest): Promise<
   if (isNestedDeeper(answer, MAX_VALUE_DEPTH)) {
     throw new LocalFailure('result_invalid', `the answer is nested deeper than ${MAX_VALUE_DEPTH} levels`)
   }
-  const { content, structuredContent, isError } = parse(CallResult, answer)
-  const result: ToolResult = { content, isError, ...(structuredContent ? { structuredContent } : {}) }
+  const { content, structuredContent, isError, [INEXACT]: inexact } = parse(CallResult, answer)
+  const result: ToolResult = {
+    content,
+    isError,
+    ...(structuredContent ? { structuredContent } : {}),
+    ...(inexact === undefined ? {} : { inexact }),
+  }
   // Over HTTP the stream was counted; a child's message is bounded for the pool as a whole, not for this call.
   if (request.target.type === 'stdio' && Buffer.byteLength(JSON.stringify(result)) > request.maxResultBytes) {
     throw new LocalFailure('result_too_large', `the answer has more than ${request.maxResultBytes} bytes`)

@@ -11,6 +11,7 @@ import type { GuardedFetch } from '../lib/guarded-fetch.ts'
 import type { SendWindow } from '../lib/send-window.ts'
 import { LocalFailure } from './errors.ts'
 import type { LocalFailureKind } from './errors.ts'
+import { withNotes } from './exact-answers.ts'
 
 export interface HttpLink {
   fetch: FetchLike
@@ -112,7 +113,7 @@ async function watchedFetch(state: LinkState, url: string | URL, init: RequestIn
     if (resumes && response.status === 405) state.reject(new LocalFailure('interrupted'))
     return limitBody(response, { maxBytes: MAX_ERROR_BYTES, onTooLarge: cutShort })
   }
-  if (resumes) return limitBody(response, resultLimit(state))
+  if (resumes) return withNotes(limitBody(response, resultLimit(state)))
   if (!AWAITED_METHODS.has(method)) {
     return limitBody(response, { maxBytes: MAX_CONTROL_BYTES, onTooLarge: refuse })
   }
@@ -120,7 +121,8 @@ async function watchedFetch(state: LinkState, url: string | URL, init: RequestIn
     method === 'initialize' ? { maxBytes: MAX_CONTROL_BYTES, onTooLarge: refuse } : resultLimit(state)
   const onEnd = () => failWithoutAnswer(state, answersBefore)
   if (response.body === null) onEnd()
-  return limitBody(response, { ...limit, onEnd })
+  const limited = limitBody(response, { ...limit, onEnd })
+  return method === 'tools/call' ? withNotes(limited) : limited
 }
 
 /**

@@ -65,6 +65,8 @@ export interface ToolResult {
   content: unknown[]
   structuredContent?: Record<string, unknown>
   isError: boolean
+  /** What of it is not what the server has said, because JavaScript cannot hold it. */
+  inexact?: string
 }
 
 export interface ToolDefinition {

@@ -9,6 +9,7 @@ import type { JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js'
 import type { SendWindow } from '../lib/send-window.ts'
 import { LocalFailure, toMcpCallError } from './errors.ts'
 import type { FailureContext } from './errors.ts'
+import { ExactReadBuffer } from './exact-answers.ts'
 import { sdkTimeoutMs, wasStopped, withinLimits } from './limits.ts'
 import { targetKey, textsOf } from './port.ts'
 import type { StdioServer } from './port.ts'
@@ -212,6 +213,7 @@ function createChild(key: string, target: StdioServer, maxMessageBytes: number):
     maxBufferSize: maxMessageBytes,
     ...(cwd === undefined ? {} : { cwd }),
   })
+  transport['_readBuffer'] = new ExactReadBuffer({ maxBufferSize: maxMessageBytes })
   let fail: (reason: LocalFailure) => void = () => {}
   const lost = new Promise<never>((_resolve, reject) => {
     fail = reject

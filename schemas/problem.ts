@@ -7,6 +7,7 @@ export const PLACE_RULES = [
   'json-schema',
   'limit',
   'storable',
+  'exact',
   'yaml',
   'expression',
   'unknown-reference',

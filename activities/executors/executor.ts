@@ -8,10 +8,11 @@
  * passes it, and only a window that nobody has passed gives the proof that `not_sent` takes.
  */
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import type { CallFacts } from '../../lib/policy.ts'
 import type { NotSent, SendWindow } from '../../lib/send-window.ts'
 import type { ConnectionSpec } from '../../schemas/manifests.ts'
 import type { CodedError, ErrorCode } from '../../schemas/errors.ts'
-import type { FieldChange, Preview } from '../../schemas/run.ts'
+import type { Preview } from '../../schemas/run.ts'
 
 export interface Operation<Spec extends ConnectionSpec = ConnectionSpec> {
   organization: string
@@ -31,16 +32,30 @@ export interface Resolved {
   class: 'read' | 'write'
   /** What the connection says of it today (`writeSettings`): people approve a write to this place and in this way. */
   endpoint: JsonObject
-  /** Names the thing written to, for people: no customer data beyond its key. */
-  target: string
-  /** For policy expressions. */
-  facts: { target: JsonObject; patch: JsonObject }
   /** Hash of the tool's definition as it is now; null where there is none. */
   definitionSha256: string | null
 }
 
+/**
+ * What a write will store, said by the target once, when it is planned; only its executor reads it. Null: the target says
+ * nothing beforehand, and the arguments stand for it.
+ */
+export type Stored = JsonObject | null
+
+/** A call, by what is stored of it: that is what policy judges, people see, the digest covers and the target gets. */
+export interface Described {
+  /** Names the thing written to, for people: no customer data beyond its key. */
+  target: string
+  /** For policy expressions. */
+  facts: Pick<CallFacts, 'arguments' | 'target' | 'patch'>
+  /** By field, for people: redacted. */
+  after: JsonObject
+}
+
 export interface PlannedWrite {
-  changes: FieldChange[]
+  stored: Stored
+  /** By field, as far as the target shows it. */
+  before: JsonObject
   /** What must still be so when the write is applied; part of what people approve. */
   preconditions: JsonObject
   guard: Preview['guard']
@@ -53,6 +68,7 @@ export interface Sending extends Limits {
   key: string
   writebackId: string
   digest: string
+  stored: Stored
   preconditions: JsonObject
 }
 
@@ -105,6 +121,8 @@ export interface Executor {
   read(operation: Operation, limits: Limits): Promise<JsonValue>
   /** Looks at the target as it is now. Throws WRITE_CONFLICT if the write could not be applied even today. */
   plan(operation: Operation, limits: Limits): Promise<PlannedWrite>
+  /** The same whenever it is asked, and without asking the target. Throws WRITE_NOT_AUTHORISED for what no plan stores. */
+  describe(operation: Operation, stored: Stored): Described
   /** Sends once. Never throws for what the target does; never runs past the deadline. */
   apply(operation: Operation, sending: Sending): Promise<Answer>
   /**

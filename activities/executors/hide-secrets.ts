@@ -31,7 +31,7 @@ export function hidingSecrets(executor: Executor, secretsOf: SecretsOf): Executo
       hidden(
         operation,
         () => executor.plan(operation, limits),
-        (planned, hide) => ({ ...planned, changes: hide(planned.changes) }),
+        (planned, hide) => ({ ...planned, before: hide(planned.before) }),
       ),
     apply: (operation, sending) =>
       hidden(

@@ -2,7 +2,7 @@
  * Tools of MCP servers. The protocol has no key for repeated calls and its annotations are only a server's word, so a
  * write is sent at most once unless the operator says that sending it again is harmless.
  */
-import { evaluateExpression, type Scope } from '../../lib/cel.ts'
+import { evaluateStrictly, type Scope } from '../../lib/cel.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { jsonBytes, LIMITS, readableBytes } from '../../lib/limits.ts'
 import { factsOfTool } from '../../lib/policy.ts'
@@ -20,6 +20,7 @@ import type { CommandDigest, TargetResolver } from '../targets.ts'
 import type {
   Answer,
   CheckAnswer,
+  Described,
   Executor,
   Limits,
   Operation,
@@ -50,6 +51,7 @@ export function createMcpToolExecutor(deps: McpToolDeps): Executor {
     read: async (operation, limits) =>
       outputOf(operation.operation, await call(deps, ofMcp(operation), limits, 'reading')),
     plan: async (operation) => planTool(ofMcp(operation)),
+    describe: describeTool,
     apply: (operation, sending) => apply(deps, ofMcp(operation), sending),
     resend: (operation) => resendOf(settingsOf(ofMcp(operation))),
     check: (operation, looking) => check(deps, ofMcp(operation), looking),
@@ -72,8 +74,6 @@ async function resolve(
   return {
     class: classOf(operation.spec, tool.definition),
     endpoint: await endpointOf(deps, operation),
-    target: `${operation.connection}.${operation.operation}`,
-    facts: factsOfTool(operation.arguments),
     definitionSha256: tool.hash,
   }
 }
@@ -118,12 +118,12 @@ function planTool(operation: Operation<McpConnectionSpec>): PlannedWrite {
     const detail = `the connection puts the key of the write into ${keyArgument}, which is given already`
     throw new CodedError('INVALID_ARGUMENTS', `${connection}.${tool}: ${detail}`)
   }
-  const changes = Object.entries(operation.arguments).map(([field, after]) => ({
-    field,
-    before: null,
-    after,
-  }))
-  return { changes, preconditions: {}, guard: 'none' }
+  return { stored: null, before: {}, preconditions: {}, guard: 'none' }
+}
+
+function describeTool({ connection, operation, arguments: args }: Operation): Described {
+  const facts = { arguments: args, ...factsOfTool(args) }
+  return { target: `${connection}.${operation}`, facts, after: args }
 }
 
 async function apply(
@@ -143,7 +143,7 @@ async function apply(
     return {
       kind: 'answered',
       status: 'failed',
-      ...keptOf(result),
+      output: keptOf(result).output,
       code: 'TOOL_FAILED',
       message: cleanText(textOf(result)),
       mayHaveChanged: resendOf(settings) !== 'safe',
@@ -198,13 +198,19 @@ async function call(
 
 function outputOf(tool: string, result: ToolResult): JsonValue {
   if (result.isError) throw new CodedError('TOOL_FAILED', `${tool}: ${cleanText(textOf(result))}`)
-  const { output, message } = keptOf(result)
-  if (message !== undefined) throw new CodedError('RESULT_TOO_LARGE', `${tool}: ${message}`)
+  const { output, code, message } = keptOf(result)
+  if (code !== undefined) throw new CodedError(code, `${tool}: ${message}`)
   return output
 }
 
-/** A write that was done is done, also when its answer is too large to be kept. */
-function keptOf(result: ToolResult): { output: JsonValue; code?: 'RESULT_TOO_LARGE'; message?: string } {
+type Kept =
+  | { output: JsonValue; code?: never; message?: never }
+  | { output: null; code: 'RESULT_INVALID' | 'RESULT_TOO_LARGE'; message: string }
+
+/** A write that was done is done, also when its answer cannot be kept as it is. */
+function keptOf(result: ToolResult): Kept {
+  if (result.inexact !== undefined)
+    return { output: null, code: 'RESULT_INVALID', message: `the answer is not kept: ${result.inexact}` }
   const output = jsonOf(result)
   const bytes = jsonBytes(output)
   if (bytes <= LIMITS.valueBytes) return { output }
@@ -251,7 +257,7 @@ async function check(
     if (classOf(operation.spec, tool.definition) !== 'read')
       return { kind: 'unclear', message: `${declared.tool}, which should tell, is not a reading tool` }
     const result = outputOf(declared.tool, await call(deps, reading, looking, 'reading'))
-    const verdict = evaluateExpression(declared.applied_if, { ...scope, result })
+    const verdict = evaluateStrictly(declared.applied_if, { ...scope, result })
     if (typeof verdict !== 'boolean')
       return { kind: 'unclear', message: `applied_if of ${operation.operation} gives no yes or no` }
     return verdict ? { kind: 'applied', output: result } : { kind: 'not_applied', isFinal: false }

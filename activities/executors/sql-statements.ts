@@ -3,11 +3,13 @@
  * are parameters, compared as the column's own type, so a timestamp keeps its microseconds.
  */
 import type pg from 'pg'
-import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import type { JsonObject } from '../../lib/json.ts'
 import type { SendWindow } from '../../lib/send-window.ts'
 import { CodedError } from '../../schemas/errors.ts'
+import { asPlanned, castRow, conditions, pairOf, quote, tableOf } from './sql-columns.ts'
 import { withConnection, type Deadline } from './sql-connection.ts'
 import { claimFailure, isRefusedCommit, notBegun, refused } from './sql-errors.ts'
+import { textsOf, type RowColumns, type StoredRow } from './sql-values.ts'
 
 export interface RowAddress {
   schema: string
@@ -18,31 +20,47 @@ export interface RowAddress {
 
 export type RowValues = Record<string, string | null>
 
-/** No column can have this name: it is not an identifier that a manifest may hold. */
-const MATCHES = 'matches guard'
-
-/** The row's columns as text; null if there is none at this address, whoever's it may be. */
+/**
+ * The row as it is, and what the target would store for `set`; null if there is no row at this address, whoever's it may
+ * be. The target casts each value to its column's own type, once: that, and nothing else, is judged, shown and sent.
+ */
 export async function readRow(
   pool: pg.Pool,
-  params: { address: RowAddress; columns: string[]; guard: Record<string, unknown> } & Deadline,
-): Promise<{ values: RowValues; matchesGuard: boolean } | null> {
+  params: {
+    address: RowAddress
+    columns: string[]
+    guard: Record<string, unknown>
+    set: Record<string, unknown>
+  } & Deadline,
+): Promise<{ values: RowColumns; matchesGuard: boolean; set: RowColumns } | null> {
   return withConnection(pool, params, async (client) => {
     const values: unknown[] = []
-    const guard = conditions(params.guard, values)
-    const columns = params.columns.map((column) => `${quote(column)}::text as ${quote(column)}`)
-    const { rows } = await client.query<RowValues & { [MATCHES]: boolean }>(
-      `select ${columns.join(', ')}, (${guard}) as ${quote(MATCHES)} from ${tableOf(params.address)}
-       where ${conditions(params.address.where, values)} limit 2`,
+    const written = Object.keys(params.set)
+    const selected = [
+      conditions(params.guard, values),
+      ...params.columns.map((column) => pairOf('t', column)),
+      ...written.map((column) => pairOf('s', column)),
+    ]
+    const { rows } = await client.query<[boolean | null, ...string[]]>({
+      text: `select ${selected.join(', ')} from ${tableOf(params.address)} as t, ${castRow(params, values)} as s
+        where ${conditions(params.address.where, values)} limit 2`,
       values,
-    )
+      rowMode: 'array',
+    })
     const [row] = rows
     if (!row) return null
     if (rows.length > 1) {
       const detail = `${params.address.table}: several rows have this key; primary_key of the connection names too little`
       throw new CodedError('INVALID_ARGUMENTS', detail)
     }
-    const { [MATCHES]: matchesGuard, ...rest } = row
-    return { values: rest, matchesGuard: matchesGuard === true }
+    const [matchesGuard, ...pairs] = row
+    const named = (columns: string[], first: number): RowColumns =>
+      Object.fromEntries(columns.map((column, index) => [column, pairs[first + index] ?? '']))
+    return {
+      values: named(params.columns, 0),
+      matchesGuard: matchesGuard === true,
+      set: named(written, params.columns.length),
+    }
   })
 }
 
@@ -57,7 +75,10 @@ export type RowUpdate =
 interface UpdateParams extends Deadline {
   window: SendWindow
   address: RowAddress
+  /** As the automation gives it. */
   set: Record<string, unknown>
+  /** What the target has said that it stores for that. */
+  stored: Pick<StoredRow, 'key' | 'set'>
   preconditions: JsonObject
   key: string
   writebackId: string
@@ -159,15 +180,19 @@ async function claimReceipt(
     : { status: 'conflict' }
 }
 
-/** Missing, another tenant's, or changed meanwhile: all three look the same. */
+/**
+ * Missing, another tenant's, or changed meanwhile: all three look the same. So does a plan that was edited: what it says
+ * of the key and of the new values has to be what the target makes of the automation's own.
+ */
 async function lockMatchingRow(
   client: pg.PoolClient,
-  params: { address: RowAddress; preconditions: JsonObject },
+  params: Pick<UpdateParams, 'address' | 'preconditions' | 'set' | 'stored'>,
 ): Promise<boolean> {
   const values: unknown[] = []
   const { rowCount } = await client.query(
-    `select from ${tableOf(params.address)}
-     where ${conditions(params.address.where, values)} and ${conditions(params.preconditions, values)} for update`,
+    `select from ${tableOf(params.address)} as t, ${castRow(params, values)} as s
+     where ${conditions(params.address.where, values)} and ${conditions(params.preconditions, values)}
+       and ${asPlanned(params, values)} for update of t`,
     values,
   )
   return rowCount === 1
@@ -175,16 +200,18 @@ async function lockMatchingRow(
 
 async function updateLockedRow(
   client: pg.PoolClient,
-  params: { address: RowAddress; set: Record<string, unknown> },
+  params: Pick<UpdateParams, 'address' | 'set' | 'stored'>,
 ): Promise<RowValues[]> {
   const values: unknown[] = []
-  const assignments = Object.entries(params.set).map(([column, value]) => {
-    values.push(parameterOf(value))
+  const columns = Object.keys(params.set)
+  const texts = textsOf(params.stored.set)
+  const assignments = columns.map((column) => {
+    values.push(texts[column] ?? null)
     return `${quote(column)} = $${values.length}`
   })
-  const written = Object.keys(params.set).map((column) => `${quote(column)}::text as ${quote(column)}`)
+  const written = columns.map((column) => `t.${quote(column)}::text as ${quote(column)}`)
   const { rows } = await client.query<RowValues>(
-    `update ${tableOf(params.address)} set ${assignments.join(', ')}
+    `update ${tableOf(params.address)} as t set ${assignments.join(', ')}
      where ${conditions(params.address.where, values)} returning ${written.join(', ')}`,
     values,
   )
@@ -196,28 +223,4 @@ async function completeReceipt(client: pg.PoolClient, key: string, row: RowValue
     `update countersign_receipts set status = $2, result = $3::jsonb, completed_at = now() where idempotency_key = $1`,
     [key, row ? 'applied' : 'conflict', row ? JSON.stringify(row) : null],
   )
-}
-
-/** Null means null; a parameter without a cast takes the column's type. */
-function conditions(columns: Record<string, unknown>, values: unknown[]): string {
-  const parts = Object.entries(columns).map(([column, value]) => {
-    if (value === null) return `${quote(column)} is null`
-    values.push(parameterOf(value))
-    return `${quote(column)} = $${values.length}`
-  })
-  return parts.length > 0 ? parts.join(' and ') : 'true'
-}
-
-/** Scalars go as text, which PostgreSQL reads as the column's type; objects and arrays as JSON. */
-function parameterOf(value: unknown): string | null {
-  if (value === null) return null
-  return typeof value === 'object' ? JSON.stringify(value) : String(value as JsonValue)
-}
-
-function tableOf(address: RowAddress): string {
-  return `${quote(address.schema)}.${quote(address.table)}`
-}
-
-function quote(identifier: string): string {
-  return `"${identifier.replaceAll('"', '""')}"`
 }

@@ -12,10 +12,10 @@ import {
   type TableSpec,
 } from '../../schemas/manifests.ts'
 import { CodedError } from '../../schemas/errors.ts'
-import type { FieldChange } from '../../schemas/run.ts'
 import type {
   Answer,
   CheckAnswer,
+  Described,
   Executor,
   Limits,
   Operation,
@@ -27,6 +27,7 @@ import { answerOfFailure, plannedFailure } from './sql-errors.ts'
 import { findReceipt, readRow, updateRowOnce, type RowAddress } from './sql-statements.ts'
 import type { TargetDatabases } from './sql-targets.ts'
 import type { DatabaseResolver } from '../targets.ts'
+import { inOrderOf, storedRow, textsOf, valuesOf, type RowColumns, type StoredRow } from './sql-values.ts'
 
 const REDACTED = '[redacted]'
 
@@ -42,6 +43,7 @@ export function createSqlExecutor(deps: {
       throw new Error('a database connection has no operation of class read')
     },
     plan: async (operation, limits) => plan(deps, statementOf(operation), limits),
+    describe: (operation, stored) => describe(statementOf(operation), storedRow(stored)),
     apply: async (operation, sending) => apply(deps, statementOf(operation), sending),
     resend: () => 'safe',
     check: async (operation, looking) => check(deps, statementOf(operation), looking),
@@ -98,15 +100,18 @@ function resolve(statement: Statement): Resolved {
     class: 'write',
     // Names of secrets, not their values: a password that is rotated changes nothing that people care about.
     endpoint: writeSettings(operation.spec, [update.table]),
-    target: targetOf(operation.connection, update),
-    facts: factsOfUpdate(update),
     definitionSha256: null,
   }
 }
 
-function targetOf(connection: string, update: SqlUpdate): string {
-  const key = Object.entries(update.key).map(([column, value]) => `${column}=${String(value)}`)
-  return `${connection}/${update.table}/${key.join(',')}`
+/** Before the row was found, by the key as the automation spells it. */
+function targetOf(connection: string, table: string, key: JsonObject): string {
+  const named = Object.entries(key).map(([column, value]) => `${column}=${asText(value)}`)
+  return `${connection}/${table}/${named.join(',')}`
+}
+
+function asText(value: JsonValue): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 /** Freezes the row's version besides the guard that the automation gave. */
@@ -116,36 +121,42 @@ async function plan(
   limits: Limits,
 ): Promise<PlannedWrite> {
   const { operation, update, table, address } = statement
+  const key = Object.keys(update.key)
   const guarded = [...Object.keys(update.guard), ...(table.version ? [table.version] : [])]
-  const columns = [...new Set([...Object.keys(update.set), ...guarded])]
+  const columns = [...new Set([...Object.keys(update.set), ...guarded, ...key])]
   const row = await readRow(deps.targets.poolFor(deps.targetOf(operation)), {
     address,
     columns,
     guard: update.guard,
+    set: update.set,
     ...limits,
   }).catch((error: unknown) => Promise.reject(plannedFailure(error)))
-  const target = targetOf(operation.connection, update)
+  const target = targetOf(operation.connection, update.table, update.key as JsonObject)
   if (!row) throw new CodedError('WRITE_CONFLICT', `${target}: no such row`)
   if (!row.matchesGuard)
     throw new CodedError('WRITE_CONFLICT', `${target}: the row is no longer as the automation read it`)
-  const version = table.version ? { [table.version]: row.values[table.version] ?? null } : {}
+  const { values } = row
+  const ofRow = (names: string[]): RowColumns =>
+    Object.fromEntries(names.map((name) => [name, values[name] ?? '']))
   return {
-    changes: changesOf(update, table, row.values),
-    preconditions: { ...(update.guard as JsonObject), ...version },
+    stored: { key: ofRow(key), guard: ofRow(Object.keys(update.guard)), set: row.set },
+    before: redactRow(valuesOf(ofRow(Object.keys(update.set))), table),
+    preconditions: textsOf(ofRow(guarded)),
     guard: guarded.length > 0 ? 'atomic' : 'none',
   }
 }
 
-function changesOf(
-  update: SqlUpdate,
-  table: TableSpec,
-  before: Record<string, string | null>,
-): FieldChange[] {
-  return Object.entries(update.set).map(([field, after]) =>
-    table.redact.includes(field)
-      ? { field, before: REDACTED, after: REDACTED }
-      : { field, before: before[field] ?? null, after: after as JsonValue },
-  )
+/** In the order in which the automation names the columns: what the ledger keeps has lost it. */
+function describe({ operation, update, table }: Statement, stored: StoredRow): Described {
+  const key = valuesOf(inOrderOf(update.key, stored.key))
+  const set = valuesOf(inOrderOf(update.set, stored.set))
+  const guard = valuesOf(inOrderOf(update.guard, stored.guard))
+  const facts = factsOfUpdate({ table: update.table, key, set })
+  return {
+    target: targetOf(operation.connection, update.table, key),
+    facts: { arguments: { table: update.table, key, guard, set }, ...facts },
+    after: redactRow(set, table),
+  }
 }
 
 async function apply(
@@ -155,9 +166,12 @@ async function apply(
 ): Promise<Answer> {
   const { operation, update, table, address } = statement
   try {
+    const stored = storedRow(sending.stored)
+    const { target } = describe(statement, stored)
     const done = await updateRowOnce(deps.targets.poolFor(deps.targetOf(operation)), {
       address,
       set: update.set,
+      stored,
       preconditions: sending.preconditions,
       key: sending.key,
       writebackId: sending.writebackId,
@@ -166,7 +180,6 @@ async function apply(
       deadlineAtMs: sending.deadlineAtMs,
       signal: sending.signal,
     })
-    const target = targetOf(operation.connection, update)
     if (done.status === 'conflict') {
       const message = `${target}: the row has changed since the write was planned, or is gone`
       return { kind: 'answered', status: 'conflict', code: 'WRITE_CONFLICT', message, output: null }
@@ -194,11 +207,12 @@ async function check(
   )
   if (!found) return { kind: 'not_applied', isFinal: true }
   if (found.status === 'already_applied') return { kind: 'applied', output: redactRow(found.row, table) }
-  const message = `${targetOf(operation.connection, update)}: the row had changed since the write was planned, or was gone`
+  const target = targetOf(operation.connection, update.table, update.key as JsonObject)
+  const message = `${target}: the row had changed since the write was planned, or was gone`
   return { kind: 'conflict', message }
 }
 
-function redactRow(row: Record<string, string | null>, table: TableSpec): JsonObject {
+function redactRow(row: JsonObject, table: TableSpec): JsonObject {
   return Object.fromEntries(
     Object.entries(row).map(([column, value]) => [column, table.redact.includes(column) ? REDACTED : value]),
   )

@@ -2,7 +2,7 @@
  * The ledger: one row for each write to the outside. Only the door writes it. Every change of state names the state it
  * comes from in its `where`, so of two attempts at most one wins, and the other sees that no row changed.
  */
-import type { JsonValue } from '../../lib/json.ts'
+import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import type { WriteFacts } from '../../lib/write-digest.ts'
 import type { Origin, Preview, Requester, Requirement, WriteOutcome, WriteStatus } from '../../schemas/run.ts'
 import type { Queryable } from '../database.ts'
@@ -13,6 +13,8 @@ export interface StoredPlan {
   endpoint: JsonValue
   target: string
   arguments: JsonValue
+  /** What the target stores for them, as it has said; null where it says nothing beforehand. */
+  stored: JsonObject | null
   preconditions: JsonValue
   definitionSha256: string | null
 }

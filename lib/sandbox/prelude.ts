@@ -13,7 +13,7 @@ export const PRELUDE = String.raw`
   const { apply, construct, ownKeys, getOwnPropertyDescriptor, defineProperty } = Reflect
   const { Error, Map, Set, String, Object, Promise, TypeError } = globalThis
   const { then } = Promise.prototype
-  const isFinite = Number.isFinite
+  const { isFinite, isInteger, isSafeInteger } = Number
   const { hasOwn } = Object
   const { replace, toLowerCase } = String.prototype
   // Of a step that was imported under another name; the rule is that of lib/imported-names.ts.
@@ -85,6 +85,7 @@ export const PRELUDE = String.raw`
     const kind = typeof value
     if (kind === 'function' || kind === 'symbol' || kind === 'bigint') throw new TypeError(at + ' is a ' + kind + ', which JSON has not')
     if (kind === 'number' && !isFinite(value)) throw new TypeError(at + ' is ' + value + ', which JSON has not')
+    if (kind === 'number' && isInteger(value) && !isSafeInteger(value)) throw new TypeError(at + ' is ' + value + ', over 2^53, where whole numbers are not exact: make it a text')
     if (value instanceof Map || value instanceof Set) throw new TypeError(at + ' is a Map or Set: make an object or a list of it')
     if (value instanceof Promise) throw new TypeError(at + ' is a promise: await it')
     return value

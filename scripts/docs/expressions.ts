@@ -95,7 +95,11 @@ mistake. \`$\${{\` stands for \`\${{\`. Keys of objects are left alone.`
 
 const TYPES = `JSON goes in and JSON comes out. A number of JSON is a \`double\`, a whole number in an expression an \`int\`; they mix in
 arithmetic and comparison, as below. Texts are \`string\`, lists \`list\`, objects \`map\`. \`timestamp\` and \`duration\` exist inside of an
-expression and leave it as texts (\`2026-03-08T09:30:00.000Z\`, \`5400s\`). Optional values come from \`.?\` and \`[?…]\`.`
+expression and leave it as texts (\`2026-03-08T09:30:00.000Z\`, \`5400s\`). Optional values come from \`.?\` and \`[?…]\`.
+
+A whole number beyond 2^53 is not exact in a double, so a calculation that leads there is an error; as a text it can be carried
+and compared, and with \`int()\` calculated with. \`double()\` of a text that is no finite number is an error. Values of different
+kinds are not equal (\`"9" == 9\` is false); in policies and in \`applied_if\` they cannot be compared at all.`
 
 const LIMITS_TEXT = `An expression has at most 4,000 characters and 1,000 nodes; one evaluation at most 100,000 turns of all its loops; a text or
 a result at most 4 MB.

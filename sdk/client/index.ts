@@ -6,6 +6,7 @@ import { OPERATIONS, type OperationName, type Operations } from '../../schemas/o
 import type { Operation, OperationInput, OperationOutput } from '../../schemas/operations/operation.ts'
 import { ProblemSchema, type Problem, type ProblemPlace } from '../../schemas/problem.ts'
 import { delayMs, MAX_ATTEMPTS, retryAfterOf, sleep } from '../retry.ts'
+import { jsonText } from '../json-text.ts'
 
 export interface ClientOptions {
   /** Such as `http://127.0.0.1:8700`. */
@@ -145,7 +146,7 @@ function requestOf(
   return {
     method: operation.method,
     headers,
-    body: JSON.stringify(Object.fromEntries(names.map((name) => [name, input[name]]))),
+    body: jsonText(Object.fromEntries(names.map((name) => [name, input[name]]))),
   }
 }
 

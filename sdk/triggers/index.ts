@@ -3,6 +3,7 @@
  * then it is sent again, with the same key, so that it starts nothing twice.
  */
 import { delayMs, MAX_ATTEMPTS, retryAfterOf, sleep } from '../retry.ts'
+import { jsonText } from '../json-text.ts'
 
 export interface TriggerOptions {
   /** As the host gave it, such as `http://127.0.0.1:8700/api/trigger-callback`. */
@@ -64,7 +65,7 @@ async function send(
       'content-type': 'application/json',
       'idempotency-key': idempotencyKey,
     },
-    body: JSON.stringify({ type, data }),
+    body: jsonText({ type, data }),
   }
   for (let attempt = 1; ; attempt++) {
     const { refusal, retryAfterMs } = await attemptOnce(options, init, signal)

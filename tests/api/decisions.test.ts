@@ -38,7 +38,14 @@ function plannedWriteback(writebackId: string): NewWriteback {
     path: 'pay',
     writebackId,
   }
-  const plan = { endpoint: {}, target: 't/1', arguments: {}, preconditions: {}, definitionSha256: null }
+  const plan = {
+    endpoint: {},
+    target: 't/1',
+    arguments: {},
+    stored: null,
+    preconditions: {},
+    definitionSha256: null,
+  }
   const preview = {
     executor: 'sql',
     connection: 'crm',

@@ -12,6 +12,7 @@ import { answers, dryRuns, hostileCode, readers } from './doors-inside.ts'
 import { wire } from './doors-wire.ts'
 import { hostileWork } from './doors-work.ts'
 import { keysAndPeople, quoting, senders } from './doors-people.ts'
+import { values } from './doors-values.ts'
 
 const APPROVALS = 'activities/approvals.ts'
 const AUTHORISED = 'activities/perform.ts'
@@ -699,4 +700,5 @@ export const DOORS: readonly Door[] = [
   ...borders,
   ...madeUpIds,
   ...editedConnections,
+  ...values,
 ]

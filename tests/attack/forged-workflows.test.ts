@@ -272,7 +272,7 @@ describe('a workflow that the attacker starts', () => {
       (await attack.lead.listApprovals({})).items.find((item) => item.writeback_id === writebackId),
     )
     // Whoever looks sees the made-up amount, and under which run it sails.
-    expect(approval.preview.changes).toEqual([{ field: 'amount', before: '100', after: 1_000_000 }])
+    expect(approval.preview.changes).toEqual([{ field: 'amount', before: 100, after: 1_000_000 }])
     expect(approval.run_id).toBe(runId)
     expect(approval.digest).not.toBe(parked.approval.digest)
     await attack.lead.decideApproval({

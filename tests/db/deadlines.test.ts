@@ -133,7 +133,12 @@ describe('an attempt that was ended from outside', () => {
   })
 
   it('plans nothing', async () => {
-    const plan: Executor['plan'] = async () => ({ changes: [], preconditions: {}, guard: 'none' })
+    const plan: Executor['plan'] = async () => ({
+      stored: null,
+      before: {},
+      preconditions: {},
+      guard: 'none',
+    })
     await expect(
       planWriteback(deps, passage({ plan }, { ...ended, resolved: {} as Passage['resolved'] })),
     ).rejects.toMatchObject({ code: 'CANCELLED' })

@@ -93,7 +93,14 @@ async function keep(options: Kept): Promise<string> {
     digest: 'd',
     idempotencyKey: id,
     requester: requester(),
-    plan: { endpoint: {}, target: 't', arguments: null, preconditions: {}, definitionSha256: null },
+    plan: {
+      endpoint: {},
+      target: 't',
+      arguments: null,
+      stored: null,
+      preconditions: {},
+      definitionSha256: null,
+    },
     requirement: null,
     preview: preview(),
   })

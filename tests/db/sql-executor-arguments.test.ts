@@ -92,9 +92,19 @@ describe('arguments', () => {
         scope: { column: 'tenant', value: 'acme' },
         tables: { invoices: expect.objectContaining({ schema: 'public', primary_key: ['id'] }) as object },
       },
-      target: 'billing/invoices/id=1',
-      facts: { target: { table: 'invoices', key: { id: 1 } }, patch: { fee: 0 } },
       definitionSha256: null,
+    })
+    const { stored } = await sql.executor.plan(sqlOperation(waive(1)), limits())
+    const set = { fee: 0 }
+    const key = { id: 1 }
+    expect(sql.executor.describe(sqlOperation(waive(1)), stored)).toEqual({
+      target: 'billing/invoices/id=1',
+      facts: {
+        arguments: { table: 'invoices', key, guard: {}, set },
+        target: { table: 'invoices', key },
+        patch: set,
+      },
+      after: set,
     })
     expect(sql.executor.resend(sqlOperation(waive(1)))).toBe('safe')
   })
@@ -113,9 +123,14 @@ describe('identifiers', () => {
       address,
       columns: [hostile],
       guard: { [hostile]: 'before' },
+      set: { [hostile]: `'; drop table invoices; --` },
       ...limits(),
     })
-    expect(read).toEqual({ values: { [hostile]: 'before' }, matchesGuard: true })
+    expect(read).toEqual({
+      values: { [hostile]: '["before", "before"]' },
+      matchesGuard: true,
+      set: { [hostile]: `["'; drop table invoices; --", "'; drop table invoices; --"]` },
+    })
     const sending = {
       key: 'csk_odd',
       writebackId: 'wb_odd',
@@ -123,9 +138,12 @@ describe('identifiers', () => {
       preconditions: { [hostile]: 'before' },
     }
     const set = { [hostile]: `'; drop table invoices; --` }
-    expect(await updateRowOnce(pool, { address, set, ...sending, ...sendingLimits() })).toMatchObject({
-      status: 'applied',
-    })
+    const stored = { key: { id: '["1", 1]' }, set: read?.set ?? {} }
+    expect(await updateRowOnce(pool, { address, set, stored, ...sending, ...sendingLimits() })).toMatchObject(
+      {
+        status: 'applied',
+      },
+    )
     const { rows } = await target.database.query('select count(*)::int as count from invoices')
     expect(rows[0]).toMatchObject({
       count: expect.any(Number) as number,
@@ -147,7 +165,8 @@ describe('identifiers', () => {
     await target.database.query(`insert into matching values (1, 'kept')`)
     const pool = sql.targets.poolFor(databaseAt(target.url))
     const address = { schema: 'public', table: 'matching', where: { id: 1 } }
-    const read = await readRow(pool, { address, columns: ['matches_guard'], guard: {}, ...limits() })
-    expect(read).toEqual({ values: { matches_guard: 'kept' }, matchesGuard: true })
+    const columns = ['matches_guard']
+    const read = await readRow(pool, { address, columns, guard: {}, set: {}, ...limits() })
+    expect(read).toEqual({ values: { matches_guard: '["kept", "kept"]' }, matchesGuard: true, set: {} })
   })
 })

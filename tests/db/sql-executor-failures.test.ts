@@ -11,6 +11,7 @@ import {
   makeTarget,
   sendingLimits,
   sqlOperation,
+  storedFee,
   waive as waiving,
   word,
   type SqlTarget,
@@ -95,6 +96,7 @@ describe('the answer to COMMIT is lost', () => {
       key: `csk_late_${id}`,
       writebackId: 'w',
       digest: 'd',
+      stored: planned.stored,
       preconditions: planned.preconditions,
     }
     const before = await effectsOn(id)
@@ -213,6 +215,7 @@ describe('the deadline', () => {
       key: 'k',
       writebackId: 'w',
       digest: 'd',
+      stored: storedFee(1),
       preconditions: {},
       ...sendingLimits(300),
     })

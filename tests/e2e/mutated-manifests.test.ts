@@ -18,8 +18,10 @@ const SUB_RUN = 'echo'
 const FIRST_SEED = Number(process.env['MUTATIONS_SEED'] ?? 1)
 const LANES = 8
 const PATIENCE_MS = 20_000
-/** Of the automation's own `fail`, and of what a target alone can know: that there is no such row, or what fits a column. */
+/** Of the automation's own `fail`, and of what a target alone can know: that there is no such row, or what it refuses. */
 const NOT_FOR_SAVE = ['ODD', 'WRITE_CONFLICT', 'WRITE_FAILED']
+/** Of a target, about a value and the type of its column. */
+const UNFIT_FOR_COLUMN = /invalid input syntax for type|out of range/
 
 let s: Scenario
 
@@ -115,6 +117,7 @@ async function failureOf(run: StartedRun): Promise<string | null> {
     const { state, code, message } = await s.look(run)
     if (state === 'completed' || state.startsWith('waiting')) return null
     if (state === 'failed' && NOT_FOR_SAVE.includes(String(code))) return null
+    if (code === 'INVALID_ARGUMENTS' && UNFIT_FOR_COLUMN.test(message)) return null
     if (state === 'failed') return `${code}: ${message}`
     if (Date.now() > deadlineMs) return `it is ${state}`
     await new Promise((resolve) => setTimeout(resolve, 100))

@@ -10,6 +10,11 @@ const TOOLS: Record<string, (args: Record<string, unknown>) => CallToolResult | 
   pid: () => text(String(process.pid)),
   big: ({ bytes }) => text('x'.repeat(Number(bytes))),
   hang: () => new Promise(() => {}),
+  /** Answers by itself: the SDK cannot write such a number. */
+  exact: ({ text }) => {
+    process.stdout.write(`${String(text)}\n`)
+    return new Promise(() => {})
+  },
   die: () => {
     process.stderr.write(`giving up, token ${process.env['TEST_TOKEN'] ?? 'none'}\n`, () => process.exit(7))
     return new Promise(() => {})

@@ -51,7 +51,7 @@ export function preview(over: Partial<Preview> = {}): Preview {
     connection: 'billing',
     operation: 'update',
     target: 'billing/invoices/id=7',
-    changes: [{ field: 'late_fee_cents', before: '4200', after: 0 }],
+    changes: [{ field: 'late_fee_cents', before: 4200, after: 0 }],
     guard: 'atomic',
     ...over,
   }
@@ -128,6 +128,7 @@ export function newWriteback(over: Partial<NewWriteback> = {}): NewWriteback {
       endpoint: {},
       target: 'billing/invoices/id=7',
       arguments: {},
+      stored: null,
       preconditions: {},
       definitionSha256: null,
     },

@@ -10,10 +10,12 @@ import {
 import type { Answer, Operation, Sending } from '../../activities/executors/executor.ts'
 import { parseAllowedHosts } from '../../lib/allowed-hosts.ts'
 import { readDatabaseAddress } from '../../lib/database-address.ts'
+import { previewOf } from '../../activities/reading.ts'
 import type { Database } from '../../db/database.ts'
 import type { JsonObject } from '../../lib/json.ts'
 import { SendWindow } from '../../lib/send-window.ts'
 import { ConnectionSpecSchema, type PostgresConnectionSpec } from '../../schemas/manifests.ts'
+import type { Preview } from '../../schemas/run.ts'
 import { DIGEST, ORGANIZATION } from './fixtures.ts'
 
 export const RECEIPTS_DDL = readFileSync(
@@ -95,6 +97,7 @@ export function createSqlTarget(urlOf: () => string): SqlTarget {
           key,
           writebackId: 'wb_1',
           digest: DIGEST,
+          stored: planned.stored,
           preconditions: planned.preconditions,
           ...sendingLimits(),
           ...over,
@@ -120,6 +123,24 @@ export function sendingLimits(timeoutMs = DEADLINE_MS): Pick<Sending, 'deadlineA
 }
 
 export const waive = (id: number, set: JsonObject = { fee: 0 }): JsonObject => ({ key: { id }, set })
+
+/** As a plan keeps it of `waive(id)`. */
+export const storedFee = (id: number): JsonObject => ({
+  key: { id: `["${id}", ${id}]` },
+  guard: {},
+  set: { fee: '["0.00", 0.00]' },
+})
+
+/** What people would see of a plan. */
+export async function seenOf(
+  { executor }: SqlTarget,
+  operation: Operation<PostgresConnectionSpec>,
+): Promise<Preview & { preconditions: JsonObject }> {
+  const planned = await executor.plan(operation, limits())
+  const described = executor.describe(operation, planned.stored)
+  const { preconditions } = planned
+  return { ...previewOf(operation, executor, described, planned), preconditions }
+}
 
 /** An answer in one or two words. */
 export function word(answer: Answer): string {

@@ -6,6 +6,7 @@ import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { checkExpression, evaluateExpression, referencesOf } from '../../lib/cel.ts'
 import { withAllowance } from '../../lib/cel-work.ts'
+import type { Scope } from '../../lib/cel.ts'
 import type { JsonValue } from '../../lib/json.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import { evaluateCases } from '../fixtures/cel-golden-workflow.ts'
@@ -343,5 +344,41 @@ describe('referencesOf', () => {
 
   it('throws for bad syntax', () => {
     expect(errorOf(() => referencesOf('input.'))).toMatchObject({ code: 'INVALID_EXPRESSION' })
+  })
+})
+
+describe('numbers that would lose digits', () => {
+  it.each<[string, Scope]>([
+    ['x + 2', { x: 9007199254740991 }],
+    ['x + y', { x: 9007199254740991, y: 3 }],
+    ['x * 10.0', { x: 9007199254740991 }],
+    ['-9007199254740993 - x', { x: 1 }],
+    ['9007199254740993 - x', { x: 9007199254740992 }],
+    ['9007199254740993', {}],
+    ['[9007199254740992 + 1]', {}],
+    ['double(x)', { x: 'NaN' }],
+    ['double(x) > 1.0', { x: 'Infinity' }],
+    ['double("-Infinity")', {}],
+  ])('are an error: %s', (source, scope) => {
+    expect(() => evaluateExpression(source, scope)).toThrow(
+      expect.objectContaining({ code: 'EXPRESSION_FAILED' }),
+    )
+  })
+
+  it.each(['9007199254740993.0', '0.1000000000000000055', 'x == 1234567890123456.78'])(
+    'are refused where an author writes them: %s',
+    (source) => expect(checkExpression(source, ['x'])).toMatchObject({ ok: false }),
+  )
+
+  it.each<[string, Scope, unknown]>([
+    ['x + 1', { x: 9007199254740990 }, 9007199254740991],
+    ['x / 7', { x: 1e21 }, 1e21 / 7],
+    ['x', { x: 1e21 }, 1e21],
+    ['x == 9007199254740993', { x: 9007199254740992 }, false],
+    ['0.1 + 0.2', {}, 0.1 + 0.2],
+    ['double("2.5")', {}, 2.5],
+    ['string(9007199254740993)', {}, '9007199254740993'],
+  ])('are not these: %s', (source, scope, expected) => {
+    expect(evaluateExpression(source, scope)).toBe(expected)
   })
 })

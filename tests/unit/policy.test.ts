@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { evaluateExpression } from '../../lib/cel.ts'
 import { asksWhoAsked, matchesGlob, ruleOn, type CallFacts } from '../../lib/policy.ts'
 import { PolicySpecSchema, type PolicySpec, type Rule } from '../../schemas/manifests.ts'
 import { requester } from '../support/fixtures.ts'
@@ -229,5 +230,78 @@ describe('whether it depends on who asked', () => {
     ['one without a condition', {}, false],
   ])('%s: %s', (_what, match, expected) => {
     expect(asksWhoAsked([policy('a', allow('x')), policy('b', deny('d', match))], reading)).toBe(expected)
+  })
+})
+
+describe('values of different kinds', () => {
+  const patch = {
+    waived: 'true',
+    level: '9',
+    tags: ['vip', 7],
+    meta: { a: '1' },
+    none: null,
+    due: '2026-01-01',
+  }
+
+  it.each([
+    'patch.waived == true',
+    'patch.waived != true',
+    'patch.level == 9',
+    'patch.level != 9.0',
+    '!(patch.level == 9)',
+    'patch.level in [1, 2, 9]',
+    'patch.level in [1, null]',
+    '9 in patch.meta',
+    '!(patch.level in [1])',
+    'patch.tags == [7, "vip"]',
+    'patch.meta == {"a": 1}',
+    '[patch.meta] == [{"a": 1}]',
+    'patch.tags == "vip"',
+    'patch.tags.exists(tag, tag == true)',
+    'timestamp("2026-01-01T00:00:00Z") == patch.due',
+    'double("NaN") >= 1000.0',
+    'double(patch.waived) >= 1000.0',
+    'patch.level > 9',
+    'double("1e999") < 1000.0',
+  ])('have no answer: %s', (when) => {
+    const policies = (effect: typeof allow) => [policy('p', effect('r', { when }))]
+    expect(ruling(policies(deny), { patch })).toBe('deny p/r')
+    expect(ruling(policies(require), { patch })).toBe('require p/r')
+    expect(ruling(policies(allow), { patch })).toBe('require (built in)/writes-need-an-approver')
+  })
+
+  it.each<[string, boolean]>([
+    ['patch.level == "9"', true],
+    ['patch.level == "0x9"', false],
+    ['patch.level != null', true],
+    ['patch.none == null', true],
+    ['null == patch.none', true],
+    ['patch.none == 9', false],
+    ['patch.none != 9', true],
+    ['patch.none in [9, "x"]', false],
+    ['patch.level in ["8", "9", 9]', true],
+    ['patch.level in ["8", null]', false],
+    ['7 in patch.tags', true],
+    ['"a" in patch.meta', true],
+    ['"b" in patch.meta', false],
+    ['patch.meta == {"b": 1}', false],
+    ['patch.meta == {"a": "1"}', true],
+    ['patch.tags == ["vip"]', false],
+    ['patch.tags == ["vip", 7.0]', true],
+    ['target.key.id == 7.0 && 7 == target.key.id', true],
+    ['patch.level == 9 || requester.kind == "service"', true],
+    ['patch.level == 9 && requester.kind == "agent"', false],
+  ])('are the only ones without: %s is %s', (when, expected) => {
+    expect(ruling([policy('p', deny('r', { when }))], { patch })).toBe(
+      expected ? 'deny p/r' : 'require (built in)/writes-need-an-approver',
+    )
+  })
+
+  it('are compared as ever where no policy asks', () => {
+    expect(evaluateExpression('x == 9', { x: '9' })).toBe(false)
+    expect(ruling([policy('p', deny('r', { when: 'patch.level == 9' }))], { patch })).toBe('deny p/r')
+    expect(evaluateExpression('patch.level == 9', { patch, target: {}, arguments: {}, requester: {} })).toBe(
+      false,
+    )
   })
 })

@@ -36,6 +36,10 @@ describe('the result', () => {
     ['return () => 1', 'the result is a function, which JSON has not'],
     ['return { a: 1n }', 'the result has at "a" what is a bigint, which JSON has not'],
     ['return [0 / 0]', 'the result has at "0" what is NaN, which JSON has not'],
+    [
+      'return { row: 9007199254740993 }',
+      'the result has at "row" what is 9007199254740992, over 2^53, where whole numbers are not exact: make it a text',
+    ],
     ['return new Map()', 'the result is a Map or Set: make an object or a list of it'],
     ['return { later: Promise.resolve(1) }', 'the result has at "later" what is a promise: await it'],
     ['const a = {}; a.a = a; return a', 'the result holds itself: JSON has no cycles'],

@@ -83,7 +83,7 @@ describe('leaves everything as it was, and', () => {
           executor: 'sql',
           connection: 'shop',
           target: `shop/accounts/id=${ACCOUNT}`,
-          changes: [{ field: 'balance', before: '100', after: 7 }],
+          changes: [{ field: 'balance', before: 100, after: 7 }],
           guard: 'atomic',
         },
         rule: 'dry-asks/writes',

@@ -48,7 +48,7 @@ test('is planned anew with a new digest and its new values, and nobody has voted
   expect(roundOf(second)).toBe('2')
   expect(second.digest).not.toBe(run.approval.digest)
   expect(second.votes).toEqual([])
-  expect(second.preview.changes).toEqual([{ field: 'balance', before: '55', after: 7 }])
+  expect(second.preview.changes).toEqual([{ field: 'balance', before: 55, after: 7 }])
   expect(await s.look(run)).toMatchObject({ state: 'waiting_for_approval', balance: 55, changes: 1 })
   // A ticket of the first round is one about another write.
   expect(

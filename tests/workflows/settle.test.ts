@@ -147,6 +147,14 @@ test('a check that names a writing tool is no reading, and is not called', async
   await useCheck({})
 })
 
+test('a check that compares values of different kinds tells nothing, and nothing is sent again', async () => {
+  await useCheck({ applied_if: 'result.found == "true"' })
+  const run = await lose({ works: true })
+  await s.expectEnding(run, { state: 'waiting_for_resolution', writebacks: ['unknown'], notes: 1 })
+  await s.clerk.cancelRun({ run_id: run.runId })
+  await useCheck({})
+})
+
 test('expressions of a check are looked at when the connection is saved', async () => {
   expect(await refusal(useCheck({ applied_if: 'output.found' }))).toBe('422 INVALID_MANIFEST')
   expect(await refusal(useCheck({ arguments: { about: '${{ result.x }}' } }))).toBe('422 INVALID_MANIFEST')

@@ -91,8 +91,9 @@ test('a row that is gone meanwhile is not written either', async () => {
 })
 
 test('a row that the database refuses to write ends as failed, with its reason', async () => {
+  await s.shop.query('alter table accounts add constraint enough check (balance > -1000000)')
   await s.define('refused', [CHANGE], ONE_LEAD)
-  const run = await s.park('refused', { balance: 2_147_483_648 })
+  const run = await s.park('refused', { balance: -1_000_000 })
   await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
   const ending = await s.expectEnding(run, {
     state: 'failed',
@@ -101,7 +102,14 @@ test('a row that the database refuses to write ends as failed, with its reason',
     receipts: ['approve by lena@acme.example', 'outcome failed'],
     changes: 0,
   })
-  expect(ending.message).toContain('22003')
+  expect(ending.message).toContain('23514')
+})
+
+test('a value that does not fit its column ends the step before anybody is asked', async () => {
+  await s.define('unfit', [CHANGE], ONE_LEAD)
+  const run = await s.start('unfit', { balance: 2_147_483_648 })
+  const ended = { state: 'failed', code: 'INVALID_ARGUMENTS', writebacks: [], approvals: [] }
+  expect((await s.expectEnding(run, ended)).message).toContain('out of range')
 })
 
 test('a write that policy allows is sent once, with a receipt', async () => {

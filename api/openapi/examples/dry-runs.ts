@@ -22,7 +22,7 @@ const waive = {
     connection: 'billing-db',
     operation: 'update',
     target: 'billing-db/invoices/id=invoice-7',
-    changes: [{ field: 'late_fee_cents', before: '2500', after: 0 }],
+    changes: [{ field: 'late_fee_cents', before: 2500, after: 0 }],
     guard: 'atomic' as const,
   },
   rule: 'billing/waiving-a-late-fee-needs-a-lead',

@@ -1,0 +1,68 @@
+/**
+ * Values of columns as the target itself writes them: a JSON text with the value's text and its JSON, such as
+ * `["1.10", 1.10]`. It is kept as that text, so that nothing on its way can round it; the first is what is sent, the
+ * second what policy judges and people see.
+ */
+import { z } from 'zod'
+import { parseWithTexts } from '../../lib/exact-json.ts'
+import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import { CodedError } from '../../schemas/errors.ts'
+import type { Stored } from './executor.ts'
+
+/** By column. */
+export type RowColumns = Record<string, string>
+
+const PairSchema = z.tuple([z.string().nullable(), z.json()])
+const PairTextSchema = z.string().refine((text) => pairIn(text).success)
+const ColumnsSchema = z.record(z.string(), PairTextSchema)
+const StoredRowSchema = z.strictObject({ key: ColumnsSchema, guard: ColumnsSchema, set: ColumnsSchema })
+
+export type StoredRow = z.infer<typeof StoredRowSchema>
+
+/** Of a row of the ledger, which is not believed. */
+export function storedRow(stored: Stored): StoredRow {
+  const parsed = StoredRowSchema.safeParse(stored)
+  if (parsed.success) return parsed.data
+  throw new CodedError('WRITE_NOT_AUTHORISED', 'what is planned does not say what would be stored')
+}
+
+/** As they are sent. Null means null. */
+export function textsOf(columns: RowColumns): Record<string, string | null> {
+  return mapped(columns, ([text]) => text)
+}
+
+/**
+ * As policy judges them and people see them: numbers, truths and JSON as such, a number that JSON cannot hold exactly as
+ * its text, times as ISO 8601, and everything else as the target writes it.
+ */
+export function valuesOf(columns: RowColumns): JsonObject {
+  return mapped(columns, ([, value]) => value)
+}
+
+/** Those columns that the first object names, in its order. Throws WRITE_NOT_AUTHORISED if others, or fewer, are kept. */
+export function inOrderOf(named: Record<string, unknown>, columns: RowColumns): RowColumns {
+  const names = Object.keys(named)
+  const isSame = names.length === Object.keys(columns).length && names.every((name) => name in columns)
+  if (!isSame)
+    throw new CodedError('WRITE_NOT_AUTHORISED', 'what is planned names other columns than the call')
+  return Object.fromEntries(names.map((name) => [name, columns[name] ?? '']))
+}
+
+type Pair = [string | null, JsonValue]
+
+function mapped<T>(columns: RowColumns, part: (pair: Pair) => T): Record<string, T> {
+  return Object.fromEntries(
+    Object.entries(columns).map(([column, text]) => [
+      column,
+      part(PairSchema.parse(parseWithTexts(text)) as Pair),
+    ]),
+  )
+}
+
+function pairIn(text: string): { success: boolean } {
+  try {
+    return PairSchema.safeParse(parseWithTexts(text))
+  } catch {
+    return { success: false }
+  }
+}
