@@ -82,7 +82,7 @@ async function addressesOf(place: Place, allowed: readonly AllowedHost[]): Promi
   const found = [...addresses(ipv4, 4), ...addresses(ipv6, 6)]
   if (found.length > 0) return found
   const reason = ipv4.status === 'rejected' ? (ipv4.reason as NodeJS.ErrnoException).code : undefined
-  throw notFound(hostname, reason ?? 'ENOTFOUND')
+  throw notFound(hostname, reason === 'ECANCELLED' ? 'ETIMEOUT' : (reason ?? 'ENOTFOUND'))
 }
 
 function addresses(answer: PromiseSettledResult<string[]>, family: 4 | 6): LookupAddress[] {

@@ -29,11 +29,12 @@ afterEach(() => {
 
 /** `inside.example` is at 127.0.0.1; of all else nothing is said. */
 function answerTo(query: Buffer): Buffer | undefined {
-  const isAddress = query.readUInt16BE(query.indexOf(0, 12) + 1) === 1
-  if (!query.includes('inside') || !isAddress) return undefined
+  if (!query.includes('inside')) return undefined
+  const isIpv4 = query.readUInt16BE(query.indexOf(0, 12) + 1) === 1
   const question = query.subarray(12, query.indexOf(0, 12) + 5)
-  const head = Buffer.from([query[0] ?? 0, query[1] ?? 0, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0])
-  return Buffer.concat([head, question, Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1])])
+  const head = Buffer.from([query[0] ?? 0, query[1] ?? 0, 0x81, 0x80, 0, 1, 0, isIpv4 ? 1 : 0, 0, 0, 0, 0])
+  const address = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1])
+  return Buffer.concat([head, question, ...(isIpv4 ? [address] : [])])
 }
 
 const open = createGuardedFetch({ allowedHosts: parseAllowedHosts('127.0.0.1') })
