@@ -39,6 +39,7 @@ import type { Executor } from './executors/executor.ts'
 import { createSqlExecutor } from './executors/sql.ts'
 import type { TargetDatabases } from './executors/sql-targets.ts'
 import { markingUnplanned, toApplicationFailure } from './failures.ts'
+import { beat, beatAndWait, saidBefore } from './heartbeat.ts'
 import { inspectConnection, type InspectedTool } from './inspect.ts'
 import { abandonWriteback, type Abandoned } from './ledger.ts'
 import { perform } from './perform.ts'
@@ -84,6 +85,7 @@ export function createActivities(deps: ActivityDeps) {
             signal,
             giveUpAtMs: activityInfo().scheduledTimestampMs + call.timeoutMs,
             isEnding: purpose === 'end',
+            witness: { said: saidBefore().claim, tell: (claim) => beatAndWait({ claim }) },
           }),
         ),
       ),
@@ -174,7 +176,7 @@ function createDryActivities({ database, trust }: ActivityDeps, door: DoorDeps) 
 
 function createDoor(deps: ActivityDeps, catalog: ToolCatalog, targetOf: TargetResolver): DoorDeps {
   const { database, mcp, targets, resolveSecret, trust, signingKey } = deps
-  const onProgress = (tool: string): void => Context.current().heartbeat({ tool })
+  const onProgress = (tool: string): void => beat({ tool })
   return {
     database,
     executors: {
@@ -202,7 +204,7 @@ async function withContext<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const context = Context.current()
-  const heartbeat = setInterval(() => context.heartbeat(), HEARTBEAT_INTERVAL_MS)
+  const heartbeat = setInterval(() => beat(), HEARTBEAT_INTERVAL_MS)
   try {
     return await work(context.cancellationSignal)
   } catch (error) {

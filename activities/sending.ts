@@ -10,6 +10,7 @@ import { claimSending, releaseSending, type WritebackRow } from '../db/queries/w
 import { CodedError } from '../schemas/errors.ts'
 import type { WriteOutcome } from '../schemas/run.ts'
 import type { AuthorisationFacts } from './authorise.ts'
+import { signClaim } from './claims.ts'
 import type { Answer } from './executors/executor.ts'
 import { closeOverdue, closeSending } from './ledger.ts'
 import { assertStillOurs, type DoorDeps, type Passage } from './door.ts'
@@ -46,6 +47,13 @@ export async function sendWrite(
     const detail = `${row.writeback_id}: another attempt was first, or the connection was frozen this moment`
     throw new CodedError('WRITE_IN_PROGRESS', detail)
   }
+  const { attempt } = claim
+  const claimedAt = {
+    deadline_at: claim.deadline_at.toISOString(),
+    updated_at: claim.updated_at.toISOString(),
+  }
+  const claimed: WritebackRow = { ...row, ...claimedAt, state: 'sending', attempt }
+  await tellWitness(deps, passage, row, claimed)
   const answer = await executor.apply(operation, {
     key: row.idempotency_key,
     writebackId: row.writeback_id,
@@ -58,9 +66,25 @@ export async function sendWrite(
   return record(
     deps,
     row,
-    { attempt: claim.attempt, deadlineAtMs: deadlineAtMs + DEADLINE_MARGIN_MS, authorisation },
+    { claimed, deadlineAtMs: deadlineAtMs + DEADLINE_MARGIN_MS, authorisation },
     answer,
   )
+}
+
+/** Nothing leaves before somebody besides the ledger knows that it may have. Throws WRITE_NOT_SENT. */
+async function tellWitness(
+  deps: DoorDeps,
+  { witness }: Passage,
+  row: WritebackRow,
+  claimed: WritebackRow,
+): Promise<void> {
+  try {
+    await witness.tell(signClaim(deps, claimed))
+  } catch (cause) {
+    const { writeback_id: writebackId, attempt } = claimed
+    if (row.state === 'planned') await releaseSending(deps.database, { writebackId, attempt })
+    throw new CodedError('WRITE_NOT_SENT', `${writebackId}: Temporal does not take the claim`, { cause })
+  }
 }
 
 /** Planning, asking people and readings go on; here is where a frozen connection holds a write. */
@@ -73,25 +97,25 @@ function assertNotFrozen({ call, frozenReason }: Passage): void {
 async function record(
   deps: DoorDeps,
   row: WritebackRow,
-  sent: { attempt: number; deadlineAtMs: number; authorisation: AuthorisationFacts },
+  sent: { claimed: WritebackRow; deadlineAtMs: number; authorisation: AuthorisationFacts },
   answer: Answer,
 ): Promise<WriteOutcome> {
   switch (answer.kind) {
     case 'answered': {
       const { kind: _kind, ...conclusion } = answer
       return whileAway(deps, sent.deadlineAtMs, () =>
-        closeSending(deps, row, sent.attempt, { ...conclusion, ...sent.authorisation }),
+        closeSending(deps, sent.claimed, { ...conclusion, ...sent.authorisation }),
       )
     }
     case 'not_sent':
       // After an attempt whose fate is unknown, the row stays in `sending`: not sent now does not mean not done.
       if (row.state === 'planned')
-        await releaseSending(deps.database, { writebackId: row.writeback_id, attempt: sent.attempt })
+        await releaseSending(deps.database, { writebackId: row.writeback_id, attempt: sent.claimed.attempt })
       throw answer.error
     case 'lost':
       throw new CodedError(
         'WRITE_IN_PROGRESS',
-        `${row.writeback_id}: no answer to attempt ${sent.attempt}: ${answer.error.message}`,
+        `${row.writeback_id}: no answer to attempt ${sent.claimed.attempt}: ${answer.error.message}`,
         {
           cause: answer.error,
           nextRetryDelayMs: Math.max(0, sent.deadlineAtMs - deps.nowMs()) + 50,

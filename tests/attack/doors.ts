@@ -7,6 +7,7 @@
  */
 import { anyPurpose, type Door, type Patch } from './door.ts'
 import { answers, dryRuns, hostileCode, readers } from './doors-inside.ts'
+import { olderLedger, reopenedWrites } from './doors-witness.ts'
 
 const APPROVALS = 'activities/approvals.ts'
 const AUTHORISED = 'activities/perform.ts'
@@ -673,4 +674,6 @@ export const DOORS: readonly Door[] = [
   ...answers,
   ...dryRuns,
   ...hostileCode,
+  ...olderLedger,
+  ...reopenedWrites,
 ]

@@ -36,11 +36,12 @@ async function planned(over: Parameters<typeof newWriteback>[0] = {}): Promise<W
 const now = (writebackId: string): Promise<WritebackRow> => requireWriteback(deps, ORGANIZATION, writebackId)
 
 const { signal } = new AbortController()
+const witness = { said: undefined, tell: async () => undefined }
 
 /** A call on its way, to a target that answers as told. `timeoutMs` is below zero for one that is over at once. */
 function passageTo(answer: Answer, timeoutMs = 1_000): Passage {
   const executor = { apply: async () => answer }
-  return { executor, operation: {}, timeoutMs, frozenReason: null, signal } as unknown as Passage
+  return { executor, operation: {}, timeoutMs, frozenReason: null, signal, witness } as unknown as Passage
 }
 
 const APPLIED: Answer = { kind: 'answered', status: 'applied', output: { fee: '0' } }
@@ -78,6 +79,7 @@ describe('sending', () => {
       timeoutMs: 1_000,
       frozenReason: null,
       signal,
+      witness,
     } as unknown as Passage
     const results = await Promise.allSettled(
       Array.from({ length: 10 }, () => sendWrite(deps, passage, row, AUTHORISED)),
@@ -155,15 +157,15 @@ describe('an end', () => {
     const { writeback_id: writebackId } = row
     await claimSending(db.database, { writebackId, seenAttempt: 0, timeoutMs: -1_000 })
     await claimSending(db.database, { writebackId, seenAttempt: 1, timeoutMs: 60_000 })
-    await expect(closeSending(deps, row, 1, { status: 'unknown' })).rejects.toMatchObject({
+    await expect(closeSending(deps, { ...row, attempt: 1 }, { status: 'unknown' })).rejects.toMatchObject({
       code: 'WRITE_IN_PROGRESS',
     })
     await expect(closePlanned(deps, row, { status: 'withdrawn' })).rejects.toMatchObject({
       code: 'WRITE_IN_PROGRESS',
     })
     expect(await receiptsOf(row)).toBe(0)
-    const outcome = await closeSending(deps, row, 2, { status: 'applied' })
-    expect(await closeSending(deps, row, 1, { status: 'unknown' })).toEqual(outcome)
+    const outcome = await closeSending(deps, { ...row, attempt: 2 }, { status: 'applied' })
+    expect(await closeSending(deps, { ...row, attempt: 1 }, { status: 'unknown' })).toEqual(outcome)
     expect(await receiptsOf(row)).toBe(1)
   })
 })
@@ -203,7 +205,7 @@ describe('giving a write up', () => {
     const row = await planned()
     await claimSending(db.database, { writebackId: row.writeback_id, seenAttempt: 0, timeoutMs: 1_000 })
     expect(await abandon(row.writeback_id, 'withdrawn')).toEqual({ kind: 'under_way' })
-    const outcome = await closeSending(deps, row, 1, { status: 'applied' })
+    const outcome = await closeSending(deps, { ...row, attempt: 1 }, { status: 'applied' })
     expect(await abandon(row.writeback_id, 'withdrawn')).toEqual({ kind: 'ended', outcome })
     expect(await abandon('wb_none', 'withdrawn')).toEqual({ kind: 'never_planned' })
     await expect(now('wb_none')).rejects.toMatchObject({ code: 'NOT_FOUND' })
