@@ -26,7 +26,7 @@ import type {
   Vote,
 } from '../schemas/run.ts'
 import { assertSomebodyCanApprove } from './candidates.ts'
-import { openDecision, toVote, votesOf } from './decisions.ts'
+import { openDecision, standingJudgement, toVote, votesOf } from './decisions.ts'
 import { requireWriteback } from './ledger.ts'
 import type { DoorDeps } from './door.ts'
 import { issueReceipt } from './receipts.ts'
@@ -42,6 +42,8 @@ export interface OpenedApproval {
   pending: PendingWrite
   /** Whether this deployment takes people at their word. */
   identity: 'verified' | 'asserted'
+  /** What people have decided before, as far as it counts: an older Temporal has forgotten that they have. */
+  recorded: DecisionMessage[]
 }
 
 /** Puts the approval into the inbox. Throws UNKNOWN_ORIGIN, NO_ELIGIBLE_APPROVER, WAIT_OVER. */
@@ -59,7 +61,7 @@ export async function openApproval(
   }
   const { digest, requirement, requester, preview } = row
   await assertSomebodyCanApprove(deps, organization, requirement, requester)
-  const { isWanted } = await insertApproval(deps.database, {
+  const { isWanted, recorded } = await insertApproval(deps.database, {
     approval_id: approvalId,
     organization,
     writeback_id: writebackId,
@@ -73,7 +75,15 @@ export async function openApproval(
     expires_at: params.expiresAt,
   })
   if (!isWanted) throw new CodedError('WAIT_OVER', `${writebackId} is over`)
-  return { pending: { writebackId, digest, requirement, requester, preview }, identity: deps.trust.identity }
+  const cast = await votesOf(deps.database, deps.trust, { organization, writebackId, digest }, recorded)
+  const votes = cast.map(({ vote }) => vote)
+  const { counted } = standingJudgement(requirement, requester, votes, deps.nowMs())
+  const standing = cast.filter(({ vote }) => counted.includes(vote))
+  return {
+    pending: { writebackId, digest, requirement, requester, preview },
+    identity: deps.trust.identity,
+    recorded: standing.map(({ vote, envelope }) => ({ verdict: vote.verdict, ticket: envelope })),
+  }
 }
 
 /** `position`: which message of its workflow this is, so that a repeated look gives the same decision its same id. */

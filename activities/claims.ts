@@ -4,7 +4,8 @@
  * it to the next attempt, which puts it back into a ledger that knows less. Signed: whoever can write to the namespace
  * can write such details.
  */
-import { findWriteback, restoreClaim, type WritebackRow } from '../db/queries/writebacks.ts'
+import { restoreClaim } from '../db/queries/claims.ts'
+import { findWriteback, type WritebackRow } from '../db/queries/writebacks.ts'
 import { openEnvelope, signEnvelope } from '../lib/dsse.ts'
 import { utf8Bytes } from '../lib/limits.ts'
 import { ClaimSchema, CLAIM_PAYLOAD_TYPE, type Claim } from '../schemas/claim.ts'

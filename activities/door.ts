@@ -21,7 +21,7 @@ export interface DoorDeps {
 }
 
 /** What remembers the claim of an attempt, should the ledger forget it. */
-export interface Witness {
+interface Witness {
   /** The last claim that it was told of. */
   said: unknown
   /** Resolves when it is kept. Throws if it is not, or if the attempt is not ours any more. */

@@ -4,11 +4,11 @@
  */
 import { inTransaction } from '../db/database.ts'
 import { withdrawApprovals } from '../db/queries/approvals.ts'
+import { restoreClaim } from '../db/queries/claims.ts'
 import {
   closeWriteback,
   findWriteback,
   insertPlannedWriteback,
-  restoreClaim,
   type ClosedFrom,
   type WritebackRow,
 } from '../db/queries/writebacks.ts'
@@ -16,9 +16,10 @@ import { findReceipt } from '../db/queries/receipts.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { sha256Hex } from '../lib/canonical-json.ts'
 import { CodedError, type ErrorCode } from '../schemas/errors.ts'
+import type { How } from '../schemas/receipt.ts'
 import type { Preview, WriteOutcome, WriteStatus } from '../schemas/run.ts'
 import { assertStillOurs, digestOfWrite, type DoorDeps, type Passage } from './door.ts'
-import { provenOutcome } from './outcomes.ts'
+import { answerDigest, provenOutcome } from './outcomes.ts'
 import { claimOf } from './claims.ts'
 import { issueReceipt, type ReceiptContent } from './receipts.ts'
 
@@ -75,8 +76,8 @@ export interface Conclusion {
   code?: ErrorCode
   message?: string
   output?: JsonValue
-  /** That no answer of the target, but a look at it told what became of the write. */
-  settledBy?: 'reading'
+  /** How it is known what the target has done. Not where nothing was sent, nor where nobody knows. */
+  how?: Exclude<How, 'person'>
   mayHaveChanged?: true
   /** What allowed it: the rule, and the decisions that counted. */
   rule?: string
@@ -230,7 +231,7 @@ function outcomeFacts(
   from: { from: string; attempt?: number },
 ): Record<string, unknown> {
   const { automation, revision, path, requester, preview, idempotency_key: idempotencyKey } = row
-  const { output: _kept, ...said } = conclusion
+  const { output = null, how = null, ...said } = conclusion
   return {
     writebackId: row.writeback_id,
     automation,
@@ -240,6 +241,8 @@ function outcomeFacts(
     preview,
     idempotencyKey,
     attempt: from.attempt ?? 0,
+    how,
+    answerSha256: answerDigest(output),
     ...said,
   }
 }

@@ -11,7 +11,7 @@ import { CodedError } from '../schemas/errors.ts'
 import type { WriteOutcome } from '../schemas/run.ts'
 import type { AuthorisationFacts } from './authorise.ts'
 import { signClaim } from './claims.ts'
-import type { Answer } from './executors/executor.ts'
+import type { Answer, Executor } from './executors/executor.ts'
 import { closeOverdue, closeSending } from './ledger.ts'
 import { assertStillOurs, type DoorDeps, type Passage } from './door.ts'
 
@@ -38,21 +38,7 @@ export async function sendWrite(
   assertStillOurs(passage)
   // Taken before the claim: however long the claim takes, our deadline comes before the ledger's.
   const deadlineAtMs = deps.nowMs() + timeoutMs
-  const claim = await claimSending(deps.database, {
-    writebackId: row.writeback_id,
-    seenAttempt: row.attempt,
-    timeoutMs: timeoutMs + DEADLINE_MARGIN_MS,
-  })
-  if (!claim) {
-    const detail = `${row.writeback_id}: another attempt was first, or the connection was frozen this moment`
-    throw new CodedError('WRITE_IN_PROGRESS', detail)
-  }
-  const { attempt } = claim
-  const claimedAt = {
-    deadline_at: claim.deadline_at.toISOString(),
-    updated_at: claim.updated_at.toISOString(),
-  }
-  const claimed: WritebackRow = { ...row, ...claimedAt, state: 'sending', attempt }
+  const claimed = await claim(deps, row, timeoutMs + DEADLINE_MARGIN_MS)
   await tellWitness(deps, passage, row, claimed)
   const answer = await executor.apply(operation, {
     key: row.idempotency_key,
@@ -66,9 +52,22 @@ export async function sendWrite(
   return record(
     deps,
     row,
-    { claimed, deadlineAtMs: deadlineAtMs + DEADLINE_MARGIN_MS, authorisation },
+    { claimed, deadlineAtMs: deadlineAtMs + DEADLINE_MARGIN_MS, authorisation, how: executor.how },
     answer,
   )
+}
+
+/** The row as our claim leaves it. Throws WRITE_IN_PROGRESS. */
+async function claim({ database }: DoorDeps, row: WritebackRow, timeoutMs: number): Promise<WritebackRow> {
+  const { writeback_id: writebackId, attempt: seenAttempt } = row
+  const claimed = await claimSending(database, { writebackId, seenAttempt, timeoutMs })
+  if (!claimed) {
+    const detail = `${writebackId}: another attempt was first, or the connection was frozen this moment`
+    throw new CodedError('WRITE_IN_PROGRESS', detail)
+  }
+  const { attempt, deadline_at, updated_at } = claimed
+  const times = { deadline_at: deadline_at.toISOString(), updated_at: updated_at.toISOString() }
+  return { ...row, ...times, state: 'sending', attempt }
 }
 
 /** Nothing leaves before somebody besides the ledger knows that it may have. Throws WRITE_NOT_SENT. */
@@ -97,14 +96,21 @@ function assertNotFrozen({ call, frozenReason }: Passage): void {
 async function record(
   deps: DoorDeps,
   row: WritebackRow,
-  sent: { claimed: WritebackRow; deadlineAtMs: number; authorisation: AuthorisationFacts },
+  sent: {
+    claimed: WritebackRow
+    deadlineAtMs: number
+    authorisation: AuthorisationFacts
+    how: Executor['how']
+  },
   answer: Answer,
 ): Promise<WriteOutcome> {
   switch (answer.kind) {
     case 'answered': {
       const { kind: _kind, ...conclusion } = answer
+      const { how, authorisation } = sent
+      const known = conclusion.status === 'unknown' ? {} : { how }
       return whileAway(deps, sent.deadlineAtMs, () =>
-        closeSending(deps, sent.claimed, { ...conclusion, ...sent.authorisation }),
+        closeSending(deps, sent.claimed, { ...conclusion, ...known, ...authorisation }),
       )
     }
     case 'not_sent':

@@ -14,7 +14,7 @@ import { writebackWorkflowId } from '../schemas/names.ts'
 import type { Call, Envelope, PerformResult, WriteOutcome, WriteStatus } from '../schemas/run.ts'
 import { executionState } from './executions.ts'
 
-export interface WitnessDeps {
+interface WitnessDeps {
   client: Client
   database: Database
 }

@@ -16,7 +16,7 @@ const HeadSchema = z.object({ count: z.int().min(1), sha256: z.string().regex(SH
 const DetailSchema = z.object({ receipts: HeadSchema })
 
 /** `isTold`: the run has ended by itself, and says of its receipts what it knows. Else it was ended from outside. */
-export interface RunEnd {
+interface RunEnd {
   isTold: boolean
   head: ReceiptsHead | null
 }

@@ -1,5 +1,6 @@
 /** Operations on receipts, and the public keys to verify them with. */
 import { z } from 'zod'
+import { EnvelopeSchema } from '../decision.ts'
 import { defineOperation, pageOf, SpanQuerySchema, TimestampSchema } from './operation.ts'
 import { ReceiptViewSchema, RunIdSchema } from './views.ts'
 
@@ -14,6 +15,8 @@ export const listReceipts = defineOperation({
     run_id: z.string(),
     receipts: z.array(ReceiptViewSchema),
     head: z.object({ seq: z.number().int(), sha256: z.string() }).nullable(),
+    /** The same head, with the time, signed: in a file that is kept, nobody can cut receipts off at the end. */
+    signed_head: EnvelopeSchema,
   }),
   errors: ['NOT_FOUND'],
   hints: { readOnly: true, idempotent: true },

@@ -3,8 +3,14 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import type { DoorDeps, Passage } from '../../activities/door.ts'
 import type { Answer, Executor } from '../../activities/executors/executor.ts'
 import { abandonWriteback, closePlanned, closeSending, requireWriteback } from '../../activities/ledger.ts'
+import { recallClaim, signClaim } from '../../activities/claims.ts'
 import { concludeUnknown, sendWrite } from '../../activities/sending.ts'
-import { claimSending, insertPlannedWriteback, type WritebackRow } from '../../db/queries/writebacks.ts'
+import {
+  claimSending,
+  findWriteback,
+  insertPlannedWriteback,
+  type WritebackRow,
+} from '../../db/queries/writebacks.ts'
 import { findChainHead, listReceipts } from '../../db/queries/receipts.ts'
 import { verifyReceipts } from '../../lib/receipts.ts'
 import { CodedError } from '../../schemas/errors.ts'
@@ -209,5 +215,60 @@ describe('giving a write up', () => {
     expect(await abandon(row.writeback_id, 'withdrawn')).toEqual({ kind: 'ended', outcome })
     expect(await abandon('wb_none', 'withdrawn')).toEqual({ kind: 'never_planned' })
     await expect(now('wb_none')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  })
+})
+
+describe('a claim that Temporal gives back', () => {
+  const about = (row: WritebackRow) => ({ organization: ORGANIZATION, writebackId: row.writeback_id })
+
+  /** Sent, and the ledger has gone back behind it: to nothing, or to the row before. */
+  async function forgotten(what: 'claim' | 'row'): Promise<{ row: WritebackRow; claimed: WritebackRow }> {
+    const row = await planned()
+    await sendWrite(deps, passageTo(LOST), row, AUTHORISED).catch(() => undefined)
+    const claimed = await now(row.writeback_id)
+    await db.database.query(`delete from writebacks where writeback_id = $1`, [row.writeback_id])
+    if (what === 'claim')
+      await db.database.query(
+        'insert into writebacks select w.* from jsonb_populate_record(null::writebacks, $1::jsonb) w',
+        [JSON.stringify(row)],
+      )
+    return { row, claimed }
+  }
+
+  it.each(['claim', 'row'] as const)('brings back a lost %s, as it was', async (what) => {
+    const { row, claimed } = await forgotten(what)
+    const found = (await findWriteback(db.database, about(row))) ?? null
+    expect(await recallClaim(deps, signClaim(deps, claimed), about(row), found)).toBe(true)
+    const again = await now(row.writeback_id)
+    expect(again).toMatchObject({ state: 'sending', attempt: 1, digest: row.digest, plan: row.plan })
+    expect(await closeSending(deps, again, { status: 'applied' })).toMatchObject({ status: 'applied' })
+  })
+
+  it('is nothing to a ledger that knows as much', async () => {
+    const row = await planned()
+    await sendWrite(deps, passageTo(NOT_SENT), row, AUTHORISED).catch(() => undefined)
+    const released = await now(row.writeback_id)
+    const claim = signClaim(deps, { ...released, state: 'sending', deadline_at: released.updated_at })
+    expect(await recallClaim(deps, claim, about(row), released)).toBe(false)
+    expect(await now(row.writeback_id)).toEqual(released)
+  })
+
+  it('is not believed if no worker of ours has signed it, nor about another write', async () => {
+    const { row, claimed } = await forgotten('claim')
+    const other = await planned()
+    const forged = signClaim({ signingKey: makeKeys().receipt }, claimed)
+    const foreign = signClaim(deps, { ...claimed, writeback_id: other.writeback_id })
+    for (const claim of [forged, foreign, { claim: claimed }, 'claimed', undefined])
+      expect(await recallClaim(deps, claim, about(row), await now(row.writeback_id))).toBe(false)
+    expect(await now(row.writeback_id)).toMatchObject({ state: 'planned', attempt: 0 })
+  })
+
+  it('of another plan than the ledger has now leaves it alone, and says that nobody knows', async () => {
+    const { row, claimed } = await forgotten('claim')
+    const claim = signClaim(deps, { ...claimed, digest: 'e'.repeat(64) })
+    await expect(recallClaim(deps, claim, about(row), await now(row.writeback_id))).rejects.toMatchObject({
+      code: 'OUTCOME_UNKNOWN',
+    })
+    expect(await now(row.writeback_id)).toMatchObject({ state: 'planned' })
   })
 })
