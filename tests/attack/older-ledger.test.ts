@@ -146,6 +146,7 @@ describe('an older backup of the ledger', () => {
     await terminated(cut)
     // An ordinary one: nobody has decided, and nothing was sent.
     await terminated(waits)
+    await s.expectEnding(waits, { writebacks: ['withdrawn'] })
     await postgres.restore(backup)
     for (const run of [done, cut])
       expect(await s.look(run)).toMatchObject({ writebacks: ['planned'], receipts: [] })
