@@ -28,7 +28,7 @@ import type {
   Vote,
 } from '../schemas/run.ts'
 import { assertSomebodyCanApprove } from './candidates.ts'
-import { openDecision, toVote, votesOf, whyUnverified } from './decisions.ts'
+import { openDecision, standingJudgement, toVote, votesOf, whyUnverified } from './decisions.ts'
 import { requireWriteback } from './ledger.ts'
 import type { DoorDeps } from './door.ts'
 import { assertCaller } from './origin.ts'
@@ -45,6 +45,8 @@ export interface OpenedApproval {
   pending: PendingWrite
   /** Whether this deployment takes people at their word. */
   identity: 'verified' | 'asserted'
+  /** What people have decided before, as far as it counts: an older Temporal has forgotten that they have. */
+  recorded: DecisionMessage[]
 }
 
 /**
@@ -70,7 +72,7 @@ export async function openApproval(
   }
   const { digest, requirement, requester, preview } = row
   await assertSomebodyCanApprove(deps, organization, requirement, requester)
-  const { isWanted } = await insertApproval(deps.database, {
+  const { isWanted, recorded } = await insertApproval(deps.database, {
     approval_id: approvalId,
     organization,
     writeback_id: writebackId,
@@ -84,7 +86,15 @@ export async function openApproval(
     expires_at: params.expiresAt,
   })
   if (!isWanted) throw new CodedError('WAIT_OVER', `${writebackId} is over`)
-  return { pending: { writebackId, digest, requirement, requester, preview }, identity: deps.trust.identity }
+  const cast = await votesOf(deps, { organization, writebackId, digest }, recorded)
+  const votes = cast.map(({ vote }) => vote)
+  const { counted } = standingJudgement(requirement, requester, votes, deps.nowMs())
+  const standing = cast.filter(({ vote }) => counted.includes(vote))
+  return {
+    pending: { writebackId, digest, requirement, requester, preview },
+    identity: deps.trust.identity,
+    recorded: standing.map(({ vote, envelope }) => ({ verdict: vote.verdict, ticket: envelope })),
+  }
 }
 
 /** Gives the id of the workflow that an approval has. Throws UNKNOWN_ORIGIN if another one calls. */

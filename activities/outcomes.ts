@@ -1,15 +1,22 @@
 /**
  * An outcome that the ledger has is the word of a row. Before anybody is told, the receipt that was signed with it is
- * asked: it is about this write, its digest and this end. What the target answered is in no receipt, so not that.
+ * asked: it is about this write, its digest and this end, and of what the target has answered it holds a digest.
  */
 import { listReceiptsAbout } from '../db/queries/receipts.ts'
 import type { WritebackRow } from '../db/queries/writebacks.ts'
+import { digestOf } from '../lib/canonical-json.ts'
+import type { JsonValue } from '../lib/json.ts'
 import { openReceipt, receiptDigest } from '../lib/receipts.ts'
 import { EnvelopeSchema } from '../schemas/decision.ts'
 import { CodedError } from '../schemas/errors.ts'
 import { OUTCOME_PREDICATE, RESOLUTION_PREDICATE, type Statement } from '../schemas/receipt.ts'
 import type { WriteOutcome } from '../schemas/run.ts'
 import type { DoorDeps } from './door.ts'
+
+/** Of the answer that is kept as the output; null where none is. */
+export function answerDigest(output: JsonValue): string | null {
+  return output === null ? null : digestOf(output)
+}
 
 /** Throws OUTCOME_NOT_PROVEN. */
 export async function provenOutcome(
@@ -62,6 +69,7 @@ function saysIt(
     outcome.writebackId === writebackId &&
     status === outcome.status &&
     seq === outcome.receipt.seq &&
+    predicate['answerSha256'] === answerDigest(outcome.output) &&
     // A resolution says in words of its own why it is so.
     (isResolution || (predicate['code'] === outcome.code && predicate['message'] === outcome.message))
   )

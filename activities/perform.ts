@@ -13,10 +13,11 @@ import { canonicalJson } from '../lib/canonical-json.ts'
 import { changedSettings } from '../lib/write-settings.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { Call, Envelope, PerformResult, Preview, Requester } from '../schemas/run.ts'
+import { recallClaim } from './claims.ts'
 import { askForApproval, judgeWrite, refuseRejected } from './authorise.ts'
 import type { Stored } from './executors/executor.ts'
 import { digestOfWrite, type DoorDeps, type Judged, type Passage, type StepLimits } from './door.ts'
-import { closePlanned, idempotencyKeyOf, planWriteback, WITHDRAWN } from './ledger.ts'
+import { closePlanned, idempotencyKeyOf, planWriteback, reopened, WITHDRAWN } from './ledger.ts'
 import { provenOutcome } from './outcomes.ts'
 import { verifyOrigin, type VerifiedOrigin } from './origin.ts'
 import { asksWhoAsked, ruleOn } from '../lib/policy.ts'
@@ -38,10 +39,14 @@ export async function perform(
   decisions: readonly Envelope[],
   limits: StepLimits,
 ): Promise<PerformResult> {
-  const context = await loadCallContext(deps.database, { ...call, writebackId: call.origin.writebackId })
+  const about = { ...call, writebackId: call.origin.writebackId }
+  let context = await loadCallContext(deps.database, about)
+  if (await recallClaim(deps, limits.witness.said, about, context.writeback))
+    context = await loadCallContext(deps.database, about)
   const { writeback, remaining_ms: remainingMs } = context
   if (writeback?.outcome)
     return { kind: 'done', outcome: await provenOutcome(deps, writeback, writeback.outcome) }
+  if (writeback && context.is_ended) throw reopened(writeback)
   assertNotUnderWay(writeback, remainingMs)
   if (limits.isEnding && writeback?.state === 'planned')
     return { kind: 'done', outcome: await closePlanned(deps, writeback, WITHDRAWN) }

@@ -1,6 +1,6 @@
 /**
  * Receipts: signed statements about decisions and outcomes, numbered and chained per run. Issuing one for the same
- * subject again gives the first one back, so a retry leaves no second.
+ * subject again gives the first one back, and says so: a retry leaves no second.
  */
 import { randomUUID } from 'node:crypto'
 import { appendReceipt, findReceipt, lockChain, type ReceiptKind } from '../db/queries/receipts.ts'
@@ -33,17 +33,17 @@ export async function issueReceipt(
   content: ReceiptContent,
   key: SigningKey,
   nowMs: number,
-): Promise<ReceiptRef> {
+): Promise<{ receipt: ReceiptRef; isNew: boolean }> {
   const { organization, runId, kind, subject } = content
   const chain = await lockChain(tx, runId)
   const earlier = await findReceipt(tx, { subject, kind })
-  if (earlier) return earlier
+  if (earlier) return { receipt: earlier, isNew: false }
   const seq = chain.seq + 1
   const statement = statementOf(content, { seq, previous: chain.sha256, at: new Date(nowMs).toISOString() })
   const envelope = signEnvelope(RECEIPT_PAYLOAD_TYPE, statement, key)
   const receipt = { id: `rcp_${randomUUID().replaceAll('-', '')}`, seq, sha256: receiptDigest(envelope) }
   await appendReceipt(tx, { organization, runId, subject, kind, envelope, ...receipt })
-  return receipt
+  return { receipt, isNew: true }
 }
 
 const PREDICATES = {

@@ -1,8 +1,9 @@
 /**
  * Closes what executions that are over have left open: operators terminate things, and then nobody is left to say what
- * became of a write. Planned becomes `withdrawn`, sent becomes `unknown`, each with its receipt, through the ledger like
- * any other outcome. Nothing is concluded about an execution that is alive; two reconcilers at once do no more than one.
- * A write that is alive although its run is over is asked to end.
+ * became of a write. Planned becomes `withdrawn`, unless Temporal knows that the ledger is the older one; sent becomes
+ * `unknown`, each with its receipt, through the ledger like any other outcome. Nothing is concluded about an execution
+ * that is alive; two reconcilers at once do no more than one. A write that is alive although its run is over is asked to
+ * end.
  */
 import { WorkflowNotFoundError, type Client } from '@temporalio/client'
 import { updateApproval } from '../db/queries/approvals.ts'
@@ -16,11 +17,13 @@ import type { WritebackRow } from '../db/queries/writebacks.ts'
 import { inLanes } from '../lib/lanes.ts'
 import { CodedError } from '../schemas/errors.ts'
 import { writebackWorkflowId } from '../schemas/names.ts'
+import type { WriteOutcome } from '../schemas/run.ts'
 import type { ReconcileReport } from '../schemas/upkeep.ts'
 import type { DoorDeps } from './door.ts'
 import { executionState, namespaceKnowsUs, type ExecutionState } from './executions.ts'
 import { closePlanned } from './ledger.ts'
 import { concludeUnknown } from './sending.ts'
+import { whatLedgerMisses } from './witnesses.ts'
 
 /** Younger rows may belong to an execution that is just about to start, or to an attempt that is about to record. */
 const MIN_AGE_MS = 60_000
@@ -76,30 +79,43 @@ interface Pass extends ReconcileDeps {
 
 /** Two executions may have to do with a row: its run, and a writeback workflow if it has one. */
 async function reconcileWriteback(pass: Pass, row: WritebackRow): Promise<void> {
-  if (!isOver(pass, await pass.stateOf(row.run_workflow_id))) return
-  const { report, door } = pass
+  const run = await pass.stateOf(row.run_workflow_id)
+  if (!isOver(pass, run)) return
+  const { report } = pass
   // Last, so that as little time as can be lies between this look and the conclusion.
   const workflowId = writebackWorkflowId({ ...row, writebackId: row.writeback_id })
   if ((await pass.stateOf(workflowId)) === 'alive') return endOrphan(pass, workflowId)
   try {
-    const outcome =
-      row.state === 'planned'
-        ? await closePlanned(door, row, {
-            status: 'withdrawn',
-            code: 'WITHDRAWN',
-            message: 'its run has ended without a word about it, and it was never sent',
-          })
-        : await concludeUnknown(
-            door,
-            row,
-            `its run has ended, and the answer to attempt ${row.attempt} is lost; look at ${row.plan.target}`,
-          )
+    const outcome = await conclude(pass, row, run)
     if (outcome.status === 'withdrawn') report.withdrawn++
     if (outcome.status === 'unknown') report.unknown++
   } catch (error) {
     // An attempt that outlived its run was quicker. What it makes of the row is seen in the next pass.
     if (!(error instanceof CodedError && error.code === 'WRITE_IN_PROGRESS')) report.failed++
   }
+}
+
+/** Nobody is left to say what became of it: its row has, unless somebody knows better. */
+async function conclude(
+  { door, client }: Pass,
+  row: WritebackRow,
+  run: ExecutionState,
+): Promise<WriteOutcome> {
+  // What Temporal has forgotten, it cannot tell.
+  const missed = run === 'gone' ? null : await whatLedgerMisses({ client, database: door.database }, row)
+  const { target } = row.plan
+  if (row.state === 'sending') {
+    const lost = `its run has ended, and the answer to attempt ${row.attempt} is lost; look at ${target}`
+    return concludeUnknown(door, row, missed ? `${lost}; ${missed}` : lost)
+  }
+  if (missed === null)
+    return closePlanned(door, row, {
+      status: 'withdrawn',
+      code: 'WITHDRAWN',
+      message: 'its run has ended without a word about it, and it was never sent',
+    })
+  const message = `the ledger is older than the run: it says that this was never sent, and of the run ${missed}; look at ${target}`
+  return closePlanned(door, row, { status: 'unknown', code: 'OUTCOME_UNKNOWN', message })
 }
 
 /**

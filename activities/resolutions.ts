@@ -12,7 +12,7 @@ import { writeDigest } from '../lib/write-digest.ts'
 import { EnvelopeSchema } from '../schemas/decision.ts'
 import type { ErrorCode } from '../schemas/errors.ts'
 import { OPERATOR_ROLE } from '../schemas/names.ts'
-import { StatementSchema } from '../schemas/receipt.ts'
+import { StatementSchema, type How } from '../schemas/receipt.ts'
 import { RESOLUTION_PAYLOAD_TYPE, ResolutionSchema, type Resolution } from '../schemas/resolution.ts'
 import type {
   Envelope,
@@ -110,6 +110,8 @@ function close(
       principal,
       resolution: word,
       status,
+      how: 'person' satisfies How,
+      answerSha256: null,
       method,
       channel,
       comment,

@@ -9,8 +9,10 @@ import { isDatabaseAway } from '../db/away.ts'
 import { claimSending, releaseSending, type WritebackRow } from '../db/queries/writebacks.ts'
 import { SendWindow } from '../lib/send-window.ts'
 import { CodedError, ERRORS } from '../schemas/errors.ts'
+import type { How } from '../schemas/receipt.ts'
 import type { WriteOutcome } from '../schemas/run.ts'
 import type { AuthorisationFacts } from './authorise.ts'
+import { signClaim } from './claims.ts'
 import type { Answer } from './executors/executor.ts'
 import { closeOverdue, closeSending, type Conclusion } from './ledger.ts'
 import { assertStillOurs, type DoorDeps, type Passage } from './door.ts'
@@ -36,17 +38,10 @@ export async function sendWrite(
   const { executor, operation, timeoutMs } = passage
   assertNotFrozen(passage)
   assertStillOurs(passage)
-  // Opened before the claim: however long the claim takes, our deadline comes before the ledger's.
+  // Opened before the claim: however long claim and witness take, our deadline comes before the ledger's.
   const window = new SendWindow(timeoutMs)
-  const claim = await claimSending(deps.database, {
-    writebackId: row.writeback_id,
-    seenAttempt: row.attempt,
-    timeoutMs: timeoutMs + DEADLINE_MARGIN_MS,
-  })
-  if (!claim) {
-    const detail = `${row.writeback_id}: another attempt was first, or the connection was frozen this moment`
-    throw new CodedError('WRITE_IN_PROGRESS', detail)
-  }
+  const claimed = await claim(deps, row, timeoutMs + DEADLINE_MARGIN_MS)
+  await tellWitness(deps, passage, row, claimed)
   const answer = await executor.apply(operation, {
     key: row.idempotency_key,
     writebackId: row.writeback_id,
@@ -60,7 +55,36 @@ export async function sendWrite(
   })
   assertPassed(window, answer)
   const deadlineAtMs = window.deadlineAtMs + DEADLINE_MARGIN_MS
-  return record(deps, row, { attempt: claim.attempt, deadlineAtMs, authorisation }, answer)
+  return record(deps, row, { claimed, deadlineAtMs, authorisation, how: executor.how }, answer)
+}
+
+/** The row as our claim leaves it. Throws WRITE_IN_PROGRESS. */
+async function claim({ database }: DoorDeps, row: WritebackRow, timeoutMs: number): Promise<WritebackRow> {
+  const { writeback_id: writebackId, attempt: seenAttempt } = row
+  const claimed = await claimSending(database, { writebackId, seenAttempt, timeoutMs })
+  if (!claimed) {
+    const detail = `${writebackId}: another attempt was first, or the connection was frozen this moment`
+    throw new CodedError('WRITE_IN_PROGRESS', detail)
+  }
+  const { attempt, deadline_at, updated_at } = claimed
+  const times = { deadline_at: deadline_at.toISOString(), updated_at: updated_at.toISOString() }
+  return { ...row, ...times, state: 'sending', attempt }
+}
+
+/** Nothing leaves before somebody besides the ledger knows that it may have. Throws WRITE_NOT_SENT. */
+async function tellWitness(
+  deps: DoorDeps,
+  { witness }: Passage,
+  row: WritebackRow,
+  claimed: WritebackRow,
+): Promise<void> {
+  try {
+    await witness.tell(signClaim(deps, claimed))
+  } catch (cause) {
+    const { writeback_id: writebackId, attempt } = claimed
+    if (row.state === 'planned') await releaseSending(deps.database, { writebackId, attempt })
+    throw new CodedError('WRITE_NOT_SENT', `${writebackId}: Temporal does not take the claim`, { cause })
+  }
 }
 
 /** An executor whose target has answered, and that has not passed the window, sends without looking at the clocks. */
@@ -76,34 +100,34 @@ function assertNotFrozen({ call, frozenReason }: Passage): void {
   throw new CodedError('CONNECTION_FROZEN', detail, { nextRetryDelayMs: FROZEN_RETRY_MS })
 }
 
-async function record(
-  deps: DoorDeps,
-  row: WritebackRow,
-  sent: { attempt: number; deadlineAtMs: number; authorisation: AuthorisationFacts },
-  answer: Answer,
-): Promise<WriteOutcome> {
+interface Sent {
+  claimed: WritebackRow
+  deadlineAtMs: number
+  authorisation: AuthorisationFacts
+  /** What an answer of this target is worth. */
+  how: Exclude<How, 'person'>
+}
+
+async function record(deps: DoorDeps, row: WritebackRow, sent: Sent, answer: Answer): Promise<WriteOutcome> {
+  const { claimed, deadlineAtMs, authorisation, how } = sent
+  const isFirst = row.state === 'planned'
   switch (answer.kind) {
     case 'answered': {
-      const conclusion = conclusionOf(answer, row)
-      return whileAway(deps, sent.deadlineAtMs, () =>
-        closeSending(deps, row, sent.attempt, { ...conclusion, ...sent.authorisation }),
-      )
+      const known = answer.status === 'unknown' ? {} : { how }
+      const conclusion = { ...conclusionOf(answer, row), ...known, ...authorisation }
+      return whileAway(deps, deadlineAtMs, () => closeSending(deps, claimed, conclusion))
     }
     case 'not_sent':
-      return notDone(deps, row, sent, { error: answer.unsent.error, coversAll: row.state === 'planned' })
+      return notDone(deps, sent, { error: answer.unsent.error, coversAll: isFirst })
     case 'not_done': {
       const { by, error } = answer
-      return notDone(deps, row, sent, { error, coversAll: row.state === 'planned' || by === 'receipt' })
+      return notDone(deps, sent, { error, coversAll: isFirst || by === 'receipt', how })
     }
-    case 'lost':
-      throw new CodedError(
-        'WRITE_IN_PROGRESS',
-        `${row.writeback_id}: no answer to attempt ${sent.attempt}: ${answer.error.message}`,
-        {
-          cause: answer.error,
-          nextRetryDelayMs: Math.max(0, sent.deadlineAtMs - deps.nowMs()) + 50,
-        },
-      )
+    case 'lost': {
+      const detail = `${row.writeback_id}: no answer to attempt ${claimed.attempt}: ${answer.error.message}`
+      const nextRetryDelayMs = Math.max(0, deadlineAtMs - deps.nowMs()) + 50
+      throw new CodedError('WRITE_IN_PROGRESS', detail, { cause: answer.error, nextRetryDelayMs })
+    }
     default:
       return answer satisfies never
   }
@@ -125,17 +149,18 @@ function conclusionOf(
  */
 async function notDone(
   deps: DoorDeps,
-  row: WritebackRow,
-  sent: Parameters<typeof record>[2],
-  { error, coversAll }: { error: CodedError; coversAll: boolean },
+  { claimed, deadlineAtMs, authorisation }: Sent,
+  { error, coversAll, how }: { error: CodedError; coversAll: boolean; how?: Sent['how'] },
 ): Promise<WriteOutcome> {
   const { code, message } = error
-  if (coversAll && !ERRORS[code].retryable)
-    return whileAway(deps, sent.deadlineAtMs, () =>
-      closeSending(deps, row, sent.attempt, { status: 'failed', code, message, ...sent.authorisation }),
-    )
+  if (coversAll && !ERRORS[code].retryable) {
+    const known = how === undefined ? {} : { how }
+    const conclusion = { status: 'failed', code, message, ...known, ...authorisation } as const
+    return whileAway(deps, deadlineAtMs, () => closeSending(deps, claimed, conclusion))
+  }
   // By attempt: whoever has taken the row over meanwhile keeps it.
-  if (coversAll) await releaseSending(deps.database, { writebackId: row.writeback_id, attempt: sent.attempt })
+  const { writeback_id: writebackId, attempt } = claimed
+  if (coversAll) await releaseSending(deps.database, { writebackId, attempt })
   throw error
 }
 

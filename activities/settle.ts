@@ -57,9 +57,13 @@ async function settleByLooking(
     case 'unclear':
       return { kind: 'done', outcome: await concludeUnknown(deps, row, `${lost}; ${seen.message}`) }
     case 'applied':
-      return conclude(deps, row, { status: 'applied', output: seen.output })
+      return conclude(deps, passage, row, { status: 'applied', output: seen.output })
     case 'conflict':
-      return conclude(deps, row, { status: 'conflict', code: 'WRITE_CONFLICT', message: seen.message })
+      return conclude(deps, passage, row, {
+        status: 'conflict',
+        code: 'WRITE_CONFLICT',
+        message: seen.message,
+      })
     case 'not_applied':
       return settleNotApplied(deps, passage, row, seen)
     default:
@@ -69,10 +73,12 @@ async function settleByLooking(
 
 async function conclude(
   deps: DoorDeps,
+  { executor }: Passage,
   row: WritebackRow,
   conclusion: Parameters<typeof closeOverdue>[2],
 ): Promise<PerformResult> {
-  const outcome = await closeOverdue(deps, row, { ...conclusion, settledBy: 'reading' })
+  const how = executor.how === 'atomic' ? 'atomic' : 'checked'
+  const outcome = await closeOverdue(deps, row, { ...conclusion, how })
   return { kind: 'done', outcome }
 }
 
@@ -82,10 +88,11 @@ async function conclude(
  */
 async function settleNotApplied(
   deps: DoorDeps,
-  { timeoutMs, overdueMs, giveUpAtMs, isEnding }: Passage,
+  passage: Passage,
   row: WritebackRow,
   seen: Extract<CheckAnswer, { kind: 'not_applied' }>,
 ): Promise<PerformResult | null> {
+  const { timeoutMs, overdueMs, giveUpAtMs, isEnding } = passage
   const uncertainMs = Math.ceil(timeoutMs - overdueMs)
   if (!seen.isFinal && uncertainMs > 0) {
     const detail = `${row.writeback_id}: a reading shows no effect of attempt ${row.attempt} yet`
@@ -93,7 +100,7 @@ async function settleNotApplied(
   }
   if (isEnding || deps.nowMs() >= giveUpAtMs) {
     const message = `the answer to attempt ${row.attempt} was lost, and ${row.plan.target} shows no effect of it`
-    return conclude(deps, row, { status: 'failed', code: 'NOT_APPLIED', message })
+    return conclude(deps, passage, row, { status: 'failed', code: 'NOT_APPLIED', message })
   }
   const { writeback_id: writebackId, attempt } = row
   if (await releaseSending(deps.database, { writebackId, attempt, isOverdue: true })) return null

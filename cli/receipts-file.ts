@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import type { TrustedKey } from '../lib/dsse.ts'
 import { trustedKeyOf } from '../lib/keys.ts'
-import { verifyReceipts, type Verification } from '../lib/receipts.ts'
+import { verifyExport, type Verification } from '../lib/receipts.ts'
 import { SHA256_HEX } from '../schemas/common.ts'
 import { UsageError } from './errors.ts'
 import { readJsonFile } from './files.ts'
@@ -10,7 +10,7 @@ import { readJsonFile } from './files.ts'
 export interface ReceiptsCheck extends Verification {
   valid: boolean
   count: number
-  /** Without one, a tail that was cut off cannot be seen. */
+  /** Signed by the API, or by the run’s own result. Without one, a tail that was cut off cannot be seen. */
   hasHead: boolean
   /** That head is also what the run's own result in Temporal says, which the database cannot change. */
   hasRunHead: boolean
@@ -18,19 +18,17 @@ export interface ReceiptsCheck extends Verification {
 
 const RunHeadSchema = z.object({ count: z.int().min(1), sha256: z.string().regex(SHA256_HEX) })
 
-const HeadSchema = z.object({ seq: z.int().min(0), sha256: z.string().regex(SHA256_HEX).nullable() })
-
-/** As `receipts export` writes it, as the API answers it, or a bare list of envelopes. */
+/** As `receipts export` writes it, as the API answers it, or a bare list of envelopes. A head that is not signed is nobody’s. */
 const FileSchema = z.union([
   z.object({
     receipts: z.array(z.unknown()),
-    head: HeadSchema.nullish(),
+    signed_head: z.unknown().optional(),
     run: RunHeadSchema.nullish(),
     run_id: z.string().nullish(),
   }),
   z
     .array(z.unknown())
-    .transform((receipts) => ({ receipts, head: undefined, run: undefined, run_id: undefined })),
+    .transform((receipts) => ({ receipts, signed_head: undefined, run: undefined, run_id: undefined })),
 ])
 
 const PurposeSchema = z.enum(['decision', 'receipt'])
@@ -60,9 +58,9 @@ export function checkReceipts(file: string, keysFile: string, knownRunId?: strin
     throw new UsageError(`${file} is not a file of receipts.`, 'Make one with `countersign receipts export`.')
   }
   const keys = readKeys(keysFile)
-  const { receipts, head, run, run_id: saidRunId } = content.data
+  const { receipts, signed_head: signedHead, run, run_id: saidRunId } = content.data
   const envelopes = receipts.map(envelopeOf)
-  const verification = verifyReceipts(envelopes, keys, head ?? undefined, {
+  const verification = verifyExport(envelopes, keys, signedHead, {
     id: knownRunId ?? saidRunId ?? undefined,
     result: run ?? undefined,
   })
@@ -76,7 +74,7 @@ export function checkReceipts(file: string, keysFile: string, knownRunId?: strin
     problems,
     valid: problems.length === 0,
     count: envelopes.length,
-    hasHead: Boolean(head ?? run),
+    hasHead: Boolean(signedHead ?? run),
     hasRunHead: Boolean(run),
   }
 }

@@ -2,8 +2,10 @@
 import { DECISION_PAYLOAD_TYPE, DecisionSchema, EnvelopeSchema, type Decision } from '../schemas/decision.ts'
 import {
   DECISION_PREDICATE,
+  HEAD_PAYLOAD_TYPE,
   RECEIPT_PAYLOAD_TYPE,
   RESOLUTION_PREDICATE,
+  SignedHeadSchema,
   StatementSchema,
   type Statement,
 } from '../schemas/receipt.ts'
@@ -79,6 +81,37 @@ export function verifyReceipts(
     ...endProblems(envelopes.length, { head, run: run.result, last: previous, digestAtRunHead }),
   )
   return result
+}
+
+/** A file of an export, of which nothing is believed that is not signed: its head too. */
+export function verifyExport(
+  envelopes: readonly unknown[],
+  keys: readonly TrustedKey[],
+  signedHead: unknown,
+  run: KnownRun = {},
+): Verification {
+  const position = envelopes.length
+  if (signedHead === undefined || signedHead === null) return verifyReceipts(envelopes, keys, undefined, run)
+  const envelope = EnvelopeSchema.safeParse(signedHead)
+  const datedAt = (document: unknown) => [SignedHeadSchema.safeParse(document).data?.at]
+  const expected = { payloadType: HEAD_PAYLOAD_TYPE, purpose: 'decision', datedAt } as const
+  const head = SignedHeadSchema.safeParse(
+    envelope.data && openEvidence(envelope.data, expected, keys)?.document,
+  )
+  const verification = verifyReceipts(envelopes, keys, head.data, {
+    ...run,
+    id: run.id ?? head.data?.runId,
+  })
+  if (!head.success) {
+    const why = envelope.success ? notSigned(envelope.data, 'decision', keys) : NOT_SIGNED
+    verification.problems.push({ position, problem: `the head ${why}` })
+  } else if (run.id !== undefined && head.data.runId !== run.id) {
+    verification.problems.push({
+      position,
+      problem: `the head is of run ${head.data.runId}, not of ${run.id}`,
+    })
+  }
+  return verification
 }
 
 function endProblems(

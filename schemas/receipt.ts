@@ -26,4 +26,23 @@ export const StatementSchema = z.object({
   predicate: PredicateSchema,
 })
 
+/**
+ * How it is known what became of a write: `atomic`, because the target keeps our key in the transaction that changes it;
+ * `checked`, by a look at the target; `answered`, by the word of the target; `person`. Null in a receipt where nothing was
+ * sent, and where nobody knows. Beside it stands `answerSha256`, of the canonical JSON of the answer that is kept.
+ */
+export type How = 'atomic' | 'checked' | 'answered' | 'person'
+
+export const HEAD_PAYLOAD_TYPE = 'application/vnd.countersign.receipts-head+json'
+
+/** What the API has seen and signed at the moment of an export: how many receipts the run has, and the last of them. */
+export const SignedHeadSchema = z.strictObject({
+  organization: z.string(),
+  runId: z.string(),
+  seq: z.int().min(0),
+  /** Null if there are none. */
+  sha256: z.string().regex(SHA256_HEX).nullable(),
+  at: z.iso.datetime(),
+})
+
 export type Statement = z.infer<typeof StatementSchema>

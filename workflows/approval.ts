@@ -84,8 +84,11 @@ export async function approvalWorkflow(input: ApprovalInput): Promise<ApprovalRe
   noteUnknownSignals(wait.page)
   let status: ClosedStatus
   try {
-    await open(wait)
-    for (const message of input.kept) wait.queue.push({ message })
+    const recorded = await open(wait)
+    const known = new Set(input.kept.map(({ ticket }) => ticket?.payload))
+    const more = recorded.filter(({ ticket }) => !known.has(ticket?.payload))
+    // Before what has come in meanwhile: it was said earlier.
+    wait.queue.unshift(...[...input.kept, ...more].map((message) => ({ message })))
     status = await decideUntilClosed(wait)
   } catch (error) {
     if (!isCancellation(error)) throw error
@@ -144,7 +147,7 @@ function receiveDecisions(wait: Wait): void {
 }
 
 /** The ledger says what is to be approved; what came in as input is only where to look. */
-async function open(wait: Wait): Promise<void> {
+async function open(wait: Wait): Promise<DecisionMessage[]> {
   const { organization, approvalId, writebackId, asked, asking } = wait.input
   const expiresAt = new Date(wait.expiresAtMs).toISOString()
   const key = { organization, approvalId, writebackId }
@@ -153,6 +156,7 @@ async function open(wait: Wait): Promise<void> {
     : await nearby().openApproval({ ...key, digest: asked.digest, expiresAt })
   wait.state = createApprovalState(opened.pending, wait.expiresAtMs)
   wait.identity = opened.identity
+  return opened.recorded
 }
 
 async function decideUntilClosed(wait: Wait): Promise<ClosedStatus> {

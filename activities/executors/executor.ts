@@ -115,6 +115,8 @@ export type CheckAnswer =
 
 export interface Executor {
   readonly name: string
+  /** What its answers rest on: `atomic` if the target keeps our key together with the change, else just its word. */
+  readonly how: 'atomic' | 'answered'
   /** Throws INVALID_ARGUMENTS, TOOL_NOT_FOUND, or what keeps it from looking. */
   resolve(operation: Operation, limits: Limits): Promise<Resolved>
   /** Only for operations of class `read`. */

@@ -47,6 +47,7 @@ export interface McpToolDeps {
 export function createMcpToolExecutor(deps: McpToolDeps): Executor {
   return {
     name: 'mcp_tool',
+    how: 'answered',
     resolve: (operation, limits) => resolve(deps, ofMcp(operation), limits),
     read: async (operation, limits) =>
       outputOf(operation.operation, await call(deps, ofMcp(operation), limits, 'reading')),

@@ -38,6 +38,7 @@ export function createSqlExecutor(deps: {
 }): Executor {
   return {
     name: 'sql',
+    how: 'atomic',
     resolve: async (operation) => resolve(statementOf(operation)),
     read: async () => {
       throw new Error('a database connection has no operation of class read')

@@ -1,13 +1,15 @@
 /** Handlers: receipts, and the public keys to verify them with. */
 import { findDeliveryOfRun } from '../../db/queries/deliveries.ts'
 import { findChainHead, listReceipts, searchReceipts } from '../../db/queries/receipts.ts'
+import { signEnvelope } from '../../lib/dsse.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
+import { HEAD_PAYLOAD_TYPE } from '../../schemas/receipt.ts'
 import { openList, TimePositionSchema } from '../pages.ts'
 import { isoTime } from '../views.ts'
 import { implement } from './implement.ts'
 
-const chain = implement(OPERATIONS.listReceipts, async ({ database }, { params, principal }) => {
+const chain = implement(OPERATIONS.listReceipts, async ({ database, signingKey }, { params, principal }) => {
   const { organization } = principal
   const runId = params.run_id
   // The head first: a receipt that is added in between then shows as one more, never as one that is missing.
@@ -17,7 +19,9 @@ const chain = implement(OPERATIONS.listReceipts, async ({ database }, { params, 
   if (kept.length === 0 && !(await findDeliveryOfRun(database, { organization, runId }))) {
     throw new CodedError('NOT_FOUND', `There is no run ${runId}.`)
   }
-  return { run_id: runId, receipts: kept, head: head ?? null }
+  const seen = { organization, runId, ...(head ?? { seq: 0, sha256: null }), at: new Date().toISOString() }
+  const signed_head = signEnvelope(HEAD_PAYLOAD_TYPE, seen, signingKey)
+  return { run_id: runId, receipts: kept, head: head ?? null, signed_head }
 })
 
 const search = implement(OPERATIONS.searchReceipts, async ({ database }, { query, principal }) => {

@@ -51,7 +51,8 @@ export function registerReceipts(program: Command): void {
     .action(show)
   apiCommand(receipts, {
     usage: 'export',
-    summary: 'write the receipts of a run to a file that anybody can check: {run_id, receipts, head, run}',
+    summary:
+      'write the receipts of a run to a file that anybody can check: {run_id, receipts, signed_head, run}',
     examples: ['receipts export --run run_0f3c… -o receipts.json'],
   })
     .requiredOption('--run <run>', 'the run')
@@ -135,8 +136,13 @@ async function exportReceipts(options: RunOptions & { output?: string }): Promis
   const client = openApi(options)
   // The run first: what is added in between then shows as more, never as missing.
   const { receipts_head: run } = await client.getRun({ run_id: options.run })
-  const { receipts, head } = await client.listReceipts({ run_id: options.run })
-  const content = { run_id: options.run, receipts: receipts.map(({ envelope }) => envelope), head, run }
+  const { receipts, signed_head } = await client.listReceipts({ run_id: options.run })
+  const content = {
+    run_id: options.run,
+    receipts: receipts.map(({ envelope }) => envelope),
+    signed_head,
+    run,
+  }
   if (options.output === undefined) return printJson(content)
   try {
     writeFileSync(options.output, `${JSON.stringify(content, null, 2)}\n`)
@@ -179,12 +185,14 @@ function tell({ valid, count, hasHead, hasRunHead, problems, statements }: Recei
   }
   if (!hasHead) {
     note(
-      `${styledNote('yellow', 'warning')}: the file has no head: whether receipts are missing at the end cannot be seen. ` +
+      `${styledNote('yellow', 'warning')}: the file has no signed head: whether receipts are missing at the end cannot be seen. ` +
         'Use a file made with `countersign receipts export`.',
     )
   }
   if (hasHead && !hasRunHead) {
-    note('The end is as the database says; the run’s own result, which could confirm it, is not in the file.')
+    note(
+      'The end is as the database said when it was exported; the run’s own result, which could confirm it, is not in the file.',
+    )
   }
   if (valid) printLine(styled('green', `${count} receipts: every signature and every link is right.`))
   else printLine(styled('red', 'Not verified.'))

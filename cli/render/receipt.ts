@@ -21,7 +21,8 @@ export function wordsOf({ predicate, predicateType, subject }: Statement): Recei
   const text = (name: string): string => (typeof predicate[name] === 'string' ? predicate[name] : '?')
   const words = {
     decision: () => `${text('verdict')} by ${text('principal')}`,
-    outcome: () => text('status'),
+    outcome: () =>
+      typeof predicate['how'] === 'string' ? `${text('status')}, ${predicate['how']}` : text('status'),
     resolution: () => `${text('status')}, says ${text('principal')}`,
   }[kind]
   return {

@@ -26,15 +26,18 @@ export interface ApprovalRow {
 export const APPROVAL_COLUMNS = `approval_id, organization, writeback_id, workflow_id, run_id, automation, digest, requirement, requester,
   preview, question, state, votes, expires_at, created_at, closed_at`
 
-/** Puts the approval into the inbox, unless its write is over; doing so twice changes nothing. */
+/**
+ * Puts the approval into the inbox, unless its write is over; doing so twice changes nothing. Gives what was recorded of
+ * decisions about the write before.
+ */
 export async function insertApproval(
   db: Queryable,
   row: Omit<ApprovalRow, 'state' | 'votes' | 'question' | 'created_at' | 'closed_at' | 'expires_at'> & {
     question?: Question
     expires_at: string
   },
-): Promise<{ isWanted: boolean }> {
-  const { rows } = await db.query<{ wanted: boolean }>(
+): Promise<{ isWanted: boolean; recorded: Envelope[] }> {
+  const { rows } = await db.query<{ wanted: boolean; recorded: Envelope[] }>(
     // The lock keeps the write from being closed in between, which would leave an entry that nobody withdraws.
     `with write as (select outcome is not null as is_over from writebacks where writeback_id = $3 for share),
        added as (
@@ -43,7 +46,9 @@ export async function insertApproval(
          select $1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9::jsonb, $10::jsonb, 'waiting', $11::timestamptz, $12::jsonb
          where not exists (select from write where is_over)
          on conflict (approval_id) do nothing)
-     select not exists (select from write where is_over) as wanted`,
+     select not exists (select from write where is_over) as wanted,
+       (select coalesce(jsonb_agg(envelope order by recorded_at, decision_id), '[]') from decisions
+          where organization = $2 and writeback_id = $3) as recorded`,
     [
       row.approval_id,
       row.organization,
@@ -59,7 +64,8 @@ export async function insertApproval(
       row.question === undefined ? null : JSON.stringify(row.question),
     ],
   )
-  return { isWanted: requireRow(rows, 'approval').wanted }
+  const { wanted: isWanted, recorded } = requireRow(rows, 'approval')
+  return { isWanted, recorded }
 }
 
 /** Shows the votes so far, and what the approval has become. A closed one stays as it closed. */

@@ -129,6 +129,19 @@ export async function findChainHead(
   return rows[0]
 }
 
+/** Whether the chain of the run has this receipt at this place. */
+export async function hasReceiptAt(
+  db: Queryable,
+  params: { runId: string; count: number; sha256: string },
+): Promise<boolean> {
+  const { rowCount } = await db.query(`select from receipts where run_id = $1 and seq = $2 and sha256 = $3`, [
+    params.runId,
+    params.count,
+    params.sha256,
+  ])
+  return rowCount === 1
+}
+
 export async function findReceiptEnvelope(
   db: Queryable,
   params: { organization: string; subject: string; kind: ReceiptKind },

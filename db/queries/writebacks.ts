@@ -77,6 +77,8 @@ export interface CallContextRow extends CallFactsRow {
   writeback: WritebackRow | null
   /** Until the deadline of the attempt that is sending, by the clock that has set it. Null: none is. */
   remaining_ms: number | null
+  /** A receipt says that the write has ended. */
+  is_ended: boolean
 }
 
 /** All that the door needs to judge a call, in one statement: the connection and the policies of this moment, the ledger. */
@@ -88,7 +90,8 @@ export async function loadCallContext(
     `select ${CALL_FACTS},
        (select to_jsonb(w) from writebacks w where w.organization = $1 and w.writeback_id = $3) as writeback,
        (select (extract(epoch from w.deadline_at - app_now()) * 1000)::float8 from writebacks w
-          where w.organization = $1 and w.writeback_id = $3) as remaining_ms`,
+          where w.organization = $1 and w.writeback_id = $3) as remaining_ms,
+       exists (select from receipts r where r.subject = $3 and r.kind = 'outcome') as is_ended`,
     [params.organization, params.connection, params.writebackId],
   )
   const [row] = rows
@@ -154,8 +157,8 @@ export async function updateRequirement(
 }
 
 /**
- * Claims the right to send: the number of this attempt, or null if another attempt has it, or if the connection is
- * frozen. `seenAttempt` is the one this caller has read; past its deadline it may be taken over.
+ * Claims the right to send: the number of this attempt, or null if another attempt has it, if the connection is frozen,
+ * or if a receipt says that the write has ended, whatever its row says. `seenAttempt` is the one this caller has read; past its deadline it may be taken over.
  *
  * The connection's row is locked against a freeze until the claim is through: a freeze waits for claims that came
  * before it, and a claim that waits for a freeze sees it. So what is not claimed when a freeze returns is not sent.
@@ -163,8 +166,8 @@ export async function updateRequirement(
 export async function claimSending(
   db: Queryable,
   params: { writebackId: string; seenAttempt: number; timeoutMs: number },
-): Promise<{ attempt: number; deadline_at: Date } | null> {
-  const { rows } = await db.query<{ attempt: number; deadline_at: Date }>(
+): Promise<{ attempt: number; deadline_at: Date; updated_at: Date } | null> {
+  const { rows } = await db.query<{ attempt: number; deadline_at: Date; updated_at: Date }>(
     `with door as (
        select m.frozen_at from writebacks w
          join manifests m on m.organization = w.organization and m.kind = 'Connection' and m.name = w.connection
@@ -173,7 +176,8 @@ export async function claimSending(
        deadline_at = app_now() + $3::bigint * interval '1 millisecond'
      where writeback_id = $1 and attempt = $2 and (state = 'planned' or (state = 'sending' and deadline_at < app_now()))
        and not exists (select from door where frozen_at is not null)
-     returning attempt, deadline_at`,
+       and not exists (select from receipts where subject = $1 and kind = 'outcome')
+     returning attempt, deadline_at, updated_at`,
     [params.writebackId, params.seenAttempt, params.timeoutMs],
   )
   return rows[0] ?? null

@@ -1,7 +1,7 @@
 /** Operations on receipts, and the public keys to verify them with. */
 import { z } from 'zod'
 import { defineOperation, pageOf, SpanQuerySchema, TimestampSchema } from './operation.ts'
-import { ReceiptViewSchema, RunIdSchema } from './views.ts'
+import { EnvelopeViewSchema, ReceiptViewSchema, RunIdSchema } from './views.ts'
 
 export const listReceipts = defineOperation({
   name: 'listReceipts',
@@ -14,6 +14,8 @@ export const listReceipts = defineOperation({
     run_id: z.string(),
     receipts: z.array(ReceiptViewSchema),
     head: z.object({ seq: z.number().int(), sha256: z.string() }).nullable(),
+    /** The same head, with the time, signed: in a file that is kept, nobody can cut receipts off at the end. */
+    signed_head: EnvelopeViewSchema,
   }),
   errors: ['NOT_FOUND'],
   hints: { readOnly: true, idempotent: true },

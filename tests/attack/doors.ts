@@ -13,6 +13,7 @@ import { wire } from './doors-wire.ts'
 import { hostileWork } from './doors-work.ts'
 import { keysAndPeople, quoting, senders } from './doors-people.ts'
 import { values } from './doors-values.ts'
+import { olderLedger, reopenedWrites } from './doors-witness.ts'
 
 const APPROVALS = 'activities/approvals.ts'
 const AUTHORISED = 'activities/perform.ts'
@@ -701,4 +702,6 @@ export const DOORS: readonly Door[] = [
   ...madeUpIds,
   ...editedConnections,
   ...values,
+  ...olderLedger,
+  ...reopenedWrites,
 ]

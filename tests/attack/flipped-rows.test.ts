@@ -278,6 +278,19 @@ describe('a row of the ledger', () => {
       expect(await attack.amountOf(parked)).toBe(100)
     })
 
+    test('is not believed with another output than the receipt has seen', async () => {
+      const parked = await attack.park()
+      await approve(attack.lead, parked.approval)
+      await finished(attack.world, parked.runId)
+      const call = await callOf(attack.world, parked.approval)
+      expect(outcomeOf(await foreign.callActivity('perform', call, []))).toMatchObject({ status: 'applied' })
+      await sql(
+        `update writebacks set outcome = jsonb_set(outcome, '{output,amount}', '"1000000"') where writeback_id = $1`,
+        [parked.approval.writeback_id],
+      )
+      expect(await codeOf(foreign.callActivity('perform', call, []))).toBe('OUTCOME_NOT_PROVEN')
+    })
+
     test('is not believed with the receipt of another write, nor with one that says something else', async () => {
       const [parked, other] = [await attack.park(), await attack.park()]
       await approve(attack.lead, other.approval)

@@ -15,6 +15,7 @@ import { useTestDatabase } from '../support/database.ts'
 import { call, makeKeys, newWriteback, ORGANIZATION } from '../support/fixtures.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
 
+const witness = { said: undefined, tell: async () => undefined }
 const HOUR_MS = 3_600_000
 const AUTHORISED = { rule: 'money/waivers', decisions: ['dec_1'] }
 const APPLIED: Answer = { kind: 'answered', status: 'applied', output: null }
@@ -57,7 +58,12 @@ async function sending(timeoutMs: number): Promise<WritebackRow> {
 
 function passage(executor: Partial<Executor>, over: Partial<Passage> = {}): Passage {
   const known = { executor, operation: {}, call: call(), timeoutMs: 5_000, overdueMs: 0, frozenReason: null }
-  const step = { signal: new AbortController().signal, giveUpAtMs: Date.now() + HOUR_MS, isEnding: false }
+  const step = {
+    signal: new AbortController().signal,
+    giveUpAtMs: Date.now() + HOUR_MS,
+    isEnding: false,
+    witness,
+  }
   return { ...known, ...step, ...over } as unknown as Passage
 }
 
@@ -70,7 +76,13 @@ describe('a worker whose clock is an hour ahead', () => {
   it('leaves an attempt alone until its deadline has passed for the ledger', async () => {
     const row = await sending(60_000)
     const about = call({ origin: { ...call().origin, writebackId: row.writeback_id } })
-    const limits = { caller: '', signal: new AbortController().signal, giveUpAtMs: 0, isEnding: false }
+    const limits = {
+      caller: '',
+      signal: new AbortController().signal,
+      giveUpAtMs: 0,
+      isEnding: false,
+      witness,
+    }
     await expect(perform(ahead(HOUR_MS), about, [], limits)).rejects.toMatchObject({
       code: 'WRITE_IN_PROGRESS',
       nextRetryDelayMs: expect.toSatisfy((ms: number) => ms > 50_000 && ms <= 60_050) as number,
@@ -115,7 +127,13 @@ describe('a write that is no longer wanted', () => {
   it('is withdrawn if nothing was sent, whatever policy and people say', async () => {
     const row = await planned()
     const about = call({ origin: { ...call().origin, writebackId: row.writeback_id } })
-    const limits = { caller: '', signal: new AbortController().signal, giveUpAtMs: 9e14, isEnding: true }
+    const limits = {
+      caller: '',
+      signal: new AbortController().signal,
+      giveUpAtMs: 9e14,
+      isEnding: true,
+      witness,
+    }
     expect(await perform(deps, about, [], limits)).toMatchObject({ outcome: { status: 'withdrawn' } })
   })
 })

@@ -3,8 +3,14 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import type { DoorDeps, Passage } from '../../activities/door.ts'
 import type { Answer, Executor, Sending } from '../../activities/executors/executor.ts'
 import { abandonWriteback, closePlanned, closeSending, requireWriteback } from '../../activities/ledger.ts'
+import { recallClaim, signClaim } from '../../activities/claims.ts'
 import { concludeUnknown, sendWrite } from '../../activities/sending.ts'
-import { claimSending, insertPlannedWriteback, type WritebackRow } from '../../db/queries/writebacks.ts'
+import {
+  claimSending,
+  findWriteback,
+  insertPlannedWriteback,
+  type WritebackRow,
+} from '../../db/queries/writebacks.ts'
 import { findChainHead, listReceipts } from '../../db/queries/receipts.ts'
 import type { SendWindow } from '../../lib/send-window.ts'
 import { verifyReceipts } from '../../lib/receipts.ts'
@@ -37,6 +43,7 @@ async function planned(over: Parameters<typeof newWriteback>[0] = {}): Promise<W
 const now = (writebackId: string): Promise<WritebackRow> => requireWriteback(deps, ORGANIZATION, writebackId)
 
 const { signal } = new AbortController()
+const witness = { said: undefined, tell: async () => undefined }
 
 /** A call on its way, to a target that answers as told. `timeoutMs` is below zero for one that is over at once. */
 function passageTo(answer: Answer | typeof notSent, timeoutMs = 1_000): Passage {
@@ -46,7 +53,7 @@ function passageTo(answer: Answer | typeof notSent, timeoutMs = 1_000): Passage 
     return answer
   }
   const executor = { apply }
-  return { executor, operation: {}, timeoutMs, frozenReason: null, signal } as unknown as Passage
+  return { executor, operation: {}, timeoutMs, frozenReason: null, signal, witness } as unknown as Passage
 }
 
 const APPLIED: Answer = { kind: 'answered', status: 'applied', output: { fee: '0' } }
@@ -90,6 +97,7 @@ describe('sending', () => {
       timeoutMs: 1_000,
       frozenReason: null,
       signal,
+      witness,
     } as unknown as Passage
     const results = await Promise.allSettled(
       Array.from({ length: 10 }, () => sendWrite(deps, passage, row, AUTHORISED)),
@@ -231,15 +239,15 @@ describe('an end', () => {
     const { writeback_id: writebackId } = row
     await claimSending(db.database, { writebackId, seenAttempt: 0, timeoutMs: -1_000 })
     await claimSending(db.database, { writebackId, seenAttempt: 1, timeoutMs: 60_000 })
-    await expect(closeSending(deps, row, 1, { status: 'unknown' })).rejects.toMatchObject({
+    await expect(closeSending(deps, { ...row, attempt: 1 }, { status: 'unknown' })).rejects.toMatchObject({
       code: 'WRITE_IN_PROGRESS',
     })
     await expect(closePlanned(deps, row, { status: 'withdrawn' })).rejects.toMatchObject({
       code: 'WRITE_IN_PROGRESS',
     })
     expect(await receiptsOf(row)).toBe(0)
-    const outcome = await closeSending(deps, row, 2, { status: 'applied' })
-    expect(await closeSending(deps, row, 1, { status: 'unknown' })).toEqual(outcome)
+    const outcome = await closeSending(deps, { ...row, attempt: 2 }, { status: 'applied' })
+    expect(await closeSending(deps, { ...row, attempt: 1 }, { status: 'unknown' })).toEqual(outcome)
     expect(await receiptsOf(row)).toBe(1)
   })
 })
@@ -279,9 +287,64 @@ describe('giving a write up', () => {
     const row = await planned()
     await claimSending(db.database, { writebackId: row.writeback_id, seenAttempt: 0, timeoutMs: 1_000 })
     expect(await abandon(row.writeback_id, 'withdrawn')).toEqual({ kind: 'under_way' })
-    const outcome = await closeSending(deps, row, 1, { status: 'applied' })
+    const outcome = await closeSending(deps, { ...row, attempt: 1 }, { status: 'applied' })
     expect(await abandon(row.writeback_id, 'withdrawn')).toEqual({ kind: 'ended', outcome })
     expect(await abandon('wb_none', 'withdrawn')).toEqual({ kind: 'never_planned' })
     await expect(now('wb_none')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  })
+})
+
+describe('a claim that Temporal gives back', () => {
+  const about = (row: WritebackRow) => ({ organization: ORGANIZATION, writebackId: row.writeback_id })
+
+  /** Sent, and the ledger has gone back behind it: to nothing, or to the row before. */
+  async function forgotten(what: 'claim' | 'row'): Promise<{ row: WritebackRow; claimed: WritebackRow }> {
+    const row = await planned()
+    await sendWrite(deps, passageTo(LOST), row, AUTHORISED).catch(() => undefined)
+    const claimed = await now(row.writeback_id)
+    await db.database.query(`delete from writebacks where writeback_id = $1`, [row.writeback_id])
+    if (what === 'claim')
+      await db.database.query(
+        'insert into writebacks select w.* from jsonb_populate_record(null::writebacks, $1::jsonb) w',
+        [JSON.stringify(row)],
+      )
+    return { row, claimed }
+  }
+
+  it.each(['claim', 'row'] as const)('brings back a lost %s, as it was', async (what) => {
+    const { row, claimed } = await forgotten(what)
+    const found = (await findWriteback(db.database, about(row))) ?? null
+    expect(await recallClaim(deps, signClaim(deps, claimed), about(row), found)).toBe(true)
+    const again = await now(row.writeback_id)
+    expect(again).toMatchObject({ state: 'sending', attempt: 1, digest: row.digest, plan: row.plan })
+    expect(await closeSending(deps, again, { status: 'applied' })).toMatchObject({ status: 'applied' })
+  })
+
+  it('is nothing to a ledger that knows as much', async () => {
+    const row = await planned()
+    await sendWrite(deps, passageTo(notSent), row, AUTHORISED).catch(() => undefined)
+    const released = await now(row.writeback_id)
+    const claim = signClaim(deps, { ...released, state: 'sending', deadline_at: released.updated_at })
+    expect(await recallClaim(deps, claim, about(row), released)).toBe(false)
+    expect(await now(row.writeback_id)).toEqual(released)
+  })
+
+  it('is not believed if no worker of ours has signed it, nor about another write', async () => {
+    const { row, claimed } = await forgotten('claim')
+    const other = await planned()
+    const forged = signClaim({ signingKey: makeKeys().receipt }, claimed)
+    const foreign = signClaim(deps, { ...claimed, writeback_id: other.writeback_id })
+    for (const claim of [forged, foreign, { claim: claimed }, 'claimed', undefined])
+      expect(await recallClaim(deps, claim, about(row), await now(row.writeback_id))).toBe(false)
+    expect(await now(row.writeback_id)).toMatchObject({ state: 'planned', attempt: 0 })
+  })
+
+  it('of another plan than the ledger has now leaves it alone, and says that nobody knows', async () => {
+    const { row, claimed } = await forgotten('claim')
+    const claim = signClaim(deps, { ...claimed, digest: 'e'.repeat(64) })
+    await expect(recallClaim(deps, claim, about(row), await now(row.writeback_id))).rejects.toMatchObject({
+      code: 'OUTCOME_UNKNOWN',
+    })
+    expect(await now(row.writeback_id)).toMatchObject({ state: 'planned' })
   })
 })

@@ -37,7 +37,7 @@ function decisionIn(runId: string): ReceiptContent {
 }
 
 const issue = (content: ReceiptContent): Promise<ReceiptRef> =>
-  inTransaction(db.database, (tx) => issueReceipt(tx, content, keys.receipt, NOON_MS))
+  inTransaction(db.database, async (tx) => (await issueReceipt(tx, content, keys.receipt, NOON_MS)).receipt)
 
 async function verify(runId: string): Promise<{ count: number; problems: unknown[] }> {
   const receipts = await listReceipts(db.database, { organization: ORGANIZATION, runId })
@@ -101,7 +101,7 @@ describe('fifty writers at once', () => {
       Array.from({ length: 50 }, (_, i) =>
         inTransaction(db.database, async (tx) => {
           const content = i % 2 === 0 ? outcomeOf(runId) : decisionIn(runId)
-          const receipt = await issueReceipt(tx, content, keys.receipt, NOON_MS + i)
+          const { receipt } = await issueReceipt(tx, content, keys.receipt, NOON_MS + i)
           if (i % 5 === 0) throw new Error('on purpose')
           return receipt.seq
         }),

@@ -112,7 +112,7 @@ describe('the right to send', () => {
     const writebackId = await plan()
     const claims = await Promise.all(Array.from({ length: 20 }, () => claim(writebackId)))
     const won = claims.filter((one) => one !== null)
-    expect(won).toEqual([{ attempt: 1, deadline_at: new Date(at(1)) }])
+    expect(won).toEqual([{ attempt: 1, deadline_at: new Date(at(1)), updated_at: new Date(at(0)) }])
     expect(await rowOf(writebackId)).toMatchObject({ state: 'sending', attempt: 1 })
   })
 

@@ -2,10 +2,15 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { sha256Hex } from '../../lib/canonical-json.ts'
 import { publicKeysFile } from '../../lib/keys.ts'
 import { openDesk, runCli, type Desk } from '../support/cli.ts'
 
 let desk: Desk
+
+const digestIn = (receipt?: { payload: string }): string =>
+  sha256Hex(Buffer.from(receipt?.payload ?? '', 'base64'))
+const payloadOf = (document: object): string => Buffer.from(JSON.stringify(document)).toString('base64')
 
 beforeAll(async () => {
   desk = await openDesk()
@@ -17,7 +22,7 @@ describe('receipts', () => {
   interface Exported {
     run_id: string
     receipts: { payload: string }[]
-    head: { seq: number; sha256: string }
+    signed_head: { payload: string }
   }
   let exported: Exported
   let keys: string
@@ -42,22 +47,22 @@ describe('receipts', () => {
     { what: 'as exported', change: (content) => content, code: 0, text: '2 receipts: every signature' },
     {
       what: 'with a changed receipt',
-      change: ({ receipts: [first, second], head }) => ({
+      change: ({ receipts: [first, second], signed_head }) => ({
         receipts: [{ ...first, payload: Buffer.from('{}').toString('base64') }, second],
-        head,
+        signed_head,
       }),
       code: 1,
       text: 'receipt 1 of 2: is not signed by a key that we trust, or was changed',
     },
     {
       what: 'with the first one missing',
-      change: ({ receipts: [, second], head }) => ({ receipts: [second], head }),
+      change: ({ receipts: [, second], signed_head }) => ({ receipts: [second], signed_head }),
       code: 1,
       text: 'one before it is missing',
     },
     {
       what: 'with the last one missing',
-      change: ({ receipts: [first], head }) => ({ receipts: [first], head }),
+      change: ({ receipts: [first], signed_head }) => ({ receipts: [first], signed_head }),
       code: 1,
       text: 'the end is missing or differs',
     },
@@ -66,6 +71,24 @@ describe('receipts', () => {
       change: (content) => ({ ...content, run_id: 'run_other' }),
       code: 1,
       text: 'not of run_other',
+    },
+    {
+      what: 'with the last one missing and a head of his own that says so',
+      change: ({ receipts: [first] }) => ({ receipts: [first], head: { seq: 1, sha256: digestIn(first) } }),
+      code: 0,
+      text: 'whether receipts are missing at the end cannot be seen',
+    },
+    {
+      what: 'with the last one missing and a changed head',
+      change: ({ receipts: [first], run_id, signed_head }) => ({
+        receipts: [first],
+        signed_head: {
+          ...signed_head,
+          payload: payloadOf({ runId: run_id, seq: 1, sha256: digestIn(first) }),
+        },
+      }),
+      code: 1,
+      text: 'the head is not signed by a key that we trust, or was changed',
     },
     { what: 'without a head', change: ({ receipts }) => ({ receipts }), code: 0, text: 'warning: ' },
     { what: 'without receipts', change: () => ({ receipts: [] }), code: 1, text: 'nothing to verify' },

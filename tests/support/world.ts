@@ -37,6 +37,8 @@ export interface WorldOptions {
   worker?: boolean
   /** Of values in Temporal. */
   encryption?: EncryptionKeys
+  /** Instead of those of the test run: `own-servers.ts` has some that may be restored. */
+  servers?: { databaseUrl?: string; temporalAddress?: string }
 }
 
 export interface World {
@@ -47,6 +49,7 @@ export interface World {
   folder: string
   keysFolder: string
   taskQueue: string
+  temporalAddress: string
   apiUrl: string
   temporal: Client
   /** With all scopes; has no roles. */
@@ -74,7 +77,9 @@ let count = 0
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const name = `w${process.pid}_${Date.now().toString(36)}_${count++}`
   const folder = mkdtempSync(join(tmpdir(), 'countersign-world-'))
-  const databaseUrl = await ensureDatabase(inject('databaseUrl'), name)
+  const { servers = {}, encryption } = options
+  const temporalAddress = servers.temporalAddress ?? inject('temporalAddress')
+  const databaseUrl = await ensureDatabase(servers.databaseUrl ?? inject('databaseUrl'), name)
   await prepareDatabase(databaseUrl)
   const database = createDatabase(databaseUrl)
   const apiDatabase = createDatabase(addressFor('api', databaseUrl))
@@ -84,8 +89,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const commandsFile = join(folder, 'commands.json')
   writeFileSync(commandsFile, JSON.stringify({ commands: options.commands ?? {} }))
   const taskQueue = `countersign-${name}`
-  const connection = await Connection.connect({ address: inject('temporalAddress') })
-  const { encryption } = options
+  const connection = await Connection.connect({ address: temporalAddress })
   const allowedHosts = parseAllowedHosts(options.allowedHosts ?? LOOPBACK)
   const dataConverter = createDataConverter({ database: apiDatabase, encryption })
   const temporal = new Client({ connection, dataConverter })
@@ -117,6 +121,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   if (options.worker !== false) {
     closers.push(
       await startWorker({
+        temporalAddress,
         taskQueue,
         plugin: countersign({
           database: workerDatabase,
@@ -145,6 +150,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     folder,
     keysFolder,
     taskQueue,
+    temporalAddress,
     apiUrl,
     temporal,
     admin,
@@ -160,7 +166,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     environment: (of = 'worker') => ({
       ...(process.env as Record<string, string>),
       DATABASE_URL: addressFor(of, databaseUrl),
-      TEMPORAL_ADDRESS: inject('temporalAddress'),
+      TEMPORAL_ADDRESS: temporalAddress,
       COUNTERSIGN_TASK_QUEUE: taskQueue,
       COUNTERSIGN_KEYS_DIR: keysFolder,
       COUNTERSIGN_COMMANDS_FILE: commandsFile,
@@ -185,10 +191,12 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
 }
 
 async function startWorker({
+  temporalAddress,
   taskQueue,
   plugin,
   failureConverterPath: converter,
 }: {
+  temporalAddress: string
   taskQueue: string
   plugin: ReturnType<typeof countersign>
   failureConverterPath?: string
@@ -196,7 +204,7 @@ async function startWorker({
   const bundle = converter
     ? bundleWorkflows({ failureConverterPath: converter })
     : (plainBundle ??= bundleWorkflows())
-  const connection = await NativeConnection.connect({ address: inject('temporalAddress') })
+  const connection = await NativeConnection.connect({ address: temporalAddress })
   const worker = await Worker.create({
     connection,
     taskQueue,

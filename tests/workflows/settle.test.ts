@@ -84,7 +84,7 @@ test('a reading that shows it ends as applied, and nothing is sent again', async
     notes: 1,
   })
   expect(looks.filter((account) => account === run.account)).toHaveLength(1)
-  expect((await s.statements(run)).at(-1)?.predicate).toMatchObject({ settledBy: 'reading', attempt: 1 })
+  expect((await s.statements(run)).at(-1)?.predicate).toMatchObject({ how: 'checked', attempt: 1 })
 })
 
 test('a reading that does not show it, twice, has it sent once more', async () => {

@@ -88,7 +88,12 @@ export const decisionExamples: ExamplesOf<Names> = {
   },
   listReceipts: {
     params: { run_id: RUN_ID },
-    output: { run_id: RUN_ID, receipts: [receipt], head: { seq: receipt.seq, sha256: receipt.sha256 } },
+    output: {
+      run_id: RUN_ID,
+      receipts: [receipt],
+      head: { seq: receipt.seq, sha256: receipt.sha256 },
+      signed_head: envelope,
+    },
   },
   searchReceipts: {
     query: { kind: 'outcome', since: '2026-11-01T00:00:00Z', limit: 20 },

@@ -29,7 +29,7 @@ export interface Stage {
   receiptsFile: string
   publicKeysFile: string
   /** Writes the receipts to their file and checks receipts offline, as `countersign receipts verify` does. */
-  verifyReceipts: (content: { run_id: string; receipts: unknown[]; head: unknown }) => {
+  verifyReceipts: (content: { run_id: string; receipts: unknown[]; signed_head: unknown }) => {
     count: number
     problems: string[]
   }
@@ -193,11 +193,11 @@ async function receiptsProve(
   finished: Run,
 ): Promise<StoryFacts['receipts']> {
   narrator.chapter('Receipts prove it')
-  const { receipts, head } = await admin.listReceipts({ run_id: finished.run_id })
+  const { receipts, head, signed_head } = await admin.listReceipts({ run_id: finished.run_id })
   const { count, problems } = stage.verifyReceipts({
     run_id: finished.run_id,
     receipts: receipts.map(({ envelope }) => envelope),
-    head,
+    signed_head,
   })
   narrator.say(
     `${count} signed receipts: who decided, and what was done, each tied to the one before. Checked offline: ${problems.length === 0 ? 'all right' : problems.join('; ')}.`,
