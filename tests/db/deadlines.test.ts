@@ -57,7 +57,15 @@ async function sending(timeoutMs: number): Promise<WritebackRow> {
 }
 
 function passage(executor: Partial<Executor>, over: Partial<Passage> = {}): Passage {
-  const known = { executor, operation: {}, call: call(), timeoutMs: 5_000, overdueMs: 0, frozenReason: null }
+  const known = {
+    origin: { round: 1 },
+    executor,
+    operation: {},
+    call: call(),
+    timeoutMs: 5_000,
+    overdueMs: 0,
+    frozenReason: null,
+  }
   const step = {
     signal: new AbortController().signal,
     giveUpAtMs: Date.now() + HOUR_MS,
