@@ -3,7 +3,6 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { NativeConnection, Worker } from '@temporalio/worker'
 import type pg from 'pg'
-import { inject } from 'vitest'
 import { createSecretResolver } from '../../activities/secrets.ts'
 import type { Database } from '../../db/database.ts'
 import { loadSigningKey, loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
@@ -19,7 +18,7 @@ export async function startWorkerHere(
   options: { database: Database; secrets: Record<string, string> },
 ): Promise<() => Promise<void>> {
   bundle ??= bundleWorkflows()
-  const connection = await NativeConnection.connect({ address: inject('temporalAddress') })
+  const connection = await NativeConnection.connect({ address: world.temporalAddress })
   const plugin = countersign({
     database: options.database,
     signingKey: loadSigningKey(world.keysFolder, 'receipt'),

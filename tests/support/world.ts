@@ -33,6 +33,8 @@ export interface WorldOptions {
   worker?: boolean
   /** Of values in Temporal. */
   encryption?: EncryptionKeys
+  /** Instead of those of the test run: `own-servers.ts` has some that may be restored. */
+  servers?: { databaseUrl?: string; temporalAddress?: string }
 }
 
 export interface World {
@@ -42,6 +44,7 @@ export interface World {
   folder: string
   keysFolder: string
   taskQueue: string
+  temporalAddress: string
   apiUrl: string
   temporal: Client
   /** With all scopes; has no roles. */
@@ -66,7 +69,9 @@ let count = 0
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const name = `w${process.pid}_${Date.now().toString(36)}_${count++}`
   const folder = mkdtempSync(join(tmpdir(), 'countersign-world-'))
-  const databaseUrl = await ensureDatabase(inject('databaseUrl'), name)
+  const { servers = {}, encryption } = options
+  const temporalAddress = servers.temporalAddress ?? inject('temporalAddress')
+  const databaseUrl = await ensureDatabase(servers.databaseUrl ?? inject('databaseUrl'), name)
   const database = createDatabase(databaseUrl)
   await migrate(database)
   const keysFolder = join(folder, 'keys')
@@ -74,8 +79,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const commandsFile = join(folder, 'commands.json')
   writeFileSync(commandsFile, JSON.stringify({ commands: options.commands ?? {} }))
   const taskQueue = `countersign-${name}`
-  const connection = await Connection.connect({ address: inject('temporalAddress') })
-  const { encryption } = options
+  const connection = await Connection.connect({ address: temporalAddress })
   const temporal = new Client({ connection, dataConverter: createDataConverter({ database, encryption }) })
   const trustedKeys = loadTrustedKeys(publicKeysFile(keysFolder))
   const closers: (() => Promise<void>)[] = []
@@ -105,6 +109,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   if (options.worker !== false) {
     closers.push(
       await startWorker({
+        temporalAddress,
         taskQueue,
         plugin: countersign({
           database,
@@ -132,6 +137,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     folder,
     keysFolder,
     taskQueue,
+    temporalAddress,
     apiUrl,
     temporal,
     admin,
@@ -147,7 +153,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     environment: () => ({
       ...(process.env as Record<string, string>),
       DATABASE_URL: databaseUrl,
-      TEMPORAL_ADDRESS: inject('temporalAddress'),
+      TEMPORAL_ADDRESS: temporalAddress,
       COUNTERSIGN_TASK_QUEUE: taskQueue,
       COUNTERSIGN_KEYS_DIR: keysFolder,
       COUNTERSIGN_COMMANDS_FILE: commandsFile,
@@ -170,10 +176,12 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
 }
 
 async function startWorker({
+  temporalAddress,
   taskQueue,
   plugin,
   failureConverterPath: converter,
 }: {
+  temporalAddress: string
   taskQueue: string
   plugin: ReturnType<typeof countersign>
   failureConverterPath?: string
@@ -181,7 +189,7 @@ async function startWorker({
   const bundle = converter
     ? bundleWorkflows({ failureConverterPath: converter })
     : (plainBundle ??= bundleWorkflows())
-  const connection = await NativeConnection.connect({ address: inject('temporalAddress') })
+  const connection = await NativeConnection.connect({ address: temporalAddress })
   const worker = await Worker.create({
     connection,
     taskQueue,
