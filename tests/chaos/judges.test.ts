@@ -6,14 +6,25 @@ import { spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { arrivalViolations, arrive, type Sender } from './matrix/arrival.ts'
-import { CELLS, POSITIONS } from './matrix/cells.ts'
-import { violationsOf, type Evidence } from './matrix/judge.ts'
+import {
+  BLOWS,
+  cellName,
+  CELLS,
+  cellsMatching,
+  COMPONENTS,
+  POSITIONS,
+  reasonAgainst,
+  type Blow,
+} from './matrix/cells.ts'
+import type { Evidence } from './matrix/evidence.ts'
+import { violationsOf } from './matrix/judge.ts'
 import { tableOf } from './matrix/table.ts'
 import { makeHistory, textOf, type Gate } from './model/actions.ts'
 import { differences, type Observed, type Step } from './model/model.ts'
 import { chanceOf } from './random.ts'
 
 const HELD: Evidence = {
+  blow: 'kill',
   variant: 'sql',
   state: 'completed',
   code: null,
@@ -69,16 +80,69 @@ test('the judge of the matrix bites', () => {
   }
 })
 
+test('the judge of the matrix bites where something has gone back in time, too', () => {
+  const back = { ...HELD, blow: 'failover' as const, variant: 'never' as const }
+  const shorter = 'receipt 1 the run’s result says that receipt 2 is 0123…: it is missing or differs'
+  const nobodyKnows = { writebacks: ['unknown'], receipts: ['outcome unknown'], problems: [shorter] }
+  const fine: Partial<Evidence>[] = [
+    {},
+    { receipts: ['outcome applied'], problems: [shorter] },
+    nobodyKnows,
+    { ...nobodyKnows, effects: 0, state: 'failed', code: 'OUTCOME_UNKNOWN' },
+    { writebacks: ['withdrawn'], receipts: ['outcome withdrawn'], effects: 0, state: 'terminated' },
+    { writebacks: ['failed'], receipts: ['outcome failed, may have changed'], state: 'failed' },
+  ]
+  for (const difference of fine) expect(violationsOf({ ...back, ...difference })).toEqual([])
+  const broken: Partial<Evidence>[] = [
+    { effects: 2 },
+    { effects: 0 },
+    { writebacks: ['planned'], receipts: ['decision approve'] },
+    { writebacks: ['withdrawn'], receipts: ['outcome withdrawn'] },
+    { writebacks: ['failed'], receipts: ['outcome failed'], state: 'failed' },
+    { ...nobodyKnows, effects: 0 },
+    { ...nobodyKnows, writebacks: ['applied'] },
+    { receipts: ['outcome unknown', 'outcome applied'] },
+    { receipts: ['decision approve', 'decision approve', 'outcome applied'] },
+    { problems: ['receipt 1 is not signed by a key that we trust, or was changed'] },
+  ]
+  for (const difference of broken) expect(violationsOf({ ...back, ...difference })).not.toEqual([])
+})
+
+test('a cell is left out for a reason, and found by its words', () => {
+  const all = BLOWS.length * COMPONENTS.length * POSITIONS.length
+  const leftOut = BLOWS.flatMap((blow) =>
+    COMPONENTS.flatMap((component) =>
+      POSITIONS.flatMap((position) => reasonAgainst({ blow, component, position }) ?? []),
+    ),
+  )
+  expect(CELLS.length + leftOut.length).toBe(all)
+  const countOf = (blow: Blow) => CELLS.filter((cell) => cell.blow === blow).length
+  expect(Object.fromEntries(BLOWS.map((blow) => [blow, countOf(blow)]))).toEqual({
+    kill: 36,
+    pause: 36,
+    failover: 7,
+    restore: 14,
+  })
+  const names = (pattern: string) => cellsMatching(pattern).map(cellName)
+  expect(names('worker:call')).toEqual(['kill:worker:call', 'pause:worker:call'])
+  expect(names('failover:*:over,restore:temporal:over')).toEqual([
+    'failover:postgres:over',
+    'restore:temporal:over',
+  ])
+  expect(names('pause:worker:over')).toEqual([])
+})
+
 test('the table of the matrix has a place for every cell', () => {
   const incidents = CELLS.map((cell) => ({
     cell,
     variant: 'sql' as const,
     seed: '',
     recoveryMs: 2_000,
+    isUnknown: true,
     violations: [],
     log: [],
   }))
-  expect(tableOf(incidents).match(/1 \/ 0 \/ 2\.0/g)).toHaveLength(6 * POSITIONS.length)
+  expect(tableOf(incidents).match(/1 \/ 0 \/ 1 \/ 2\.0/g)).toHaveLength(CELLS.length)
 })
 
 type Api = ReturnType<Sender['api']>

@@ -1,12 +1,10 @@
 /** The product that the model is compared with: one deployment for many histories at once, with workers to be killed. */
-import type { DoorDeps } from '../../../activities/door.ts'
-import { reconcile } from '../../../activities/reconcile.ts'
 import type { JsonObject } from '../../../lib/json.ts'
-import { loadSigningKey } from '../../../lib/keys.ts'
 import { CHANGE, needs, NOTE, NOTE_AGAIN, ONE_LEAD } from '../../support/automations.ts'
 import { about, startScenario, type Person, type Scenario } from '../../support/scenario.ts'
 import type { World } from '../../support/world.ts'
 import { startChild, type Child } from '../child.ts'
+import { reconcileLater } from '../reconcile.ts'
 import { GATES, WRITES, type Gate, type Write } from './actions.ts'
 
 export type Name = 'carl' | 'lena' | 'max' | 'wanda' | 'robot'
@@ -75,7 +73,7 @@ export async function startScene(): Promise<Scene> {
     foreignTicket: ticket.input,
     workersDiedSince: (timeMs) => lastDeathMs >= timeMs,
     restartWorker: () => (restarting ??= replaceWorker().finally(() => (restarting = undefined))),
-    reconcile: () => reconcileLater(world),
+    reconcile: () => reconcileLater({ ...world, client: world.temporal }),
     deadWorker: () => (worker?.hasEndedByItself() ? worker.output() : null),
     close: async () => {
       await restarting
@@ -83,33 +81,6 @@ export async function startScene(): Promise<Scene> {
       await scenario.close()
     },
   }
-}
-
-const LATER_MS = 10 * 60_000
-
-/** Rows are made older than they are, and the reconciler's clock is put forward, so that nobody waits. */
-async function reconcileLater(world: World): Promise<void> {
-  const { database, temporal: client, keysFolder } = world
-  await database.query(`update writebacks set updated_at = updated_at - interval '10 minutes',
-    deadline_at = deadline_at - interval '10 minutes' where state in ('planned', 'sending')`)
-  await database.query(
-    `update approvals set created_at = created_at - interval '10 minutes' where state = 'waiting'`,
-  )
-  const door: DoorDeps = {
-    database,
-    // Nothing is sent: no executor is asked.
-    executors: undefined as never,
-    trust: { keys: [], identity: 'verified' },
-    signingKey: loadSigningKey(keysFolder, 'receipt'),
-    nowMs: () => Date.now() + LATER_MS,
-    warn: () => undefined,
-  }
-  let next = { writeback: '', approval: '' }
-  do {
-    const report = await reconcile({ door, client, scheduledAtMs: Date.now() }, next)
-    if (report.failed > 0) throw new Error(`the reconciler could not close ${report.failed} rows`)
-    next = report.next
-  } while (next.writeback !== '' || next.approval !== '')
 }
 
 function startWorker(world: World): Promise<Child> {
