@@ -78,14 +78,22 @@ function pause(component: Component, { stack, chance, note }: Scene): BlowInPart
   }
 }
 
-/** Most of the time it wakes up when another worker has brought the write to its end, and a person has had a look. */
+/**
+ * Most of the time it wakes up when another worker has brought the write to its end, and a person has had a look. Where
+ * its connections stay, Temporal goes on giving it tasks, which it finds when it wakes up.
+ */
 function pauseOfWorker({ stack, chance, note }: Scene): BlowInParts {
+  const isCutOff = chance.happens(0.5)
   const wakesAfterMs = chance.happens(0.25) ? LEAST_PAUSE_MS + chance.below(MORE_PAUSE_MS) : null
+  if (isCutOff) note('loses its connections to Temporal')
   note(`is to sleep ${wakesAfterMs === null ? 'until the write is over' : `for ${wakesAfterMs} ms`}`)
   let asleep: { thaw(): void; end(): Promise<void> } | undefined
   return {
     prepare: nothing,
-    strike: async () => stack.freeze('worker'),
+    strike: async () => {
+      stack.freeze('worker')
+      if (isCutOff) stack.cutFromTemporal()
+    },
     mend: async () => {
       asleep = await stack.startSecondWorker()
       if (wakesAfterMs === null) return

@@ -4,7 +4,7 @@ import { verifyReceipts } from '../../../lib/receipts.ts'
 import type { Statement } from '../../../schemas/receipt.ts'
 import type { Blow, Variant } from './cells.ts'
 import type { Lane } from './lane.ts'
-import { patiently } from './patience.ts'
+import { patiently } from '../patience.ts'
 import { readEffects } from './tool-server.ts'
 
 export interface Evidence {

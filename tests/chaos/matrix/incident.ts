@@ -14,7 +14,7 @@ import { violationsOf, wasUnknown } from './judge.ts'
 import { AUTOMATION_OF, type Lane } from './lane.ts'
 import { faultAt, type Fault } from './positions.ts'
 import { chanceOf, type Chance } from '../random.ts'
-import { patiently } from './patience.ts'
+import { patiently } from '../patience.ts'
 
 export interface Incident {
   cell: Cell
@@ -63,10 +63,10 @@ export async function runIncident(
   const start = { cell, variant, seed: ownSeed, recoveryMs: 0, isUnknown: false, log }
   const incident: Incident = { ...start, violations: [] }
   try {
-    const { endedAtMs, struckAtMs, arrival, evidence } = await live(scene)
+    const { endedAtMs, struckAtMs, arrival, evidence, stuck } = await live(scene)
     incident.recoveryMs = endedAtMs - struckAtMs
     incident.isUnknown = wasUnknown(evidence)
-    incident.violations = violationsOf(evidence)
+    incident.violations = [...stuck, ...violationsOf(evidence)]
     if (arrival) incident.violations.push(...(await arrivalViolations(senderOf(scene), arrival)))
   } catch (error) {
     incident.violations.push(error instanceof Error ? error.message : String(error))
@@ -83,9 +83,12 @@ async function live(scene: Scene) {
   const blow = blowOf(cell, { ...scene, stack: lane.stack })
   let struck: Awaited<ReturnType<typeof strikeAndMend>>
   let endedAtMs: number
+  // What is left of a run that does not end is looked at, too.
+  let stuck: string[] = []
   try {
     struck = await strikeAndMend(scene, parked, blow)
-    endedAtMs = await untilOver(scene, parked)
+    await untilOver(scene, parked).catch((error: unknown) => (stuck = [String(error)]))
+    endedAtMs = Date.now()
   } finally {
     letGo(lane)
     await blow.finish()
@@ -93,7 +96,7 @@ async function live(scene: Scene) {
   if (goesBack(cell)) await lane.reconcile()
   const evidence = await gather(lane, { ...parked, blow: cell.blow, variant })
   note(`ended: ${JSON.stringify(evidence)}`)
-  return { ...struck, endedAtMs, evidence }
+  return { ...struck, endedAtMs, evidence, stuck }
 }
 
 function letGo({ stack }: Lane): void {
@@ -217,7 +220,7 @@ async function decide({ lane, note }: Scene, { approval }: Parked): Promise<void
 }
 
 /** People do their part: they look at the target where nobody knows, and decide again where that was forgotten. */
-async function untilOver(scene: Scene, parked: Parked): Promise<number> {
+async function untilOver(scene: Scene, parked: Parked): Promise<void> {
   const { lane, cell, variant, note } = scene
   const { runId, account } = parked
   await patiently('the run has ended', goesBack(cell) ? BACK_PATIENCE_MS : END_PATIENCE_MS, async () => {
@@ -233,7 +236,6 @@ async function untilOver(scene: Scene, parked: Parked): Promise<number> {
       `it is ${state}: ${JSON.stringify([...writebacks, ...approvals].map((row) => row.state))}`,
     )
   })
-  return Date.now()
 }
 
 async function decideAgain(scene: Scene, { runId }: Parked): Promise<void> {

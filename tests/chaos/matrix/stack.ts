@@ -44,6 +44,8 @@ export interface Stack {
   restart(component: Component): Promise<void>
   freeze(component: Component): void
   thaw(component: Component): void
+  /** Breaks every connection to Temporal once. */
+  cutFromTemporal(): void
   /** From now on it is the worker. Gives the one before, which goes on, and is for the caller to end. */
   startSecondWorker(): Promise<Child>
   postgres: DatabaseServer
@@ -136,6 +138,7 @@ export async function startStack(): Promise<Stack> {
     restart: (component) => start[component](),
     freeze: (name) => (isChild(name) ? childNamed(name) : servers[name]).freeze(),
     thaw: (name) => (isChild(name) ? childNamed(name) : servers[name]).thaw(),
+    cutFromTemporal: () => proxies.temporal.cut(),
     startSecondWorker: async () => {
       const first = childNamed('worker')
       await start.worker()
