@@ -4,12 +4,11 @@ import type { Evidence } from './evidence.ts'
 
 /** Empty if it is an end that the promises allow. */
 export function violationsOf(evidence: Evidence): string[] {
-  const wrong = [
+  return [
     ...problemsOf(evidence),
     ...truthOf(evidence),
     ...(goesBack(evidence) ? lessIsKnown(evidence) : allIsKnown(evidence)),
   ]
-  return wrong.map((text) => `${text}: ${JSON.stringify(evidence)}`)
 }
 
 /** A person who looks at the target may know more. */

@@ -30,7 +30,7 @@ export function optionsOf(argv: readonly string[]): MatrixOptions {
         .default(CELLS, 'all cells'),
     )
     .addOption(count('--lanes <n>', 'stacks side by side').default(3))
-    .addOption(count('--minutes <n>', 'at most; ending early is a failure').default(60))
+    .addOption(count('--minutes <n>', 'at most; ending early is a failure').default(180))
     .option('--verbose', 'tell what happened also where nothing is wrong', false)
     .addHelpText('after', NAMES_HELP)
     .showHelpAfterError('(add --help for what it expects)')

@@ -14,6 +14,8 @@ export const RECONCILED = { reconciles: true }
 
 /** Lost workers, calls whose answer does not come, and a machine with other things to do: all of it is over by then. */
 const SETTLING_PATIENCE_MS = 240_000
+/** An untruth does not go away. */
+const UNTRUE_PATIENCE_MS = 20_000
 const SHRINKING_PATIENCE_MS = 240_000
 const SETTLING_INTERVAL_MS = 400
 
@@ -59,7 +61,7 @@ export async function settle(
   life: { subject: Subject; steps: Step[] },
   { reconciles = false } = {},
 ): Promise<Lived> {
-  const deadlineMs = Date.now() + SETTLING_PATIENCE_MS
+  const deadlineMs = Date.now() + (scene.goesBack ? UNTRUE_PATIENCE_MS : SETTLING_PATIENCE_MS)
   for (;;) {
     const observed = await observe(scene, life.subject)
     const found = scene.goesBack
