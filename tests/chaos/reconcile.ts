@@ -3,7 +3,7 @@ import type { Client } from '@temporalio/client'
 import type { DoorDeps } from '../../activities/door.ts'
 import { reconcile } from '../../activities/reconcile.ts'
 import type { Database } from '../../db/database.ts'
-import { loadSigningKey } from '../../lib/keys.ts'
+import { loadSigningKey, loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
 
 const LATER_MS = 10 * 60_000
 
@@ -26,7 +26,7 @@ export async function reconcileLater({
     database,
     // Nothing is sent: no executor is asked.
     executors: undefined as never,
-    trust: { keys: [], identity: 'verified' },
+    trust: { keys: loadTrustedKeys(publicKeysFile(keysFolder)), identity: 'verified' },
     signingKey: loadSigningKey(keysFolder, 'receipt'),
     nowMs: () => Date.now() + LATER_MS,
     warn: () => undefined,

@@ -17,6 +17,7 @@ export interface BlowInParts {
 interface Scene {
   stack: Stack
   chance: Chance
+  round: number
   note(line: string): void
 }
 
@@ -79,11 +80,12 @@ function pause(component: Component, { stack, chance, note }: Scene): BlowInPart
 }
 
 /**
- * Most of the time it wakes up when another worker has brought the write to its end, and a person has had a look. Where
- * its connections stay, Temporal goes on giving it tasks, which it finds when it wakes up.
+ * Most of the time it wakes up when another worker has brought the write to its end, and a person has had a look. In
+ * every other round its connections stay: Temporal goes on giving it tasks, which it finds when it wakes up, and it takes
+ * a minute until the other worker has them.
  */
-function pauseOfWorker({ stack, chance, note }: Scene): BlowInParts {
-  const isCutOff = chance.happens(0.5)
+function pauseOfWorker({ stack, chance, round, note }: Scene): BlowInParts {
+  const isCutOff = round % 2 === 0
   const wakesAfterMs = chance.happens(0.25) ? LEAST_PAUSE_MS + chance.below(MORE_PAUSE_MS) : null
   if (isCutOff) note('loses its connections to Temporal')
   note(`is to sleep ${wakesAfterMs === null ? 'until the write is over' : `for ${wakesAfterMs} ms`}`)

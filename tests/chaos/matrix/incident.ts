@@ -38,6 +38,7 @@ interface Scene {
   lane: Lane
   cell: Cell
   variant: Variant
+  round: number
   chance: Chance
   note(line: string): void
 }
@@ -59,7 +60,7 @@ export async function runIncident(
   const log: string[] = []
   const note = (line: string): void =>
     void log.push(`${((Date.now() - startedAtMs) / 1000).toFixed(2)} ${line}`)
-  const scene: Scene = { lane, cell, variant, chance: chanceOf(ownSeed), note }
+  const scene: Scene = { lane, cell, variant, round, chance: chanceOf(ownSeed), note }
   const start = { cell, variant, seed: ownSeed, recoveryMs: 0, isUnknown: false, log }
   const incident: Incident = { ...start, violations: [] }
   try {
