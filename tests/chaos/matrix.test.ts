@@ -18,7 +18,6 @@ const CUT: readonly [Blow, Component, Position, number][] = [
   ['pause', 'worker', 'intent', 0],
   ['failover', 'postgres', 'call', 0],
   ['restore', 'postgres', 'over', 0],
-  ['restore', 'temporal', 'over', 0],
 ]
 
 /** More than all the patience of an incident, on a machine with other things to do. */
