@@ -1,11 +1,14 @@
 /** Processes of ours that are there to be killed. None outlives the one that started it, however that one ends. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { freeze, thaw } from '../support/freeze.ts'
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const READY_TIMEOUT_MS = 300_000
 const KEPT_OUTPUT = 30_000
+const END_GRACE_MS = 30_000
 
 export interface Child {
   /** Everything it has said, or the last part of it. */
@@ -15,8 +18,13 @@ export interface Child {
   /** Whether it has ended without being killed by us. */
   hasEndedByItself(): boolean
   isRunning(): boolean
+  /** Until `thaw`, it and all that it has started stand still. */
+  freeze(): void
+  thaw(): void
   /** SIGKILL: nothing is tidied up. */
   kill(): Promise<void>
+  /** Asks it to end what it has begun and then itself; kills it if it does not. */
+  end(): Promise<void>
 }
 
 export interface ChildOptions {
@@ -53,17 +61,32 @@ export async function startChild(options: ChildOptions): Promise<Child> {
     child.once('exit', (code) => fail(`has ended with code ${code} before it was ready`))
   })
   const isRunning = (): boolean => child.exitCode === null && child.signalCode === null
+  const { pid } = child
+  if (pid === undefined) throw new Error(`${options.script} has no process`)
+  const kill = async (): Promise<void> => {
+    isWanted = false
+    process.off('exit', onExit)
+    if (!isRunning()) return
+    const exited = once(child, 'exit')
+    child.kill('SIGKILL')
+    await exited
+  }
   return {
     ready,
     output: () => output,
     hasEndedByItself: () => isWanted && !isRunning(),
     isRunning,
-    kill: async () => {
+    freeze: () => freeze(pid),
+    thaw: () => thaw(pid),
+    kill,
+    end: async () => {
       isWanted = false
-      process.off('exit', onExit)
-      if (!isRunning()) return
-      child.kill('SIGKILL')
-      await once(child, 'exit')
+      if (isRunning()) {
+        const exited = once(child, 'exit')
+        child.kill('SIGTERM')
+        await Promise.race([exited, sleep(END_GRACE_MS, undefined, { ref: false })])
+      }
+      await kill()
     },
   }
 }

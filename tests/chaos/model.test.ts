@@ -1,12 +1,13 @@
 /**
  * Random histories of what people and operators do to runs, many at once in one deployment, against a model that shares
- * no code with the product. `MODEL_HISTORIES` says how many (`npm run test:model`: 500), `MODEL_SEED` which.
+ * no code with the product. `MODEL_HISTORIES` says how many (`npm run test:model`: 500), `MODEL_SEED` which. From a
+ * hundred, a tenth as many live where a store goes back to an earlier state now and then: the ledger, and then Temporal.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterEach, expect, inject, test } from 'vitest'
 import { makeHistory } from './model/actions.ts'
-import { live, liveOn, RECONCILED, reportOf, settle, shrink, type Lived } from './model/compare.ts'
-import { startScene, type Scene } from './model/scene.ts'
+import { approve, live, liveOn, RECONCILED, reportOf, settle, shrink, type Lived } from './model/compare.ts'
+import { startScene, type Scene, type Store } from './model/scene.ts'
 import { chanceOf } from './random.ts'
 
 const COUNT = Number(process.env['MODEL_HISTORIES'] ?? 20)
@@ -14,15 +15,21 @@ const SEED = process.env['MODEL_SEED'] ?? String(Date.now())
 const AT_ONCE = 25
 /** Longer than any attempt that may still be under way: its deadline, with the ledger's margin. */
 const AFTERWARDS_MS = 6_000
+/** What was forgotten may be tried again, ever more rarely. */
+const AFTER_RESTORES_MS = 20_000
 const MOST_SHRUNK = 3
 
-let scene: Scene
+const scenes: Scene[] = []
 
-beforeAll(async () => {
-  scene = await startScene()
-}, 240_000)
+async function sceneThat(options: Parameters<typeof startScene>[0] = {}): Promise<Scene> {
+  const scene = await startScene(options)
+  scenes.push(scene)
+  return scene
+}
 
-afterAll(() => scene?.close())
+afterEach(async () => {
+  for (const scene of scenes.splice(0)) await scene.close()
+})
 
 async function forEach<Item, Result>(
   items: Item[],
@@ -41,8 +48,9 @@ const differs = (life: Lived): boolean => life.differences.length > 0
 
 test(
   `what ${COUNT} random histories leave behind is what the model allows (seed ${SEED})`,
-  { timeout: 600_000 + COUNT * 10_000 },
+  { timeout: 840_000 + COUNT * 10_000 },
   async () => {
+    const scene = await sceneThat()
     const histories = Array.from({ length: COUNT }, (_, index) => makeHistory(chanceOf(`${SEED}/${index}`)))
     const lived = await forEach(histories, async (history) => {
       const life = await live(scene, history)
@@ -67,3 +75,33 @@ test(
     expect(report, `seed ${SEED}`).toBe('')
   },
 )
+
+/** Two deployments more are too much for every change; and somebody else’s Temporal is not put back. */
+const stores: Store[] = inject('temporalBinary') === '' ? ['ledger'] : ['ledger', 'temporal']
+const LEAST_COUNT = 100
+
+for (const store of stores) {
+  const count = Math.ceil(COUNT / 10)
+  test.runIf(COUNT >= LEAST_COUNT)(
+    `what ${count} random histories leave behind is true where the ${store} goes back (seed ${SEED})`,
+    { timeout: 840_000 + count * 10_000 },
+    async () => {
+      const scene = await sceneThat({ goesBack: store })
+      const histories = Array.from({ length: count }, (_, index) =>
+        makeHistory(chanceOf(`${SEED}/${store}/${index}`), { restores: true }),
+      )
+      const lived = await forEach(histories, (history) => live(scene, history))
+      // Once more, so that what is brought to its end now is forgotten.
+      await scene.backUp()
+      const approved = await forEach(lived, (life) => approve(scene, life))
+      await sleep(AFTERWARDS_MS)
+      await scene.restore()
+      await sleep(AFTER_RESTORES_MS)
+      await scene.reconcile()
+      const settled = await forEach(approved, (life) => settle(scene, life, RECONCILED))
+      const report = settled.filter(differs).map(reportOf).join('\n\n')
+      expect(scene.deadWorker()).toBeNull()
+      expect(report, `seed ${SEED}`).toBe('')
+    },
+  )
+}

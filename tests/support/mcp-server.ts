@@ -8,6 +8,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Server } from '@modelcontextprotocol/sdk/server/index.js'
+import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
 import { CallToolRequestSchema, ListToolsRequestSchema } from '@modelcontextprotocol/sdk/types.js'
 import type { CallToolResult, Tool } from '@modelcontextprotocol/sdk/types.js'
@@ -76,6 +77,12 @@ export async function startTestMcpServer(options: TestMcpServerOptions = {}): Pr
         server.closeAllConnections()
       }),
   }
+}
+
+/** The same tools over the input and the output of this process. */
+export async function serveOverStdio(tools: TestTool[]): Promise<void> {
+  const state: State = { options: {}, tools, calls: [], methods: [], sessions: new Map() }
+  await createMcpServer(state).connect(new StdioServerTransport())
 }
 
 /** Reading: echo, slow, fail, big. Writing: count, reset (destructive). */

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client as ApiClient } from '../../../sdk/client/index.ts'
 import { ARRIVAL } from './lane.ts'
-import { patiently } from './patience.ts'
+import { patiently } from '../patience.ts'
 
 export interface Arrival {
   key: string

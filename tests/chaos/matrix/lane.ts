@@ -1,9 +1,13 @@
 /** A stack with people and automations in it, and what can be asked of it while things die around it. */
-import { createClient, type Client as ApiClient } from '../../../sdk/client/index.ts'
 import { readFile } from 'node:fs/promises'
+import { Client, Connection } from '@temporalio/client'
+import { createDataConverter } from '../../../codec/data-converter.ts'
+import { createDatabase } from '../../../db/database.ts'
+import { createClient, type Client as ApiClient } from '../../../sdk/client/index.ts'
 import type { JsonObject } from '../../../lib/json.ts'
 import {
   automation,
+  CALL_TIMEOUT,
   CHANGE,
   connections,
   LOOK,
@@ -14,12 +18,19 @@ import {
   SHOP_SQL,
   TOOLS,
 } from '../../support/automations.ts'
+import { reconcileLater } from '../reconcile.ts'
 import type { Variant } from './cells.ts'
 import { startStack, type Stack } from './stack.ts'
 
 const RECEIPTS_SQL = new URL('../../../sdk/target/countersign_receipts.sql', import.meta.url)
 
-export const AUTOMATION_OF: Record<Variant, string> = { sql: 'change', safe: 'note-again', never: 'note' }
+export const AUTOMATION_OF: Record<Variant, string> = {
+  sql: 'change',
+  safe: 'note-again',
+  never: 'note',
+  stdio: 'note-by-pipe',
+  check: 'note-and-look',
+}
 /** Reads, and waits for nobody. */
 export const ARRIVAL = 'look'
 
@@ -29,6 +40,8 @@ export interface Lane {
   stack: Stack
   /** A client at the address that the API has now. Without attempts of its own that hide what happens. */
   as(person: PersonName): ApiClient
+  /** As the worker does it by itself some minutes later. */
+  reconcile(): Promise<void>
   close(): Promise<void>
 }
 
@@ -61,14 +74,59 @@ async function furnish(stack: Stack): Promise<Lane> {
     carl: await keyOf('carl@acme.example', []),
     lena: await keyOf('lena@acme.example', ['lead']),
   }
-  await admin.applyManifests({ manifests: withKeptKeys(connections({ toolsUrl: stack.toolsUrl })) })
-  const steps: Record<Variant, JsonObject> = { sql: CHANGE, safe: NOTE_AGAIN, never: NOTE }
+  await admin.applyManifests({ manifests: [...withKeptKeys(connections(stack)), PIPE_CONNECTION] })
+  const steps: Record<Variant, JsonObject> = {
+    sql: CHANGE,
+    safe: NOTE_AGAIN,
+    never: NOTE,
+    stdio: noteByPipe('note'),
+    check: noteByPipe('note_checked'),
+  }
   for (const [variant, step] of Object.entries(steps)) {
     const name = AUTOMATION_OF[variant as Variant]
     await admin.applyManifests({ manifests: [policyFor(name, ONE_LEAD), automation(name, [step])] })
   }
   await admin.applyManifests({ manifests: [automation(ARRIVAL, [LOOK])] })
-  return { stack, as: (person) => clientOf(keys[person]), close: () => stack.close() }
+  return {
+    stack,
+    as: (person) => clientOf(keys[person]),
+    reconcile: () => reconcileOn(stack),
+    close: () => stack.close(),
+  }
+}
+
+async function reconcileOn(stack: Stack): Promise<void> {
+  const database = createDatabase(stack.ledgerUrl())
+  const connection = await Connection.connect({ address: stack.temporalAddress() })
+  try {
+    const client = new Client({ connection, dataConverter: createDataConverter({ database }) })
+    await reconcileLater({ database, client, keysFolder: stack.keysFolder })
+  } finally {
+    await Promise.all([connection.close(), database.end()])
+  }
+}
+
+const PIPE = 'pipe'
+const NOTED = { about: '${{ arguments.about }}' }
+
+const PIPE_CONNECTION: JsonObject = {
+  kind: 'Connection',
+  name: PIPE,
+  spec: {
+    type: 'mcp',
+    transport: 'stdio',
+    command: 'pipe',
+    trusted: true,
+    tools: { note_checked: { check: { tool: 'count', arguments: NOTED, applied_if: 'result.times > 0' } } },
+    timeout: CALL_TIMEOUT,
+  },
+}
+
+function noteByPipe(tool: string): JsonObject {
+  return {
+    name: 'note',
+    tool_call: { connection: PIPE, tool, arguments: { about: '${{ input.account }}' } },
+  }
 }
 
 /** The tool server of the matrix takes our key as an argument. */

@@ -1,6 +1,6 @@
 /**
- * `npm run test:chaos`: kills every component at every position of a write, many times, with moments left to chance, and
- * says whether what is left is so. Ends with 1 if anything was violated. `-- --help` says what can be asked for.
+ * `npm run test:chaos`: strikes every component at every position of a write, many times, with moments left to chance,
+ * and says whether what is left is so. Ends with 1 if anything was violated. `-- --help` says what can be asked for.
  */
 import { cellName, type Cell } from './cells.ts'
 import { runIncident, type Incident } from './incident.ts'
@@ -20,8 +20,9 @@ const deadlineMs = Date.now() + options.minutes * 60_000
 
 function report(incident: Incident): void {
   incidents.push(incident)
-  const { cell, variant, recoveryMs, violations, log, seed } = incident
-  const verdict = violations.length === 0 ? 'held' : 'VIOLATED'
+  const { cell, variant, recoveryMs, violations, isUnknown, log, seed } = incident
+  const held = isUnknown ? 'held, unknown,' : 'held'
+  const verdict = violations.length === 0 ? held : 'VIOLATED'
   const seconds = (recoveryMs / 1000).toFixed(1)
   console.log(`${incidents.length}/${total} ${cellName(cell)} ${variant} ${verdict} ${seconds} s`)
   if (violations.length > 0 || options.verbose)
@@ -48,15 +49,16 @@ async function main(): Promise<void> {
   process.setMaxListeners(100)
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
   console.log(
-    `seed ${options.seed}: ${cells.length} cells, ${options.times} kills each, ${options.lanes} lanes`,
+    `seed ${options.seed}: ${cells.length} cells, ${options.times} blows each, ${options.lanes} lanes`,
   )
   const lanes = await Promise.allSettled(Array.from({ length: options.lanes }, runLane))
   const broken = lanes.flatMap((lane) => (lane.status === 'rejected' ? [String(lane.reason)] : []))
   console.log(`\n${tableOf(incidents)}`)
   const violated = incidents.filter(({ violations }) => violations.length > 0).length
+  const unknown = incidents.filter(({ isUnknown }) => isUnknown).length
   const minutes = ((Date.now() - startedAtMs) / 60_000).toFixed(1)
   console.log(
-    `${incidents.length} of ${total} kills in ${minutes} minutes, ${violated} violated, seed ${options.seed}`,
+    `${incidents.length} of ${total} blows in ${minutes} minutes, ${violated} violated, ${unknown} unknown, seed ${options.seed}`,
   )
   for (const reason of broken) console.error(`a lane has broken down: ${reason}`)
   process.exitCode = violated > 0 || broken.length > 0 || incidents.length < total ? 1 : 0

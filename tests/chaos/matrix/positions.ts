@@ -23,6 +23,7 @@ export function faultAt(
   switch (position) {
     case 'waiting':
     case 'resume':
+    case 'over':
       return { proxy: null, arm: () => undefined }
     case 'intent':
       return { proxy: stack.ledger, arm: () => stack.ledger.holdFrom(CLAIM) }

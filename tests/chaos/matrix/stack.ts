@@ -1,9 +1,9 @@
 /**
  * A deployment of its own for one lane of the matrix: two PostgreSQL servers (ours, and the target), Temporal, an API, a
- * worker and a tool server, each a process that can be killed with SIGKILL and started again on the same data. Proxies
+ * worker and a tool server, each a process that can be killed, put to sleep, and started again on the same data. Proxies
  * stand where a write passes: they hold it at its positions, and hide that a server came back on another port.
  */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import { bootstrapOrganization } from '../../../api/bootstrap.ts'
@@ -11,15 +11,17 @@ import { createDatabase } from '../../../db/database.ts'
 import { migrate } from '../../../db/migrate.ts'
 import { ensureKeys } from '../../../lib/keys.ts'
 import { hostEnvironment } from '../../../scripts/stack/host-environment.ts'
-import { ensureDatabase, startPostgres } from '../../../scripts/stack/postgres.ts'
-import { startTemporal } from '../../../scripts/stack/temporal.ts'
 import { findTemporalBinary } from '../../../scripts/stack/temporal-binary.ts'
-import { endServersOf, makeTestFolder, removeTestFolder } from '../../stack/test-folder.ts'
+import { makeTestFolder, removeTestFolder } from '../../stack/test-folder.ts'
 import { startTcpProxy, type TcpProxy } from '../../support/tcp-proxy.ts'
+import { ROOT, startChild, type Child } from '../child.ts'
 import type { Component } from './cells.ts'
-import { startChild, type Child } from '../child.ts'
-
-const quiet = (): void => undefined
+import {
+  startDatabaseServer,
+  startTemporalServer,
+  type DatabaseServer,
+  type KeepingServer,
+} from './servers.ts'
 
 export interface Stack {
   /** Between the worker and our database. */
@@ -34,10 +36,22 @@ export interface Stack {
   effectsFile: string
   adminKey: string
   apiUrl(): string
-  /** Straight at the target, for whoever only looks. */
+  /** Straight, for whoever only looks. */
+  temporalAddress(): string
+  ledgerUrl(): string
   withShop<T>(look: (client: pg.Client) => Promise<T>): Promise<T>
   kill(component: Component): Promise<void>
   restart(component: Component): Promise<void>
+  freeze(component: Component): void
+  thaw(component: Component): void
+  /** Breaks every connection to Temporal once. */
+  cutFromTemporal(): void
+  /** From now on it is the worker. Gives the one before, which goes on, and is for the caller to end. */
+  startSecondWorker(): Promise<Child>
+  postgres: DatabaseServer
+  temporal: KeepingServer
+  /** To be told that ours listens elsewhere now. */
+  follow(component: 'postgres' | 'temporal'): void
   /** Ours that were killed, and could not be started again. */
   missing(): Component[]
   /** Names of our processes that have ended although nobody killed them, with their last words. */
@@ -45,107 +59,92 @@ export interface Stack {
   close(): Promise<void>
 }
 
-interface Server {
-  url: string
-  kill(): Promise<void>
-}
-
-const DATABASE = 'chaos'
+const CHILDREN = ['api', 'worker', 'tools'] as const
+type ChildName = (typeof CHILDREN)[number]
 
 export async function startStack(): Promise<Stack> {
-  const folders = { ours: makeTestFolder(), target: makeTestFolder() }
-  const onExit = (): void => Object.values(folders).forEach(({ folder }) => endServersOf(folder))
-  process.once('exit', onExit)
-  const binary = (await findTemporalBinary({ env: process.env, log: quiet })).path
+  const binary = (await findTemporalBinary({ env: process.env, log: () => undefined })).path
   const [postgres, target, temporal] = await Promise.all([
-    startDatabase(folders.ours.postgresDir),
-    startDatabase(folders.target.postgresDir),
-    startTemporalServer(binary, folders.ours.temporalDbFile),
+    startDatabaseServer(),
+    startDatabaseServer(),
+    startTemporalServer(binary),
   ])
-  const servers: Record<'postgres' | 'target' | 'temporal', Server> = { postgres, target, temporal }
-  const folder = join(folders.ours.folder, 'deployment')
-  const keysFolder = join(folder, 'keys')
-  mkdirSync(folder)
-  const effectsFile = join(folder, 'effects.jsonl')
-  writeFileSync(effectsFile, '')
-  const adminKey = await prepareDatabase(postgres.url, keysFolder)
-  const children: Partial<Record<'api' | 'worker' | 'tools', Child>> = {}
-  const toolsChild = (children.tools = await startToolServer(effectsFile))
-  const proxies = {
-    api: await startTcpProxy(postgres.url),
-    ledger: await startTcpProxy(postgres.url),
-    shop: await startTcpProxy(target.url),
-    temporal: await startTcpProxy(temporal.url),
-    tools: await startTcpProxy(urlOf(toolsChild)),
+  const servers = { postgres, target, temporal }
+  const places = await preparePlaces(postgres.url())
+  const children: Partial<Record<ChildName, Child>> = {}
+  const childNamed = (name: ChildName): Child => {
+    const child = children[name]
+    if (!child) throw new Error(`${name} was not started`)
+    return child
   }
-  const toolsUrl = proxies.tools.urlThrough(urlOf(toolsChild))
-  const environment = environmentFor({ folder, keysFolder, temporalPort: proxies.temporal.port })
+  children.tools = await startToolServer(places.effectsFile)
+  const proxies = {
+    api: await startTcpProxy(postgres.url()),
+    ledger: await startTcpProxy(postgres.url()),
+    shop: await startTcpProxy(target.url()),
+    temporal: await startTcpProxy(temporal.url()),
+    tools: await startTcpProxy(children.tools.ready),
+  }
+  const toolsUrl = proxies.tools.urlThrough(children.tools.ready)
+  const environment = environmentFor(places, proxies.temporal.port)
   let apiUrl = ''
+  const proxiesOf = {
+    postgres: [proxies.api, proxies.ledger],
+    target: [proxies.shop],
+    temporal: [proxies.temporal],
+  }
+  const follow = (name: keyof typeof servers): void =>
+    proxiesOf[name].forEach((proxy) => proxy.retarget(servers[name].url()))
+  const restartServer = (name: keyof typeof servers) => async (): Promise<void> => {
+    await servers[name].start()
+    follow(name)
+  }
 
   const start: Record<Component, () => Promise<void>> = {
     api: async () => {
-      // Port 0: a port chosen beforehand can be taken by one of the many connections here.
-      const api = await startChild({
-        script: 'api/main.ts',
-        environment: {
-          ...environment,
-          DATABASE_URL: proxies.api.urlThrough(servers.postgres.url),
-          HOST: '127.0.0.1',
-          PORT: '0',
-        },
-        ready: /(?<=Server listening at )http:[^"]+/,
-      })
-      children.api = api
-      apiUrl = api.ready
+      children.api = await startApi(environment, proxies.api.urlThrough(postgres.url()))
+      apiUrl = children.api.ready
     },
     worker: async () => {
-      children.worker = await startChild({
-        script: 'workers/main.ts',
-        environment: {
-          ...environment,
-          DATABASE_URL: proxies.ledger.urlThrough(servers.postgres.url),
-          COUNTERSIGN_SECRET_SHOP_DATABASE_URL: proxies.shop.urlThrough(servers.target.url),
-        },
-        ready: /worker started/,
+      children.worker = await startWorker(environment, {
+        DATABASE_URL: proxies.ledger.urlThrough(postgres.url()),
+        COUNTERSIGN_SECRET_SHOP_DATABASE_URL: proxies.shop.urlThrough(target.url()),
       })
     },
     tools: async () => {
-      children.tools = await startToolServer(effectsFile)
-      proxies.tools.retarget(urlOf(children.tools))
+      children.tools = await startToolServer(places.effectsFile)
+      proxies.tools.retarget(children.tools.ready)
     },
-    postgres: async () => {
-      servers.postgres = await startDatabase(folders.ours.postgresDir)
-      for (const proxy of [proxies.api, proxies.ledger]) proxy.retarget(servers.postgres.url)
-    },
-    target: async () => {
-      servers.target = await startDatabase(folders.target.postgresDir)
-      proxies.shop.retarget(servers.target.url)
-    },
-    temporal: async () => {
-      servers.temporal = await startTemporalServer(binary, folders.ours.temporalDbFile)
-      proxies.temporal.retarget(servers.temporal.url)
-    },
+    postgres: restartServer('postgres'),
+    target: restartServer('target'),
+    temporal: restartServer('temporal'),
   }
   await Promise.all([start.api(), start.worker()])
 
   return {
+    ...places,
     ledger: proxies.ledger,
     shop: proxies.shop,
     tools: proxies.tools,
     toolsUrl,
-    keysFolder,
-    effectsFile,
-    adminKey,
+    postgres,
+    temporal,
+    follow,
     apiUrl: () => apiUrl,
-    withShop: (look) => withClient(servers.target.url, look),
-    kill: async (component) => {
-      if (component === 'api' || component === 'worker' || component === 'tools')
-        await children[component]?.kill()
-      else await servers[component].kill()
-    },
+    temporalAddress: () => new URL(temporal.url()).host,
+    ledgerUrl: () => postgres.url(),
+    withShop: (look) => withClient(target.url(), look),
+    kill: async (name) => (isChild(name) ? childNamed(name).kill() : servers[name].kill()),
     restart: (component) => start[component](),
-    missing: () =>
-      (['api', 'worker', 'tools'] as const).filter((component) => !children[component]?.isRunning()),
+    freeze: (name) => (isChild(name) ? childNamed(name) : servers[name]).freeze(),
+    thaw: (name) => (isChild(name) ? childNamed(name) : servers[name]).thaw(),
+    cutFromTemporal: () => proxies.temporal.cut(),
+    startSecondWorker: async () => {
+      const first = childNamed('worker')
+      await start.worker()
+      return first
+    },
+    missing: () => CHILDREN.filter((name) => !children[name]?.isRunning()),
     deaths: () =>
       Object.entries(children).flatMap(([name, child]) =>
         child.hasEndedByItself() ? [`${name}: ${child.output().slice(-2_000)}`] : [],
@@ -153,62 +152,85 @@ export async function startStack(): Promise<Stack> {
     close: async () => {
       await Promise.all(Object.values(children).map((child) => child.kill()))
       await Promise.all(Object.values(proxies).map((proxy) => proxy.close()))
-      process.off('exit', onExit)
-      await Promise.all(Object.values(folders).map((place) => removeTestFolder(place.folder)))
+      await Promise.all(Object.values(servers).map((server) => server.close()))
+      await removeTestFolder(places.folder)
     },
   }
 }
 
-async function startDatabase(dataDir: string): Promise<Server> {
-  const postgres = await startPostgres({ dataDir, throwaway: true, log: quiet })
-  return { url: await ensureDatabase(postgres.url, DATABASE), kill: () => killServer(postgres.pid) }
+function isChild(component: Component): component is ChildName {
+  return (CHILDREN as readonly string[]).includes(component)
 }
 
-async function startTemporalServer(binary: string, dbFile: string): Promise<Server> {
-  const temporal = await startTemporal({ binary, dbFile, log: quiet })
-  return { url: `tcp://${temporal.address}`, kill: () => killServer(temporal.pid) }
-}
-
-/** PostgreSQL's back-ends notice by themselves that their parent is gone. */
-async function killServer(pid: number | undefined): Promise<void> {
-  if (pid === undefined) throw new Error('a server that we did not start cannot be killed')
-  process.kill(pid, 'SIGKILL')
-}
-
-async function startToolServer(effectsFile: string): Promise<Child> {
+function startApi(environment: Record<string, string>, databaseUrl: string): Promise<Child> {
   return startChild({
-    script: 'tests/chaos/matrix/tool-server.ts',
+    script: 'api/main.ts',
+    // Port 0: a port chosen beforehand can be taken by one of the many connections here.
+    environment: { ...environment, DATABASE_URL: databaseUrl, HOST: '127.0.0.1', PORT: '0' },
+    ready: /(?<=Server listening at )http:[^"]+/,
+  })
+}
+
+function startWorker(environment: Record<string, string>, urls: Record<string, string>): Promise<Child> {
+  return startChild({
+    script: 'workers/main.ts',
+    environment: { ...environment, ...urls },
+    ready: /worker started/,
+  })
+}
+
+const TOOL_SERVER = 'tests/chaos/matrix/tool-server.ts'
+
+function startToolServer(effectsFile: string): Promise<Child> {
+  return startChild({
+    script: TOOL_SERVER,
     arguments: [effectsFile],
     environment: hostEnvironment(),
     ready: /http:\/\/\S+/,
   })
 }
 
-function urlOf(child: Child): string {
-  return child.ready
+interface Places {
+  folder: string
+  keysFolder: string
+  effectsFile: string
+  commandsFile: string
+  adminKey: string
 }
 
-async function prepareDatabase(databaseUrl: string, keysFolder: string): Promise<string> {
+/** The same tools are there over HTTP, and over a pipe as a program of the worker's. */
+async function preparePlaces(databaseUrl: string): Promise<Places> {
+  const { folder } = makeTestFolder()
+  const keysFolder = join(folder, 'keys')
+  const effectsFile = join(folder, 'effects.jsonl')
+  writeFileSync(effectsFile, '')
+  const commandsFile = join(folder, 'commands.json')
+  const pipe = {
+    command: process.execPath,
+    args: ['--import', 'tsx', TOOL_SERVER, effectsFile, '--stdio'],
+    cwd: ROOT,
+  }
+  writeFileSync(commandsFile, JSON.stringify({ commands: { pipe } }))
   ensureKeys(keysFolder)
   const database = createDatabase(databaseUrl)
   try {
     await migrate(database)
-    return (await bootstrapOrganization(database, { organization: 'acme', admin: 'ops@acme.example' })).key
+    const { key: adminKey } = await bootstrapOrganization(database, {
+      organization: 'acme',
+      admin: 'ops@acme.example',
+    })
+    return { folder, keysFolder, effectsFile, commandsFile, adminKey }
   } finally {
     await database.end()
   }
 }
 
-function environmentFor(places: {
-  folder: string
-  keysFolder: string
-  temporalPort: number
-}): Record<string, string> {
+function environmentFor(places: Places, temporalPort: number): Record<string, string> {
   return {
     ...hostEnvironment(),
-    TEMPORAL_ADDRESS: `127.0.0.1:${places.temporalPort}`,
+    TEMPORAL_ADDRESS: `127.0.0.1:${temporalPort}`,
     COUNTERSIGN_KEYS_DIR: places.keysFolder,
-    COUNTERSIGN_COMMANDS_FILE: join(places.folder, 'commands.json'),
+    COUNTERSIGN_COMMANDS_FILE: places.commandsFile,
     LOG_LEVEL: 'info',
     TZ: 'UTC',
   }

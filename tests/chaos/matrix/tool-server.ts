@@ -1,9 +1,11 @@
 /**
- * An MCP server as a process of its own, to be killed: `tool-server.ts EFFECTS_FILE`. What its tools do is a line in
- * that file, written before the answer, so that it outlives the process. `note_again` knows the keys it has seen.
+ * An MCP server as a process of its own, to be killed: `tool-server.ts EFFECTS_FILE [--stdio]`. What its tools do is a
+ * line in that file, written before the answer, so that it outlives the process. `note_again` knows the keys it has
+ * seen, and `count` reads how often something was noted.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
-import { startTestMcpServer, textResult, type TestTool } from '../../support/mcp-server.ts'
+import { resolve } from 'node:path'
+import { serveOverStdio, startTestMcpServer, textResult, type TestTool } from '../../support/mcp-server.ts'
 
 export interface Effect {
   tool: string
@@ -41,11 +43,22 @@ function tools(file: string): TestTool[] {
     annotations: { readOnlyHint: true },
     run: ({ about }) => ({ ...textResult('seen'), structuredContent: { about, level: 3 } }),
   }
-  return [look, write('note', false), write('note_again', true)]
+  const count: TestTool = {
+    name: 'count',
+    inputSchema,
+    annotations: { readOnlyHint: true },
+    run: ({ about }) => {
+      const times = readEffects(file).filter((effect) => effect.about === about).length
+      return { ...textResult('counted'), structuredContent: { times } }
+    },
+  }
+  return [look, count, write('note', false), write('note_checked', false), write('note_again', true)]
 }
 
-const [, script, file] = process.argv
-if (script === import.meta.filename && file !== undefined) {
+const [, script, file, transport] = process.argv
+const isStarted = script !== undefined && resolve(script) === import.meta.filename && file !== undefined
+if (isStarted && transport === '--stdio') await serveOverStdio(tools(file))
+else if (isStarted) {
   const { url } = await startTestMcpServer({ tools: tools(file) })
   process.stdout.write(`listening at ${url}\n`)
 }

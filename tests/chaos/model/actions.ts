@@ -18,6 +18,11 @@ export type Action =
   | { kind: 'garbage'; what: Execution; choice: number }
   /** Kills a worker process. */
   | { kind: 'restart_worker' }
+  /** Puts a worker process to sleep, for longer than a call may take, while another one takes over. */
+  | { kind: 'pause_worker' }
+  /** Keeps what one of the stores has now, and puts back what was kept last. */
+  | { kind: 'back_up' }
+  | { kind: 'restore' }
   /** The request that started the run, with its key. */
   | { kind: 'start_again' }
   | { kind: 'pause'; durationMs: number }
@@ -55,7 +60,12 @@ export interface History {
 const EXECUTIONS = ['run', 'writeback', 'approval'] as const
 const MOST_ACTIONS = 8
 
-const MAKERS: { weight: number; make: (chance: Chance) => Action }[] = [
+interface Maker {
+  weight: number
+  make: (chance: Chance) => Action
+}
+
+const COMMON: readonly Maker[] = [
   {
     weight: 24,
     make: (chance) => ({
@@ -73,31 +83,45 @@ const MAKERS: { weight: number; make: (chance: Chance) => Action }[] = [
       by: chance.pick(['carl', 'wanda', 'robot']),
     }),
   },
-  { weight: 18, make: (chance) => ({ kind: 'reset', share: chance.next() }) },
   { weight: 12, make: (chance) => ({ kind: 'cancel', what: chance.pick(EXECUTIONS) }) },
-  { weight: 12, make: (chance) => ({ kind: 'terminate', what: chance.pick(EXECUTIONS) }) },
   {
     weight: 8,
     make: (chance) => ({ kind: 'garbage', what: chance.pick(EXECUTIONS), choice: chance.below(6) }),
   },
   { weight: 1, make: () => ({ kind: 'restart_worker' }) },
-  { weight: 5, make: () => ({ kind: 'start_again' }) },
+  { weight: 1, make: () => ({ kind: 'pause_worker' }) },
   { weight: 10, make: (chance) => ({ kind: 'pause', durationMs: chance.below(600) }) },
   { weight: 6, make: () => ({ kind: 'await_parked' }) },
 ]
 
-const WHOLE_WEIGHT = MAKERS.reduce((sum, { weight }) => sum + weight, 0)
+const MAKERS: readonly Maker[] = [
+  ...COMMON,
+  { weight: 18, make: (chance) => ({ kind: 'reset', share: chance.next() }) },
+  { weight: 12, make: (chance) => ({ kind: 'terminate', what: chance.pick(EXECUTIONS) }) },
+  { weight: 5, make: () => ({ kind: 'start_again' }) },
+]
 
-export function makeHistory(chance: Chance): History {
-  const actions = Array.from({ length: 1 + chance.below(MOST_ACTIONS) }, () => makeAction(chance))
+/**
+ * Where a store goes back, too. Whoever starts, resets or terminates a run after that takes from the product what it
+ * could have known: nobody can say then what was done before.
+ */
+const RESTORES: readonly Maker[] = [
+  ...COMMON,
+  { weight: 8, make: () => ({ kind: 'back_up' }) },
+  { weight: 8, make: () => ({ kind: 'restore' }) },
+]
+
+export function makeHistory(chance: Chance, { restores = false } = {}): History {
+  const makers = restores ? RESTORES : MAKERS
+  const actions = Array.from({ length: 1 + chance.below(MOST_ACTIONS) }, () => makeAction(makers, chance))
   // Without it, most of what follows would come before there is anything to do it to.
   if (chance.happens(0.8)) actions.unshift({ kind: 'await_parked' })
   return { gate: chance.pick(GATES), write: chance.pick(WRITES), actions }
 }
 
-function makeAction(chance: Chance): Action {
-  let left = chance.below(WHOLE_WEIGHT)
-  for (const { weight, make } of MAKERS) {
+function makeAction(makers: readonly Maker[], chance: Chance): Action {
+  let left = chance.below(makers.reduce((sum, { weight }) => sum + weight, 0))
+  for (const { weight, make } of makers) {
     if (left < weight) return make(chance)
     left -= weight
   }

@@ -1,6 +1,7 @@
 /** Lives a history with the product, and asks the model whether what is left is so. A difference is made small. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Action, Answer, History } from './actions.ts'
+import { untruths } from './forgotten.ts'
 import { differences, isFinal, type Observed, type Step } from './model.ts'
 import { describeOpen, observe } from './observe.ts'
 import { act, begin, type Subject } from './perform.ts'
@@ -13,6 +14,8 @@ export const RECONCILED = { reconciles: true }
 
 /** Lost workers, calls whose answer does not come, and a machine with other things to do: all of it is over by then. */
 const SETTLING_PATIENCE_MS = 240_000
+/** An untruth does not go away. */
+const UNTRUE_PATIENCE_MS = 20_000
 const SHRINKING_PATIENCE_MS = 240_000
 const SETTLING_INTERVAL_MS = 400
 
@@ -34,12 +37,22 @@ export async function live(scene: Scene, history: History): Promise<Lived> {
 }
 
 async function stepOf(scene: Scene, subject: Subject, action: Action): Promise<Step> {
-  const { writebacks } = await scene.scenario.world.admin.getRun({ run_id: subject.runId })
-  const state = writebacks[0]?.state
+  const state = await stateOf(scene, subject)
   const answer = await act(scene, subject, action).catch((error: unknown): Answer => {
     return { kind: 'wrong', message: error instanceof Error ? (error.stack ?? error.message) : String(error) }
   })
   return { action, answer, endedBefore: state !== undefined && isFinal(state) ? state : null }
+}
+
+/** Undefined also for what the ledger has forgotten. */
+async function stateOf({ scenario, goesBack }: Scene, { runId }: Subject): Promise<string | undefined> {
+  try {
+    const { writebacks } = await scenario.world.admin.getRun({ run_id: runId })
+    return writebacks[0]?.state
+  } catch (error) {
+    if (goesBack) return undefined
+    throw error
+  }
 }
 
 /** With `reconciles`, what dead executions have left open is a difference too: to be asked when the reconciler was there. */
@@ -48,14 +61,16 @@ export async function settle(
   life: { subject: Subject; steps: Step[] },
   { reconciles = false } = {},
 ): Promise<Lived> {
-  const deadlineMs = Date.now() + SETTLING_PATIENCE_MS
+  const deadlineMs = Date.now() + (scene.goesBack ? UNTRUE_PATIENCE_MS : SETTLING_PATIENCE_MS)
   for (;;) {
     const observed = await observe(scene, life.subject)
-    const found = differences(life.subject.history, life.steps, observed, {
-      workersDied: scene.workersDiedSince(life.subject.begunAtMs),
-      reconciles,
-      recordsInOrder: RECORDS_IN_ORDER,
-    })
+    const found = scene.goesBack
+      ? untruths(life.subject.history, life.steps, observed)
+      : differences(life.subject.history, life.steps, observed, {
+          workersDied: scene.workersDiedSince(life.subject.begunAtMs),
+          reconciles,
+          recordsInOrder: RECORDS_IN_ORDER,
+        })
     if (found.length === 0) return { ...life, observed, differences: found }
     if (Date.now() > deadlineMs) {
       const openExecutions = await describeOpen(scene, life.subject)
@@ -79,14 +94,7 @@ export async function liveOn(scene: Scene, life: Lived): Promise<Lived> {
     const text = `it changed by itself: ${JSON.stringify(before)} → ${JSON.stringify(after)}`
     return { ...life, observed: after, differences: [text] }
   }
-  const steps = [...life.steps]
-  const approvals: Action[] = (['lena', 'max'] as const).map((by) => ({
-    kind: 'decide',
-    verdict: 'approve',
-    by,
-    through: 'api',
-  }))
-  for (const action of approvals) steps.push(await stepOf(scene, life.subject, action))
+  const { steps } = await approve(scene, life)
   const lived = await settle(scene, { subject: life.subject, steps }, RECONCILED)
   const wasWaiting = before.alive.approval
   const isSame = JSON.stringify(lived.observed) === JSON.stringify(before)
@@ -96,6 +104,17 @@ export async function liveOn(scene: Scene, life: Lived): Promise<Lived> {
     ? 'it waited, was approved, and was not applied'
     : 'it was over, and an approval changed it'
   return { ...lived, differences: [`${text}: ${JSON.stringify(lived.observed)}`] }
+}
+
+/** By everybody who may. */
+export async function approve<Life extends Pick<Lived, 'subject' | 'steps'>>(
+  scene: Scene,
+  life: Life,
+): Promise<Life> {
+  const steps = [...life.steps]
+  for (const by of ['lena', 'max'] as const)
+    steps.push(await stepOf(scene, life.subject, { kind: 'decide', verdict: 'approve', by, through: 'api' }))
+  return { ...life, steps }
 }
 
 /** Leaves out one action after the other for as long as the difference stays. Chance plays a part: each is tried twice. */

@@ -2,11 +2,21 @@
 import { WorkflowNotFoundError } from '@temporalio/client'
 import { loadTrustedKeys, publicKeysFile } from '../../../lib/keys.ts'
 import { verifyReceipts } from '../../../lib/receipts.ts'
+import { ApiError } from '../../../sdk/client/index.ts'
+import { patiently } from '../patience.ts'
 import type { Observed } from './model.ts'
 import { workflowIdOf, type Subject } from './perform.ts'
 import type { Scene } from './scene.ts'
 
-export async function observe(scene: Scene, subject: Subject): Promise<Observed> {
+const BACK_PATIENCE_MS = 60_000
+
+/** While a store goes back, nobody answers for a moment. */
+export function observe(scene: Scene, subject: Subject): Promise<Observed> {
+  if (!scene.goesBack) return look(scene, subject)
+  return patiently('it is shown', BACK_PATIENCE_MS, () => look(scene, subject))
+}
+
+async function look(scene: Scene, subject: Subject): Promise<Observed> {
   const { world } = scene.scenario
   // First what acts, then what it did: the other way round, something could be done and over in between.
   const alive = {
@@ -14,7 +24,11 @@ export async function observe(scene: Scene, subject: Subject): Promise<Observed>
     writeback: await isAlive(scene, subject, 'writeback'),
     approval: await isAlive(scene, subject, 'approval'),
   }
-  const run = await world.admin.getRun({ run_id: subject.runId })
+  const run = await world.admin.getRun({ run_id: subject.runId }).catch((error: unknown) => {
+    if (scene.goesBack && error instanceof ApiError && error.status === 404) return null
+    throw error
+  })
+  if (run === null) return { ...FORGOTTEN, alive, effects: await effectsOf(scene, subject) }
   const { receipts, head } = await world.admin.listReceipts({ run_id: subject.runId })
   const keys = loadTrustedKeys(publicKeysFile(world.keysFolder))
   const envelopes = receipts.map(({ envelope }) => envelope)
@@ -39,17 +53,26 @@ export async function observe(scene: Scene, subject: Subject): Promise<Observed>
   }
 }
 
+const FORGOTTEN: Omit<Observed, 'alive' | 'effects'> = {
+  run: 'forgotten',
+  rows: [],
+  inbox: [],
+  receipts: [],
+  receiptsInResult: null,
+  problems: [],
+}
+
 async function isAlive(
   scene: Scene,
   subject: Subject,
   what: 'run' | 'writeback' | 'approval',
 ): Promise<boolean> {
-  const workflowId = workflowIdOf(scene, subject, what)
   try {
+    const workflowId = await workflowIdOf(scene, subject, what)
     const { status } = await scene.scenario.world.temporal.workflow.getHandle(workflowId).describe()
     return status.name === 'RUNNING'
   } catch (error) {
-    // A write that policy allows has no execution of its own.
+    // A write that policy allows has no execution of its own; and Temporal may have forgotten all of it.
     if (error instanceof WorkflowNotFoundError) return false
     throw error
   }

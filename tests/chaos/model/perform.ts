@@ -12,6 +12,7 @@ import {
 import type { ApprovalView } from '../../../schemas/operations/views.ts'
 import { ApiError } from '../../../sdk/client/index.ts'
 import { about } from '../../support/scenario.ts'
+import { patiently } from '../patience.ts'
 import type { Action, Answer, Execution, History } from './actions.ts'
 import { isFinal } from './model.ts'
 import { automationOf, type Name, type Scene } from './scene.ts'
@@ -41,7 +42,9 @@ export async function begin(scene: Scene, history: History): Promise<Subject> {
     workflowId: '',
     begunAtMs: Date.now(),
   }
-  const started = await start(scene, subject)
+  const started = await (scene.goesBack
+    ? patiently('it starts', PARK_PATIENCE_MS, () => start(scene, subject))
+    : start(scene, subject))
   return { ...subject, runId: started.run_id, workflowId: started.temporal_workflow_id }
 }
 
@@ -68,6 +71,15 @@ export async function act(scene: Scene, subject: Subject, action: Action): Promi
       return toExecution(scene, subject, action.what, (handle) => sendGarbage(scene, handle, action.choice))
     case 'restart_worker':
       await scene.restartWorker()
+      return DONE
+    case 'pause_worker':
+      await scene.pauseWorker()
+      return DONE
+    case 'back_up':
+      await scene.backUp()
+      return DONE
+    case 'restore':
+      await scene.restore()
       return DONE
     case 'start_again':
       return startAgain(scene, subject)
