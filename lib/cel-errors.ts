@@ -3,7 +3,7 @@ import { EvaluationError, ParseError, TypeError as CelTypeError } from '@marcbac
 import type { ASTNode, SourceRange } from '@marcbachmann/cel-js'
 import { CodedError } from '../schemas/errors.ts'
 import { REPLACED_FUNCTIONS, REPLACED_METHODS } from './cel-environment.ts'
-import { staticPathOf } from './cel-tree.ts'
+import { staticPathOf } from './cel-references.ts'
 import { nearestName } from './nearest-name.ts'
 
 const MAX_QUOTED_LENGTH = 120

@@ -1,14 +1,15 @@
 /**
  * What we do to a parsed expression before it runs: refuse what depends on the machine or can explode, put our
- * functions in the place of the library's, and bound the work. Also: which paths an expression refers to.
+ * functions in the place of the library's, and bound the work.
  *
  * Uses the tree of cel-js beyond its types (`meta`, `setMeta`): the version is pinned, and the golden file covers it.
  */
 import { EvaluationError, parse } from '@marcbachmann/cel-js'
 import type { ASTNode, SourceRange } from '@marcbachmann/cel-js'
+import { childrenOf, LOOP_MACROS } from './cel-references.ts'
 import { isInexactLiteral, keepExact } from './cel-exact.ts'
 import { compareStrictly } from './cel-strict.ts'
-import { REPLACED_FUNCTIONS, REPLACED_METHODS, isBuiltIn } from './cel-environment.ts'
+import { REPLACED_FUNCTIONS, REPLACED_METHODS } from './cel-environment.ts'
 import { payCall, payLoop, payNode, payOperator } from './cel-work.ts'
 
 /** Steps of all loops of one evaluation: far above any list in a run, far below a second of CPU. */
@@ -16,7 +17,6 @@ const MAX_ITERATIONS = 100_000
 const MAX_LIST_LENGTH = 100_000
 const MAX_TEXT_LENGTH = 4 * 1024 * 1024
 
-const LOOP_MACROS = new Set(['map', 'filter', 'all', 'exists', 'exists_one'])
 const ARITHMETIC = new Set(['+', '-', '*', '/', '%'])
 const BINARY = new Set([...ARITHMETIC, '==', '!=', 'in', '<', '<=', '>', '>='])
 /** The library drops such keys of a map without a word. */
@@ -95,74 +95,6 @@ export function guardTree(node: ASTNode, comparison: Comparison): Refusal | unde
 export function keepsValues(node: ASTNode): boolean {
   if (node.op === 'rcall' && (LOOP_MACROS.has(node.args[0]) || node.args[0] === 'bind')) return true
   return childrenOf(node).some(keepsValues)
-}
-
-/** Each distinct static path, in the order of the text, without the variables of loops. */
-export function collectReferences(root: ASTNode): string[][] {
-  const found = new Map<string, string[]>()
-  visitReferences(root, new Set(), (path) => found.set(JSON.stringify(path), path))
-  return [...found.values()]
-}
-
-/** Static paths of which the expression asks whether they are there: in `has()`, and after `.?`. */
-export function collectOptional(node: ASTNode): string[][] {
-  const asked = node.op === 'call' && node.args[0] === 'has' ? node.args[1][0] : undefined
-  const isOptional = node.op === '.?' || node.op === '[?]'
-  const path = asked ? splitPath(asked) : isOptional ? splitPath(node) : undefined
-  return [...(path ? [path.path] : []), ...childrenOf(node).flatMap(collectOptional)]
-}
-
-/** `steps.a.output[0]` as segments, up to the first one that is not written out. */
-export function staticPathOf(node: ASTNode): string[] | undefined {
-  return splitPath(node)?.path
-}
-
-function visitReferences(node: ASTNode, bound: ReadonlySet<string>, report: (path: string[]) => void): void {
-  const split = splitPath(node)
-  if (split !== undefined) {
-    const root = split.path[0]
-    if (root !== undefined && !bound.has(root) && !isBuiltIn(root)) report(split.path)
-    for (const index of split.computed) visitReferences(index, bound, report)
-    return
-  }
-  const variable = boundVariableOf(node)
-  if (variable === undefined || node.op !== 'rcall') {
-    for (const child of childrenOf(node)) visitReferences(child, bound, report)
-    return
-  }
-  const [method, receiver, parameters] = node.args
-  const inner = new Set([...bound, variable])
-  visitReferences(receiver, bound, report)
-  for (const [position, parameter] of parameters.entries()) {
-    if (position === 0) continue
-    visitReferences(parameter, method === 'bind' && position === 1 ? bound : inner, report)
-  }
-}
-
-/** The variable that `list.map(x, …)` or `cel.bind(x, …)` introduces. */
-function boundVariableOf(node: ASTNode): string | undefined {
-  if (node.op !== 'rcall') return undefined
-  const [method, receiver, parameters] = node.args
-  const first = parameters[0]
-  if (first?.op !== 'id' || parameters.length < 2) return undefined
-  if (LOOP_MACROS.has(method)) return first.args
-  return method === 'bind' && receiver.op === 'id' && receiver.args === 'cel' ? first.args : undefined
-}
-
-function splitPath(node: ASTNode): { path: string[]; open: boolean; computed: ASTNode[] } | undefined {
-  if (node.op === 'id') return { path: [node.args], open: true, computed: [] }
-  if (node.op !== '.' && node.op !== '.?' && node.op !== '[]' && node.op !== '[?]') return undefined
-  const left = splitPath(node.args[0])
-  if (left === undefined) return undefined
-  const segment = segmentOf(node.args[1])
-  if (typeof segment !== 'string') return { ...left, open: false, computed: [...left.computed, segment] }
-  return left.open ? { ...left, path: [...left.path, segment] } : left
-}
-
-function segmentOf(index: string | ASTNode): string | ASTNode {
-  if (typeof index === 'string') return index
-  if (index.op !== 'value') return index
-  return typeof index.args === 'string' || typeof index.args === 'bigint' ? String(index.args) : index
 }
 
 function refusalOf(node: ASTNode): string | undefined {
@@ -282,26 +214,4 @@ function boundedResult(value: unknown): unknown {
       : Array.isArray(value) && value.length > MAX_LIST_LENGTH
   if (!tooLarge) return value
   throw new EvaluationError({ code: 'value_too_large', message: 'A sum of texts or lists is too long' })
-}
-
-function childrenOf(node: ASTNode): readonly ASTNode[] {
-  switch (node.op) {
-    case 'value':
-    case 'id':
-      return []
-    case '.':
-    case '.?':
-      return [node.args[0]]
-    case 'call':
-      return node.args[1]
-    case 'rcall':
-      return [node.args[1], ...node.args[2]]
-    case 'map':
-      return node.args.flat()
-    case '!_':
-    case '-_':
-      return [node.args]
-    default:
-      return node.args
-  }
 }

@@ -68,7 +68,7 @@ async function isAlive(
   what: 'run' | 'writeback' | 'approval',
 ): Promise<boolean> {
   try {
-    const workflowId = await workflowIdOf(scene, subject, what)
+    const workflowId = workflowIdOf(scene, subject, what)
     const { status } = await scene.scenario.world.temporal.workflow.getHandle(workflowId).describe()
     return status.name === 'RUNNING'
   } catch (error) {
