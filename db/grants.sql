@@ -29,11 +29,11 @@ grant select on pauses to :worker;
 grant select, insert, update on deliveries to :api;
 grant select, insert, update, delete on deliveries to :worker;
 
--- The ledger and its evidence: nobody changes or deletes a decision or a receipt.
+-- The ledger and its evidence: nobody changes or deletes a receipt, nor (by a trigger) a decision that was recorded.
 grant select on writebacks to :api;
 grant select, insert, update, delete on writebacks to :worker;
-grant select on decisions to :api;
-grant select, insert on decisions to :worker;
+grant select, insert, update (decision_id) on decisions to :api;
+grant select, insert, update (recorded_at, envelope), delete on decisions to :worker;
 grant select on receipts to :api;
 grant select, insert on receipts to :worker;
 grant select on receipt_chains to :api;

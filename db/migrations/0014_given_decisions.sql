@@ -5,3 +5,15 @@
 alter table decisions
   add column given_at timestamptz not null default app_now(),
   alter column recorded_at drop not null;
+
+-- What was recorded is evidence: workers may change and delete the other rows only.
+create function keep_recorded_decisions() returns trigger language plpgsql as $$
+begin
+  if old.recorded_at is not null and (tg_op = 'DELETE' or new is distinct from old) then
+    raise exception 'decision % is recorded, and stays as it is', old.decision_id using errcode = 'integrity_constraint_violation';
+  end if;
+  return case when tg_op = 'DELETE' then old else new end;
+end
+$$;
+create trigger keep_recorded_decisions before update or delete on decisions
+  for each row execute function keep_recorded_decisions();

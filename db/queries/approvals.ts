@@ -48,7 +48,7 @@ export async function insertApproval(
          on conflict (approval_id) do nothing)
      select not exists (select from write where is_over) as wanted,
        (select coalesce(jsonb_agg(envelope order by recorded_at, decision_id), '[]') from decisions
-          where organization = $2 and writeback_id = $3) as recorded`,
+          where organization = $2 and writeback_id = $3 and recorded_at is not null) as recorded`,
     [
       row.approval_id,
       row.organization,

@@ -140,6 +140,7 @@ describe('a forged row of decisions', () => {
     const [parked, other] = [await attack.parkLate(), await attack.park()]
     await approve(attack.lead, other.approval)
     await finished(attack.world, other.runId)
+    await sql('alter table decisions disable trigger keep_recorded_decisions', [])
     await sql('update decisions set writeback_id = $2 where writeback_id = $1', [
       other.approval.writeback_id,
       parked.approval.writeback_id,

@@ -18,7 +18,7 @@ beforeAll(() => prepareDatabase(made.url))
 const MATRIX: Record<string, { api: string; worker: string }> = {
   api_keys: { api: 'siu', worker: '' },
   approvals: { api: 's', worker: 'siud' },
-  decisions: { api: 's', worker: 'si' },
+  decisions: { api: 'si u(decision_id)', worker: 'sid u(envelope) u(recorded_at)' },
   deliveries: { api: 'siu', worker: 'siud' },
   manifests: { api: 'siu', worker: 's u(held)' },
   pauses: { api: 'sid', worker: 's' },
