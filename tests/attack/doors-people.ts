@@ -239,8 +239,8 @@ export const quoting: Door[] = [
     patches: [
       {
         file: 'mcp/client.ts',
-        find: 'return hiding(target.secrets ?? [])(await',
-        replace: 'return hiding([])(await',
+        find: 'return hiding(target.secrets ?? [])(tools)',
+        replace: 'return tools',
       },
     ],
     test: {

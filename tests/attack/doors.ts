@@ -633,8 +633,8 @@ const changedConfiguration: Door[] = [
     patches: [
       {
         file: AUTHORISED,
-        find: 'asksWhoAsked(policies, facts) ? (await originOf(deps, call, subject)).requester : NOBODY',
-        replace: 'NOBODY',
+        find: 'asksWhoAsked(policies, facts) ? await originOf(deps, call, { caller }) : null',
+        replace: '(null as VerifiedOrigin | null)',
       },
     ],
     test: {

@@ -38,11 +38,18 @@ const stdioServer = {
 }
 const COMMANDS = { bank: stdioServer, 'bank-again': stdioServer }
 
+/** Never read: the address of the books asks for no encryption. */
+const TLS_SECRETS = Object.fromEntries(
+  ['BOOKS_CA', 'BOOKS_CERTIFICATE', 'BOOKS_KEY'].flatMap((name) =>
+    [name, `${name}_AGAIN`].map((secret) => [secret, `pem of ${secret}`]),
+  ),
+)
+
 beforeAll(async () => {
   server = await startTestMcpServer({ tools: ['pay', 'find', 'find_again'].map(tool) })
   attack = await startAttackWorld({
     commands: COMMANDS,
-    secrets: { BANK: 'token-a', BANK_AGAIN: 'token-b' },
+    secrets: { BANK: 'token-a', BANK_AGAIN: 'token-b', ...TLS_SECRETS },
   })
   const pay = (name: string, connection: string) => {
     const args = { to: 'ann', amount: 5 }

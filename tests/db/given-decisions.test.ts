@@ -90,7 +90,8 @@ describe('what was given and nobody has recorded', () => {
   })
 
   it('is looked at once for each person, however many there are', async () => {
-    for (let i = 0; i < 5; i++) await keepGivenDecision(db.database, signed('ann@example.org', 'reject', i))
+    for (let i = 0; i < 5; i++)
+      await keepGivenDecision(db.database, signed('ann@example.org', 'reject', i / 10))
     await keepGivenDecision(db.database, signed('cid@example.org', 'reject'))
     const { vetoes, judgement } = await judged()
     expect([vetoes.length, judgement.state]).toEqual([2, 'rejected'])

@@ -141,7 +141,13 @@ describe('what the door looks at', () => {
     const organization = organizationOf()
     const ask = () =>
       loadCallContext(db.database, { organization, connection: 'crm', writebackId: 'wb_none' })
-    expect(await ask()).toEqual({ connection: null, policies: [], writeback: null, remaining_ms: null })
+    expect(await ask()).toEqual({
+      is_ended: false,
+      connection: null,
+      policies: [],
+      writeback: null,
+      remaining_ms: null,
+    })
     await save(organization, connection('crm'))
     await save(organization, connection('crm'))
     await save(organization, policy('b'))

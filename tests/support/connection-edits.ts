@@ -53,6 +53,7 @@ const TOOL: JsonObject = {
   class: 'write',
   resend: 'check',
   check: { tool: 'find', arguments: { key: '${{ key }}' }, applied_if: 'true' },
+  refusals: [429],
   key_argument: 'key',
 }
 const TOOL_EDITS: Record<string, JsonValue> = {
@@ -61,6 +62,7 @@ const TOOL_EDITS: Record<string, JsonValue> = {
   'tools.*.check.tool': 'find_again',
   'tools.*.check.arguments': { key: 'any' },
   'tools.*.check.applied_if': 'false',
+  'tools.*.refusals': [429, -32602],
   'tools.*.key_argument': 'ref',
 }
 
@@ -101,6 +103,11 @@ export const CONNECTIONS: Record<Transport, { spec: JsonObject; edits: Record<st
     spec: {
       type: 'postgres',
       url: '${secret:BOOKS_URL}',
+      tls: {
+        ca: '${secret:BOOKS_CA}',
+        certificate: '${secret:BOOKS_CERTIFICATE}',
+        key: '${secret:BOOKS_KEY}',
+      },
       scope: { column: 'tenant', value: 'acme' },
       tables: {
         accounts: {
@@ -115,6 +122,9 @@ export const CONNECTIONS: Record<Transport, { spec: JsonObject; edits: Record<st
     },
     edits: {
       url: '${secret:BOOKS_AGAIN}',
+      'tls.ca': '${secret:BOOKS_CA_AGAIN}',
+      'tls.certificate': '${secret:BOOKS_CERTIFICATE_AGAIN}',
+      'tls.key': '${secret:BOOKS_KEY_AGAIN}',
       'scope.column': 'note',
       'scope.value': 'umbrella',
       'tables.*.schema': 'elsewhere',

@@ -90,7 +90,7 @@ function titlesOf(source: string): RegExp[] {
 function testsOf(source: string): { literal: string; pattern: RegExp }[] {
   const titles = [...source.matchAll(/^ *(?:test\(|\]\)\(|test\.each.*\]\)\()\s*'((?:[^'\\]|\\.)+)'/gm)]
   return titles.map(([, literal = '']) => {
-    const escaped = literal.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replaceAll('%s', '.+')
+    const escaped = literal.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/%[sj]/g, '.+')
     return { literal, pattern: new RegExp(`(^| )${escaped}$`) }
   })
 }
