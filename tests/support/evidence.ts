@@ -19,7 +19,8 @@ export async function rowCounts(database: Pick<pg.Pool, 'query'>): Promise<Recor
   const counts: Record<string, number> = {}
   for (const name of await tableNames(database)) {
     const { rows } = await database.query<{ count: number }>(
-      `select count(*)::integer as count from "${name}"`,
+      // What was only said is kept too, and is no decision yet.
+      `select count(*)::integer as count from "${name}" ${name === 'decisions' ? 'where recorded_at is not null' : ''}`,
     )
     counts[name] = rows[0]?.count ?? 0
   }
