@@ -84,6 +84,9 @@ export async function startAttackWorld(options: WorldOptions = {}): Promise<Atta
   const login = `app_${randomBytes(6).toString('hex')}`
   await books.query(`create role ${login} login password '${booksSecret}'`)
   await books.query(`grant select, insert, update on all tables in schema public to ${login}`)
+  await books.query(
+    `alter default privileges in schema public grant select, insert, update on tables to ${login}`,
+  )
   Object.assign(address, { username: login, password: booksSecret })
   const secrets = { ...options.secrets, BOOKS_URL: address.href, BOOKS_AGAIN: address.href }
   const world = await startWorld({ ...options, secrets })

@@ -100,7 +100,11 @@ test('a parked run that runs into a time-out of Temporal withdraws its write', a
   // Nobody can start a delivery with a time-out: so this is another delivery of the same, started here.
   const [start, plan] = payloads.map((payload) => defaultPayloadConverter.fromPayload<RunInput>(payload))
   if (!start) throw new Error('the run has no input')
-  const second = { ...first, runId: `${start.runId}0`, workflowId: `${first.workflowId}-again` }
+  const second = {
+    ...first,
+    runId: `${start.runId.slice(0, -4)}beef`,
+    workflowId: `${first.workflowId}-again`,
+  }
   await s.world.database.query(
     `insert into deliveries (id, organization, source, dedupe_key, request_sha256, requester, runs, state)
      select id || '0', organization, source, dedupe_key || '0', request_sha256, requester,

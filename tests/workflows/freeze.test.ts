@@ -14,7 +14,7 @@ let answerAfterMs = 0
 /** The moment at which each write got the right to be sent, which its row forgets when it ends. */
 const NOTE_CLAIMS_SQL = `
   create table claims (run_id text not null, at timestamptz not null default clock_timestamp());
-  create function note_claim() returns trigger language plpgsql as
+  create function note_claim() returns trigger language plpgsql security definer as
     $$ begin insert into claims (run_id) values (new.run_id); return new; end $$;
   create trigger note_claim after update on writebacks for each row
     when (new.state = 'sending' and new.attempt > old.attempt) execute function note_claim()`
