@@ -238,6 +238,10 @@ test('a row over 2^53 is not asked for in a way that names its neighbour', async
   expect(refused.status).toBe(400)
   expect(await refused.json()).toMatchObject({ code: 'INVALID_INPUT', errors: [{ path: 'input.id' }] })
   const accepted = (await (await startWith('"9007199254740993"')).json()) as { run_id: string }
+  // Such an id is a text to policies, and nobody can say that it is not 7: so somebody is asked, and sees which row it is.
+  const approval = await waitForApproval(attack.lead, accepted.run_id)
+  expect(approval.preview?.target).toBe('vault/ledgers/id=9007199254740993')
+  await approve(attack.lead, approval)
   expect(await endingOf(attack.world, accepted.run_id)).toBe('completed')
   const { rows } = await attack.books.query('select id from ledgers where id > 100 and level = 1')
   expect(rows).toEqual([{ id: '9007199254740993' }])

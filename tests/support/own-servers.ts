@@ -5,9 +5,11 @@
 import * as fs from 'node:fs'
 import path from 'node:path'
 import { inject } from 'vitest'
+import { ensureLogin } from '../../scripts/stack/database-roles.ts'
 import { startPostgres, type Postgres } from '../../scripts/stack/postgres.ts'
 import { startTemporal, type Temporal } from '../../scripts/stack/temporal.ts'
 import { endServersOf, makeTestFolder, removeTestFolder, type TestFolder } from '../stack/test-folder.ts'
+import { LOGINS } from './logins.ts'
 import {
   copyTemporalStore,
   cutOffStandby,
@@ -53,6 +55,7 @@ export async function startOwnPostgres(): Promise<OwnPostgres> {
   const start = (dataDir: string): Promise<Postgres> =>
     startPostgres({ dataDir, throwaway: true, log: quiet })
   let server = await start(dataDirOf(places))
+  for (const login of Object.values(LOGINS)) await ensureLogin(server.url, login)
   const address = await startTcpProxy(server.url)
   const lead = (to: Postgres): void => {
     server = to
