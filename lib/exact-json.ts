@@ -9,8 +9,16 @@ import { pathText } from './path-text.ts'
 
 /** Nobody reads more of them. */
 const MAX_PLACES = 20
+/** A decimal of so many digits is the same when it comes back from a double, whatever they are. */
+const SURE_DIGITS = 15
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
+const COMMA = 0x2c
+const POINT = 0x2e
+const OPEN_LIST = 0x5b
+const CLOSE_LIST = 0x5d
+const OPEN_OBJECT = 0x7b
+const CLOSE_OBJECT = 0x7d
 
 export interface ExactJson {
   value: JsonValue
@@ -78,9 +86,12 @@ function* inexactTokens(text: string): Generator<InexactToken> {
       const level = levels.at(-1)
       isInexact = level?.awaitsName === true && !enterName(level, nameOf(text.slice(start, end)))
     } else if (isOfNumber(unit)) {
-      end = endOfNumber(text, start)
-      isInexact = !survives(text.slice(start, end))
-    } else follow(levels, text[start])
+      end = endOfDigits(text, start)
+      if (end - start > SURE_DIGITS || isOfExponent(text.charCodeAt(end))) {
+        end = endOfNumber(text, end)
+        isInexact = !survives(text.slice(start, end))
+      }
+    } else follow(levels, unit)
     if (isInexact) yield { path: pathOf(levels), isTwice: unit === QUOTE, start, end }
     start = end
   }
@@ -93,14 +104,14 @@ function pathOf(levels: readonly Level[]): string {
   )
 }
 
-function follow(levels: Level[], character: string | undefined): void {
-  const level = levels.at(-1)
-  if (character === '{') levels.push({ names: new Set(), at: '', awaitsName: true })
-  else if (character === '[') levels.push({ names: null, at: 0, awaitsName: false })
-  else if (character === '}' || character === ']') levels.pop()
-  else if (character === ',' && level) {
-    if (typeof level.at === 'number') level.at++
-    level.awaitsName = level.names !== null
+function follow(levels: Level[], unit: number): void {
+  if (unit === OPEN_OBJECT) levels.push({ names: new Set(), at: '', awaitsName: true })
+  else if (unit === OPEN_LIST) levels.push({ names: null, at: 0, awaitsName: false })
+  else if (unit === CLOSE_OBJECT || unit === CLOSE_LIST) levels.pop()
+  else if (unit === COMMA) {
+    const level = levels.at(-1)
+    if (typeof level?.at === 'number') level.at++
+    else if (level) level.awaitsName = true
   }
 }
 
@@ -132,8 +143,19 @@ function isOfNumber(unit: number): boolean {
   return (unit >= 0x30 && unit <= 0x39) || unit === 0x2d
 }
 
-function endOfNumber(text: string, start: number): number {
+/** Of a number without its exponent. */
+function endOfDigits(text: string, start: number): number {
   let end = start + 1
+  for (let unit = text.charCodeAt(end); isOfNumber(unit) || unit === POINT; unit = text.charCodeAt(end)) end++
+  return end
+}
+
+function isOfExponent(unit: number): boolean {
+  return unit === 0x65 || unit === 0x45
+}
+
+function endOfNumber(text: string, from: number): number {
+  let end = from
   while (isOfNumber(text.charCodeAt(end)) || '.eE+'.includes(text.charAt(end) || ' ')) end++
   return end
 }

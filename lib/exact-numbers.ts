@@ -14,8 +14,10 @@ export const WRITE_AS_TEXT = 'Write it as text.'
 export function survives(decimal: string): boolean {
   const kept = Number(decimal)
   if (!Number.isFinite(kept)) return false
+  const keptDecimal = String(kept)
+  if (keptDecimal === decimal) return true
   const written = partsOf(decimal)
-  const back = partsOf(String(kept))
+  const back = partsOf(keptDecimal)
   if (!written || !back || written.digits !== back.digits) return false
   return (
     written.digits === '' || (written.isNegative === back.isNegative && written.exponent === back.exponent)

@@ -23,29 +23,58 @@ export function hiding(secrets: readonly string[]): Hide {
     sorted.map((form) => form.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&')).join('|'),
     'g',
   )
-  const numbers = new Set(forms.filter((form) => form.length >= MIN_UNSURE_LENGTH))
-  return <T>(value: T) => hidden(value, pattern, numbers) as T
+  const digits = forms.filter((form) => form.length >= MIN_UNSURE_LENGTH && String(Number(form)) === form)
+  const shortest = Math.min(...forms.map(({ length }) => length))
+  const sought: Sought = { pattern, shortest, numbers: new Set(digits.map(Number)) }
+  return <T>(value: T) => hidden(value, sought) as T
 }
 
-function hidden(value: unknown, pattern: RegExp, numbers: ReadonlySet<string>): unknown {
-  const inside = (item: unknown) => hidden(item, pattern, numbers)
-  if (typeof value === 'string') return value.replace(pattern, HIDDEN)
-  if (typeof value === 'number') return numbers.has(String(value)) ? HIDDEN : value
+interface Sought {
+  pattern: RegExp
+  /** A shorter text has none of them in it: most texts of a large answer are names and short words. */
+  shortest: number
+  numbers: ReadonlySet<unknown>
+}
+
+function hidden(value: unknown, sought: Sought): unknown {
+  if (typeof value === 'string') return hiddenText(value, sought)
+  if (typeof value === 'number') return sought.numbers.has(value) ? HIDDEN : value
   if (typeof value !== 'object' || value === null) return value
   if (value instanceof Error) {
-    value.message = value.message.replace(pattern, HIDDEN)
+    value.message = hiddenText(value.message, sought)
     return value
   }
-  if (Array.isArray(value)) {
-    const items: unknown[] = value.map(inside)
-    return items.some((item, index) => item !== value[index]) ? items : value
+  return Array.isArray(value) ? hiddenItems(value, sought) : hiddenFields(value, sought)
+}
+
+function hiddenText(text: string, { pattern, shortest }: Sought): string {
+  return text.length < shortest ? text : text.replace(pattern, HIDDEN)
+}
+
+/** Copied only from the first one on in which there is something to hide. */
+function hiddenItems(items: readonly unknown[], sought: Sought): readonly unknown[] {
+  let copy: unknown[] | undefined
+  for (const [index, item] of items.entries()) {
+    const shown = hidden(item, sought)
+    if (shown !== item) copy ??= items.slice()
+    if (copy) copy[index] = shown
   }
-  const entries = Object.entries(value)
-  const shown = entries.map(([key, item]) => [key.replace(pattern, HIDDEN), inside(item)] as const)
-  const isSame = shown.every(
-    ([key, item], index) => key === entries[index]?.[0] && item === entries[index][1],
-  )
-  return isSame ? value : Object.fromEntries(shown)
+  return copy ?? items
+}
+
+function hiddenFields(value: object, sought: Sought): object {
+  const entries: [string, unknown][] = Object.entries(value)
+  let isSame = true
+  for (const entry of entries) {
+    const [key, item] = entry
+    const shownKey = hiddenText(key, sought)
+    const shown = hidden(item, sought)
+    if (shownKey === key && shown === item) continue
+    isSame = false
+    entry[0] = shownKey
+    entry[1] = shown
+  }
+  return isSame ? value : Object.fromEntries(entries)
 }
 
 function formsOf(secrets: readonly string[]): string[] {

@@ -2,8 +2,6 @@
  * Answers of servers whose numbers, or fields, the SDK would change while it reads them. Their texts are looked at before
  * it does, and such a result gets a note, so that nobody takes it for what the server has said.
  */
-import { ReadBuffer, deserializeMessage } from '@modelcontextprotocol/sdk/shared/stdio.js'
-import type { JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js'
 import { inexactPlaces } from '../lib/exact-json.ts'
 
 /** Field of a result: what of it cannot be kept. A server that sets it itself only loses its own answer. */
@@ -28,17 +26,6 @@ export function withNote(text: string): string {
     return JSON.stringify(parsed)
   } catch {
     return text
-  }
-}
-
-/** Messages of a child process. */
-export class ExactReadBuffer extends ReadBuffer {
-  override readMessage(): JSONRPCMessage | null {
-    const buffer = this['_buffer']
-    const end = buffer?.indexOf('\n') ?? -1
-    if (!buffer || end === -1) return null
-    this['_buffer'] = buffer.subarray(end + 1)
-    return deserializeMessage(withNote(buffer.toString('utf8', 0, end).replace(/\r$/, '')))
   }
 }
 

@@ -2,19 +2,15 @@
  * MCP servers as child processes, one per target and organization, kept for the next call: spawning costs 140 ms, a
  * call on a living child below 1 ms (tried). A child that left a call unanswered gets no further one.
  */
-import type { ChildProcess } from 'node:child_process'
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
-import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
-import type { JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js'
-import type { SendWindow } from '../lib/send-window.ts'
+import { ChildPipe } from './child-pipe.ts'
 import { LocalFailure, toMcpCallError } from './errors.ts'
 import type { FailureContext } from './errors.ts'
-import { ExactReadBuffer } from './exact-answers.ts'
 import { sdkTimeoutMs, wasStopped, withinLimits } from './limits.ts'
 import { targetKey, textsOf } from './port.ts'
 import type { StdioServer } from './port.ts'
 import { CLIENT_INFO, sendRequest } from './session.ts'
-import type { McpRequest, McpSession, SessionLimits, SessionWork } from './session.ts'
+import type { McpSession, SessionLimits, SessionWork } from './session.ts'
 
 export interface StdioPool {
   run<T>(target: StdioServer, limits: SessionLimits, work: SessionWork<T>): Promise<T>
@@ -33,7 +29,7 @@ export interface StdioPoolOptions {
 interface Child {
   key: string
   client: Client
-  transport: WatchedPipe
+  transport: ChildPipe
   ready: Promise<void>
   /** Rejects when the child has become useless and the SDK does not say so. Never resolves. */
   lost: Promise<never>
@@ -44,43 +40,6 @@ interface Child {
   idleTimer: NodeJS.Timeout | undefined
   /** Set once when closing begins. */
   ended: Promise<void> | undefined
-}
-
-/**
- * The pipe to a child, which several callers share: a call that was not announced does not leave, and that of a write
- * leaves only through its window.
- */
-class WatchedPipe extends StdioClientTransport {
-  /** By the object of the arguments, which the SDK hands on as it is. */
-  readonly #announced = new WeakMap<object, SendWindow | null>()
-
-  expect(message: McpRequest, window: SendWindow | null): void {
-    if (message.method === 'tools/call') this.#announced.set(message.params.arguments, window)
-  }
-
-  /** Bytes that a child which does not read has left with us: they would leave whenever it does. */
-  get backlogBytes(): number {
-    return (this['_process'] as ChildProcess | undefined)?.stdin?.writableLength ?? 0
-  }
-
-  /** Writes in the same turn: nothing waits between the look at the clocks and the pipe. */
-  override async send(message: JSONRPCMessage): Promise<void> {
-    if ('method' in message && message.method === 'tools/call' && this.pid !== null) {
-      const window = this.#announced.get(message.params?.['arguments'] as object)
-      if (window === undefined) throw new Error('a call that nobody has announced')
-      if (window && this.backlogBytes > 0) throw new LocalFailure('not_reading')
-      window?.pass()
-    }
-    return super.send(message)
-  }
-
-  kill(): void {
-    try {
-      if (this.pid !== null) process.kill(this.pid, 'SIGKILL')
-    } catch {
-      // Gone already.
-    }
-  }
 }
 
 /** A server that is started through a package manager takes its time; the callers' own deadlines hold besides. */
@@ -193,8 +152,7 @@ function start(state: PoolState, key: string, target: StdioServer): Child {
     takeNoMore(state, child)
     if (child.ended === undefined) state.living.delete(child)
   }
-  child.client.onerror = (error) => {
-    if (!error.message.startsWith('ReadBuffer exceeded')) return
+  child.transport.onoversized = () => {
     takeNoMore(state, child)
     killOversized(child, state.options.maxMessageBytes)
   }
@@ -204,16 +162,7 @@ function start(state: PoolState, key: string, target: StdioServer): Child {
 }
 
 function createChild(key: string, target: StdioServer, maxMessageBytes: number): Child {
-  const { command, args, env, cwd } = target
-  const transport = new WatchedPipe({
-    command,
-    args,
-    env,
-    stderr: 'pipe',
-    maxBufferSize: maxMessageBytes,
-    ...(cwd === undefined ? {} : { cwd }),
-  })
-  transport['_readBuffer'] = new ExactReadBuffer({ maxBufferSize: maxMessageBytes })
+  const transport = new ChildPipe(target, { maxMessageBytes })
   let fail: (reason: LocalFailure) => void = () => {}
   const lost = new Promise<never>((_resolve, reject) => {
     fail = reject
@@ -233,7 +182,7 @@ function createChild(key: string, target: StdioServer, maxMessageBytes: number):
     ended: undefined,
   }
   // Unread, the pipe fills up and the child stands still.
-  transport.stderr?.on('data', (chunk: Buffer) => {
+  transport.stderr.on('data', (chunk: Buffer) => {
     child.stderrTail = (child.stderrTail + chunk.toString('utf8')).slice(-STDERR_TAIL_LENGTH)
   })
   return child

@@ -22,13 +22,29 @@ export const hostileWork: Door[] = [
   {
     name: 'filters of one event leave no turn to others',
     patches: [
-      { file: 'api/deliveries/match.ts', find: '    setImmediate(giveBack)', replace: '    giveBack()' },
+      {
+        file: 'api/deliveries/match.ts',
+        find: '    if (restMs < 1) setImmediate(giveBack)\n    else setTimeout(giveBack, restMs)',
+        replace: '    giveBack()',
+      },
     ],
     test: {
       file: WORK,
       title: 'of many filters leaves turns to others in between, and another organization comes second',
     },
     says: 'to be greater than or equal to 12',
+  },
+  {
+    name: 'filters take every other turn of an API',
+    patches: [
+      {
+        file: 'api/deliveries/match.ts',
+        find: '    if (restMs < 1) setImmediate(giveBack)\n    else setTimeout(giveBack, restMs)',
+        replace: '    setImmediate(giveBack)',
+      },
+    ],
+    test: { file: WORK, title: 'of many filters keeps a request with many turns waiting for few of them' },
+    says: 'to be less than or equal to 5',
   },
   {
     name: 'a costly rule lets those after it pass',

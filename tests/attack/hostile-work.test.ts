@@ -73,6 +73,17 @@ describe('an expression', () => {
     expect(order).toEqual(['other', 'hostile'])
   })
 
+  test('of many filters keeps a request with many turns waiting for few of them', async () => {
+    let matched = 0
+    const one = [listener('costly', costlyFilter)]
+    const hostile = Array.from({ length: 12 }, () =>
+      matchEvent(event('hostile', eventData), one).then(() => matched++),
+    )
+    for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
+    expect(matched).toBeLessThanOrEqual(5)
+    await Promise.all(hostile)
+  })
+
   test('of a policy that looks at too much lets nothing pass', () => {
     const facts = {
       connection: 'bank',

@@ -68,6 +68,14 @@ describe('a number', () => {
 const pathsOf = (text: string): string[] => inexactPlaces(text).map(({ path }) => path)
 
 describe('a text', () => {
+  it('has in it what does not survive, and no other number', () => {
+    const chance = chanceOf('decimals in a text')
+    for (let i = 0; i < 20_000; i++) {
+      const text = decimalOf(chance)
+      expect([text, pathsOf(`{"a":[0,${text}],"b":1}`)]).toEqual([text, survives(text) ? [] : ['a[1]']])
+    }
+  })
+
   it.each<[string, string[]]>([
     ['9007199254740993', ['']],
     ['{"a": {"b": [1, 9007199254740993, 3]}}', ['a.b[1]']],
