@@ -32,7 +32,7 @@ describe.each(seeds)('a disputed invoice of seed %i', (seed) => {
     await story.fire()
     const approval = await eventually(async () => (await lead.listApprovals({})).items[0])
     expect(approval.preview.changes).toEqual([
-      { field: 'late_fee_cents', before: String(lateFeeCents), after: 0 },
+      { field: 'late_fee_cents', before: lateFeeCents, after: 0 },
     ])
     expect(await tablesOf(story)).toEqual(before)
     await lead.decideApproval({
