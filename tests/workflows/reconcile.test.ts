@@ -20,7 +20,7 @@ import { reset as resetIn } from '../support/resets.ts'
 import { startScenario, type Scenario, type StartedRun } from '../support/scenario.ts'
 import { eventually } from '../support/world.ts'
 
-const START: ReconcileReport['next'] = { writeback: '', approval: '' }
+const START: ReconcileReport['next'] = { writeback: '', approval: '', alive: '' }
 /** Later than anything that has just been closed has to settle. */
 const LATER_MS = 60_000
 
