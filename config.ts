@@ -57,6 +57,7 @@ const ConfigSchema = z
       .regex(/^[A-Za-z0-9_-]{32,128}$/, 'must be 32 to 128 of A-Z a-z 0-9 _ -')
       .optional(),
     commandsFile: text.default('countersign.commands.json'),
+    reconciler: z.enum(['on', 'off']).default('on'),
     identity: z.enum(['verified', 'asserted']).default('verified'),
     logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
     apiUrl: text.default('http://127.0.0.1:8700'),
@@ -221,6 +222,11 @@ const SETTINGS: Record<keyof Config, Setting> = {
     'COUNTERSIGN_COMMANDS_FILE',
     ['worker', 'dev'],
     'JSON file with the programs that stdio connections may start on this worker, see below.',
+  ),
+  reconciler: setting(
+    'COUNTERSIGN_RECONCILER',
+    ['worker'],
+    '`off`: this worker refuses the passes of the reconciler, so that nothing is concluded while a restored database is looked at.',
   ),
   identity: setting(
     'COUNTERSIGN_IDENTITY',
