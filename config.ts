@@ -4,6 +4,7 @@
  */
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { takeAddress } from './lib/address-file.ts'
 import { parseAllowedHosts } from './lib/allowed-hosts.ts'
 
 const text = z.string().trim().min(1)
@@ -23,6 +24,7 @@ const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
 const ConfigSchema = z
   .object({
     databaseUrl: text,
+    databaseUrlFile: text.transform((path) => resolve(path)).optional(),
     temporalAddress: text.default('127.0.0.1:7233'),
     temporalNamespace: text.default('default'),
     temporalApiKey: text.optional(),
@@ -126,6 +128,11 @@ const SETTINGS: Record<keyof Config, Setting> = {
     'DATABASE_URL',
     [...BOTH_AND_DEV, 'migration'],
     'Our own PostgreSQL, with a login for each process, see below. `dev` starts one where it is not set.',
+  ),
+  databaseUrlFile: setting(
+    'DATABASE_URL_FILE',
+    [...BOTH_AND_DEV, 'migration'],
+    'File with that address alone, instead of `DATABASE_URL`, so that its password is not in the environment.',
   ),
   apiRole: setting(
     'COUNTERSIGN_API_ROLE',
@@ -259,16 +266,18 @@ type Environment = Record<string, string | undefined>
 
 /** Throws one Error that names every variable that is missing or wrong. */
 export function loadConfig(options: Partial<Config> = {}, environment: Environment = process.env): Config {
-  const values = Object.fromEntries(
+  const values: Record<string, unknown> = Object.fromEntries(
     Object.entries(SETTINGS).map(([name, { variable }]) => [
       name,
       options[name as keyof Config] ?? (environment[variable] || undefined),
     ]),
   )
+  const addressProblem = options.databaseUrl === undefined ? takeAddress(values) : undefined
   const parsed = ConfigSchema.safeParse(values)
   if (parsed.success) return Object.freeze(parsed.data)
   const problems = parsed.error.issues.map((issue) => {
     const name = issue.path[0] as keyof Config
+    if (name === 'databaseUrl' && addressProblem) return `  DATABASE_URL_FILE: ${addressProblem}`
     return `  ${SETTINGS[name].variable}: ${values[name] === undefined ? 'is not set' : issue.message}`
   })
   throw new Error(`the configuration is not complete:\n${problems.join('\n')}`)
