@@ -4,6 +4,7 @@
  */
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { takeAddress } from './lib/address-file.ts'
 import { parseAllowedHosts } from './lib/allowed-hosts.ts'
 
 const text = z.string().trim().min(1)
@@ -23,6 +24,7 @@ const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
 const ConfigSchema = z
   .object({
     databaseUrl: text,
+    databaseUrlFile: text.transform((path) => resolve(path)).optional(),
     temporalAddress: text.default('127.0.0.1:7233'),
     temporalNamespace: text.default('default'),
     temporalApiKey: text.optional(),
@@ -57,6 +59,7 @@ const ConfigSchema = z
       .regex(/^[A-Za-z0-9_-]{32,128}$/, 'must be 32 to 128 of A-Z a-z 0-9 _ -')
       .optional(),
     commandsFile: text.default('countersign.commands.json'),
+    reconciler: z.enum(['on', 'off']).default('on'),
     identity: z.enum(['verified', 'asserted']).default('verified'),
     logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
     apiUrl: text.default('http://127.0.0.1:8700'),
@@ -125,6 +128,11 @@ const SETTINGS: Record<keyof Config, Setting> = {
     'DATABASE_URL',
     [...BOTH_AND_DEV, 'migration'],
     'Our own PostgreSQL, with a login for each process, see below. `dev` starts one where it is not set.',
+  ),
+  databaseUrlFile: setting(
+    'DATABASE_URL_FILE',
+    [...BOTH_AND_DEV, 'migration'],
+    'File with that address alone, instead of `DATABASE_URL`, so that its password is not in the environment.',
   ),
   apiRole: setting(
     'COUNTERSIGN_API_ROLE',
@@ -222,6 +230,11 @@ const SETTINGS: Record<keyof Config, Setting> = {
     ['worker', 'dev'],
     'JSON file with the programs that stdio connections may start on this worker, see below.',
   ),
+  reconciler: setting(
+    'COUNTERSIGN_RECONCILER',
+    ['worker'],
+    '`off`: this worker refuses the passes of the reconciler, so that nothing is concluded while a restored database is looked at.',
+  ),
   identity: setting(
     'COUNTERSIGN_IDENTITY',
     BOTH,
@@ -253,16 +266,18 @@ type Environment = Record<string, string | undefined>
 
 /** Throws one Error that names every variable that is missing or wrong. */
 export function loadConfig(options: Partial<Config> = {}, environment: Environment = process.env): Config {
-  const values = Object.fromEntries(
+  const values: Record<string, unknown> = Object.fromEntries(
     Object.entries(SETTINGS).map(([name, { variable }]) => [
       name,
       options[name as keyof Config] ?? (environment[variable] || undefined),
     ]),
   )
+  const addressProblem = options.databaseUrl === undefined ? takeAddress(values) : undefined
   const parsed = ConfigSchema.safeParse(values)
   if (parsed.success) return Object.freeze(parsed.data)
   const problems = parsed.error.issues.map((issue) => {
     const name = issue.path[0] as keyof Config
+    if (name === 'databaseUrl' && addressProblem) return `  DATABASE_URL_FILE: ${addressProblem}`
     return `  ${SETTINGS[name].variable}: ${values[name] === undefined ? 'is not set' : issue.message}`
   })
   throw new Error(`the configuration is not complete:\n${problems.join('\n')}`)

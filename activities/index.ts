@@ -70,6 +70,8 @@ export interface ActivityDeps {
   commandsFile: string
   /** Private hosts that connections may reach; none unless the operator says so. */
   allowedHosts?: readonly AllowedHost[] | undefined
+  /** `off`: passes of the reconciler are refused here. */
+  reconciler?: 'on' | 'off' | undefined
   trust: Trust
   signingKey: SigningKey
   nowMs?: () => number
@@ -160,10 +162,12 @@ function createDecidingActivities(door: DoorDeps) {
 }
 
 /** What keeps the ledger true and the database small, whatever became of the runs. */
-function createHousekeepingActivities({ database }: ActivityDeps, door: DoorDeps) {
+function createHousekeepingActivities({ database, reconciler }: ActivityDeps, door: DoorDeps) {
   return {
     reconcile: (after: ReconcileReport['next']): Promise<ReconcileReport> =>
       withContext(door, null, async () => {
+        if (reconciler === 'off')
+          throw new CodedError('RECONCILER_OFF', 'this worker has COUNTERSIGN_RECONCILER=off')
         const { client, info, log } = Context.current()
         const scheduledAtMs = info.currentAttemptScheduledTimestampMs
         const report = await reconcile({ door, client, scheduledAtMs }, after)

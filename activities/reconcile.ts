@@ -3,7 +3,7 @@
  * became of a write. Planned becomes `withdrawn`, unless Temporal knows that the ledger is the older one; sent becomes
  * `unknown`, each with its receipt, through the ledger like any other outcome. Nothing is concluded about an execution
  * that is alive; two reconcilers at once do no more than one. A write that is alive although its run is over is asked to
- * end.
+ * end. Approvals that are alive are told what has been decided.
  */
 import { WorkflowNotFoundError, type Client } from '@temporalio/client'
 import { updateApproval } from '../db/queries/approvals.ts'
@@ -22,6 +22,7 @@ import type { ReconcileReport } from '../schemas/upkeep.ts'
 import type { DoorDeps } from './door.ts'
 import { executionState, namespaceKnowsUs, type ExecutionState } from './executions.ts'
 import { closePlanned } from './ledger.ts'
+import { remindApprovals } from './reminders.ts'
 import { concludeUnknown } from './sending.ts'
 import { whatLedgerMisses } from './witnesses.ts'
 
@@ -57,17 +58,20 @@ export async function reconcile(
       withdrawn: 0,
       unknown: 0,
       approvals: 0,
+      reminded: 0,
       failed: 0,
       doubted: 0,
       next: {
         writeback: rows.length === LIMIT ? (rows.at(-1)?.writeback_id ?? '') : '',
         approval: approvals.length === LIMIT ? (approvals.at(-1)?.approval_id ?? '') : '',
+        alive: '',
       },
       clock,
     },
   }
   await inLanes(rows, LANES, (row) => reconcileWriteback(pass, row))
   await inLanes(approvals, LANES, (row) => reconcileApproval(pass, row))
+  await remind(pass, after.alive)
   return pass.report
 }
 
@@ -139,6 +143,13 @@ async function reconcileApproval(pass: Pass, row: WaitingApproval): Promise<void
     votes: row.votes,
   })
   pass.report.approvals++
+}
+
+async function remind({ door, client, report }: Pass, before: string): Promise<void> {
+  const told = await remindApprovals({ ...door, client }, { before, limit: LIMIT })
+  report.reminded = told.reminded
+  report.failed += told.failed
+  report.next.alive = told.before
 }
 
 function isOver({ isGoneCredible, report }: Pass, state: ExecutionState): boolean {

@@ -6,7 +6,7 @@
 import { Option, type Command } from 'commander'
 import { hostEnvironment } from '../scripts/stack/host-environment.ts'
 import { createClient, type Client } from '../sdk/client/index.ts'
-import { readConfig } from './config.ts'
+import { readConfigHere } from './config.ts'
 import { currentContext, readContexts, requireContext } from './contexts.ts'
 import { DEFAULT_DATA_DIR, readDevState } from './dev/state.ts'
 import { UsageError } from './errors.ts'
@@ -94,7 +94,7 @@ interface Kept {
 }
 
 export function targetOf(options: ApiOptions): Target {
-  const config = readConfig({}, { DATABASE_URL: 'not used here', ...hostEnvironment() })
+  const config = readConfigHere({}, hostEnvironment())
   const named = options.context === undefined ? undefined : keptContext(options.context)
   const isUrlSet = hostEnvironment()['COUNTERSIGN_URL'] !== undefined
   const kept = [notedByDev(options.data), keptContext()].filter((each) => each !== undefined)

@@ -18,18 +18,11 @@ import {
   type Supervisor,
 } from '../scripts/stack/processes.ts'
 import { messageOf, type Log } from '../scripts/stack/waiting.ts'
-import { readConfig } from './config.ts'
 import { ensureAdminKeys } from './dev/admin-keys.ts'
 import { codecTokenOf } from './dev/codec-token.ts'
 import { apiProcess, keysFolderOf, secretsFileOf, workerProcess, type ChildPlan } from './dev/children.ts'
 import { checkPorts, DEFAULT_PORTS, type PortWishes } from './dev/ports.ts'
-import {
-  isOwnTemporal,
-  OWN_SERVICES,
-  startServices,
-  temporalDbFileOf,
-  type Services,
-} from './dev/services.ts'
+import { devConfig, isOwnTemporal, startServices, temporalDbFileOf, type Services } from './dev/services.ts'
 import { readDevState, writeDevState } from './dev/state.ts'
 
 export interface DevStackOptions {
@@ -72,7 +65,7 @@ const API_ATTEMPTS = 3
 export async function startDevStack(options: DevStackOptions): Promise<DevStack> {
   const dataDir = resolve(options.dataDir)
   const environment = options.environment ?? hostEnvironment()
-  const config = readConfig({}, { ...OWN_SERVICES, ...environment })
+  const config = devConfig(environment)
   makePrivate(dataDir)
   const supervisor = createSupervisor({ stateFile: `${dataDir}/processes.json`, log: options.log })
   // Before anything that would stop it all: a refusal, because one runs already, must leave that one's notes alone.

@@ -2,7 +2,9 @@
 import { DECISION_PAYLOAD_TYPE, DecisionSchema, EnvelopeSchema, type Decision } from '../schemas/decision.ts'
 import {
   DECISION_PREDICATE,
+  AnswerDigestSchema,
   HEAD_PAYLOAD_TYPE,
+  KnownHowSchema,
   RECEIPT_PAYLOAD_TYPE,
   RESOLUTION_PREDICATE,
   SignedHeadSchema,
@@ -170,7 +172,25 @@ function linkProblem(statement: Statement, position: number, previous: string | 
 /** What a door has signed and the receipt is about goes along in it, so that both can be checked. */
 function carriedProblem(statement: Statement, keys: readonly TrustedKey[]): string | null {
   if (statement.predicateType === DECISION_PREDICATE) return decisionProblem(statement, keys)
-  return statement.predicateType === RESOLUTION_PREDICATE ? resolutionProblem(statement, keys) : null
+  return statement.predicateType === RESOLUTION_PREDICATE
+    ? resolutionProblem(statement, keys)
+    : outcomeProblem(statement)
+}
+
+const DONE = new Set<unknown>(['applied', 'already_applied'])
+const NOBODY_LOOKED = new Set<unknown>(['unknown', 'refused', 'rejected', 'expired', 'withdrawn'])
+
+/** What was done has an answer and a way in which it is known; what is not known, or was never sent, has neither. */
+function outcomeProblem({ predicate }: Statement): string | null {
+  const { status, how = null, answerSha256 } = predicate
+  if (NOBODY_LOOKED.has(status))
+    return how === null ? null : `is ${String(status)}, and says how that is known: ${String(how)}`
+  if (!DONE.has(status)) return null
+  const missing = [
+    ...(KnownHowSchema.safeParse(how).success ? [] : ['how it is known']),
+    ...(AnswerDigestSchema.safeParse(answerSha256).success ? [] : ['the digest of the answer']),
+  ]
+  return missing.length === 0 ? null : `is ${String(status)}, and does not say ${missing.join(' and ')}`
 }
 
 /** A receipt of a decision carries the decision as its door signed it, and says nothing else than that one does. */

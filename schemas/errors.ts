@@ -274,6 +274,11 @@ export const ERRORS = {
     'Nothing to do; it is looked at again when its deadline has passed.',
     true,
   ),
+  RECONCILER_OFF: entry(
+    503,
+    'The reconciler is switched off.',
+    'Start the workers without COUNTERSIGN_RECONCILER=off when you have looked at what was restored.',
+  ),
   WRITE_NOT_SENT: entry(
     503,
     'The write could not be sent.',

@@ -107,6 +107,11 @@ export function approvalWorkflowId(params: { organization: string; approvalId: s
   return `approval/${idPart(params.organization)}/${params.approvalId}`
 }
 
+/** The public id in it; of the id of another workflow, nothing that is one. */
+export function approvalIdOfWorkflow(workflowId: string): string {
+  return workflowId.replace(/^approval\/[^/]+\//, '')
+}
+
 /**
  * The identity of one write: the same in every execution of its run, after Reset and Retry too, so that whoever starts
  * one meets the writes that were made. `round` rises when a step plans anew.

@@ -31,7 +31,11 @@ export const StatementSchema = z.object({
  * `checked`, by a look at the target; `answered`, by the word of the target; `person`. Null in a receipt where nothing was
  * sent, and where nobody knows. Beside it stands `answerSha256`, of the canonical JSON of the answer that is kept.
  */
-export type How = 'atomic' | 'checked' | 'answered' | 'person'
+export const KnownHowSchema = z.enum(['atomic', 'checked', 'answered'])
+export type How = z.infer<typeof KnownHowSchema> | 'person'
+
+/** Null where the target has answered nothing that is kept. */
+export const AnswerDigestSchema = z.string().regex(SHA256_HEX).nullable()
 
 export const HEAD_PAYLOAD_TYPE = 'application/vnd.countersign.receipts-head+json'
 

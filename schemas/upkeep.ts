@@ -7,12 +7,20 @@ export const ReconcileReportSchema = z.object({
   withdrawn: z.int(),
   unknown: z.int(),
   approvals: z.int(),
-  /** Rows that could not be closed; the next round tries again. */
+  /** Approvals that were alive, and were told what the ledger has as decided: Temporal was restored. */
+  reminded: z.int().default(0),
+  /** Rows that could not be closed, and approvals that could not be told; the next round tries again. */
   failed: z.int(),
   /** Rows of executions that Temporal does not know, of which nothing is concluded: it knows none of our runs. */
   doubted: z.int().default(0),
-  /** Ids after which the next pass goes on; empty for the start. */
-  next: z.object({ writeback: z.string(), approval: z.string() }),
+  /** Where the next pass goes on; empty for the start. */
+  next: z.object({
+    /** Ids after which. */
+    writeback: z.string(),
+    approval: z.string(),
+    /** A time before which the approvals that are alive have started. */
+    alive: z.string().default(''),
+  }),
   clock: z.object({
     /** The worker's clock. */
     at_ms: z.number(),

@@ -26,6 +26,7 @@ export function pluginDeps(config: Config = loadConfig()): PluginDeps {
     }),
     allowedHosts,
     commandsFile: config.commandsFile,
+    reconciler: config.reconciler,
     encryption: encryptionKeysFile === undefined ? undefined : loadEncryptionKeys(encryptionKeysFile),
     database: createDatabase(config.databaseUrl, { usedBy: 'worker' }),
   }

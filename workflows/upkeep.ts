@@ -9,10 +9,11 @@ import { upkeep } from './activity-options.ts'
 /** Goes on where the last pass ended: Temporal hands a scheduled workflow the result of the one before. */
 export async function reconcileWorkflow(): Promise<ReconcileReport> {
   const last = workflowInfo().lastResult as Partial<ReconcileReport> | undefined
-  const { writeback, approval } = last?.next ?? {}
+  const { writeback, approval, alive } = last?.next ?? {}
   return upkeep('Close what dead executions have left open').reconcile({
     writeback: typeof writeback === 'string' ? writeback : '',
     approval: typeof approval === 'string' ? approval : '',
+    alive: typeof alive === 'string' ? alive : '',
   })
 }
 

@@ -6,7 +6,7 @@ import type { Operations } from '../../schemas/operations.ts'
 import { ensureKeys, loadTrustedKeys, publicKeysFile, retireKey } from '../../lib/keys.ts'
 import type { TrustedKey } from '../../lib/dsse.ts'
 import { hostEnvironment } from '../../scripts/stack/host-environment.ts'
-import { readConfig } from '../config.ts'
+import { readConfigHere } from '../config.ts'
 import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
 import { UsageError } from '../errors.ts'
 import { addListOptions, listQuery, tellNextPage, timeAfter, toTime, type ListOptions } from '../filters.ts'
@@ -155,10 +155,7 @@ function retired(keysFolder: string, key: { keyId: string; at: Date }): TrustedK
 }
 
 function keysFolderOf({ folder }: FolderOptions): string {
-  return readConfig(folder === undefined ? {} : { keysFolder: folder }, {
-    DATABASE_URL: 'not used here',
-    ...hostEnvironment(),
-  }).keysFolder
+  return readConfigHere(folder === undefined ? {} : { keysFolder: folder }, hostEnvironment()).keysFolder
 }
 
 function tellKeys(folder: string, keys: readonly TrustedKey[], { json }: FolderOptions): void {

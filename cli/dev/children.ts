@@ -96,7 +96,9 @@ function commonEnvironment(plan: ChildPlan): Record<string, string> {
   const { config, environment } = plan
   const { encryptionKeysFile } = config
   // Our own Temporal speaks no TLS and knows no keys.
-  const unfit = isOwnTemporal(config) ? /^(COUNTERSIGN_|TEMPORAL_(TLS|API_KEY))/ : /^COUNTERSIGN_/
+  const unfit = isOwnTemporal(config)
+    ? /^(COUNTERSIGN_|DATABASE_URL_FILE$|TEMPORAL_(TLS|API_KEY))/
+    : /^(COUNTERSIGN_|DATABASE_URL_FILE$)/
   const foreign = Object.entries(environment).filter(([name]) => !unfit.test(name))
   return {
     ...Object.fromEntries(foreign),

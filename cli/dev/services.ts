@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import type { Config } from '../../config.ts'
 import { temporalConnection } from '../../lib/temporal-connection.ts'
+import { readConfig } from '../config.ts'
 import { prepareDatabase } from './database.ts'
 import { ensureDatabase, startPostgres, type Postgres } from '../../scripts/stack/postgres.ts'
 import type { Service, Supervisor } from '../../scripts/stack/processes.ts'
@@ -11,7 +12,12 @@ import type { Log } from '../../scripts/stack/waiting.ts'
 import type { PortWishes } from './ports.ts'
 
 /** Stand for “not named by the environment”. */
-export const OWN_SERVICES = { DATABASE_URL: 'postgres://own.invalid', TEMPORAL_ADDRESS: 'own.invalid:0' }
+const OWN_SERVICES = { DATABASE_URL: 'postgres://own.invalid', TEMPORAL_ADDRESS: 'own.invalid:0' }
+
+export function devConfig(environment: Record<string, string>): Config {
+  const { DATABASE_URL_FILE: file = '' } = environment
+  return readConfig({}, { ...OWN_SERVICES, ...(file !== '' && { DATABASE_URL: '' }), ...environment })
+}
 
 const DATABASE = 'countersign'
 

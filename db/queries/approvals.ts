@@ -233,7 +233,7 @@ export async function listDecisions(
 }
 
 /**
- * The same, and the rejections that were given and that no approval has recorded: the last one of each person, for anybody
+ * Those that an approval has recorded, and the rejections that were given and that no approval has recorded: the last one of each person, for anybody
  * who may ask can give any number.
  */
 export async function listDecisionsAndVetoes(

@@ -1,4 +1,5 @@
-/** Rows of the ledger and of the inbox that are not closed, for the reconciler, in the order of their ids. */
+/** What the reconciler looks at: rows of the ledger and of the inbox that are open, or that an execution takes for open. */
+import type { Envelope, Verdict } from '../../schemas/run.ts'
 import type { Queryable } from '../database.ts'
 import type { ApprovalRow } from './approvals.ts'
 import type { WritebackRow } from './writebacks.ts'
@@ -34,6 +35,31 @@ export async function listWaitingApprovals(
      where approval_id > $1 and state = 'waiting' and created_at < app_now() - $2::bigint * interval '1 millisecond'
      order by approval_id limit $3`,
     [params.after, params.minAgeMs, params.limit],
+  )
+  return rows
+}
+
+export type CountedDecisions = Pick<ApprovalRow, 'workflow_id' | 'state'> & {
+  decisions: { decisionId: string; verdict: Verdict; ticket: Envelope }[]
+}
+
+/**
+ * What has counted of these approvals, as it was signed, in the order in which it was recorded. Nothing of one that is
+ * `expired` or `withdrawn`. Both ids, for those of workflows are anybody's choice.
+ */
+export async function listCountedDecisions(
+  db: Queryable,
+  params: { workflowIds: string[]; approvalIds: string[]; recordedBefore: string },
+): Promise<CountedDecisions[]> {
+  const { rows } = await db.query<CountedDecisions>(
+    `select a.workflow_id, a.state, jsonb_agg(jsonb_build_object('decisionId', d.decision_id, 'verdict', d.verdict,
+       'ticket', d.envelope) order by d.recorded_at, d.decision_id) as decisions
+     from approvals a cross join lateral jsonb_array_elements(a.votes) vote
+     join decisions d on d.decision_id = vote ->> 'decisionId' and d.organization = a.organization
+     where a.approval_id = any($1) and a.workflow_id = any($2) and a.state in ('waiting', 'approved', 'rejected')
+       and d.recorded_at < $3::timestamptz
+     group by a.approval_id`,
+    [params.approvalIds, params.workflowIds, params.recordedBefore],
   )
   return rows
 }

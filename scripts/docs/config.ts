@@ -20,7 +20,7 @@ export function renderConfig(): string {
 
 const INTRODUCTION = `All of it comes from the environment. A variable that is empty counts as not set. A process that misses something, or
 finds something wrong, says so for all variables at once and ends. Processes that read the database (API, worker) need
-\`DATABASE_URL\`; nothing else has to be set on one machine. The worker also has to be started with \`TZ=UTC\`.`
+\`DATABASE_URL\` or \`DATABASE_URL_FILE\`, and not both; nothing else has to be set on one machine. The worker also has to be started with \`TZ=UTC\`.`
 
 const SECRETS = `## Secrets of connections
 

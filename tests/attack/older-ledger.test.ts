@@ -187,5 +187,5 @@ async function reconcileLater() {
     warn: () => undefined,
   }
   const deps = { door, client: world.temporal, scheduledAtMs: Date.now() }
-  return reconcile(deps, { writeback: '', approval: '' })
+  return reconcile(deps, { writeback: '', approval: '', alive: '' })
 }

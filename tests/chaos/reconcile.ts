@@ -31,10 +31,10 @@ export async function reconcileLater({
     nowMs: () => Date.now() + LATER_MS,
     warn: () => undefined,
   }
-  let next = { writeback: '', approval: '' }
+  let next = { writeback: '', approval: '', alive: '' }
   do {
     const report = await reconcile({ door, client, scheduledAtMs: Date.now() }, next)
     if (report.failed > 0) throw new Error(`the reconciler could not close ${report.failed} rows`)
     next = report.next
-  } while (next.writeback !== '' || next.approval !== '')
+  } while (next.writeback !== '' || next.approval !== '' || next.alive !== '')
 }

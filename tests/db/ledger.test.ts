@@ -52,7 +52,7 @@ function passageTo(answer: Answer | typeof notSent, timeoutMs = 1_000): Passage 
     if (answer.kind === 'answered') window.pass()
     return answer
   }
-  const executor = { apply }
+  const executor = { apply, how: 'answered' }
   return { executor, operation: {}, timeoutMs, frozenReason: null, signal, witness } as unknown as Passage
 }
 
@@ -91,6 +91,7 @@ describe('sending', () => {
     let sent = 0
     const passage = {
       executor: {
+        how: 'answered',
         apply: async (_operation: unknown, { window }: Sending) => (window.pass(), sent++, APPLIED),
       },
       operation: {},
@@ -176,6 +177,23 @@ describe('sending', () => {
     })
   })
 
+  it('that is refused on our own side says nothing of how that is known; what a target has said does', async () => {
+    const howOf = async (answer: (window: SendWindow) => Answer): Promise<unknown> => {
+      const row = await planned()
+      await sendWrite(deps, passageTo(answer), row, AUTHORISED)
+      const [receipt] = await listReceipts(db.database, { organization: ORGANIZATION, runId: row.run_id })
+      const text = Buffer.from(receipt?.envelope.payload ?? '', 'base64').toString()
+      return (JSON.parse(text) as { predicate: unknown }).predicate
+    }
+    const refused = new CodedError('CALL_REFUSED', 'no')
+    expect(await howOf((window) => notSent(window, refused))).toMatchObject({ status: 'failed', how: null })
+    const notDone: Answer = { kind: 'not_done', by: 'operator', error: refused }
+    expect(await howOf((window) => (window.pass(), notDone))).toMatchObject({
+      status: 'failed',
+      how: 'answered',
+    })
+  })
+
   it('by an executor that does not look at the clocks is noticed', async () => {
     const passage = { ...passageTo(APPLIED), executor: { apply: async () => APPLIED } } as unknown as Passage
     await expect(sendWrite(deps, passage, await planned(), AUTHORISED)).rejects.toThrow(
@@ -246,7 +264,7 @@ describe('an end', () => {
       code: 'WRITE_IN_PROGRESS',
     })
     expect(await receiptsOf(row)).toBe(0)
-    const outcome = await closeSending(deps, { ...row, attempt: 2 }, { status: 'applied' })
+    const outcome = await closeSending(deps, { ...row, attempt: 2 }, { status: 'applied', how: 'answered' })
     expect(await closeSending(deps, { ...row, attempt: 1 }, { status: 'unknown' })).toEqual(outcome)
     expect(await receiptsOf(row)).toBe(1)
   })
@@ -287,7 +305,7 @@ describe('giving a write up', () => {
     const row = await planned()
     await claimSending(db.database, { writebackId: row.writeback_id, seenAttempt: 0, timeoutMs: 1_000 })
     expect(await abandon(row.writeback_id, 'withdrawn')).toEqual({ kind: 'under_way' })
-    const outcome = await closeSending(deps, { ...row, attempt: 1 }, { status: 'applied' })
+    const outcome = await closeSending(deps, { ...row, attempt: 1 }, { status: 'applied', how: 'answered' })
     expect(await abandon(row.writeback_id, 'withdrawn')).toEqual({ kind: 'ended', outcome })
     expect(await abandon('wb_none', 'withdrawn')).toEqual({ kind: 'never_planned' })
     await expect(now('wb_none')).rejects.toMatchObject({ code: 'NOT_FOUND' })
@@ -317,7 +335,9 @@ describe('a claim that Temporal gives back', () => {
     expect(await recallClaim(deps, signClaim(deps, claimed), about(row), found)).toBe(true)
     const again = await now(row.writeback_id)
     expect(again).toMatchObject({ state: 'sending', attempt: 1, digest: row.digest, plan: row.plan })
-    expect(await closeSending(deps, again, { status: 'applied' })).toMatchObject({ status: 'applied' })
+    expect(await closeSending(deps, again, { status: 'applied', how: 'answered' })).toMatchObject({
+      status: 'applied',
+    })
   })
 
   it('is nothing to a ledger that knows as much', async () => {

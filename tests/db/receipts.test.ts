@@ -21,7 +21,7 @@ function outcomeOf(runId: string, over: Partial<ReceiptContent> = {}): ReceiptCo
     kind: 'outcome',
     subject,
     digest: DIGEST,
-    facts: { status: 'applied' },
+    facts: { status: 'applied', how: 'answered', answerSha256: null },
     ...over,
   }
 }

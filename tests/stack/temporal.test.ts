@@ -30,6 +30,13 @@ beforeEach(() => {
 afterEach(() => removeTestFolder(folder))
 
 describe.runIf(inject('temporalBinary') !== '')('our Temporal server', () => {
+  it('keeps its store from other accounts', async () => {
+    await start()
+    const kept = [dbFile, `${dbFile}-wal`, `${dbFile}-shm`].filter((file) => fs.existsSync(file))
+    expect(kept).toContain(dbFile)
+    for (const file of kept) expect([file, fs.statSync(file).mode & 0o777]).toEqual([file, 0o600])
+  })
+
   it('loses no acknowledged start and no acknowledged signal when it is killed', async () => {
     const workflowIds = Array.from({ length: 60 }, (_, index) => `parked-${index}`)
     const first = await start()

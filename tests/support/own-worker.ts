@@ -16,13 +16,14 @@ let bundle: ReturnType<typeof bundleWorkflows> | undefined
 /** In this process; gives the function that stops it. A call under way has half a second to end. */
 export async function startWorkerHere(
   world: World,
-  options: { database: Database; secrets: Record<string, string> },
+  options: { database: Database; secrets: Record<string, string>; reconciler?: 'on' | 'off' },
 ): Promise<() => Promise<void>> {
   bundle ??= bundleWorkflows()
   const connection = await NativeConnection.connect({ address: world.temporalAddress })
   const allowedHosts = parseAllowedHosts(LOOPBACK)
   const plugin = countersign({
     database: options.database,
+    reconciler: options.reconciler,
     signingKey: loadSigningKey(world.keysFolder, 'receipt'),
     trust: { keys: loadTrustedKeys(publicKeysFile(world.keysFolder)), identity: 'verified' },
     resolveSecret: createSecretResolver({ environment: options.secrets, allowedHosts }),

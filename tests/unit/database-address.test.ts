@@ -1,78 +1,57 @@
-/** What may stand in the address of a database, at save and when its secrets are filled in. */
-import { expect, test } from 'vitest'
-import { readDatabaseAddress } from '../../lib/database-address.ts'
-import { connectionPlaces } from '../../manifests/connections.ts'
-import { ofKind, parseDocuments } from '../../manifests/document.ts'
+/** Where the address of our database comes from: a variable, or a file, and never both. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { workerProcess } from '../../cli/dev/children.ts'
+import { devConfig } from '../../cli/dev/services.ts'
+import { loadConfig } from '../../config.ts'
 
-const GOOD = 'postgres://app:p%40ss@db.example:6432/shop'
+const ADDRESS = 'postgres://countersign:secret@db.example/countersign'
+let folder: string
+let file: string
 
-test('an address is read into its parts', () => {
-  expect(readDatabaseAddress(GOOD)).toEqual({
-    address: {
-      hostname: 'db.example',
-      port: 6432,
-      database: 'shop',
-      user: 'app',
-      password: 'p@ss',
-      sslMode: 'disable',
-    },
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'countersign-address-'))
+  file = join(folder, 'database-url')
+  writeFileSync(file, `${ADDRESS}\n`, { mode: 0o600 })
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+describe('the address of the database', () => {
+  it('is what the file holds', () => {
+    expect(loadConfig({}, { DATABASE_URL_FILE: file }).databaseUrl).toBe(ADDRESS)
   })
-  expect(readDatabaseAddress('postgresql://app@[::1]/shop?sslmode=verify-full')).toMatchObject({
-    address: { hostname: '::1', port: 5432, password: '', sslMode: 'verify-full' },
+
+  it('is refused where two are set', () => {
+    expect(() => loadConfig({}, { DATABASE_URL_FILE: file, DATABASE_URL: ADDRESS })).toThrow(
+      /^the configuration is not complete:\n {2}DATABASE_URL_FILE: is of no use while DATABASE_URL is set: remove one of them$/,
+    )
+  })
+
+  it('is asked for by the name of the file that is not there, or empty, with all else that is wrong', () => {
+    const missing = join(folder, 'missing')
+    expect(() => loadConfig({}, { DATABASE_URL_FILE: missing, PORT: 'x' })).toThrow(
+      new RegExp(`DATABASE_URL_FILE: names ${missing}, which cannot be read \\(ENOENT\\)\n {2}PORT: `),
+    )
+    const empty = join(folder, 'empty')
+    writeFileSync(empty, '\n')
+    expect(() => loadConfig({}, { DATABASE_URL_FILE: empty })).toThrow(`names ${empty}, which is empty`)
+    expect(() => loadConfig({}, {})).toThrow('DATABASE_URL: is not set')
+  })
+
+  it('is that of `countersign dev` too, whose processes get one only', () => {
+    const environment = { DATABASE_URL_FILE: file }
+    const config = devConfig(environment)
+    expect(config.databaseUrl).toBe(ADDRESS)
+    const plan = { dataDir: folder, config, environment, databaseUrl: ADDRESS, apiDatabaseUrl: ADDRESS }
+    const of = {
+      workerDatabaseUrl: ADDRESS,
+      temporalAddress: 'somewhere:7233',
+      temporalUiUrl: '',
+      codecToken: '',
+    }
+    const { env } = workerProcess({ ...plan, ...of }, {})
+    expect(loadConfig({}, env).databaseUrl).toBe(ADDRESS)
   })
 })
-
-test.each([
-  [
-    'a file',
-    `${GOOD}?sslrootcert=/etc/passwd`,
-    'the parameter sslrootcert is not taken: give the certificate itself',
-  ],
-  ['a key of the worker', `${GOOD}?sslmode=require&sslkey=/keys/k`, 'the parameter sslkey is not taken'],
-  ['another host', `${GOOD}?host=/var/run/postgresql`, 'the parameter host is not taken'],
-  ['settings', `${GOOD}?options=-c%20search_path=x`, 'the parameter options is not taken'],
-  ['half a password', 'postgres://app:a?hunter2@db/shop', 'it must'],
-  ['a mode that it may choose itself', `${GOOD}?sslmode=prefer`, 'sslmode must be one of disable, require'],
-  ['two modes', `${GOOD}?sslmode=verify-full&sslmode=disable`, 'sslmode may stand there once'],
-  ['a path as host', 'postgres://app:pw@%2Ftmp/shop', 'no path'],
-  ['no host', 'postgres:///shop', 'it must name the host'],
-  ['no user', 'postgres://db/shop', 'it must name the user'],
-  ['no database', 'postgres://app@db', 'it must name the database'],
-  ['port 0', 'postgres://app@db:0/shop', 'the port must be'],
-  ['a file as a whole', 'file:///etc/passwd', 'it must begin with postgres://'],
-  ['a socket', 'socket:/tmp?db=x', 'it must begin with postgres://'],
-])('%s is refused', (_what, address, problem) => {
-  const read = readDatabaseAddress(address)
-  const problems = 'problems' in read ? read.problems.join('; ') : 'it was taken'
-  expect(problems).toContain(problem)
-  expect(problems).not.toMatch(/hunter2|p%40ss|passwd/)
-})
-
-test('what a manifest says itself is refused when it is saved', () => {
-  expect(problemsOf({ url: `${GOOD}?sslrootcert=/etc/passwd&host=/tmp` })).toHaveLength(2)
-  expect(problemsOf({ url: 'postgres://app:${secret:PW}@db/shop?passfile=x' })).toHaveLength(1)
-  expect(problemsOf({ url: '${secret:URL}', tls: { ca: '${secret:CA}', key: '${secret:KEY}' } })).toEqual([])
-  expect(problemsOf({ url: '${secret:URL}', tls: { key: '-----BEGIN' } })).toEqual([
-    'manifests[0].spec.tls.key: must be a secret, as `${secret:NAME}`',
-  ])
-  expect(problemsOf({ url: GOOD, tls: { ca: 'x' } })).toEqual([
-    'manifests[0].spec.tls: is of no use without `sslmode` in the address: add `?sslmode=verify-full`',
-  ])
-})
-
-test('an address over HTTP holds no credentials', () => {
-  const spec = { type: 'mcp', transport: 'http', url: 'https://me:hunter2@tools.example/mcp' }
-  expect(placesOf(spec)).toEqual([
-    'manifests[0].spec.url: may hold no credentials: send them in `headers`, as `Bearer ${secret:NAME}` or the like',
-  ])
-})
-
-function problemsOf(over: Record<string, unknown>): string[] {
-  return placesOf({ type: 'postgres', tables: {}, ...over })
-}
-
-function placesOf(spec: Record<string, unknown>): string[] {
-  const { documents, places } = parseDocuments([{ kind: 'Connection', name: 'shop', spec }])
-  const found = [...places, ...ofKind(documents, 'Connection').flatMap(connectionPlaces)]
-  return found.map(({ path, message }) => `${path}: ${message}`)
-}

@@ -32,9 +32,10 @@ const REPORT: ReconcileReport = {
   withdrawn: 1,
   unknown: 0,
   approvals: 1,
+  reminded: 0,
   failed: 0,
   doubted: 0,
-  next: { writeback: '', approval: '' },
+  next: { writeback: '', approval: '', alive: '' },
   clock: { at_ms: NOW_MS, database_ahead_ms: 0, temporal_ms: NOW_MS - 20 },
 }
 

@@ -32,12 +32,14 @@ interface Link {
   previous: string | null
 }
 
-function outcomeStatement({ seq, previous }: Link, runId = RUN_ID): object {
+const ANSWERED = { status: 'applied', how: 'answered', answerSha256: null }
+
+function outcomeStatement({ seq, previous }: Link, runId = RUN_ID, facts: object = ANSWERED): object {
   return {
     _type: STATEMENT_TYPE,
     subject: [{ name: `countersign:outcome/${ORGANIZATION}/wb_${seq}`, digest: { sha256: DIGEST } }],
     predicateType: OUTCOME_PREDICATE,
-    predicate: { organization: ORGANIZATION, runId, seq, previous, at: at(seq), status: 'applied' },
+    predicate: { organization: ORGANIZATION, runId, seq, previous, at: at(seq), ...facts },
   }
 }
 
@@ -245,6 +247,46 @@ describe('what is not a receipt', () => {
     const second = broken[1]
     if (second) second.signatures = [{ keyid: 'x', sig: 'AAAA' }]
     expect(problems(broken, headOf(chain))).toEqual([`2: ${notSigned}: key x is not among those given`])
+  })
+})
+
+describe('a receipt of an outcome', () => {
+  const verify = (facts: object): string[] =>
+    problems([sign(outcomeStatement({ seq: 1, previous: null }, RUN_ID, facts))])
+
+  it.each([
+    ANSWERED,
+    { status: 'already_applied', how: 'atomic', answerSha256: DIGEST },
+    { status: 'failed', how: null, answerSha256: null },
+    { status: 'conflict', how: 'checked', answerSha256: null },
+    { status: 'unknown', how: null, answerSha256: null },
+  ])('is good as $status, known as $how', (facts) => {
+    expect(verify(facts)).toEqual([])
+  })
+
+  it.each<[string, object, string]>([
+    [
+      'done, and nobody knows how',
+      { ...ANSWERED, how: null },
+      'is applied, and does not say how it is known',
+    ],
+    [
+      'known in a way that there is not',
+      { ...ANSWERED, how: 'luck' },
+      'is applied, and does not say how it is known',
+    ],
+    [
+      'done, and without the digest of the answer',
+      { status: 'already_applied', how: 'atomic' },
+      'is already_applied, and does not say the digest of the answer',
+    ],
+    [
+      'unknown, and known',
+      { status: 'unknown', how: 'answered', answerSha256: null },
+      'is unknown, and says how that is known: answered',
+    ],
+  ])('is not good as %s', (_what, facts, problem) => {
+    expect(verify(facts)).toEqual([`1: ${problem}`])
   })
 })
 

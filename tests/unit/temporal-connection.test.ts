@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { workerProcess } from '../../cli/dev/children.ts'
-import { OWN_SERVICES } from '../../cli/dev/services.ts'
+import { devConfig } from '../../cli/dev/services.ts'
 import { loadConfig } from '../../config.ts'
 import { temporalConnection } from '../../lib/temporal-connection.ts'
 
@@ -73,7 +73,7 @@ describe('the processes of `countersign dev`', () => {
     workerProcess(
       {
         dataDir: folder,
-        config: loadConfig({}, { ...OWN_SERVICES, ...environment }),
+        config: devConfig(environment),
         environment,
         databaseUrl: 'postgres://somewhere',
         apiDatabaseUrl: 'postgres://somewhere',

@@ -3,12 +3,17 @@
  * and counts without their saying it again. A real server, whose store is put back.
  */
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import type { DoorDeps } from '../../activities/door.ts'
+import { reconcile } from '../../activities/reconcile.ts'
+import { loadSigningKey, loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
 import { approvalWorkflowId, WORKFLOW_TYPES } from '../../schemas/names.ts'
 import type { ApprovalInput, ApprovalResult } from '../../schemas/run.ts'
-import { NOTE, ONE_LEAD } from '../support/automations.ts'
+import type { ReconcileReport } from '../../schemas/upkeep.ts'
+import { needs, NOTE, ONE_LEAD } from '../support/automations.ts'
 import { startOwnTemporal, type OwnTemporal } from '../support/own-servers.ts'
 import { startWorkerHere } from '../support/own-worker.ts'
 import { about, startScenario, type Scenario } from '../support/scenario.ts'
+import { eventually } from '../support/world.ts'
 
 describe.runIf(inject('temporalBinary') !== '')('a Temporal that is older than the ledger', () => {
   let temporal: OwnTemporal
@@ -27,6 +32,8 @@ describe.runIf(inject('temporalBinary') !== '')('a Temporal that is older than t
     })
     Object.assign(secrets, s.secrets)
     await s.define('pay', [NOTE], ONE_LEAD)
+    await s.define('pay-by-two', [NOTE], needs([{ roles: ['lead'], quorum: 2 }]))
+    await s.define('ask', [QUESTION, { name: 'result', return: '${{ steps.tier.output }}' }], { allow: true })
   })
 
   afterAll(async () => {
@@ -34,6 +41,36 @@ describe.runIf(inject('temporalBinary') !== '')('a Temporal that is older than t
     await s.close()
     await temporal.close()
   })
+
+  /** A pass of the reconciler, a minute later. */
+  function pass(): Promise<ReconcileReport> {
+    const { world } = s
+    const door: DoorDeps = {
+      database: world.database,
+      // Nothing is sent: no executor is asked.
+      executors: undefined as never,
+      trust: { keys: loadTrustedKeys(publicKeysFile(world.keysFolder)), identity: 'verified' },
+      signingKey: loadSigningKey(world.keysFolder, 'receipt'),
+      nowMs: () => Date.now() + 60_000,
+      warn: () => undefined,
+    }
+    const deps = { door, client: world.temporal, scheduledAtMs: Date.now() }
+    return reconcile(deps, { writeback: '', approval: '', alive: '' })
+  }
+
+  /** The first pass may find that no worker answers yet: Temporal waits a while for the one that is gone. */
+  function untilReminded(): Promise<unknown> {
+    return eventually(async () => (await pass()).reminded === 1)
+  }
+
+  /** Temporal forgets what happens in `work`. */
+  async function forgetting(work: () => Promise<unknown>): Promise<void> {
+    const backup = await temporal.backUp()
+    await work()
+    await stopWorker()
+    await temporal.restore(backup)
+    stopWorker = await startWorkerHere(s.world, { database: s.world.database, secrets })
+  }
 
   test('asks nobody again for what was decided, and writes once', async () => {
     await stopWorker()
@@ -99,4 +136,79 @@ describe.runIf(inject('temporalBinary') !== '')('a Temporal that is older than t
     stopWorker = await startWorkerHere(s.world, { database: s.world.database, secrets })
     await s.expectEnding(run, { state: 'completed', receipts: before.receipts, notes: 1 })
   })
+
+  test('hears what was decided of an approval that was open already, and does not write again', async () => {
+    const run = await s.park('pay')
+    await forgetting(async () => {
+      await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
+      await s.expectEnding(run, { state: 'completed', notes: 1 })
+    })
+    expect(await s.look(run)).toMatchObject({ state: 'running', approvals: ['approved'] })
+    await untilReminded()
+    await s.expectEnding(run, {
+      state: 'completed',
+      receipts: ['approve by lena@acme.example', 'outcome applied'],
+      notes: 1,
+    })
+    expect(await pass()).toMatchObject({ reminded: 0, failed: 0 })
+  })
+
+  test('hears a rejection', async () => {
+    const run = await s.park('pay')
+    await forgetting(async () => {
+      await s.lena.decideApproval({ ...about(run.approval), verdict: 'reject' })
+      await s.expectEnding(run, { writebacks: ['rejected'] })
+    })
+    await untilReminded()
+    const { receipts } = await s.expectEnding(run, { state: 'failed', code: 'REJECTED', notes: 0 })
+    expect(receipts).toEqual(['reject by lena@acme.example', 'outcome rejected'])
+  })
+
+  test('hears the answer to a question', async () => {
+    const run = await s.park('ask')
+    const { approval } = run
+    await forgetting(async () => {
+      await s.lena.answerAsk({ ...about(approval), answer: { tier: 'gold' } })
+      await s.expectEnding(run, { state: 'completed' })
+    })
+    await untilReminded()
+    await s.expectEnding(run, {
+      state: 'completed',
+      result: { tier: 'gold' },
+      receipts: ['approve by lena@acme.example'],
+    })
+  })
+
+  test('hears the first of two votes, once, however often it is told', async () => {
+    const run = await s.park('pay-by-two')
+    const { approval } = run
+    await forgetting(() => s.lena.decideApproval({ ...about(approval), verdict: 'approve' }))
+    const handle = s.world.temporal.workflow.getHandle(approval.temporal_workflow_id)
+    const lengthAfterPass = async (): Promise<number> => {
+      await eventually(async () => (await pass()).failed === 0)
+      return (await handle.describe()).historyLength
+    }
+    const length = await lengthAfterPass()
+    expect(await lengthAfterPass()).toBe(length)
+    await s.max.decideApproval({ ...about(approval), verdict: 'approve' })
+    await s.expectEnding(run, {
+      state: 'completed',
+      receipts: ['approve by lena@acme.example', 'approve by max@acme.example', 'outcome applied'],
+      notes: 1,
+    })
+  })
 })
+
+const QUESTION = {
+  name: 'tier',
+  ask: {
+    title: 'Which tier has ${{ input.account }}?',
+    form: {
+      type: 'object',
+      properties: { tier: { enum: ['gold', 'plain'] } },
+      required: ['tier'],
+      additionalProperties: false,
+    },
+    of: { roles: ['lead'] },
+  },
+}

@@ -20,7 +20,7 @@ import { reset as resetIn } from '../support/resets.ts'
 import { startScenario, type Scenario, type StartedRun } from '../support/scenario.ts'
 import { eventually } from '../support/world.ts'
 
-const START: ReconcileReport['next'] = { writeback: '', approval: '' }
+const START: ReconcileReport['next'] = { writeback: '', approval: '', alive: '' }
 /** Later than anything that has just been closed has to settle. */
 const LATER_MS = 60_000
 
@@ -54,9 +54,9 @@ afterAll(async () => {
   await scenario.close()
 })
 
-async function startWorker(): Promise<void> {
+async function startWorker(reconciler: 'on' | 'off' = 'on'): Promise<void> {
   const { world } = scenario
-  stopWorker = await startWorkerHere(world, { database: world.database, secrets })
+  stopWorker = await startWorkerHere(world, { database: world.database, secrets, reconciler })
 }
 
 function deps() {
@@ -294,4 +294,34 @@ describe('the Schedules', () => {
     expect(JSON.parse(Buffer.from(handed ?? []).toString())).toEqual(report)
     expect(events).toHaveLength(11)
   })
+
+  it('start passes that a worker without the reconciler refuses: nothing is concluded', async () => {
+    const { temporal, taskQueue } = scenario.world
+    await ensureSchedules(access())
+    const run = await abandoned()
+    await makeOld(run)
+    await startWorker('off')
+    const reconciler = temporal.schedule.getHandle(scheduleId('reconcile', taskQueue))
+    const known = new Set((await reconciler.describe()).info.recentActions.map(idOf))
+    await reconciler.trigger(ScheduleOverlapPolicy.SKIP)
+    const started = await eventually(async () => {
+      const { recentActions } = (await reconciler.describe()).info
+      return recentActions.find((action) => !known.has(idOf(action)))
+    })
+    const { workflowId, firstExecutionRunId } = started.action.workflow
+    const failed = await temporal.workflow
+      .getHandle(workflowId, firstExecutionRunId)
+      .result()
+      .catch((error: unknown) => error)
+    expect(failed).toMatchObject({ cause: { cause: { type: 'RECONCILER_OFF' } } })
+    expect(await scenario.look(run)).toMatchObject({ writebacks: ['planned'], approvals: ['waiting'] })
+  })
 })
+
+function idOf({
+  action,
+}: {
+  action: { workflow: { workflowId: string; firstExecutionRunId: string } }
+}): string {
+  return action.workflow.firstExecutionRunId
+}

@@ -231,6 +231,8 @@ function environmentFor(places: Places, temporalPort: number): Record<string, st
     TEMPORAL_ADDRESS: `127.0.0.1:${temporalPort}`,
     COUNTERSIGN_KEYS_DIR: places.keysFolder,
     COUNTERSIGN_COMMANDS_FILE: places.commandsFile,
+    // The servers and databases of the shop.
+    COUNTERSIGN_ALLOWED_HOSTS: '127.0.0.1',
     LOG_LEVEL: 'info',
     TZ: 'UTC',
   }
