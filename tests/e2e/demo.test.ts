@@ -141,10 +141,14 @@ describe('the demo', () => {
       { path: 'note', state: 'applied', attempt: 1 },
     ])
     const { rows: deliveries } = await database.query(
-      'select state from deliveries where organization = $1',
+      'select state, jsonb_array_length(runs) as runs from deliveries where organization = $1 order by 2',
       [facts.organization],
     )
-    expect(deliveries).toEqual([{ state: 'started' }])
+    // One under the sender's key, and one under the identity of the dispute, which has started the run.
+    expect(deliveries).toEqual([
+      { state: 'started', runs: 0 },
+      { state: 'started', runs: 1 },
+    ])
 
     const history = await temporal.workflow.getHandle(facts.temporal_workflow_id).describe()
     expect(history.status.name).toBe('COMPLETED')

@@ -31,9 +31,7 @@ describe.each(seeds)('a disputed invoice of seed %i', (seed) => {
     const { disputeId, invoiceId, lateFeeCents } = story.facts.disputed
     await story.fire()
     const approval = await eventually(async () => (await lead.listApprovals({})).items[0])
-    expect(approval.preview.changes).toEqual([
-      { field: 'late_fee_cents', before: lateFeeCents, after: 0 },
-    ])
+    expect(approval.preview.changes).toEqual([{ field: 'late_fee_cents', before: lateFeeCents, after: 0 }])
     expect(await tablesOf(story)).toEqual(before)
     await lead.decideApproval({
       approval_id: approval.approval_id,
