@@ -275,7 +275,7 @@ export const ERRORS = {
     true,
   ),
   RECONCILER_OFF: entry(
-    503,
+    409,
     'The reconciler is switched off.',
     'Start the workers without COUNTERSIGN_RECONCILER=off when you have looked at what was restored.',
   ),

@@ -82,7 +82,7 @@ it('a write of unknown outcome is resolved, and its receipts verify against the 
   expect(found.code).toBe(1)
   expect(found.stdout).toContain('the run’s result says that receipt 2 is')
   const { run: _removed, ...withoutRun } = exported
-  expect((await verify(withoutRun)).stderr).toContain('as the database says')
+  expect((await verify(withoutRun)).stderr).toContain('as the database said when it was exported')
 })
 
 it('a failed run says it too; one that was cancelled does not', async () => {

@@ -55,13 +55,13 @@ test('a question that holds them ends its step', async () => {
   const ask = {
     name: 'ask',
     ask: {
-      title: 'Which?',
-      markdown: '${{ steps.made.output }}',
+      title: '${{ steps.made.output }}',
+      markdown: 'Which?',
       form: { type: 'object' },
       of: { roles: ['lead'] },
     },
   }
   await s.define('asking', [madeByCode('a\0b'), ask], { allow: true })
   const ending = await s.expectEnding(await s.start('asking'), { state: 'failed', code: 'INVALID_ARGUMENTS' })
-  expect(ending.message).toContain('ask.markdown')
+  expect(ending.message).toContain('ask.title')
 })
