@@ -1,10 +1,11 @@
 import { defineConfig } from 'vitest/config'
 
-// One PostgreSQL and one Temporal server per run, started by globalSetup; forks because of native modules.
+// One PostgreSQL and one Temporal server per run, started by globalSetup; forks because of native modules. Three at a
+// time also on two cores: many files wait, for deadlines and for processes that are started or stopped.
 export default defineConfig({
   test: {
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
     include: ['tests/**/*.test.ts'],
     exclude: [
       'tests/ui/**',

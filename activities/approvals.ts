@@ -13,6 +13,7 @@ import {
   type ApprovalRow,
 } from '../db/queries/approvals.ts'
 import { loadPrincipals } from '../db/queries/principals.ts'
+import type { WritebackRow } from '../db/queries/writebacks.ts'
 import { sha256Hex } from '../lib/canonical-json.ts'
 import { signEnvelope } from '../lib/dsse.ts'
 import { ineligibility, judge } from '../lib/quorum.ts'
@@ -24,6 +25,7 @@ import type {
   Envelope,
   PendingWrite,
   Recorded,
+  Requirement,
   ResolvedDecision,
   Vote,
 } from '../schemas/run.ts'
@@ -86,15 +88,25 @@ export async function openApproval(
     expires_at: params.expiresAt,
   })
   if (!isWanted) throw new CodedError('WAIT_OVER', `${writebackId} is over`)
-  const cast = await votesOf(deps, { organization, writebackId, digest }, recorded)
-  const votes = cast.map(({ vote }) => vote)
-  const { counted } = standingJudgement(requirement, requester, votes, deps.nowMs())
-  const standing = cast.filter(({ vote }) => counted.includes(vote))
   return {
     pending: { writebackId, digest, requirement, requester, preview },
     identity: deps.trust.identity,
-    recorded: standing.map(({ vote, envelope }) => ({ verdict: vote.verdict, ticket: envelope })),
+    recorded: await standingDecisions(deps, { ...row, requirement }, recorded),
   }
+}
+
+/** Of what was recorded before: a lapsed approval counts no more, nor does what somebody says who has lost the role. */
+async function standingDecisions(
+  deps: DoorDeps,
+  row: WritebackRow & { requirement: Requirement },
+  recorded: readonly Envelope[],
+): Promise<DecisionMessage[]> {
+  const about = { organization: row.organization, writebackId: row.writeback_id, digest: row.digest }
+  const cast = await votesOf(deps, about, recorded)
+  const votes = cast.map(({ vote }) => vote)
+  const { counted } = standingJudgement(row.requirement, row.requester, votes, deps.nowMs())
+  const standing = cast.filter(({ vote }) => counted.includes(vote))
+  return standing.map(({ vote, envelope }) => ({ verdict: vote.verdict, ticket: envelope }))
 }
 
 /** Gives the id of the workflow that an approval has. Throws UNKNOWN_ORIGIN if another one calls. */

@@ -7,18 +7,7 @@ type SecretsOf = (operation: Operation) => readonly string[]
 
 /** Preconditions stay as they were read: they are compared with what is found later. */
 export function hidingSecrets(executor: Executor, secretsOf: SecretsOf): Executor {
-  const hidden = async <T, Shown>(
-    operation: Operation,
-    work: () => Promise<T>,
-    show: (result: T, hide: Hide) => Shown,
-  ): Promise<Shown> => {
-    const hide = hiding(setSecrets(secretsOf, operation))
-    try {
-      return show(await work(), hide)
-    } catch (error) {
-      throw hide(error)
-    }
-  }
+  const hidden: Hidden = (operation, work, show) => showHidden(setSecrets(secretsOf, operation), work, show)
   return {
     ...executor,
     read: (operation, limits) =>
@@ -45,6 +34,25 @@ export function hidingSecrets(executor: Executor, secretsOf: SecretsOf): Executo
         () => executor.check(operation, looking),
         (answer, hide) => hide(answer),
       ),
+  }
+}
+
+type Hidden = <T, Shown>(
+  operation: Operation,
+  work: () => Promise<T>,
+  show: (result: T, hide: Hide) => Shown,
+) => Promise<Shown>
+
+async function showHidden<T, Shown>(
+  secrets: readonly string[],
+  work: () => Promise<T>,
+  show: (result: T, hide: Hide) => Shown,
+): Promise<Shown> {
+  const hide = hiding(secrets)
+  try {
+    return show(await work(), hide)
+  } catch (error) {
+    throw hide(error)
   }
 }
 
