@@ -1,11 +1,10 @@
 import { defineConfig } from 'vitest/config'
 
-// One PostgreSQL and one Temporal server per run, started by globalSetup; forks because of native modules. Three at a
-// time also on two cores: many files wait, for deadlines and for processes that are started or stopped.
+// One PostgreSQL and one Temporal server per run, started by globalSetup; forks because of native modules.
 export default defineConfig({
   test: {
     pool: 'forks',
-    maxWorkers: 3,
+    maxWorkers: 2,
     include: ['tests/**/*.test.ts'],
     exclude: [
       'tests/ui/**',
