@@ -224,8 +224,8 @@ export const quoting: Door[] = [
     patches: [
       {
         file: 'activities/executors/hide-secrets.ts',
-        find: 'const hide = hiding(setSecrets(secretsOf, operation))',
-        replace: 'const hide = hiding(setSecrets(secretsOf, operation).slice(9))',
+        find: 'const hide = hiding(secrets)',
+        replace: 'const hide = hiding(secrets.slice(9))',
       },
     ],
     test: {
