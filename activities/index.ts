@@ -58,6 +58,7 @@ import {
   createCommandDigest,
   createDatabaseResolver,
   createTargetResolver,
+  type DatabaseResolver,
   type TargetResolver,
 } from './targets.ts'
 
@@ -89,8 +90,8 @@ const KNOWS_NONE =
 export function createActivities(deps: ActivityDeps) {
   const catalog = createToolCatalog(deps.mcp)
   const targetOf = createTargetResolver(deps)
-  const door = createDoor(deps, catalog, targetOf)
   const databaseOf = createDatabaseResolver(deps)
+  const door = createDoor(deps, catalog, { targetOf, databaseOf })
   const inspection = { database: deps.database, catalog, targetOf, databaseOf }
   const inShare = createShares()
 
@@ -205,10 +206,13 @@ function createDryActivities({ database, trust }: ActivityDeps, door: DoorDeps, 
   }
 }
 
-function createDoor(deps: ActivityDeps, catalog: ToolCatalog, targetOf: TargetResolver): DoorDeps {
+function createDoor(
+  deps: ActivityDeps,
+  catalog: ToolCatalog,
+  { targetOf, databaseOf }: { targetOf: TargetResolver; databaseOf: DatabaseResolver },
+): DoorDeps {
   const { database, mcp, targets, trust, signingKey } = deps
   const onProgress = (tool: string): void => beat({ tool })
-  const databaseOf = createDatabaseResolver(deps)
   return {
     database,
     executors: {
