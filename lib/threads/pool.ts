@@ -32,6 +32,9 @@ const COME_BACK_MS = 1_000
 /** What Node says is the id of a thread that has ended. */
 const ENDED = -1
 
+/** Of all pools of the process: one organization with code and patterns takes no more than one with code alone. */
+const seats = createSeats({ total: MAX_THREADS, perOwner: MAX_THREADS_OF_OWNER })
+
 /** `entry`: the module that is run in the thread, without its ending. It says `ready`, and answers each request once. */
 export function createThreadPool<Request, Answer>({
   entry,
@@ -41,11 +44,10 @@ export function createThreadPool<Request, Answer>({
   heapMb: number
 }): ThreadPool<Request, Answer> {
   const idle: Worker[] = []
-  const seats = createSeats({ total: MAX_THREADS, perOwner: MAX_THREADS_OF_OWNER })
 
   return {
     async ask(request, { owner, timeoutMs, signal }) {
-      const giveBack = await takeSeat(seats, owner, signal)
+      const giveBack = await takeSeat(owner, signal)
       try {
         const thread = idleThread(idle) ?? (await startThread(entry, heapMb))
         const answer = await answerOf<Answer>(thread, request, { timeoutMs: timeoutMs + GRACE_MS, signal })
@@ -63,11 +65,7 @@ export function createThreadPool<Request, Answer>({
   }
 }
 
-async function takeSeat(
-  seats: ReturnType<typeof createSeats>,
-  owner: string,
-  signal: AbortSignal | undefined,
-): Promise<() => void> {
+async function takeSeat(owner: string, signal: AbortSignal | undefined): Promise<() => void> {
   const late = AbortSignal.timeout(SEAT_TIMEOUT_MS)
   try {
     return await seats.take(owner, signal ? AbortSignal.any([signal, late]) : late)
