@@ -36,7 +36,6 @@ import { acceptAnswer, openAsk, recordAnswer, resolveAnswer } from './asks.ts'
 import type { Trust } from './decisions.ts'
 import { runCode } from './code.ts'
 import type { DoorDeps } from './door.ts'
-import { hidingSecrets } from './executors/hide-secrets.ts'
 import { createMcpToolExecutor } from './executors/mcp-tool.ts'
 import type { Executor } from './executors/executor.ts'
 import { createSqlExecutor } from './executors/sql.ts'
@@ -223,11 +222,7 @@ function createDoor(
         commandDigest: createCommandDigest(deps),
         onProgress,
       }),
-      postgres: hidingSecrets(
-        createSqlExecutor({ targets, targetOf: databaseOf }),
-        ({ organization, spec }) =>
-          spec.type === 'postgres' ? databaseOf({ organization, spec }).secrets : [],
-      ),
+      postgres: createSqlExecutor({ targets, targetOf: databaseOf }),
     },
     trust,
     signingKey,

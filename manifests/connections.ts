@@ -28,12 +28,22 @@ function urlPlaces(path: string, url: string): ProblemPlace[] {
 function databasePlaces(path: string, { url, tls }: PostgresConnectionSpec): ProblemPlace[] {
   const key = tls?.key === undefined || isOneSecret(tls.key) ? [] : [wrong(`${path}.tls.key`, LITERAL_KEY)]
   if (isOneSecret(url)) return key
-  const read = readDatabaseAddress(fillSecrets(url, () => 'x'))
+  const read = readDatabaseAddress(fillSecrets(url, () => FILLED))
   if ('problems' in read) return [...read.problems.map((problem) => wrong(`${path}.url`, problem)), ...key]
-  const isUseless = tls !== undefined && read.address.sslMode === 'disable'
-  return isUseless ? [wrong(`${path}.tls`, USELESS), ...key] : key
+  const { password, sslMode } = read.address
+  const isLiteral = password !== '' && password !== FILLED
+  return [
+    ...(isLiteral ? [wrong(`${path}.url`, LITERAL_PASSWORD)] : []),
+    ...(tls !== undefined && sslMode === 'disable' ? [wrong(`${path}.tls`, USELESS)] : []),
+    ...key,
+  ]
 }
 
+/** In the place of each secret: nothing that anybody would take for a password. */
+const FILLED = 'a-secret-that-is-filled-in-when-it-is-needed'
+/** Whoever may read a manifest would have it. */
+const LITERAL_PASSWORD =
+  'may hold no password: set it as a secret of the worker, and write `postgres://USER:${secret:NAME}@…`'
 const LITERAL_KEY = 'must be a secret, as `${secret:NAME}`'
 const USELESS = 'is of no use without `sslmode` in the address: add `?sslmode=verify-full`'
 

@@ -2,6 +2,9 @@
  * The tools of each target: all pages, each definition with its hash, kept for a short time. Callers validate and pin
  * by it before they call, since a server answers an unknown tool with an ordinary error result.
  */
+import type { JsonValue } from '../lib/json.ts'
+import { whoHasToGo, type Kept, type Room } from '../lib/kept.ts'
+import { jsonBytes, MAX_LISTING_BYTES } from '../lib/limits.ts'
 import { McpCallError, toMcpCallError } from './errors.ts'
 import { withinLimits } from './limits.ts'
 import { hashToolDefinition, targetKey } from './port.ts'
@@ -38,11 +41,18 @@ interface Tools {
   hashed: ReadonlyMap<string, CatalogTool>
 }
 
-interface Listing {
+interface Listing extends Kept {
+  key: string
   listedAtMs: number
   tools: Promise<Tools>
-  hasEnded: boolean
+  /** 1 while it is under way. */
+  users: number
+  /** Bytes, once it has ended. */
+  size: number
 }
+
+/** Bytes of lists that are kept: of two of the largest for one organization, and eight times as much of all. */
+const MOST_LISTED: Room = { total: 16 * MAX_LISTING_BYTES, perOwner: 2 * MAX_LISTING_BYTES }
 
 export function createToolCatalog(port: McpClientPort, options: { ttlMs?: number } = {}): ToolCatalog {
   const state: CatalogState = {
@@ -107,7 +117,7 @@ function listAnew(state: CatalogState, target: McpServer, key: string): Promise<
   const waiting = next.get(key)
   if (waiting) return waiting
   const present = listings.get(key)
-  if (!present || present.hasEnded) return Promise.resolve(list(state, target, key))
+  if (!present || present.users === 0) return Promise.resolve(list(state, target, key))
   const listing = present.tools
     .then(noMatter, noMatter)
     .then(() => next.delete(key))
@@ -125,22 +135,40 @@ function list(state: CatalogState, target: McpServer, key: string): Listing {
   const limits = { deadlineAtMs: Date.now() + LISTING_LIMIT_MS, signal: new AbortController().signal }
   const tools = port.listTools(target, limits).then(async (definitions) => {
     const known = await previous?.catch(() => undefined)
+    listing.size = jsonBytes(definitions as unknown as JsonValue)
     return toolsOf(definitions, known?.hashed)
   })
   // A renewed secret makes a new target; the list of the old one must not stay for ever.
   for (const [other, listing] of listings) {
     if (!isCurrent(state, listing)) listings.delete(other)
   }
-  const listing = { listedAtMs: Date.now(), tools, hasEnded: false }
+  const listing: Listing = { key, owner: target.poolKey, users: 1, size: 0, listedAtMs: Date.now(), tools }
   listings.set(key, listing)
   tools.then(
-    () => (listing.hasEnded = true),
     () => {
-      listing.hasEnded = true
-      if (listings.get(key) === listing) listings.delete(key)
+      listing.users = 0
+      makeRoom(state, listing)
+    },
+    () => {
+      listing.users = 0
+      forget(state, listing)
     },
   )
   return listing
+}
+
+/** For one that has come just now. */
+function makeRoom(state: CatalogState, latest: Listing): void {
+  for (;;) {
+    const others = [...state.listings.values()].filter((listing) => listing !== latest)
+    const leaving = whoHasToGo(others, latest, MOST_LISTED)
+    if (!leaving) return
+    forget(state, leaving)
+  }
+}
+
+function forget({ listings }: CatalogState, listing: Listing): void {
+  if (listings.get(listing.key) === listing) listings.delete(listing.key)
 }
 
 function isCurrent({ ttlMs }: CatalogState, { listedAtMs }: Listing): boolean {

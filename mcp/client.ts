@@ -5,6 +5,7 @@
 import * as z from 'zod'
 import { hiding } from '../lib/hidden-secrets.ts'
 import type { JsonValue } from '../lib/json.ts'
+import { MOST_KEPT, type Room } from '../lib/kept.ts'
 import {
   jsonBytes,
   MAX_LISTING_BYTES,
@@ -33,6 +34,8 @@ export interface McpClientOptions {
   /** A child process without calls is ended after this time. */
   stdioMaxIdleMs?: number
   stdioMaxMessageBytes?: number
+  /** Child processes at a time. */
+  stdioMost?: Room
 }
 
 const DEFAULT_STDIO_IDLE_MS = 5 * 60_000
@@ -66,6 +69,7 @@ export function createMcpClient(options: McpClientOptions = {}): McpClientPort {
   const pool = createStdioPool({
     maxIdleMs: options.stdioMaxIdleMs ?? DEFAULT_STDIO_IDLE_MS,
     maxMessageBytes: options.stdioMaxMessageBytes ?? DEFAULT_STDIO_MESSAGE_BYTES,
+    most: options.stdioMost ?? MOST_KEPT,
   })
   let closed = false
 

@@ -3,6 +3,7 @@
  * call on a living child below 1 ms (tried). A child that left a call unanswered gets no further one.
  */
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { whoHasToGo, type Kept, type Room } from '../lib/kept.ts'
 import { ChildPipe } from './child-pipe.ts'
 import { LocalFailure, toMcpCallError } from './errors.ts'
 import type { FailureContext } from './errors.ts'
@@ -24,9 +25,11 @@ export interface StdioPoolOptions {
   maxIdleMs: number
   /** One message of a child. A longer one ends it. */
   maxMessageBytes: number
+  /** Of children at a time. */
+  most: Room
 }
 
-interface Child {
+interface Child extends Kept {
   key: string
   client: Client
   transport: ChildPipe
@@ -62,7 +65,7 @@ interface PoolState {
   options: StdioPoolOptions
   /** Those that take calls. */
   byKey: Map<string, Child>
-  /** Also those that finish their last call or are being closed. */
+  /** Also those that finish their last call or are being closed, in the order of last use. */
   living: Set<Child>
   closed: boolean
 }
@@ -75,11 +78,16 @@ async function run<T>(
 ): Promise<T> {
   const { window } = limits
   const context: FailureContext = { phase: 'connect', window, secrets: textsOf(target) }
-  let child: Child | undefined
+  const held: { child?: Child } = {}
   try {
-    const used = acquire(state, target)
-    child = used
     return await withinLimits(limits, async (signal) => {
+      // Looked at again each time: somebody else may be first.
+      for (let leaving = leavingFor(state, target); leaving; leaving = leavingFor(state, target)) {
+        await leaving
+        signal.throwIfAborted()
+      }
+      const used = acquire(state, target)
+      held.child = used
       // Not bound to this caller's limits: others may be waiting for the same child.
       await used.ready
       context.phase = 'call'
@@ -93,13 +101,21 @@ async function run<T>(
       return await Promise.race([work(session), used.lost])
     })
   } catch (error) {
+    const { child } = held
     if (child && context.phase === 'call' && wasStopped(error)) giveUp(state, child)
     context.connectionClosed = child?.closed ?? false
     context.stderrTail = child?.stderrTail ?? ''
     throw toMcpCallError(error, context)
   } finally {
-    if (child) release(state, child)
+    if (held.child) release(state, held.child)
   }
+}
+
+/** What has to end before there is room for one more; undefined if there is. Throws ORGANIZATION_BUSY. */
+function leavingFor(state: PoolState, target: StdioServer): Promise<void> | undefined {
+  if (state.closed || state.byKey.has(targetKey(target))) return undefined
+  const leaving = whoHasToGo(state.living, { owner: target.poolKey, size: 1 }, state.options.most)
+  return leaving ? endChild(state, leaving) : undefined
 }
 
 function acquire(state: PoolState, target: StdioServer): Child {
@@ -113,6 +129,8 @@ function acquire(state: PoolState, target: StdioServer): Child {
 
 function release(state: PoolState, child: Child): void {
   child.users -= 1
+  // To the end of the order, unless it has ended meanwhile.
+  if (state.living.delete(child)) state.living.add(child)
   if (child.users > 0) return
   if (state.byKey.get(child.key) !== child) {
     // Detached: a child that ignores the end of its input takes seconds to go.
@@ -170,6 +188,8 @@ function createChild(key: string, target: StdioServer, maxMessageBytes: number):
   lost.catch(() => {})
   const child: Child = {
     key,
+    owner: target.poolKey,
+    size: 1,
     client: new Client(CLIENT_INFO),
     transport,
     ready: Promise.resolve(),

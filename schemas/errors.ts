@@ -324,6 +324,12 @@ export const ERRORS = {
     'Run the SQL of `countersign receipts ddl` there; the write goes on by itself.',
     true,
   ),
+  TABLE_NOT_USABLE: entry(
+    503,
+    'The target database lacks a table or column that the connection names, or does not let us use it.',
+    'Make it there, grant the login of the connection SELECT and UPDATE on it, or correct `tables`; the write goes on by itself.',
+    true,
+  ),
 
   // Approvals
   ALREADY_DECIDED: entry(

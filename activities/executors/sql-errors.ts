@@ -89,13 +89,21 @@ export function claimFailure(error: unknown): unknown {
   return new CodedError('TARGET_NOT_PREPARED', `${sqlState}: ${messageOf(error)}`, { cause: error })
 }
 
-/** While planning nothing is written, so a lost answer is no riddle: look again. */
-export function plannedFailure(error: unknown): CodedError {
+/**
+ * What the connection names is not there (a table, a column), or not for its login. Whoever runs the target, or has
+ * written the connection, can mend it, and no automation.
+ */
+const NOT_AS_NAMED = /^(42501|42P01|42703|3F000)$/
+
+/** While planning nothing is written, so a lost answer is no riddle: look again. `place`: what was looked at. */
+export function plannedFailure(error: unknown, place: string): CodedError {
   if (error instanceof CodedError) return error
   const sqlState = sqlStateOf(error)
   if (sqlState === undefined || FALLING.test(sqlState))
     return new CodedError('CONNECTION_NOT_READY', messageOf(error), { cause: error })
   if (mayPass(sqlState)) return new CodedError('WRITE_NOT_SENT', messageOf(error), { cause: error })
+  if (NOT_AS_NAMED.test(sqlState))
+    return new CodedError('TABLE_NOT_USABLE', `${place}: ${sqlState}: ${messageOf(error)}`, { cause: error })
   return new CodedError('INVALID_ARGUMENTS', messageOf(error), { cause: error })
 }
 

@@ -2,6 +2,8 @@
  * A guarded change of one row in PostgreSQL. The target keeps a receipt under our key, in the same transaction as the
  * change, so a write whose answer was lost can be sent again: the second one finds the receipt and changes nothing.
  */
+import type pg from 'pg'
+import { hiding, type Hide } from '../../lib/hidden-secrets.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { factsOfUpdate } from '../../lib/policy.ts'
 import { writeSettings } from '../../lib/write-settings.ts'
@@ -43,11 +45,40 @@ export function createSqlExecutor(deps: {
     read: async () => {
       throw new Error('a database connection has no operation of class read')
     },
-    plan: async (operation, limits) => plan(deps, statementOf(operation), limits),
+    plan: async (operation, limits) => {
+      const statement = statementOf(operation)
+      return reach(deps, statement, (pool, hide) => plan(pool, statement, { limits, hide }))
+    },
     describe: (operation, stored) => describe(statementOf(operation), storedRow(stored)),
-    apply: async (operation, sending) => apply(deps, statementOf(operation), sending),
+    apply: async (operation, sending) => {
+      const statement = statementOf(operation)
+      return reach(deps, statement, (pool, hide) => apply(pool, statement, { sending, hide })).catch(
+        (error: unknown) => answerOfFailure(error, sending.window),
+      )
+    },
     resend: () => 'safe',
-    check: async (operation, looking) => check(deps, statementOf(operation), looking),
+    check: async (operation, looking) => {
+      const statement = statementOf(operation)
+      return reach(deps, statement, async (pool, hide) => hide(await check(pool, statement, looking)))
+    },
+  }
+}
+
+/**
+ * Resolved once for each time that the target is reached: what is hidden of its errors, and by the work of what it gives,
+ * is what was used.
+ */
+async function reach<T>(
+  { targets, targetOf: targetNow }: Parameters<typeof createSqlExecutor>[0],
+  { operation }: Statement,
+  work: (pool: pg.Pool, hide: Hide) => Promise<T>,
+): Promise<T> {
+  const target = targetNow(operation)
+  const hide = hiding(target.secrets)
+  try {
+    return await targets.lend(target, (pool) => work(pool, hide))
+  } catch (error) {
+    throw hide(error)
   }
 }
 
@@ -115,23 +146,23 @@ function asText(value: JsonValue): string {
   return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
-/** Freezes the row's version besides the guard that the automation gave. */
+/**
+ * Freezes the row's version besides the guard that the automation gave. Preconditions stay as they were read: they are
+ * compared with what is found later.
+ */
 async function plan(
-  deps: Parameters<typeof createSqlExecutor>[0],
+  pool: pg.Pool,
   statement: Statement,
-  limits: Limits,
+  { limits, hide }: { limits: Limits; hide: Hide },
 ): Promise<PlannedWrite> {
   const { operation, update, table, address } = statement
   const key = Object.keys(update.key)
   const guarded = [...Object.keys(update.guard), ...(table.version ? [table.version] : [])]
   const columns = [...new Set([...Object.keys(update.set), ...guarded, ...key])]
-  const row = await readRow(deps.targets.poolFor(deps.targetOf(operation)), {
-    address,
-    columns,
-    guard: update.guard,
-    set: update.set,
-    ...limits,
-  }).catch((error: unknown) => Promise.reject(plannedFailure(error)))
+  const { guard, set } = update
+  const row = await readRow(pool, { address, columns, guard, set, ...limits }).catch((error: unknown) => {
+    throw plannedFailure(error, `tables.${update.table} of the connection ${operation.connection}`)
+  })
   const target = targetOf(operation.connection, update.table, update.key as JsonObject)
   if (!row) throw new CodedError('WRITE_CONFLICT', `${target}: no such row`)
   if (!row.matchesGuard)
@@ -141,7 +172,7 @@ async function plan(
     Object.fromEntries(names.map((name) => [name, values[name] ?? '']))
   return {
     stored: { key: ofRow(key), guard: ofRow(Object.keys(update.guard)), set: row.set },
-    before: redactRow(valuesOf(ofRow(Object.keys(update.set))), table),
+    before: hide(redactRow(valuesOf(ofRow(Object.keys(update.set))), table)),
     preconditions: textsOf(ofRow(guarded)),
     guard: guarded.length > 0 ? 'atomic' : 'none',
   }
@@ -161,51 +192,46 @@ function describe({ operation, update, table }: Statement, stored: StoredRow): D
 }
 
 async function apply(
-  deps: Parameters<typeof createSqlExecutor>[0],
+  pool: pg.Pool,
   statement: Statement,
-  sending: Sending,
+  { sending, hide }: { sending: Sending; hide: Hide },
 ): Promise<Answer> {
-  const { operation, update, table, address } = statement
-  try {
-    const stored = storedRow(sending.stored)
-    const { target } = describe(statement, stored)
-    const done = await updateRowOnce(deps.targets.poolFor(deps.targetOf(operation)), {
-      address,
-      set: update.set,
-      stored,
-      preconditions: sending.preconditions,
-      key: sending.key,
-      writebackId: sending.writebackId,
-      digest: sending.digest,
-      window: sending.window,
-      deadlineAtMs: sending.deadlineAtMs,
-      signal: sending.signal,
-    })
-    if (done.status === 'conflict') {
-      const message = `${target}: the row has changed since the write was planned, or is gone`
-      return { kind: 'answered', status: 'conflict', code: 'WRITE_CONFLICT', message, output: null }
-    }
-    if (done.status === 'not_one_row') {
-      const message = `${target}: ${done.rowCount} rows would have changed, so none was`
-      return { kind: 'not_done', by: 'receipt', error: new CodedError('WRITE_FAILED', message) }
-    }
-    if (done.status === 'refused') return { kind: 'not_done', by: 'receipt', error: done.error }
-    return { kind: 'answered', status: done.status, output: redactRow(done.row, table) }
-  } catch (error) {
-    return answerOfFailure(error, sending.window)
+  const { update, table, address } = statement
+  const stored = storedRow(sending.stored)
+  const { target } = describe(statement, stored)
+  const done = await updateRowOnce(pool, {
+    address,
+    set: update.set,
+    stored,
+    preconditions: sending.preconditions,
+    key: sending.key,
+    writebackId: sending.writebackId,
+    digest: sending.digest,
+    window: sending.window,
+    deadlineAtMs: sending.deadlineAtMs,
+    signal: sending.signal,
+  })
+  if (done.status === 'conflict') {
+    const message = hide(`${target}: the row has changed since the write was planned, or is gone`)
+    return { kind: 'answered', status: 'conflict', code: 'WRITE_CONFLICT', message, output: null }
   }
+  if (done.status === 'not_one_row') {
+    const message = hide(`${target}: ${done.rowCount} rows would have changed, so none was`)
+    return { kind: 'not_done', by: 'receipt', error: new CodedError('WRITE_FAILED', message) }
+  }
+  if (done.status === 'refused') return { kind: 'not_done', by: 'receipt', error: hide(done.error) }
+  return { kind: 'answered', status: done.status, output: hide(redactRow(done.row, table)) }
 }
 
 /** By the receipt that the target keeps, or does not. */
 async function check(
-  deps: Parameters<typeof createSqlExecutor>[0],
+  pool: pg.Pool,
   { operation, update, table }: Statement,
   looking: Limits & { key: string },
 ): Promise<CheckAnswer> {
-  const pool = deps.targets.poolFor(deps.targetOf(operation))
-  const found = await findReceipt(pool, looking).catch((error: unknown) =>
-    Promise.reject(plannedFailure(error)),
-  )
+  const found = await findReceipt(pool, looking).catch((error: unknown) => {
+    throw plannedFailure(error, `countersign_receipts of the connection ${operation.connection}`)
+  })
   if (!found) return { kind: 'not_applied', isFinal: true }
   if (found.status === 'already_applied') return { kind: 'applied', output: redactRow(found.row, table) }
   const target = targetOf(operation.connection, update.table, update.key as JsonObject)

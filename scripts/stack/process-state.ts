@@ -74,6 +74,6 @@ function readState(stateFile: string): z.infer<typeof stateSchema> | undefined {
 function writeState(stateFile: string, processes: Entry[]): void {
   fs.mkdirSync(path.dirname(stateFile), { recursive: true })
   const state = { owner: identify(process.pid), processes }
-  fs.writeFileSync(`${stateFile}.new`, JSON.stringify(state, undefined, 2))
+  fs.writeFileSync(`${stateFile}.new`, JSON.stringify(state, undefined, 2), { mode: 0o600 })
   fs.renameSync(`${stateFile}.new`, stateFile)
 }

@@ -112,6 +112,15 @@ function keepPrivate(dbFile: string): void {
   }
 }
 
+/** The address of the codec has a token in it, and other accounts see command lines: the CLI takes flags from a file, too. */
+function writeUiSettings({ dbFile, codecEndpoint }: ServerPlan): string {
+  const file = `${dbFile}.flags.yaml`
+  fs.rmSync(file, { force: true })
+  const content = { env: { default: { 'ui-codec-endpoint': codecEndpoint } } }
+  fs.writeFileSync(file, JSON.stringify(content), { mode: PRIVATE })
+  return file
+}
+
 async function argumentsFor(plan: ServerPlan, ports: { port: number; uiPort: number }): Promise<string[]> {
   const fixed = ['server', 'start-dev', '--ip', LOOPBACK, '--log-level', 'warn', '--db-filename', plan.dbFile]
   const storage = ['--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=NORMAL']
@@ -123,7 +132,7 @@ async function argumentsFor(plan: ServerPlan, ports: { port: number; uiPort: num
     timeoutMs: 20_000,
   })
   const quiet = '--ui-disable-news-fetch'
-  const codec = plan.codecEndpoint === undefined ? [] : ['--ui-codec-endpoint', plan.codecEndpoint]
+  const codec = plan.codecEndpoint === undefined ? [] : ['--env-file', writeUiSettings(plan)]
   return [
     ...fixed,
     ...storage,

@@ -223,9 +223,9 @@ export const quoting: Door[] = [
     name: 'databases quote secrets',
     patches: [
       {
-        file: 'activities/executors/hide-secrets.ts',
-        find: 'const hide = hiding(secrets)',
-        replace: 'const hide = hiding(secrets.slice(9))',
+        file: 'activities/executors/sql.ts',
+        find: 'const hide = hiding(target.secrets)',
+        replace: 'const hide = hiding(target.secrets.slice(9))',
       },
     ],
     test: {

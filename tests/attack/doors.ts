@@ -9,6 +9,7 @@ import { anyPurpose, type Door, type Patch } from './door.ts'
 import { borders } from './doors-borders.ts'
 import { anyLiteral, editedConnections, madeUpIds } from './doors-ids.ts'
 import { answers, dryRuns, hostileCode, readers } from './doors-inside.ts'
+import { kept } from './doors-kept.ts'
 import { wire } from './doors-wire.ts'
 import { hostileWork } from './doors-work.ts'
 import { keysAndPeople, quoting, senders } from './doors-people.ts'
@@ -698,6 +699,7 @@ export const DOORS: readonly Door[] = [
   ...hostileCode,
   ...wire,
   ...hostileWork,
+  ...kept,
   ...borders,
   ...madeUpIds,
   ...editedConnections,

@@ -1,4 +1,5 @@
 /** What an automation may say about a row, and that nothing it says becomes anything but a value. */
+import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readRow, updateRowOnce } from '../../activities/executors/sql-statements.ts'
 import type { JsonObject } from '../../lib/json.ts'
@@ -117,15 +118,17 @@ describe('identifiers', () => {
       `create table "odd ""table" (id integer primary key, "${hostile.replaceAll('"', '""')}" text)`,
     )
     await target.database.query(`insert into "odd ""table" values (1, 'before')`)
-    const pool = sql.targets.poolFor(databaseAt(target.url))
+    const inPool = <T>(work: (pool: pg.Pool) => Promise<T>) => sql.targets.lend(databaseAt(target.url), work)
     const address = { schema: 'public', table: 'odd "table', where: { id: 1 } }
-    const read = await readRow(pool, {
-      address,
-      columns: [hostile],
-      guard: { [hostile]: 'before' },
-      set: { [hostile]: `'; drop table invoices; --` },
-      ...limits(),
-    })
+    const read = await inPool((pool) =>
+      readRow(pool, {
+        address,
+        columns: [hostile],
+        guard: { [hostile]: 'before' },
+        set: { [hostile]: `'; drop table invoices; --` },
+        ...limits(),
+      }),
+    )
     expect(read).toEqual({
       values: { [hostile]: '["before", "before"]' },
       matchesGuard: true,
@@ -139,11 +142,8 @@ describe('identifiers', () => {
     }
     const set = { [hostile]: `'; drop table invoices; --` }
     const stored = { key: { id: '["1", 1]' }, set: read?.set ?? {} }
-    expect(await updateRowOnce(pool, { address, set, stored, ...sending, ...sendingLimits() })).toMatchObject(
-      {
-        status: 'applied',
-      },
-    )
+    const params = { address, set, stored, ...sending, ...sendingLimits() }
+    expect(await inPool((pool) => updateRowOnce(pool, params))).toMatchObject({ status: 'applied' })
     const { rows } = await target.database.query('select count(*)::int as count from invoices')
     expect(rows[0]).toMatchObject({
       count: expect.any(Number) as number,
@@ -155,7 +155,7 @@ describe('identifiers', () => {
       Object.assign(spec.tables['invoices'] ?? {}, { schema: 'public"."users" set admin = true; --' })
     })
     await expect(sql.executor.plan(forged, limits())).rejects.toMatchObject({
-      code: 'INVALID_ARGUMENTS',
+      code: 'TABLE_NOT_USABLE',
       message: expect.stringContaining('does not exist') as string,
     })
   })
@@ -163,10 +163,9 @@ describe('identifiers', () => {
   it('are not confused with the column that says whether the guard holds', async () => {
     await target.database.query('create table matching (id integer primary key, matches_guard text)')
     await target.database.query(`insert into matching values (1, 'kept')`)
-    const pool = sql.targets.poolFor(databaseAt(target.url))
     const address = { schema: 'public', table: 'matching', where: { id: 1 } }
-    const columns = ['matches_guard']
-    const read = await readRow(pool, { address, columns, guard: {}, set: {}, ...limits() })
+    const params = { address, columns: ['matches_guard'], guard: {}, set: {}, ...limits() }
+    const read = await sql.targets.lend(databaseAt(target.url), (pool) => readRow(pool, params))
     expect(read).toEqual({ values: { matches_guard: '["kept", "kept"]' }, matchesGuard: true, set: {} })
   })
 })

@@ -1,6 +1,6 @@
 /** `countersign dev` as people live with it: started, stopped, killed, started again. */
 import type { ChildProcess } from 'node:child_process'
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -73,6 +73,16 @@ function running(some: readonly number[]): number[] {
   return some.filter((pid) => identify(pid) !== undefined)
 }
 
+/** Files that other accounts may read and get to. PostgreSQL keeps its own folder. */
+function othersMayRead(of: string, at = ''): string[] {
+  return readdirSync(join(of, at), { withFileTypes: true }).flatMap((entry) => {
+    const path = join(at, entry.name)
+    const { mode } = statSync(join(of, path))
+    if (!entry.isDirectory()) return (mode & 0o077) === 0 ? [] : [path]
+    return (mode & 0o077) === 0 ? [] : othersMayRead(of, path)
+  })
+}
+
 describe('countersign dev', { timeout: 240_000 }, () => {
   it('tells its addresses, and leaves no process behind after Ctrl-C', async () => {
     const { child, output, noted: state } = await startDev()
@@ -82,6 +92,7 @@ describe('countersign dev', { timeout: 240_000 }, () => {
     expect(running(pids)).toHaveLength(PARTS.length)
     expect(statSync(join(folder, '.countersign', 'dev.json')).mode & 0o777).toBe(0o600)
     expect(await cli('keys', 'list')).toMatchObject({ code: 0 })
+    expect(othersMayRead(join(folder, '.countersign'))).toEqual(['.gitignore'])
     const code = ended(child)
     child.kill('SIGINT')
     expect(await code).toBe(130)

@@ -17,7 +17,7 @@ let folder: string
 let dbFile: string
 const lines: string[] = []
 const log = (line: string) => void lines.push(line)
-const start = (options: { namespaces?: string[] } = {}) =>
+const start = (options: { namespaces?: string[]; codecEndpoint?: string } = {}) =>
   startTemporal({ binary: inject('temporalBinary'), dbFile, log, ...options })
 
 beforeEach(() => {
@@ -35,6 +35,23 @@ describe.runIf(inject('temporalBinary') !== '')('our Temporal server', () => {
     const kept = [dbFile, `${dbFile}-wal`, `${dbFile}-shm`].filter((file) => fs.existsSync(file))
     expect(kept).toContain(dbFile)
     for (const file of kept) expect([file, fs.statSync(file).mode & 0o777]).toEqual([file, 0o600])
+  })
+
+  it('tells its UI where the codec is, and nobody who looks at command lines', async () => {
+    const codecEndpoint = 'http://127.0.0.1:8700/codec/open/token-of-the-codec'
+    const temporal = await start({ codecEndpoint })
+    const settings = await fetch(`${temporal.uiUrl ?? ''}/api/v1/settings`)
+    expect(await settings.json()).toMatchObject({ Codec: { Endpoint: codecEndpoint } })
+    const { command = '' } = identify(pidOf(temporal)) ?? {}
+    expect(command).toContain('start-dev')
+    expect(command).not.toContain('token-of-the-codec')
+    const told = fs.readdirSync(folder).filter((name) => {
+      const file = `${folder}/${name}`
+      return fs.statSync(file).isFile() && fs.readFileSync(file, 'utf8').includes('token-of-the-codec')
+    })
+    expect(told.length).toBeGreaterThan(0)
+    for (const name of told)
+      expect([name, fs.statSync(`${folder}/${name}`).mode & 0o777]).toEqual([name, 0o600])
   })
 
   it('loses no acknowledged start and no acknowledged signal when it is killed', async () => {

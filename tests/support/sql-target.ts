@@ -85,7 +85,10 @@ export const DEADLINE_MS = 5_000
 
 export function createSqlTarget(urlOf: () => string): SqlTarget {
   const targets = createTargetDatabases(parseAllowedHosts('127.0.0.1'))
-  const executor = createSqlExecutor({ targets, targetOf: () => databaseAt(urlOf()) })
+  const executor = createSqlExecutor({
+    targets,
+    targetOf: ({ organization }) => databaseAt(urlOf(), organization),
+  })
   return {
     executor,
     targets,
@@ -108,10 +111,10 @@ export function createSqlTarget(urlOf: () => string): SqlTarget {
 }
 
 /** The database of tests, as a connection that may reach it has it. */
-export function databaseAt(url: string): TargetDatabase {
+export function databaseAt(url: string, organization = ORGANIZATION): TargetDatabase {
   const read = readDatabaseAddress(url)
   if ('problems' in read) throw new Error(read.problems.join('; '))
-  return { organization: ORGANIZATION, address: read.address, tls: {}, secrets: [] }
+  return { organization, address: read.address, tls: {}, secrets: [] }
 }
 
 export function limits(timeoutMs = DEADLINE_MS): { deadlineAtMs: number; signal: AbortSignal } {

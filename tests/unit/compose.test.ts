@@ -2,8 +2,10 @@
  * docker-compose.yml is valid by the schema of the Compose specification, and fits the rest of the repository. The
  * schema is read from the package `dclint`, which carries the one of the specification.
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Ajv } from 'ajv'
@@ -120,7 +122,9 @@ describe('docker-compose.yml', () => {
     const environment = Object.fromEntries(
       Object.entries(service.environment ?? {}).map(([name, value]) => [name, interpolate(value)]),
     )
-    const config = loadConfig({}, environment)
+    // The secret is not there, and its file would be read.
+    const { DATABASE_URL_FILE: _file, ...rest } = environment
+    const config = loadConfig({}, { ...rest, DATABASE_URL: 'postgres://somewhere' })
     expect(config.identity).toBe('verified')
 
     const known = variablesOfConfig()
@@ -145,8 +149,13 @@ describe('docker-compose.yml', () => {
   })
 
   test('gives each process its own login of the database, and that of the owner to none that listens or calls', () => {
-    const urlOf = (name: string) => compose.services[name]?.environment?.['DATABASE_URL'] ?? ''
-    const logins = ['migrate', 'api', 'worker'].map((name) => new URL(interpolate(urlOf(name))).username)
+    const loginOf = (name: string): string | undefined => {
+      const { environment, secrets } = compose.services[name] ?? {}
+      const login = environment?.['DATABASE_URL_FILE']?.replace('/run/secrets/', '')
+      expect(secrets?.filter((secret) => secret !== 'connections')).toEqual([login])
+      return login
+    }
+    const logins = ['migrate', 'api', 'worker'].map(loginOf)
     expect(logins).toEqual(['countersign', 'countersign_api', 'countersign_worker'])
     const { COUNTERSIGN_API_ROLE: api, COUNTERSIGN_WORKER_ROLE: worker } =
       compose.services['migrate']?.environment ?? {}
@@ -154,6 +163,38 @@ describe('docker-compose.yml', () => {
     for (const login of logins)
       expect(read('docker/postgres-init.sh')).toContain(`create role ${login} login`)
     for (const name of ['api', 'worker']) expect(compose.services[name]?.depends_on).toHaveProperty('migrate')
+  })
+
+  test('has no password of our database in an environment', () => {
+    for (const [name, { environment = {} }] of services) {
+      const known = Object.entries(environment).filter(
+        ([variable, value]) =>
+          /DATABASE_URL$|COUNTERSIGN.*PASSWORD/.test(variable) || value.includes('postgres://'),
+      )
+      expect([name, known]).toEqual([name, []])
+    }
+  })
+
+  test('gives PostgreSQL the passwords that the addresses of our logins have', () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'countersign-compose-'))
+    const names = compose.services['postgres']?.secrets ?? []
+    for (const name of names)
+      writeFileSync(path.join(folder, name), `postgres://${name}:pw-of_${name}@postgres:5432/countersign\n`)
+    // All of the script but its last command, which needs a server: the passwords are in the environment by then.
+    const [before = ''] = read('docker/postgres-init.sh').split('\npsql ')
+    const script = `${before}\nenv`
+    const environment = { PATH: process.env['PATH'], SECRETS_FOLDER: folder }
+    const said = execFileSync('bash', ['-c', script], { env: environment, encoding: 'utf8' })
+    expect(said).toContain('COUNTERSIGN_DB_PASSWORD=pw-of_countersign\n')
+    expect(said).toContain('COUNTERSIGN_API_DB_PASSWORD=pw-of_countersign_api\n')
+    expect(said).toContain('COUNTERSIGN_WORKER_DB_PASSWORD=pw-of_countersign_worker\n')
+    writeFileSync(path.join(folder, 'countersign_api'), 'postgres://countersign_api@postgres/countersign')
+    const broken = spawnSync('bash', ['-c', script], { env: environment, encoding: 'utf8' })
+    rmSync(folder, { recursive: true })
+    expect([broken.status, broken.stderr]).toEqual([
+      1,
+      expect.stringContaining('the secret countersign_api is no'),
+    ])
   })
 
   test('publishes ports on this machine only', () => {
@@ -165,7 +206,8 @@ describe('docker-compose.yml', () => {
     const { api, worker } = compose.services
     expect(api?.volumes).toEqual(['api-keys:/keys:ro'])
     expect(worker?.volumes).toEqual(['worker-keys:/keys:ro'])
-    expect(api?.secrets).toBeUndefined()
+    expect(api?.secrets).not.toContain('connections')
+    expect(worker?.secrets).toContain('connections')
   })
 
   test('registers the search attributes that we set', () => {

@@ -119,6 +119,24 @@ describe('an automation', () => {
   })
 })
 
+describe('the address of a database', () => {
+  const at = (url: string) => {
+    const tables = { orders: { primary_key: ['id'], writable: ['note'] } }
+    return wrong({ kind: 'Connection', name: 'db', spec: { type: 'postgres', url, tables } })
+  }
+
+  it('holds no password, but the name of a secret', async () => {
+    const refused = [
+      'url: may hold no password: set it as a secret of the worker, and write `postgres://USER:${secret:NAME}@…`',
+    ]
+    expect(await at('postgres://app:hunter2@db.example.org/shop')).toEqual(refused)
+    expect(await at('postgres://app:${secret:PW}2@db.example.org/shop')).toEqual(refused)
+    expect(await at('postgres://app:${secret:PW}@db.example.org/shop')).toEqual([])
+    expect(await at('postgres://app@db.example.org/shop')).toEqual([])
+    expect(await at('${secret:DB}')).toEqual([])
+  })
+})
+
 describe('a stage of a policy', () => {
   const policy = (stage: object) =>
     wrong({ kind: 'Policy', name: 'p', spec: { rules: [{ name: 'r', require: { stages: [stage] } }] } })
