@@ -232,7 +232,7 @@ export const quoting: Door[] = [
       file: QUOTED,
       title: 'a server that quotes what it was sent may be a database, whose address has the password',
     },
-    says: "to contain 'no: [secret]'",
+    says: 'secrets are in it',
   },
   {
     name: 'descriptions quote secrets',

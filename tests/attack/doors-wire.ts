@@ -53,6 +53,6 @@ export const wire: Door[] = [
       file: 'held-claims.test.ts',
       title: 'a claim that is held for longer than the call may take is followed by no call',
     },
-    says: 'waiting_for_resolution',
+    says: "expected 'waiting_for_resolution' to be 'completed'",
   },
 ]

@@ -112,9 +112,9 @@ describe('a server that quotes what it was sent', () => {
     ['the failure of a write', 'pay', 'declined for'],
   ])('is not believed to be fit for others to read: %s', async (_what, tool, besides) => {
     const told = await toldOf(tool)
+    expectNoSecretIn(told)
     expect(told).toContain(besides)
     expect(told).toContain('[secret]')
-    expectNoSecretIn(told)
   })
 
   test('may be a database, whose address has the password', async () => {
@@ -140,11 +140,12 @@ describe('a server that quotes what it was sent', () => {
       ],
     })
     const told = await toldOf('shop')
-    expect(told).toContain('no: [secret]')
     expectNoSecretIn(told)
+    expect(told).toContain('no: [secret]')
   })
 
   test('leaves nothing in tables and histories either', async () => {
+    await toldOf('pay')
     expect(quoted.join(' ')).toContain(PAIR)
     const rows = await tableTexts(attack.world.database)
     const places = [...rows, ...(await historiesOf(attack.world, ['run/acme/pay', 'inspect/acme/bank/']))]
