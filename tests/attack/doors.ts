@@ -317,6 +317,26 @@ const forgedWorkflows: Door[] = [
     says: "a row of another tenant: expected 'nothing was refused'",
   },
   {
+    name: 'a frozen connection is written to',
+    patches: [
+      {
+        file: 'activities/sending.ts',
+        find: 'if (frozenReason === null) return',
+        replace: "if (frozenReason !== 'none') return",
+      },
+      {
+        file: 'db/queries/writebacks.ts',
+        find: '       and not exists (select from door where frozen_at is not null)\n',
+        replace: '',
+      },
+    ],
+    test: {
+      file: 'forged-workflows.test.ts',
+      title: 'sends nothing to a frozen connection, approved as it is',
+    },
+    says: "expected 'nothing was refused' to be 'CONNECTION_FROZEN'",
+  },
+  {
     name: 'decisions are recorded unread',
     patches: [
       {

@@ -149,12 +149,11 @@ describe('a server that quotes what it was sent', () => {
     expect(quoted.join(' ')).toContain(PAIR)
     const rows = await tableTexts(attack.world.database)
     const places = [...rows, ...(await historiesOf(attack.world, ['run/acme/pay', 'inspect/acme/bank/']))]
+    const secrets = [TOKEN, PASSWORD, PAIR].flatMap(formsOf)
+    const told = places.filter(([, text]) => secrets.some((form) => text.includes(form)))
+    expect(told, `secrets in: ${told.map(([place]) => place).join(', ')}`).toEqual([])
     expect(
       places.some(([place, text]) => place === 'table tool_catalog' && text.includes('Send me [secret]')),
     ).toBe(true)
-    for (const [place, text] of places) {
-      const forms = [TOKEN, PASSWORD, PAIR].flatMap(formsOf).filter((form) => text.includes(form))
-      expect([place, forms]).toEqual([place, []])
-    }
   })
 })
