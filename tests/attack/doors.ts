@@ -9,7 +9,7 @@ import { anyPurpose, type Door, type Patch } from './door.ts'
 import { borders } from './doors-borders.ts'
 import { anyLiteral, editedConnections, madeUpIds } from './doors-ids.ts'
 import { answers, dryRuns, hostileCode, readers } from './doors-inside.ts'
-import { wire } from './doors-wire.ts'
+import { resolutions, wire } from './doors-wire.ts'
 import { hostileWork } from './doors-work.ts'
 import { keysAndPeople, quoting, senders } from './doors-people.ts'
 import { values } from './doors-values.ts'
@@ -717,6 +717,7 @@ export const DOORS: readonly Door[] = [
   ...dryRuns,
   ...hostileCode,
   ...wire,
+  ...resolutions,
   ...hostileWork,
   ...borders,
   ...madeUpIds,
