@@ -41,6 +41,8 @@ export interface RunWatchers {
   close(): void
 }
 
+type LongWait = WaitParams & { after: string }
+
 interface Waiting {
   after: string
   answer(seen: Seen | null): void
@@ -63,20 +65,25 @@ export function createRunWatchers(deps: ApiDeps): RunWatchers {
     return waiting
   }
 
-  async function wait(name: RunName, after: string, signal: AbortSignal): Promise<Seen | null> {
+  async function wait(name: RunName, { after, waitMs, signal }: LongWait): Promise<Seen | null> {
     if (waitingCount >= MAX_WAITING) throw tooMany()
     const waiting = waitingFor(name)
     waitingCount++
     const { promise, resolve: answer, reject: fail } = withResolvers<Seen | null>()
     const entry: Waiting = { after, answer, fail }
     waiting.add(entry)
-    signal.addEventListener('abort', () => answer(null), { once: true })
-    if (signal.aborted) answer(null)
+    const giveUp = (): void => answer(null)
+    const timer = setTimeout(giveUp, waitMs)
+    const ends = [signal, closed.signal]
+    for (const end of ends) end.addEventListener('abort', giveUp)
+    if (ends.some(({ aborted }) => aborted)) giveUp()
     try {
       return await promise
     } finally {
       waitingCount--
       waiting.delete(entry)
+      clearTimeout(timer)
+      for (const end of ends) end.removeEventListener('abort', giveUp)
     }
   }
 
@@ -86,8 +93,7 @@ export function createRunWatchers(deps: ApiDeps): RunWatchers {
       if (seen.version !== after) return seen
       const unchanged = { ...seen, run: null }
       if (seen.isOver || waitMs === 0) return unchanged
-      const isEnough = AbortSignal.any([signal, closed.signal, AbortSignal.timeout(waitMs)])
-      return (await wait(name, after, isEnough)) ?? unchanged
+      return (await wait(name, { after, waitMs, signal })) ?? unchanged
     },
     close: () => closed.abort(),
   }

@@ -1,14 +1,15 @@
 /**
  * `npm run test:attack:doors`: opens the doors of tests/attack/doors.ts one after the other, each in a copy of the tree,
  * and expects the attack's test to fail there, saying that the attack has succeeded. One that still passes, or fails for
- * another reason, does not bite. Uses one PostgreSQL and one Temporal server for all, or those that DATABASE_URL and TEMPORAL_ADDRESS name. With words as
- * arguments: only the doors whose names contain one of them.
+ * another reason, does not bite. Uses one PostgreSQL and one Temporal server for all, or those that DATABASE_URL and
+ * TEMPORAL_ADDRESS name. The table goes to stdout, which door it is at to stderr.
  */
 import { execFileSync, spawn } from 'node:child_process'
 import * as fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import type { Door, Patch } from '../tests/attack/door.ts'
 import { DOORS } from '../tests/attack/doors.ts'
 import { endServersOf, makeTestFolder, removeTestFolder } from '../tests/stack/test-folder.ts'
@@ -147,15 +148,35 @@ function print({ door, verdict, detail }: Finding): void {
   console.log(`| ${[...cells, verdict, detail.replaceAll('|', '\\|')].join(' | ')} |`)
 }
 
-const words = process.argv.slice(2)
-const chosen = DOORS.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)))
+const USAGE = `npm run test:attack:doors -- [WORD | FILE]...
+
+Opens the doors whose names contain a WORD (a whole name is one, in quotes), and those that a FILE of tests is about,
+such as slow-senders.test.ts; all of them if nothing is given. --list only says which ones these are.`
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { help: { type: 'boolean', short: 'h' }, list: { type: 'boolean' } },
+})
+if (values.help) {
+  console.log(USAGE)
+  process.exit()
+}
+const isMeant = ({ name, test }: Door, word: string): boolean => name.includes(word) || test.file === word
+const chosen = DOORS.filter(
+  (door) => positionals.length === 0 || positionals.some((word) => isMeant(door, word)),
+)
+if (values.list) {
+  for (const { name, test } of chosen) console.log(`${test.file}: ${name}`)
+  process.exit()
+}
 const tree = fs.mkdtempSync(path.join(os.tmpdir(), 'countersign-doors-'))
 copyTree(tree)
 const { environment, stop } = await servers()
 const findings: Finding[] = []
 console.log('| door | opened in | test | | what it says then |\n|---|---|---|---|---|')
 try {
-  for (const door of chosen) {
+  for (const [index, door] of chosen.entries()) {
+    console.error(`${index + 1} of ${chosen.length}: ${door.name}`)
     const finding = await tryDoor(tree, environment, door)
     findings.push(finding)
     print(finding)

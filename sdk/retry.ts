@@ -30,3 +30,22 @@ export function sleep(durationMs: number, signal: AbortSignal | undefined): Prom
     signal?.addEventListener('abort', stop, { once: true })
   })
 }
+
+/** The signal that the work gets is aborted when the caller's is, or when the time is over. */
+export async function within<T>(
+  { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal | undefined },
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const ended = new AbortController()
+  const stop = (): void => ended.abort(signal?.reason)
+  const late = (): void => ended.abort(new DOMException(`no answer in ${timeoutMs} ms`, 'TimeoutError'))
+  const timer = setTimeout(late, timeoutMs)
+  signal?.addEventListener('abort', stop)
+  if (signal?.aborted) stop()
+  try {
+    return await work(ended.signal)
+  } finally {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', stop)
+  }
+}

@@ -66,14 +66,21 @@ export function createThreadPool<Request, Answer>({
 }
 
 async function takeSeat(owner: string, signal: AbortSignal | undefined): Promise<() => void> {
-  const late = AbortSignal.timeout(SEAT_TIMEOUT_MS)
+  const gone = new AbortController()
+  const leave = (): void => gone.abort()
+  const timer = setTimeout(leave, SEAT_TIMEOUT_MS)
+  signal?.addEventListener('abort', leave)
+  if (signal?.aborted) leave()
   try {
-    return await seats.take(owner, signal ? AbortSignal.any([signal, late]) : late)
+    return await seats.take(owner, gone.signal)
   } catch (error) {
     if (signal?.aborted) throw new CodedError('CANCELLED', 'it was not begun')
-    if (!late.aborted) throw error
+    if (!gone.signal.aborted) throw error
     const message = `it has waited ${SEAT_TIMEOUT_MS} ms for a thread`
     throw new CodedError('ORGANIZATION_BUSY', message, { nextRetryDelayMs: COME_BACK_MS })
+  } finally {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', leave)
   }
 }
 

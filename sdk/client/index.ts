@@ -5,7 +5,7 @@
 import { OPERATIONS, type OperationName, type Operations } from '../../schemas/operations.ts'
 import type { Operation, OperationInput, OperationOutput } from '../../schemas/operations/operation.ts'
 import { ProblemSchema, type Problem, type ProblemPlace } from '../../schemas/problem.ts'
-import { delayMs, MAX_ATTEMPTS, retryAfterOf, sleep } from '../retry.ts'
+import { delayMs, MAX_ATTEMPTS, retryAfterOf, sleep, within } from '../retry.ts'
 import { jsonText } from '../json-text.ts'
 
 export interface ClientOptions {
@@ -97,13 +97,15 @@ async function attemptOnce(
 ): Promise<Outcome> {
   const { signal } = call
   signal?.throwIfAborted()
-  const timeout = AbortSignal.timeout(call.timeoutMs ?? options.timeoutMs ?? DEFAULT_TIMEOUT_MS)
-  const combined = signal ? AbortSignal.any([signal, timeout]) : timeout
+  const timeoutMs = call.timeoutMs ?? options.timeoutMs ?? DEFAULT_TIMEOUT_MS
+  const { fetch = globalThis.fetch } = options
   try {
-    const response = await (options.fetch ?? globalThis.fetch)(url, { ...init, signal: combined })
-    const text = await response.text()
-    if (response.ok) return { kind: 'success', value: JSON.parse(text) }
-    return { kind: 'failure', error: refusalOf(response, text), ...retryAfterOf(response) }
+    return await within({ timeoutMs, signal }, async (ended) => {
+      const response = await fetch(url, { ...init, signal: ended })
+      const text = await response.text()
+      if (response.ok) return { kind: 'success', value: JSON.parse(text) }
+      return { kind: 'failure', error: refusalOf(response, text), ...retryAfterOf(response) }
+    })
   } catch (error) {
     return { kind: 'failure', error: unreachable(url, error) }
   }

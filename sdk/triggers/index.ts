@@ -2,7 +2,7 @@
  * For authors of MCP servers: sends events to the trigger callback. An event is accepted once it is stored there; until
  * then it is sent again, with the same key, so that it starts nothing twice.
  */
-import { delayMs, MAX_ATTEMPTS, retryAfterOf, sleep } from '../retry.ts'
+import { delayMs, MAX_ATTEMPTS, retryAfterOf, sleep, within } from '../retry.ts'
 import { jsonText } from '../json-text.ts'
 
 export interface TriggerOptions {
@@ -82,14 +82,14 @@ async function attemptOnce(
   signal: AbortSignal | undefined,
 ): Promise<{ refusal?: TriggerError; retryAfterMs?: number }> {
   signal?.throwIfAborted()
-  const timeout = AbortSignal.timeout(timeoutMs)
   try {
-    const combined = signal ? AbortSignal.any([signal, timeout]) : timeout
-    const response = await fetch(callbackUrl, { ...init, signal: combined })
-    const text = await response.text()
-    if (response.ok) return {}
-    const message = `The event was not accepted: ${response.status} ${text.slice(0, 500)}`
-    return { refusal: new TriggerError(response.status, message), ...retryAfterOf(response) }
+    return await within({ timeoutMs, signal }, async (ended) => {
+      const response = await fetch(callbackUrl, { ...init, signal: ended })
+      const text = await response.text()
+      if (response.ok) return {}
+      const message = `The event was not accepted: ${response.status} ${text.slice(0, 500)}`
+      return { refusal: new TriggerError(response.status, message), ...retryAfterOf(response) }
+    })
   } catch (error) {
     return { refusal: new TriggerError(0, 'The trigger callback cannot be reached.', error) }
   }

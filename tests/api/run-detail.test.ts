@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { RunView } from '../../schemas/operations/runs.ts'
 import { ApiError, createClient, followRun } from '../../sdk/client/index.ts'
 import { CHANGE, LOOK, NOTE, ONE_LEAD } from '../support/automations.ts'
+import { whileCollecting } from '../support/garbage.ts'
 import { startScenario, type Scenario, type ScenarioOptions } from '../support/scenario.ts'
 import { eventually } from '../support/world.ts'
 import { createTestApi, returningAutomation } from './support.ts'
@@ -127,7 +128,9 @@ it('keeps callers waiting while nothing happens, and lets them go when they want
   const still = async () => (await s.world.admin.watchRun({ run_id: run.runId, wait: 0 })).version
   const settled = await eventually(async () => (await still()) === (await still()) && still())
   const startedMs = performance.now()
-  const waited = await s.world.admin.watchRun({ run_id: run.runId, after: settled, wait: 2 })
+  const waited = await whileCollecting(
+    s.world.admin.watchRun({ run_id: run.runId, after: settled, wait: 2 }, { timeoutMs: 20_000 }),
+  )
   expect(waited).toEqual({ version: settled, changed: false, is_over: false, run: null })
   expect(performance.now() - startedMs).toBeGreaterThan(1_900)
   expect(version).toMatch(/^[0-9a-f]{16}$/)

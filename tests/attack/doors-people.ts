@@ -232,7 +232,7 @@ export const quoting: Door[] = [
       file: QUOTED,
       title: 'a server that quotes what it was sent may be a database, whose address has the password',
     },
-    says: "to contain 'no: [secret]'",
+    says: 'secrets are in it',
   },
   {
     name: 'descriptions quote secrets',
@@ -247,6 +247,6 @@ export const quoting: Door[] = [
       file: QUOTED,
       title: 'a server that quotes what it was sent leaves nothing in tables and histories either',
     },
-    says: 'expected false to be true',
+    says: 'table tool_catalog',
   },
 ]

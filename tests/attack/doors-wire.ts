@@ -1,5 +1,5 @@
 /** Doors to the wire: who is believed that a write was not sent, and what is looked at right before its bytes leave. */
-import type { Door } from './door.ts'
+import { anyPurpose, type Door } from './door.ts'
 
 const LYING = 'lying-servers.test.ts'
 const WINDOW = 'lib/send-window.ts'
@@ -53,6 +53,33 @@ export const wire: Door[] = [
       file: 'held-claims.test.ts',
       title: 'a claim that is held for longer than the call may take is followed by no call',
     },
-    says: 'waiting_for_resolution',
+    says: "expected 'waiting_for_resolution' to be 'completed'",
+  },
+]
+
+const RESOLVE = '../workflows/resolve.test.ts'
+
+/** Doors to the word that ends a write of which nobody knows. */
+export const resolutions: Door[] = [
+  {
+    name: 'the key of the workers signs what became of a write',
+    patches: [anyPurpose],
+    test: {
+      file: RESOLVE,
+      title: 'a signal with a ticket resolves, also when it is sent to the run; what is forged does not',
+    },
+    says: "to match object { accepted: false, code: 'UNVERIFIED' }",
+  },
+  {
+    name: 'anybody says what became of a write',
+    patches: [
+      {
+        file: 'activities/resolutions.ts',
+        find: 'if (code === null) return null',
+        replace: 'if (code !== undefined) return null',
+      },
+    ],
+    test: { file: RESOLVE, title: 'who may not approve it, asked for it, or is no person, is refused' },
+    says: "expected 'not refused: {",
   },
 ]

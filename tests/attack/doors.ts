@@ -10,7 +10,7 @@ import { borders } from './doors-borders.ts'
 import { anyLiteral, editedConnections, madeUpIds } from './doors-ids.ts'
 import { answers, dryRuns, hostileCode, readers } from './doors-inside.ts'
 import { kept } from './doors-kept.ts'
-import { wire } from './doors-wire.ts'
+import { resolutions, wire } from './doors-wire.ts'
 import { hostileWork } from './doors-work.ts'
 import { keysAndPeople, quoting, senders } from './doors-people.ts'
 import { values } from './doors-values.ts'
@@ -316,6 +316,26 @@ const forgedWorkflows: Door[] = [
       title: 'refuses a statement on another table, column or tenant',
     },
     says: "a row of another tenant: expected 'nothing was refused'",
+  },
+  {
+    name: 'a frozen connection is written to',
+    patches: [
+      {
+        file: 'activities/sending.ts',
+        find: 'if (frozenReason === null) return',
+        replace: "if (frozenReason !== 'none') return",
+      },
+      {
+        file: 'db/queries/writebacks.ts',
+        find: '       and not exists (select from door where frozen_at is not null)\n',
+        replace: '',
+      },
+    ],
+    test: {
+      file: 'forged-workflows.test.ts',
+      title: 'sends nothing to a frozen connection, approved as it is',
+    },
+    says: "expected 'nothing was refused' to be 'CONNECTION_FROZEN'",
   },
   {
     name: 'decisions are recorded unread',
@@ -698,6 +718,7 @@ export const DOORS: readonly Door[] = [
   ...dryRuns,
   ...hostileCode,
   ...wire,
+  ...resolutions,
   ...hostileWork,
   ...kept,
   ...borders,

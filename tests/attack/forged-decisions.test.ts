@@ -79,7 +79,7 @@ describe('a forged signal', () => {
     const parked = await attack.park()
     const ticket = await ticketOf(attack.clerk, parked.approval)
     await signal(attack.world, parked.approval, {
-      ticket: tampered(ticket, { principal: 'lena@acme.example' }),
+      ticket: tampered(ticket, { principal: 'lena@acme.example', roles: ['lead'] }),
     })
     await signal(attack.world, parked.approval, { ticket: tampered(ticket, { roles: ['lead'] }) })
     await signal(attack.world, parked.approval, { ticket })

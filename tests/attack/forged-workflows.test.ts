@@ -12,6 +12,7 @@ import {
   approvalWorkflowId,
   approve,
   codeOf,
+  CONNECTION,
   endingOfAsking,
   finished,
   forgedTicket,
@@ -182,6 +183,19 @@ describe('the door, called past the workflows,', () => {
     }
     const { rows } = await attack.books.query(`select amount from accounts where id = 'theirs'`)
     expect(rows).toEqual([{ amount: 5 }])
+    await expectOnlyTheLeadCounts(parked)
+  })
+
+  test('sends nothing to a frozen connection, approved as it is', async () => {
+    const parked = await attack.parkLate()
+    const real = [await ticketOf(attack.lead, parked.approval)]
+    await attack.world.admin.freezeConnection({ name: CONNECTION, reason: 'wrong amounts' })
+    try {
+      expect(await codeOf(perform(parked, parked.call, real))).toBe('CONNECTION_FROZEN')
+      expect(await attack.amountOf(parked)).toBe(100)
+    } finally {
+      await attack.world.admin.thawConnection({ name: CONNECTION })
+    }
     await expectOnlyTheLeadCounts(parked)
   })
 

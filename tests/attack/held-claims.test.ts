@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { finished } from '../support/attack-world.ts'
 import { CALL_TIMEOUT, ONE_LEAD } from '../support/automations.ts'
 import { PAYING_SETTINGS, paymentStep } from '../support/paying.ts'
 import { about, startScenario, type Scenario } from '../support/scenario.ts'
@@ -53,6 +54,7 @@ test('a claim that is held for longer than the call may take is followed by no c
   await holder.query('commit')
   holder.release()
   // Not sent, and known to be: it is claimed again, and sent in time.
+  expect((await finished(s.world, run.runId)).state).toBe('completed')
   await s.expectEnding(run, {
     state: 'completed',
     writebacks: ['applied'],

@@ -112,9 +112,9 @@ describe('a server that quotes what it was sent', () => {
     ['the failure of a write', 'pay', 'declined for'],
   ])('is not believed to be fit for others to read: %s', async (_what, tool, besides) => {
     const told = await toldOf(tool)
+    expectNoSecretIn(told)
     expect(told).toContain(besides)
     expect(told).toContain('[secret]')
-    expectNoSecretIn(told)
   })
 
   test('may be a database, whose address has the password', async () => {
@@ -140,20 +140,20 @@ describe('a server that quotes what it was sent', () => {
       ],
     })
     const told = await toldOf('shop')
-    expect(told).toContain('no: [secret]')
     expectNoSecretIn(told)
+    expect(told).toContain('no: [secret]')
   })
 
   test('leaves nothing in tables and histories either', async () => {
+    await toldOf('pay')
     expect(quoted.join(' ')).toContain(PAIR)
     const rows = await tableTexts(attack.world.database)
     const places = [...rows, ...(await historiesOf(attack.world, ['run/acme/pay', 'inspect/acme/bank/']))]
+    const secrets = [TOKEN, PASSWORD, PAIR].flatMap(formsOf)
+    const told = places.filter(([, text]) => secrets.some((form) => text.includes(form)))
+    expect(told, `secrets in: ${told.map(([place]) => place).join(', ')}`).toEqual([])
     expect(
       places.some(([place, text]) => place === 'table tool_catalog' && text.includes('Send me [secret]')),
     ).toBe(true)
-    for (const [place, text] of places) {
-      const forms = [TOKEN, PASSWORD, PAIR].flatMap(formsOf).filter((form) => text.includes(form))
-      expect([place, forms]).toEqual([place, []])
-    }
   })
 })

@@ -70,6 +70,13 @@ describe('the page about attacks', () => {
   })
 })
 
+test('the table of opened doors has a row for each that is there, once, and each bites', () => {
+  const [, table = ''] = read('docs/security/attacks.md').split('\n## The doors, opened', 2)
+  const rows = [...table.matchAll(/^\| (?!door )(.+?) \| .*? \| .*? \| (.+?) \|/gm)]
+  expect(rows.map(([, name]) => name)).toEqual(DOORS.map(({ name }) => name))
+  expect(new Set(rows.map(([, , verdict]) => verdict))).toEqual(new Set(['bites']))
+})
+
 const namesIn = (text: string): string[] =>
   [...text.matchAll(/(?<!\*)\*([^*]+)\*(?!\*)/g)].map(([, name = '']) => name)
 

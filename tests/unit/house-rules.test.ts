@@ -148,6 +148,11 @@ const CASES: Case[] = [
     content: `import { round } from './round.ts'\nexport const there = () => round\n`,
     rule: 'no-cycle',
   },
+  {
+    file: 'lib/signals.ts',
+    content: 'export const either = (a: AbortSignal, b: AbortSignal) => AbortSignal.any([a, b])\n',
+    rule: 'no-restricted-properties',
+  },
   { file: 'lib/any.ts', content: 'export const x = (value: any) => value\n', rule: 'no-explicit-any' },
 ]
 
