@@ -38,12 +38,40 @@ export function signClaim({ signingKey }: Pick<DoorDeps, 'signingKey'>, claimed:
   return signEnvelope(CLAIM_PAYLOAD_TYPE, { ...claim, row }, signingKey)
 }
 
+export interface AboutClaim {
+  organization: string
+  writebackId: string
+}
+
+/** Of what attempts have said, in heartbeats or as they failed: the claims of this write, the last attempt first. */
+export function claimsAmong(
+  deps: Pick<DoorDeps, 'trust'>,
+  said: readonly unknown[],
+  about: AboutClaim,
+): Claim[] {
+  return said
+    .flatMap((one) => openClaim(deps, claimIn(one), about) ?? [])
+    .sort((a, b) => b.attempt - a.attempt)
+}
+
+/** As it was signed, so that it can be handed on. */
+export function latestClaim(
+  deps: Pick<DoorDeps, 'trust'>,
+  said: readonly unknown[],
+  about: AboutClaim,
+): Envelope | null {
+  const [latest] = claimsAmong(deps, said, about)
+  const same = (one: unknown) => openClaim(deps, claimIn(one), about)?.attempt === latest?.attempt
+  return latest ? (claimIn(said.find(same)) as Envelope) : null
+}
+
+/** As a heartbeat carries it, and the end of an attempt. */
+function claimIn(said: unknown): unknown {
+  return typeof said === 'object' && said !== null && 'claim' in said ? said.claim : null
+}
+
 /** Null for what no worker of ours has signed about this write. */
-function openClaim(
-  { trust }: Pick<DoorDeps, 'trust'>,
-  said: unknown,
-  about: { organization: string; writebackId: string },
-): Claim | null {
+function openClaim({ trust }: Pick<DoorDeps, 'trust'>, said: unknown, about: AboutClaim): Claim | null {
   const envelope = EnvelopeSchema.safeParse(said)
   if (!envelope.success) return null
   const expected = { payloadType: CLAIM_PAYLOAD_TYPE, purpose: 'receipt' } as const
@@ -60,11 +88,11 @@ function openClaim(
  */
 export async function recallClaim(
   deps: DoorDeps,
-  said: unknown,
-  about: { organization: string; writebackId: string },
+  said: readonly unknown[],
+  about: AboutClaim,
   row: WritebackRow | null,
 ): Promise<boolean> {
-  const claim = openClaim(deps, said, about)
+  const [claim] = claimsAmong(deps, said, about)
   if (!claim || (row && (row.outcome !== null || row.attempt >= claim.attempt))) return false
   const { attempt, writebackId } = claim
   const facts = {

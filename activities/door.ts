@@ -9,6 +9,7 @@ import type { Trust } from './decisions.ts'
 import type { Described, Executor, Operation, Resolved, Stored } from './executors/executor.ts'
 import type { VerifiedOrigin } from './origin.ts'
 import type { Ruling } from '../lib/policy.ts'
+import type { Earlier } from './witnesses.ts'
 
 export interface DoorDeps {
   database: Database
@@ -22,11 +23,15 @@ export interface DoorDeps {
 
 /** What remembers the claim of an attempt, should the ledger forget it. */
 interface Witness {
-  /** The last claim that it was told of. */
-  said: unknown
+  /** What the attempts before this one have told it, claims among it. */
+  said: readonly unknown[]
   /** Resolves when it is kept. Throws if it is not, or if the attempt is not ours any more. */
   tell(claim: Envelope): Promise<void>
+  /** Asks what earlier executions have told of the write. Null: there are none, or they have told nothing. */
+  askEarlier: AskEarlier | null
 }
+
+export type AskEarlier = (runWorkflowId?: string) => Promise<Earlier>
 
 /** Of the step that a call belongs to, all its attempts together. */
 export interface StepLimits {

@@ -1,12 +1,12 @@
 /** Our errors as Temporal's: the code becomes the failure's type, and the table says whether trying again can help. */
 import { ApplicationFailure, type Info } from '@temporalio/activity'
-import { TemporalFailure } from '@temporalio/common'
+import { CancelledFailure, TemporalFailure } from '@temporalio/common'
 import { isDatabaseAway } from '../db/away.ts'
 import { findWriteback } from '../db/queries/writebacks.ts'
 import { failureText } from '../lib/failure-text.ts'
 import { CodedError, ERRORS } from '../schemas/errors.ts'
 import { NOTHING_PLANNED } from '../schemas/names.ts'
-import type { Call } from '../schemas/run.ts'
+import type { Call, Envelope } from '../schemas/run.ts'
 import type { DoorDeps } from './door.ts'
 
 /** The door itself gives up on the first, when the time of its step is over; the second waits for a person, the third for its turn. */
@@ -54,23 +54,39 @@ function unforeseen(error: unknown, isOver: boolean): unknown {
   })
 }
 
-/** A final failure of a call that has no row in the ledger says so: then there is nothing that a workflow has to end. */
-export async function markingUnplanned<T>(
+/**
+ * What a workflow has to know of a failure. Temporal forgets the heartbeats of an activity that is over, so the claim of a
+ * write that may have been sent goes along. Without one, a final failure of a call that has no row in the ledger says so:
+ * then there is nothing that a workflow has to end.
+ */
+export async function tellingEnd<T>(
   { database }: Pick<DoorDeps, 'database'>,
   { organization, origin: { writebackId } }: Call,
   work: () => Promise<T>,
+  claimTold: () => Envelope | undefined,
 ): Promise<T> {
   try {
     return await work()
   } catch (error) {
+    const claim = claimTold()
+    if (claim) throw withDetail(error, { claim })
     if (!(error instanceof ApplicationFailure) || error.nonRetryable !== true) throw error
     if (await findWriteback(database, { organization, writebackId })) throw error
-    const { type, message } = error
-    throw ApplicationFailure.create({
-      type: type ?? 'STEP_FAILED',
-      message,
-      nonRetryable: true,
-      details: [NOTHING_PLANNED],
-    })
+    throw withDetail(error, NOTHING_PLANNED)
   }
+}
+
+function withDetail(error: unknown, detail: unknown): unknown {
+  const details = [detail]
+  if (error instanceof CancelledFailure) return new CancelledFailure(error.message, details)
+  if (!(error instanceof ApplicationFailure)) return ApplicationFailure.fromError(error, { details })
+  const { type, message, nonRetryable, nextRetryDelay, cause } = error
+  return ApplicationFailure.create({
+    type: type ?? 'STEP_FAILED',
+    message,
+    details,
+    nonRetryable: nonRetryable === true,
+    ...(nextRetryDelay ? { nextRetryDelay } : {}),
+    ...(cause ? { cause } : {}),
+  })
 }

@@ -10,6 +10,8 @@ interface Said {
   /** Of the last attempt that was about to send. */
   claim?: Envelope
   tool?: string
+  /** Earlier executions of a run that was reset were asked, and had nothing to tell. */
+  knowsEarlier?: true
 }
 
 const said = new WeakMap<Context, Said>()

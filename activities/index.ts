@@ -11,13 +11,11 @@ import type { JsonValue } from '../lib/json.ts'
 import { createToolCatalog, type ToolCatalog } from '../mcp/catalog.ts'
 import type { McpClientPort } from '../mcp/port.ts'
 import { CodedError } from '../schemas/errors.ts'
-import { organizationOfWorkflow } from '../schemas/names.ts'
 import type {
-  Call,
+  Asks,
   CodeInput,
   CodeOutput,
   Envelope,
-  PerformResult,
   ResolutionAnswer,
   ResolutionInput,
   Recorded,
@@ -25,6 +23,7 @@ import type {
 } from '../schemas/run.ts'
 import type { DryCall, PreviewResult } from '../schemas/dry-run.ts'
 import type { ReconcileReport, RetentionPosition, RetentionReport } from '../schemas/upkeep.ts'
+import { abandonWriteback, type Abandoned, type Abandoning } from './abandon.ts'
 import {
   endApproval,
   openApproval,
@@ -35,16 +34,16 @@ import {
 import { acceptAnswer, openAsk, recordAnswer, resolveAnswer } from './asks.ts'
 import type { Trust } from './decisions.ts'
 import { runCode } from './code.ts'
+import type { AboutClaim } from './claims.ts'
+import { callerId, organizationHere, withContext } from './context.ts'
 import type { DoorDeps } from './door.ts'
 import { createMcpToolExecutor } from './executors/mcp-tool.ts'
 import type { Executor } from './executors/executor.ts'
 import { createSqlExecutor } from './executors/sql.ts'
 import type { TargetDatabases } from './executors/sql-targets.ts'
-import { markingUnplanned, toApplicationFailure } from './failures.ts'
-import { beat, beatAndWait, saidBefore } from './heartbeat.ts'
+import { beat } from './heartbeat.ts'
 import { inspectConnection, type InspectedTool } from './inspect.ts'
-import { abandonWriteback, type Abandoned } from './ledger.ts'
-import { perform } from './perform.ts'
+import { askingEarlier, createPerform, findToldClaim } from './passing.ts'
 import { recordResolution } from './resolutions.ts'
 import { reconcile } from './reconcile.ts'
 import { resultOf } from './results.ts'
@@ -77,9 +76,6 @@ export interface ActivityDeps {
   nowMs?: () => number
 }
 
-/** Often enough that a cancel arrives, and the death of a worker shows, within seconds. */
-const HEARTBEAT_INTERVAL_MS = 1_000
-
 /** For a thread that fails; a turn is waited for as long as it takes. */
 const CODE_PATIENCE_MS = 10 * 60_000
 
@@ -98,8 +94,12 @@ export function createActivities(deps: ActivityDeps) {
     perform: createPerform(door, inShare),
     recordResolution: (params: ResolutionInput): Promise<ResolutionAnswer> =>
       withContext(door, null, () => recordResolution(door, params)),
-    abandonWriteback: (params: Parameters<typeof abandonWriteback>[1]): Promise<Abandoned> =>
-      withContext(door, null, () => abandonWriteback(door, params)),
+    abandonWriteback: (params: Abandoning, { afterReset }: Asks = {}): Promise<Abandoned> =>
+      withContext(door, null, () =>
+        abandonWriteback(door, params, afterReset ? askingEarlier(door, params) : null),
+      ),
+    findToldClaim: (about: AboutClaim): Promise<Envelope | null> =>
+      withContext(door, null, () => findToldClaim(door, about)),
     ...createDecidingActivities(door),
     openSubRun: (params: Parameters<typeof openSubRun>[1]): Promise<SubRun> =>
       withContext(door, null, () =>
@@ -117,24 +117,6 @@ export function createActivities(deps: ActivityDeps) {
       withContext(door, null, () => resultOf(Context.current(), workflowId)),
     ...createHousekeepingActivities(deps, door),
   }
-}
-
-/** `end`: nothing is begun, and what was sent gets its outcome. */
-function createPerform(door: DoorDeps, inShare: InShare) {
-  return (call: Call, decisions: Envelope[] = [], purpose?: 'end'): Promise<PerformResult> =>
-    markingUnplanned(door, call, () =>
-      withContext(door, call.timeoutMs, (signal) =>
-        inShare(organizationHere(), () =>
-          perform(door, call, decisions, {
-            signal,
-            giveUpAtMs: activityInfo().scheduledTimestampMs + call.timeoutMs,
-            caller: callerId(),
-            isEnding: purpose === 'end',
-            witness: { said: saidBefore().claim, tell: (claim) => beatAndWait({ claim }) },
-          }),
-        ),
-      ),
-    )
 }
 
 export type Activities = ReturnType<typeof createActivities>
@@ -231,39 +213,6 @@ function createDoor(
   }
 }
 
-/** Whose turn it is. An id that somebody has made up takes from the share of whom it names, and gives nothing else. */
-function organizationHere(): string {
-  return organizationOfWorkflow(callerId())
-}
-
-/** The workflow that calls. Temporal says it, and no workflow can. */
-function callerId(): string {
-  return activityInfo().workflowExecution?.workflowId ?? ''
-}
-
 function lookerOf({ name, resolve, read, plan, describe }: Executor): Looker {
   return { name, resolve, read, plan, describe }
-}
-
-async function withContext<T>(
-  { nowMs }: Pick<DoorDeps, 'nowMs'>,
-  timeoutMs: number | null,
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const context = Context.current()
-  const heartbeat = setInterval(() => beat(), HEARTBEAT_INTERVAL_MS)
-  try {
-    return await work(context.cancellationSignal)
-  } catch (error) {
-    const { cancellationSignal } = context
-    // A call that was cut short is no failure of the call: Temporal ends it, or, if the worker stops, tries it again.
-    if (cancellationSignal.aborted && error instanceof CodedError && error.code === 'CANCELLED') {
-      throw cancellationSignal.reason
-    }
-    // What breaks because the worker stops says nothing of the next attempt.
-    if (cancellationSignal.aborted && !(error instanceof CodedError)) throw error
-    throw toApplicationFailure(error, activityInfo(), timeoutMs, nowMs())
-  } finally {
-    clearInterval(heartbeat)
-  }
 }

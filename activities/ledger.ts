@@ -223,30 +223,6 @@ export async function closeWithReceipt(
 /** Ends the transaction of an attempt that is no longer the one that counts. */
 class NotOurs extends Error {}
 
-/** `under_way`: it was sent, and the door has to say what became of it. `never_planned`: there is nothing to end. */
-export type Abandoned =
-  { kind: 'ended'; outcome: WriteOutcome } | { kind: 'under_way' } | { kind: 'never_planned' }
-
-/**
- * Ends a write that still waits: nobody decided in time, or whoever asked for it took it back. Anybody who can start
- * workflows can do the latter, so that the time was really over is checked here.
- */
-export async function abandonWriteback(
-  deps: DoorDeps,
-  params: { organization: string; writebackId: string; because: 'expired' | 'withdrawn' },
-): Promise<Abandoned> {
-  const row = await findWriteback(deps.database, params)
-  if (!row) return { kind: 'never_planned' }
-  if (row.outcome) return { kind: 'ended', outcome: await provenOutcome(deps, row, row.outcome) }
-  if (row.state === 'sending') return { kind: 'under_way' }
-  const dueAtMs = Date.parse(row.created_at) + (row.requirement?.expiresAfterMs ?? Infinity)
-  const conclusion =
-    params.because === 'expired' && deps.nowMs() >= dueAtMs
-      ? ({ status: 'expired', code: 'EXPIRED', message: 'nobody decided in time' } as const)
-      : WITHDRAWN
-  return { kind: 'ended', outcome: await closePlanned(deps, row, conclusion) }
-}
-
 function outcomeFacts(
   row: WritebackRow,
   conclusion: Conclusion,

@@ -13,11 +13,12 @@ import { canonicalJson } from '../lib/canonical-json.ts'
 import { changedSettings } from '../lib/write-settings.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { Call, Envelope, PerformResult, Preview, Requester } from '../schemas/run.ts'
-import { recallClaim } from './claims.ts'
+import { abandonWriteback } from './abandon.ts'
+import { recallClaim, type AboutClaim } from './claims.ts'
 import { askForApproval, judgeWrite, refuseRejected } from './authorise.ts'
 import type { Stored } from './executors/executor.ts'
 import { digestOfWrite, type DoorDeps, type Judged, type Passage, type StepLimits } from './door.ts'
-import { closePlanned, idempotencyKeyOf, planWriteback, reopened, WITHDRAWN } from './ledger.ts'
+import { closePlanned, idempotencyKeyOf, planWriteback, reopened } from './ledger.ts'
 import { provenOutcome } from './outcomes.ts'
 import { verifyOrigin, type VerifiedOrigin } from './origin.ts'
 import { asksWhoAsked, ruleOn } from '../lib/policy.ts'
@@ -31,6 +32,7 @@ import {
 } from './reading.ts'
 import { concludeUnknown, sendWrite } from './sending.ts'
 import { mayPassAway, settle } from './settle.ts'
+import { olderThanRun } from './witnesses.ts'
 
 /** Throws a `CodedError`; for a write that means that nothing was sent, or that the ledger knows what was. */
 export async function perform(
@@ -39,17 +41,17 @@ export async function perform(
   decisions: readonly Envelope[],
   limits: StepLimits,
 ): Promise<PerformResult> {
+  const { said } = limits.witness
   const about = { ...call, writebackId: call.origin.writebackId }
   let context = await loadCallContext(deps.database, about)
-  if (await recallClaim(deps, limits.witness.said, about, context.writeback))
+  if (await recallClaim(deps, said, about, context.writeback))
     context = await loadCallContext(deps.database, about)
   const { writeback, remaining_ms: remainingMs } = context
   if (writeback?.outcome)
     return { kind: 'done', outcome: await provenOutcome(deps, writeback, writeback.outcome) }
   if (writeback && context.is_ended) throw reopened(writeback)
   assertNotUnderWay(writeback, remainingMs)
-  if (limits.isEnding && writeback?.state === 'planned')
-    return { kind: 'done', outcome: await closePlanned(deps, writeback, WITHDRAWN) }
+  if (limits.isEnding && writeback?.state === 'planned') return endPlanned(deps, about, limits)
   try {
     return await pass(deps, { call, decisions, limits }, context)
   } catch (error) {
@@ -72,6 +74,10 @@ async function pass(
   const isWrite = resolved.class === 'write' || call.raisedToWrite || context.writeback !== null
   if (!isWrite) return read(deps, { call, operation, executor, ...step }, context, limits)
   const origin = await originOf(deps, call, step)
+  const earlier = await step.witness.askEarlier?.(origin.runWorkflowId)
+  const about = { ...call, writebackId: call.origin.writebackId }
+  if (earlier && (await recallClaim(deps, earlier.said, about, context.writeback)))
+    return perform(deps, call, decisions, { ...step, witness: { ...step.witness, askEarlier: null } })
   const policies = policiesOf(context)
   const judge = (stored: Stored): Judged => {
     const described = executor.describe(operation, stored)
@@ -84,12 +90,27 @@ async function pass(
   const arrival = { ...known, overdueMs, frozenReason, ...step }
   assertDefinitionUnchanged(call, resolved.definitionSha256, origin.pinnedDefinitionSha256)
   const row = context.writeback ?? (await planWriteback(deps, arrival))
+  if (row.state === 'planned' && earlier?.end != null) {
+    const conclusion = olderThanRun(earlier.end, row.plan.target)
+    return { kind: 'done', outcome: await closePlanned(deps, row, conclusion) }
+  }
   const passage = { ...arrival, ...judge(row.plan.stored) }
   const changed = changesSincePlanned(passage, row)
   if (changed !== null) return refuseChanged(deps, passage, row, changed)
   if (row.state !== 'sending') return apply(deps, passage, row, decisions)
   const settled = await settle(deps, passage, row, decisions)
   return settled ?? apply(deps, passage, { ...row, state: 'planned', deadline_at: null }, decisions)
+}
+
+/** Nobody wants it any more, and it waits. */
+async function endPlanned(
+  deps: DoorDeps,
+  about: AboutClaim,
+  { witness }: StepLimits,
+): Promise<PerformResult> {
+  const abandoned = await abandonWriteback(deps, { ...about, because: 'withdrawn' }, witness.askEarlier)
+  if (abandoned.kind === 'ended') return { kind: 'done', outcome: abandoned.outcome }
+  throw new CodedError('WRITE_IN_PROGRESS', `${about.writebackId} was claimed this moment`)
 }
 
 /** A row in `sending` belongs to the attempt that set its deadline: until then nobody concludes anything. */

@@ -24,7 +24,7 @@ import { executionState, namespaceKnowsUs, type ExecutionState } from './executi
 import { closePlanned } from './ledger.ts'
 import { remindApprovals } from './reminders.ts'
 import { concludeUnknown } from './sending.ts'
-import { whatLedgerMisses } from './witnesses.ts'
+import { olderThanRun, whatLedgerMisses } from './witnesses.ts'
 
 /** Younger rows may belong to an execution that is just about to start, or to an attempt that is about to record. */
 const MIN_AGE_MS = 60_000
@@ -106,7 +106,7 @@ async function conclude(
   run: ExecutionState,
 ): Promise<WriteOutcome> {
   // What Temporal has forgotten, it cannot tell.
-  const missed = run === 'gone' ? null : await whatLedgerMisses({ client, database: door.database }, row)
+  const missed = run === 'gone' ? null : await whatLedgerMisses({ client, door }, row)
   const { target } = row.plan
   if (row.state === 'sending') {
     const lost = `its run has ended, and the answer to attempt ${row.attempt} is lost; look at ${target}`
@@ -118,8 +118,7 @@ async function conclude(
       code: 'WITHDRAWN',
       message: 'its run has ended without a word about it, and it was never sent',
     })
-  const message = `the ledger is older than the run: it says that this was never sent, and of the run ${missed}; look at ${target}`
-  return closePlanned(door, row, { status: 'unknown', code: 'OUTCOME_UNKNOWN', message })
+  return closePlanned(door, row, olderThanRun(missed, target))
 }
 
 /**

@@ -1,22 +1,22 @@
 /**
- * What Temporal knows of a write that the ledger has as never sent, of a run that is over. A ledger that was restored
- * from a backup says so of writes that were sent since; what is signed of them must not be more than was seen.
+ * What Temporal knows of a write that the ledger has as never sent. A ledger that was restored from a backup, or has been
+ * taken over by a standby, says so of writes that were sent since; what is signed of them must not be more than was seen.
  */
-import type { Client, WorkflowHandle } from '@temporalio/client'
-import { defaultPayloadConverter, type Payload } from '@temporalio/common'
+import type { Client } from '@temporalio/client'
 import { listDecisions } from '../db/queries/approvals.ts'
 import { hasReceiptAt } from '../db/queries/receipts.ts'
 import type { WritebackRow } from '../db/queries/writebacks.ts'
-import type { Database } from '../db/database.ts'
-import { decodePayloads, readRunEnd } from '../lib/receipts-head.ts'
+import { readRunEnd } from '../lib/receipts-head.ts'
 import { CodedError } from '../schemas/errors.ts'
 import { writebackWorkflowId } from '../schemas/names.ts'
 import type { Call, Envelope, PerformResult, WriteOutcome, WriteStatus } from '../schemas/run.ts'
-import { executionState } from './executions.ts'
+import { claimsAmong, type AboutClaim } from './claims.ts'
+import type { DoorDeps } from './door.ts'
+import { whatWasTold, type Execution } from './histories.ts'
 
-interface WitnessDeps {
+export interface WitnessDeps {
   client: Client
-  database: Database
+  door: Pick<DoorDeps, 'database' | 'trust'>
 }
 
 const NEVER_SENT: readonly WriteStatus[] = ['refused', 'rejected', 'expired', 'withdrawn']
@@ -26,23 +26,29 @@ export async function whatLedgerMisses(deps: WitnessDeps, row: WritebackRow): Pr
   try {
     return await missedBy(deps, row)
   } catch (error) {
-    // Our own database keeps large values. One that is gone may have said anything.
-    if (!(error instanceof CodedError) || error.code !== 'PAYLOAD_UNAVAILABLE') throw error
-    return 'its history names a value that the database does not have any more'
+    if (isValueGone(error)) return GONE
+    throw error
   }
 }
 
-async function missedBy({ client, database }: WitnessDeps, row: WritebackRow): Promise<string | null> {
+/** Our own database keeps large values. One that is gone may have said anything. */
+const GONE = 'its history names a value that the database does not have any more'
+
+function isValueGone(error: unknown): boolean {
+  return error instanceof CodedError && error.code === 'PAYLOAD_UNAVAILABLE'
+}
+
+async function missedBy({ client, door }: WitnessDeps, row: WritebackRow): Promise<string | null> {
+  const { database } = door
   const { organization, writeback_id: writebackId, run_id: runId } = row
   const { isTold, head } = await readRunEnd(client, { workflowId: row.run_workflow_id })
   const isReached = head === null || (await hasReceiptAt(database, { runId, ...head }))
   if (isTold && isReached) return null
-  const { outcome, decisions } = await whatWasSaid(client, row)
-  if (outcome && NEVER_SENT.includes(outcome.status)) return null
-  if (outcome) {
-    const { seq, sha256 } = outcome.receipt
-    return `its history says ${outcome.status}, with receipt ${seq}, ${sha256.slice(0, 12)}…`
-  }
+  const about = { organization, writebackId, runWorkflowId: row.run_workflow_id }
+  const { outcome, decisions, said } = await whatWasSaid(client, about)
+  if (outcome) return NEVER_SENT.includes(outcome.status) ? null : inWords(outcome)
+  const unknown = claimsAmong(door, said, about).find(({ attempt }) => attempt > row.attempt)
+  if (unknown) return `Temporal was told that attempt ${unknown.attempt} was about to be sent`
   if (!isReached)
     return `its end says that it has ${head.count} receipts, the last being ${head.sha256.slice(0, 12)}…`
   const recorded = new Set((await listDecisions(database, { organization, writebackId })).map(payloadOf))
@@ -51,63 +57,73 @@ async function missedBy({ client, database }: WitnessDeps, row: WritebackRow): P
     : null
 }
 
+/** What earlier executions have told of a write: those that a Reset has left behind, or others under the same id. */
+export interface Earlier {
+  /** With an outcome of its own, other than that nothing was sent, in words. */
+  end: string | null
+  /** What their attempts have said; claims are among it. */
+  said: unknown[]
+}
+
+/** `asking`: the execution for which this is asked, whose own history is no witness. */
+export async function askEarlier(
+  client: Client,
+  about: AboutClaim & { runWorkflowId: string },
+  asking: Execution,
+): Promise<Earlier> {
+  try {
+    const { outcome, said } = await whatWasSaid(client, about, asking)
+    const isEnd = outcome !== null && !NEVER_SENT.includes(outcome.status)
+    return { end: isEnd ? inWords(outcome) : null, said }
+  } catch (error) {
+    if (isValueGone(error)) return { end: GONE, said: [] }
+    throw error
+  }
+}
+
+/** The conclusion about a write that its row calls planned, where a witness says more. */
+export function olderThanRun(missed: string, target: string) {
+  const message = `the ledger is older than the run: it says that this was never sent, and of the run ${missed}; look at ${target}`
+  return { status: 'unknown', code: 'OUTCOME_UNKNOWN', message } as const
+}
+
+function inWords({ status, receipt }: WriteOutcome): string {
+  return `its history says ${status}, with receipt ${receipt.seq}, ${receipt.sha256.slice(0, 12)}…`
+}
+
 interface Said {
-  /** The last that the door has told of the write. */
+  /** That the door has told of the write; one that says more than that it was never sent, if there is one. */
   outcome: WriteOutcome | null
   /** With which the door was asked to let it pass. */
   decisions: Envelope[]
+  said: unknown[]
 }
 
 /** By the run itself, and by the workflow of a write that had to wait. */
-async function whatWasSaid(client: Client, row: WritebackRow): Promise<Said> {
-  const said: Said = { outcome: null, decisions: [] }
-  const waiting = writebackWorkflowId({ ...row, writebackId: row.writeback_id })
-  for (const workflowId of [row.run_workflow_id, waiting]) {
-    const passages = await passagesIn(client, workflowId)
-    for (const { input, result } of passages) {
+async function whatWasSaid(
+  client: Client,
+  about: AboutClaim & { runWorkflowId: string },
+  except?: Execution,
+): Promise<Said> {
+  const { writebackId, runWorkflowId } = about
+  const outcomes: WriteOutcome[] = []
+  const all: Said = { outcome: null, decisions: [], said: [] }
+  for (const workflowId of [runWorkflowId, writebackWorkflowId(about)]) {
+    const { visits, said } = await whatWasTold(client, workflowId, except)
+    all.said.push(...said)
+    for (const { input, result } of visits) {
       const [call, decisions] = input as [Call?, Envelope[]?]
-      if (call?.origin?.writebackId !== row.writeback_id) continue
-      said.decisions.push(...(decisions ?? []))
+      if (call?.origin?.writebackId !== writebackId) continue
+      all.decisions.push(...(decisions ?? []))
       const outcome = (result as PerformResult | undefined)?.kind === 'done' && (result as Done).outcome
-      if (outcome && outcome.kind === 'write') said.outcome = outcome
+      if (outcome && outcome.kind === 'write') outcomes.push(outcome)
     }
   }
-  return said
+  const outcome = outcomes.find(({ status }) => !NEVER_SENT.includes(status)) ?? outcomes[0] ?? null
+  return { ...all, outcome }
 }
 
 type Done = Extract<PerformResult, { kind: 'done' }>
-
-/** Each time that the latest execution has asked the door, and the answer if there was one. */
-async function passagesIn(
-  client: Client,
-  workflowId: string,
-): Promise<{ input: unknown[]; result: unknown }[]> {
-  const passages = new Map<string, { input: unknown[]; result: unknown }>()
-  for (const { eventId, ...event } of await eventsOf(client, workflowId)) {
-    const scheduled = event.activityTaskScheduledEventAttributes
-    if (scheduled?.activityType?.name === 'perform') {
-      const input = await valuesIn(client, scheduled.input?.payloads)
-      passages.set(String(eventId), { input, result: undefined })
-    }
-    const completed = event.activityTaskCompletedEventAttributes
-    const passage = completed && passages.get(String(completed.scheduledEventId))
-    if (passage) [passage.result] = await valuesIn(client, completed.result?.payloads)
-  }
-  return [...passages.values()]
-}
-
-/** None of one that was not needed, or that Temporal has forgotten. */
-async function eventsOf(client: Client, workflowId: string): Promise<HistoryEvents> {
-  if ((await executionState(client, workflowId, Date.now())) === 'gone') return []
-  return (await client.workflow.getHandle(workflowId).fetchHistory()).events ?? []
-}
-
-type HistoryEvents = NonNullable<Awaited<ReturnType<WorkflowHandle['fetchHistory']>>['events']>
-
-async function valuesIn(client: Client, payloads: Payload[] | null | undefined): Promise<unknown[]> {
-  const decoded = await decodePayloads(client, payloads ?? [])
-  return decoded.map((payload) => defaultPayloadConverter.fromPayload(payload))
-}
 
 function payloadOf({ payload }: Envelope): string {
   return payload

@@ -70,6 +70,14 @@ export interface Call {
   origin: Origin
 }
 
+/** In which way the door is asked. */
+export interface Asks {
+  /** Nothing is begun, and what was sent gets its outcome. */
+  toEnd?: true
+  /** By an execution that came out of a Reset: there are earlier ones, and they may know more than the ledger. */
+  afterReset?: true
+}
+
 export interface Stage {
   roles: string[]
   people: string[]

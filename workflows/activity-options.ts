@@ -23,6 +23,7 @@ type Nearby = Pick<
   | 'recordDecision'
   | 'closeApproval'
   | 'recordResolution'
+  | 'findToldClaim'
   | 'openSubRun'
   | 'openAsk'
   | 'resolveAnswer'

@@ -1,11 +1,67 @@
 /** Going through the door from a workflow, so that a cancel leaves nothing behind without an outcome. */
-import { ActivityFailure, ApplicationFailure, CancellationScope, isCancellation } from '@temporalio/workflow'
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancellationScope,
+  CancelledFailure,
+  isCancellation,
+  TimeoutFailure,
+  workflowInfo,
+} from '@temporalio/workflow'
 import { NOTHING_PLANNED } from '../schemas/names.ts'
-import type { Call, Envelope, PerformResult, WriteOutcome } from '../schemas/run.ts'
-import { outside } from './activity-options.ts'
+import type { Asks, Call, Envelope, PerformResult, WriteOutcome } from '../schemas/run.ts'
+import { nearby, outside } from './activity-options.ts'
 
+/**
+ * Temporal keeps what an attempt has told it for the next one, and forgets it when the activity is cancelled between two
+ * of them. So the cancel is passed on after that was read, and what was read goes along with the failure.
+ */
 export function performCall(call: Call, decisions: Envelope[], summary: string): Promise<PerformResult> {
-  return outside(summary).perform(call, decisions)
+  const scope = CancellationScope.current()
+  const ask = () => outside(summary).perform(call, decisions, asks())
+  if (scope.consideredCancelled) return ask()
+  return CancellationScope.nonCancellable(async () => {
+    const asking = new CancellationScope()
+    let claim: Envelope | null = null
+    let isOver = false
+    scope.cancelRequested.catch(async () => {
+      if (isOver) return
+      claim = await nearby().findToldClaim(aboutClaim(call))
+      asking.cancel()
+    })
+    try {
+      return await asking.run(ask)
+    } catch (error) {
+      throw claim && isCancellation(error) ? new CancelledFailure('it was cancelled', [{ claim }]) : error
+    } finally {
+      isOver = true
+    }
+  })
+}
+
+/** An execution that came out of a Reset has the first one’s id besides its own. */
+function asks(): Asks {
+  const { runId, firstExecutionRunId } = workflowInfo()
+  return runId === firstExecutionRunId ? {} : { afterReset: true }
+}
+
+function aboutClaim({ organization, origin: { writebackId } }: Call): {
+  organization: string
+  writebackId: string
+} {
+  return { organization, writebackId }
+}
+
+/** What Temporal was told of the attempt that has failed, or of one before it. */
+function claimOf(error: unknown): Envelope | undefined {
+  const cause = error instanceof ActivityFailure ? error.cause : error
+  if (cause instanceof TimeoutFailure) return claimIn(cause.lastHeartbeatDetails)
+  const isTold = cause instanceof ApplicationFailure || cause instanceof CancelledFailure
+  return isTold ? claimIn(cause.details?.[0]) : undefined
+}
+
+function claimIn(said: unknown): Envelope | undefined {
+  return typeof said === 'object' && said !== null && 'claim' in said ? (said.claim as Envelope) : undefined
 }
 
 /**
@@ -23,7 +79,7 @@ export async function settling<Result>(
     return await work()
   } catch (error) {
     if (isUnplanned(error)) throw error
-    const outcome = await endWrite(call, decisions, 'withdrawn')
+    const outcome = await endWrite(call, decisions, 'withdrawn', claimOf(error))
     if (outcome) await onEnded(outcome)
     if (outcome && (outcome.status !== 'withdrawn' || isCancellation(error))) return outcome
     throw error
@@ -41,14 +97,17 @@ export async function endWrite(
   call: Call,
   decisions: Envelope[],
   because: 'expired' | 'withdrawn',
+  claim?: Envelope,
 ): Promise<WriteOutcome | null> {
-  const { organization, origin } = call
   return CancellationScope.nonCancellable(async () => {
     const { abandonWriteback } = outside(`End the write: ${because}`)
-    const abandoned = await abandonWriteback({ organization, writebackId: origin.writebackId, because })
+    const abandoned = await abandonWriteback({ ...aboutClaim(call), because, claim }, asks())
     if (abandoned.kind === 'ended') return abandoned.outcome
     if (abandoned.kind === 'never_planned') return null
-    const settled = await outside('Wait for what became of the write').perform(call, decisions, 'end')
+    const settled = await outside('Wait for what became of the write').perform(call, decisions, {
+      ...asks(),
+      toEnd: true,
+    })
     return settled.kind === 'done' && settled.outcome.kind === 'write' ? settled.outcome : null
   })
 }

@@ -2,7 +2,8 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { DoorDeps, Passage } from '../../activities/door.ts'
 import type { Answer, Executor, Sending } from '../../activities/executors/executor.ts'
-import { abandonWriteback, closePlanned, closeSending, requireWriteback } from '../../activities/ledger.ts'
+import { abandonWriteback } from '../../activities/abandon.ts'
+import { closePlanned, closeSending, requireWriteback } from '../../activities/ledger.ts'
 import { recallClaim, signClaim } from '../../activities/claims.ts'
 import { concludeUnknown, sendWrite } from '../../activities/sending.ts'
 import {
@@ -332,7 +333,7 @@ describe('a claim that Temporal gives back', () => {
   it.each(['claim', 'row'] as const)('brings back a lost %s, as it was', async (what) => {
     const { row, claimed } = await forgotten(what)
     const found = (await findWriteback(db.database, about(row))) ?? null
-    expect(await recallClaim(deps, signClaim(deps, claimed), about(row), found)).toBe(true)
+    expect(await recallClaim(deps, [{ claim: signClaim(deps, claimed) }], about(row), found)).toBe(true)
     const again = await now(row.writeback_id)
     expect(again).toMatchObject({ state: 'sending', attempt: 1, digest: row.digest, plan: row.plan })
     expect(await closeSending(deps, again, { status: 'applied', how: 'answered' })).toMatchObject({
@@ -345,7 +346,7 @@ describe('a claim that Temporal gives back', () => {
     await sendWrite(deps, passageTo(notSent), row, AUTHORISED).catch(() => undefined)
     const released = await now(row.writeback_id)
     const claim = signClaim(deps, { ...released, state: 'sending', deadline_at: released.updated_at })
-    expect(await recallClaim(deps, claim, about(row), released)).toBe(false)
+    expect(await recallClaim(deps, [{ claim }], about(row), released)).toBe(false)
     expect(await now(row.writeback_id)).toEqual(released)
   })
 
@@ -355,14 +356,16 @@ describe('a claim that Temporal gives back', () => {
     const forged = signClaim({ signingKey: makeKeys().receipt }, claimed)
     const foreign = signClaim(deps, { ...claimed, writeback_id: other.writeback_id })
     for (const claim of [forged, foreign, { claim: claimed }, 'claimed', undefined])
-      expect(await recallClaim(deps, claim, about(row), await now(row.writeback_id))).toBe(false)
+      expect(await recallClaim(deps, [{ claim }], about(row), await now(row.writeback_id))).toBe(false)
     expect(await now(row.writeback_id)).toMatchObject({ state: 'planned', attempt: 0 })
   })
 
   it('of another plan than the ledger has now leaves it alone, and says that nobody knows', async () => {
     const { row, claimed } = await forgotten('claim')
     const claim = signClaim(deps, { ...claimed, digest: 'e'.repeat(64) })
-    await expect(recallClaim(deps, claim, about(row), await now(row.writeback_id))).rejects.toMatchObject({
+    await expect(
+      recallClaim(deps, [{ claim }], about(row), await now(row.writeback_id)),
+    ).rejects.toMatchObject({
       code: 'OUTCOME_UNKNOWN',
     })
     expect(await now(row.writeback_id)).toMatchObject({ state: 'planned' })

@@ -18,7 +18,7 @@ import {
   SHOP_SQL,
   TOOLS,
 } from '../../support/automations.ts'
-import { reconcileLater } from '../reconcile.ts'
+import { reconcileLater } from '../../support/reconcile.ts'
 import type { Variant } from './cells.ts'
 import { startStack, type Stack } from './stack.ts'
 

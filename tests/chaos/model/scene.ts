@@ -13,7 +13,7 @@ import {
 import { startOwnPostgres, startOwnTemporal } from '../../support/own-servers.ts'
 import type { World } from '../../support/world.ts'
 import { startChild, type Child } from '../child.ts'
-import { reconcileLater } from '../reconcile.ts'
+import { reconcileLater } from '../../support/reconcile.ts'
 import { GATES, WRITES, type Gate, type Write } from './actions.ts'
 
 export type Name = 'carl' | 'lena' | 'max' | 'wanda' | 'robot'

@@ -1,0 +1,57 @@
+/** The door as an activity: what Temporal has been told before, by whom, is at hand for whoever passes or ends a write. */
+import { activityInfo, Context } from '@temporalio/activity'
+import type { Asks, Call, Envelope, PerformResult } from '../schemas/run.ts'
+import { claimsAmong, latestClaim, type AboutClaim } from './claims.ts'
+import { callerId, organizationHere, withContext } from './context.ts'
+import type { AskEarlier, DoorDeps } from './door.ts'
+import { tellingEnd } from './failures.ts'
+import { beat, beatAndWait, saidBefore } from './heartbeat.ts'
+import { saidByPending } from './histories.ts'
+import { perform } from './perform.ts'
+import type { InShare } from './shares.ts'
+import { askEarlier } from './witnesses.ts'
+
+export function createPerform(door: DoorDeps, inShare: InShare) {
+  return (
+    call: Call,
+    decisions: Envelope[] = [],
+    { toEnd, afterReset }: Asks = {},
+  ): Promise<PerformResult> => {
+    const { organization, origin, timeoutMs } = call
+    const about = { organization, writebackId: origin.writebackId }
+    const work = (signal: AbortSignal) =>
+      perform(door, call, decisions, {
+        signal,
+        giveUpAtMs: activityInfo().scheduledTimestampMs + timeoutMs,
+        caller: callerId(),
+        isEnding: toEnd === true,
+        witness: {
+          said: [saidBefore()],
+          tell: (claim) => beatAndWait({ claim }),
+          askEarlier: afterReset && !saidBefore().knowsEarlier ? askingEarlier(door, about) : null,
+        },
+      })
+    const passing = () =>
+      withContext(door, timeoutMs, (signal) => inShare(organizationHere(), () => work(signal)))
+    return tellingEnd(door, call, passing, () => saidBefore().claim)
+  }
+}
+
+/** Histories are long: where they have nothing to tell, later attempts do not read them again. */
+export function askingEarlier(door: DoorDeps, about: AboutClaim): AskEarlier {
+  const { client, info } = Context.current()
+  const { workflowId = '', runId = '' } = info.workflowExecution ?? {}
+  return async (runWorkflowId = workflowId) => {
+    const earlier = await askEarlier(client, { ...about, runWorkflowId }, { workflowId, runId })
+    const isNothing = earlier.end === null && claimsAmong(door, earlier.said, about).length === 0
+    if (isNothing) beat({ knowsEarlier: true })
+    return earlier
+  }
+}
+
+/** What Temporal has been told of a write by the activities of this workflow that are not over. */
+export async function findToldClaim(door: DoorDeps, about: AboutClaim): Promise<Envelope | null> {
+  const { client, info } = Context.current()
+  const said = info.workflowExecution ? await saidByPending(client, info.workflowExecution) : []
+  return latestClaim(door, said, about)
+}
