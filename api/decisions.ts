@@ -12,14 +12,14 @@ import {
   keepGivenDecision,
   type ApprovalRow,
 } from '../db/queries/approvals.ts'
-import { writeFactsOf, type WritebackRow } from '../db/queries/writebacks.ts'
+import { findWriteback, writeFactsOf, type WritebackRow } from '../db/queries/writebacks.ts'
 import { askDigest } from '../lib/ask-digest.ts'
 import { canonicalJson, digestOf } from '../lib/canonical-json.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { signEnvelope } from '../lib/dsse.ts'
 import { writeDigest } from '../lib/write-digest.ts'
 import { DECISION_PAYLOAD_TYPE, type Decision } from '../schemas/decision.ts'
-import { CodedError, isErrorCode } from '../schemas/errors.ts'
+import { CodedError, isErrorCode, type ErrorCode } from '../schemas/errors.ts'
 import { approvalWorkflowId, MESSAGES } from '../schemas/names.ts'
 import type { DecisionAnswer, DecisionMessage, Question, Verdict } from '../schemas/run.ts'
 import type { ApiDeps } from './deps.ts'
@@ -48,8 +48,9 @@ export interface SignedDecision {
   message: DecisionMessage & Required<Pick<DecisionMessage, 'ticket'>>
 }
 
-/** What came of it; `recorded` if nobody has judged it yet, though it is kept. */
-export type DecisionResult = { kind: 'answered'; answer: DecisionAnswer } | { kind: 'recorded' }
+/** What came of it; `recorded` if nobody has judged it yet, though it is kept. `isLate`: its approval was decided before. */
+export type DecisionResult =
+  { kind: 'counted'; state: DecisionAnswer['state']; message: string } | { kind: 'recorded'; isLate?: true }
 
 /** How long somebody who clicked waits for a worker before the decision is left as a signal. */
 const UPDATE_PATIENCE_MS = 3_000
@@ -111,26 +112,36 @@ function assertQuestionFits(approval: ApprovalRow, question: Question): void {
   throw new CodedError('STALE_DIGEST', `What is shown of ${askId} is not what was asked.`)
 }
 
-/** What counts is told as the ledger has it, for that is what the door goes by. */
+/** What counts is told as the ledger has it, for that is what the door goes by. Throws what the workflow refuses it with. */
 export async function sendDecision(deps: ApiDeps, signed: SignedDecision): Promise<DecisionResult> {
   const kept = await keepGiven(deps, signed)
   try {
-    const result = await deliver(deps, kept)
-    if (result.kind === 'recorded' || !result.answer.accepted) return result
-    const { answer } = result
+    const answer = await deliver(deps, kept)
+    if (answer === null) return { kind: 'recorded' }
     const state = await countedState(deps, kept)
     if (state === undefined) return { kind: 'recorded' }
-    return {
-      kind: 'answered',
-      answer: state === answer.state ? answer : { ...answer, state, message: state },
-    }
+    return { kind: 'counted', state, message: state === answer.state ? answer.message : state }
   } catch (error) {
-    // A wait that is over may have been ended by this very decision, and only the answer was lost.
-    const isOver = error instanceof CodedError && error.code === 'WAIT_OVER'
-    const state = isOver ? await countedState(deps, kept) : undefined
-    if (state === undefined) throw error
-    return { kind: 'answered', answer: { accepted: true, state, message: state } }
+    if (!(error instanceof CodedError) || !TOO_LATE.includes(error.code)) throw error
+    // The wait may have been ended by this very decision, and only the answer was lost.
+    const state = await countedState(deps, kept)
+    if (state !== undefined) return { kind: 'counted', state, message: state }
+    if (await mayStopWrite(deps, kept)) return { kind: 'recorded', isLate: true }
+    throw error
   }
+}
+
+const TOO_LATE: readonly ErrorCode[] = ['ALREADY_DECIDED', 'WAIT_OVER']
+
+/**
+ * A rejection that came too late for its approval still stops a write that was not sent yet, for the door finds it kept.
+ * So nobody is told that it does not count while it may.
+ */
+async function mayStopWrite({ database }: ApiDeps, { approval, message }: SignedDecision): Promise<boolean> {
+  if (message.verdict !== 'reject') return false
+  const { organization, writeback_id: writebackId, digest } = approval
+  const write = await findWriteback(database, { organization, writebackId })
+  return write?.state === 'planned' && write.digest === digest
 }
 
 /** What was kept first under this id is what is sent, however often. Throws IDEMPOTENCY_CONFLICT. */
@@ -152,9 +163,10 @@ function countedState({ database }: ApiDeps, { approval, decisionId }: SignedDec
 
 /**
  * An update first, because it answers. If no worker takes it in time, or Temporal drops it, the same decision goes as a
- * signal, which needs none: a click is never lost. Both arriving is harmless, for they carry one decision id.
+ * signal, which needs none: a click is never lost. Both arriving is harmless, for they carry one decision id. Null: it
+ * was left as a signal.
  */
-async function deliver(deps: ApiDeps, signed: SignedDecision): Promise<DecisionResult> {
+async function deliver(deps: ApiDeps, signed: SignedDecision): Promise<DecisionAnswer | null> {
   const { approval, workflowId, decisionId, message } = signed
   const handle = deps.temporal.client.workflow.getHandle(workflowId)
   try {
@@ -167,12 +179,13 @@ async function deliver(deps: ApiDeps, signed: SignedDecision): Promise<DecisionR
         }),
       UPDATE_PATIENCE_MS,
     )
-    return { kind: 'answered', answer }
+    if (answer.accepted) return answer
+    throw new CodedError(answer.code ?? 'NOT_ELIGIBLE', answer.message)
   } catch (error) {
     if (!isTemporalAway(error) && !isUpdateDropped(error)) throw refusedUpdate(error, approval)
   }
   await leaveAsSignal(deps, handle, signed)
-  return { kind: 'recorded' }
+  return null
 }
 
 async function leaveAsSignal(

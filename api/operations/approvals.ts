@@ -50,6 +50,10 @@ const answer = implement(OPERATIONS.answerAsk, async (deps, request) => {
   return send(deps, request, { ...given, principal, idempotencyKey, approvalId })
 })
 
+const RECORDED = 'Your decision is recorded. It counts as soon as a worker looks at it.'
+const LATE =
+  'This was decided before. Your rejection is kept: if you may reject this, it stops the write unless that was sent already.'
+
 async function send(
   deps: ApiDeps,
   { useAlternative }: { useAlternative: () => void },
@@ -60,11 +64,9 @@ async function send(
   const decision_id = signed.decisionId
   if (result.kind === 'recorded') {
     useAlternative()
-    const message = 'Your decision is recorded. It counts as soon as a worker looks at it.'
-    return { decision_id, state: 'recorded', message }
+    return { decision_id, state: 'recorded', message: result.isLate ? LATE : RECORDED }
   }
-  const { accepted, state, code, message } = result.answer
-  if (!accepted) throw new CodedError(code ?? 'NOT_ELIGIBLE', message)
+  const { state, message } = result
   return { decision_id, state, message }
 }
 

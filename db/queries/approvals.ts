@@ -280,13 +280,16 @@ export async function findDecision(
   return rows[0]
 }
 
-/** What the approval is, if it has recorded this decision. */
+/** What the approval is, if this decision is recorded. One that has stopped the write at the door came after its approval. */
 export async function findCountedState(
   db: Queryable,
   params: { organization: string; decisionId: string; approvalId: string },
 ): Promise<ApprovalRow['state'] | undefined> {
   const { rows } = await db.query<Pick<ApprovalRow, 'state'>>(
-    `select a.state from decisions d join approvals a on a.organization = d.organization and a.approval_id = $3
+    `select case when d.verdict = 'reject' and w.state = 'rejected' then w.state else a.state end as state
+     from decisions d
+     join approvals a on a.organization = d.organization and a.approval_id = $3
+     left join writebacks w on w.organization = d.organization and w.writeback_id = d.writeback_id
      where d.organization = $1 and d.decision_id = $2 and d.recorded_at is not null`,
     [params.organization, params.decisionId, params.approvalId],
   )

@@ -10,6 +10,7 @@ import {
   isSurelyDecided,
   isSurelyRejected,
   isTold,
+  mayBeRejected,
   peopleOf,
   quorumOf,
   votesOf,
@@ -187,7 +188,7 @@ function finalDifferences(facts: Facts, observed: Observed, surroundings: Surrou
   const allowed: Record<string, boolean> = {
     applied: maySend,
     unknown: maySend && write === 'never' && workersDied,
-    rejected: rejecters.size > 0 && gate !== 'free' && gate !== 'deny' && !isTold(votes, 'approved'),
+    rejected: rejecters.size > 0 && gate !== 'free' && gate !== 'deny' && mayBeRejected(votes),
     withdrawn: stopped,
     // What is recorded at the last moment may be looked at when the time is over.
     expired: gate === 'brief' && !isTold(votes, 'approved') && !isTold(votes, 'rejected'),

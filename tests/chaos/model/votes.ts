@@ -71,3 +71,7 @@ export function isSurelyRejected(gate: Gate, votes: readonly Vote[], isOrderKept
 /** What somebody who decided was told has become of it. */
 export const isTold = (votes: readonly Vote[], end: 'approved' | 'rejected'): boolean =>
   votes.some(({ state }) => state === end)
+
+/** One that came after its approval stops a write that was not sent yet, and is told as recorded. */
+export const mayBeRejected = (votes: readonly Vote[]): boolean =>
+  !isTold(votes, 'approved') || votes.some(({ verdict, kind }) => verdict === 'reject' && kind === 'recorded')
