@@ -49,7 +49,8 @@ async function settleByLooking(
 ): Promise<PerformResult | null> {
   const { executor, operation, timeoutMs, signal } = passage
   const limits = { deadlineAtMs: deps.nowMs() + timeoutMs, signal }
-  const seen = await executor.check(operation, { key: row.idempotency_key, ...limits })
+  const { idempotency_key: key, digest } = row
+  const seen = await executor.check(operation, { key, digest, ...limits })
   const lost = `the answer to attempt ${row.attempt} is lost; look at ${row.plan.target}`
   switch (seen?.kind) {
     case undefined:

@@ -9,6 +9,7 @@ import * as https from 'node:https'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { placeOf, type AllowedHost } from './allowed-hosts.ts'
+import { ResettingAgent, resetSocket } from './resetting-agent.ts'
 import { AddressRefusedError, guardedLookup, refuseLiteral } from './guarded-lookup.ts'
 
 export interface GuardedFetch {
@@ -39,7 +40,7 @@ const WITHOUT_BODY = new Set([204, 205, 304])
 
 export function createGuardedFetch(options: GuardedFetchOptions): GuardedFetch {
   const agentOptions = { keepAlive: options.keepAlive ?? false }
-  const agents: Agents = { http: new http.Agent(agentOptions), https: new https.Agent(agentOptions) }
+  const agents: Agents = { http: new http.Agent(agentOptions), https: new ResettingAgent(agentOptions) }
 
   async function guardedFetch(
     address: string | URL,
@@ -116,12 +117,14 @@ function onceConnected(request: http.ClientRequest, write: () => void): void {
 }
 
 /**
- * Not the `signal` of node:http, and no error for `destroy`: on a kept connection whose answer has just come to its end
+ * With a reset, for what the kernel still holds would arrive whenever the other side reads again, long after we have
+ * said that nothing more is under way. Not the `signal` of node:http, and no error for `destroy`: on a kept connection whose answer has just come to its end
  * Node emits that error on a socket that nobody listens to any more, which ends the process (seen on 20.20).
  */
 function onAbort(signal: AbortSignal, request: http.ClientRequest, reject: (reason: unknown) => void): void {
   const abort = () => {
     reject(new DOMException('The request was aborted.', 'AbortError'))
+    if (request.socket) resetSocket(request.socket)
     request.destroy()
   }
   if (signal.aborted) abort()

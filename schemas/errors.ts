@@ -295,6 +295,11 @@ export const ERRORS = {
     'The connection was edited after the write was planned.',
     'It is planned and approved anew by itself; where it is not, start a new run.',
   ),
+  STORED_OTHERWISE: entry(
+    422,
+    'The database stores something else than was approved.',
+    'Nothing was changed. Give the value as the database stores it, or have what changes this column (a trigger, a rule) taken away.',
+  ),
   WRITE_FAILED: entry(502, 'The target refused the write.', 'Look at its message; nothing was changed.'),
   OUTCOME_UNKNOWN: entry(
     502,

@@ -104,6 +104,9 @@ export type Answer =
   /** It may have happened. */
   | { kind: 'lost'; error: CodedError }
 
+/** For what is looked at the target: the key of the write, and the digest of what was sent under it. */
+export type Looking = Limits & Pick<Sending, 'key' | 'digest'>
+
 /** What a look at the target says about an attempt whose answer was lost. */
 export type CheckAnswer =
   | { kind: 'applied'; output: JsonValue }
@@ -136,5 +139,5 @@ export interface Executor {
    * Looks whether the write with this key was done, changing nothing. Null where nobody has said how to look. Throws
    * what keeps it from looking now.
    */
-  check(operation: Operation, looking: Limits & { key: string }): Promise<CheckAnswer | null>
+  check(operation: Operation, looking: Looking): Promise<CheckAnswer | null>
 }

@@ -23,6 +23,7 @@ import type {
   Described,
   Executor,
   Limits,
+  Looking,
   Operation,
   PlannedWrite,
   Resolved,
@@ -31,8 +32,12 @@ import type {
 
 /** Of the answer on the wire: servers repeat a structured value as text, where quotes take two bytes. */
 const MAX_ANSWER_BYTES = 10 * 1024 * 1024
-/** Our vendor prefix in `_meta`, where a server that cares can find the key of a write. */
+/**
+ * Our vendor prefix in `_meta`, where a server that cares can find the key of a write, and the digest of what people have
+ * approved. The same key with another digest is another plan of a write that it has done: our records were restored.
+ */
 const KEY_IN_META = 'countersign/idempotencyKey'
+const DIGEST_IN_META = 'countersign/digest'
 
 export interface McpToolDeps {
   mcp: McpClientPort
@@ -138,7 +143,7 @@ async function apply(
   try {
     const result = await call(deps, { ...operation, arguments: keyed }, sending, {
       window: sending.window,
-      meta: { [KEY_IN_META]: sending.key },
+      meta: { [KEY_IN_META]: sending.key, [DIGEST_IN_META]: sending.digest },
     })
     if (!result.isError) return { kind: 'answered', status: 'applied', ...keptOf(result) }
     return {
@@ -246,7 +251,7 @@ function resendOf({ resend, check }: ToolSettings): 'safe' | 'check' | 'never' {
 async function check(
   deps: McpToolDeps,
   operation: Operation<McpConnectionSpec>,
-  looking: Limits & { key: string },
+  looking: Looking,
 ): Promise<CheckAnswer | null> {
   const declared = settingsOf(operation).check
   if (!declared) return null

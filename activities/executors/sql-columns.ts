@@ -17,8 +17,19 @@ export function castRow(
 
 /** A value as the target writes it: as its text, and in JSON, where numbers have all their digits. */
 export function pairOf(row: 't' | 's', column: string): string {
+  return `pg_catalog.json_build_array(${textOf(row, column)}, ${row}.${quote(column)})::text`
+}
+
+/**
+ * By the output function of its type, whose text the input function reads back as the same value. A cast to text may be
+ * somebody's own function, and says anything. A truth is `true` and not `t`, as in JSON. `is null` would also be true of
+ * a row of nulls.
+ */
+function textOf(row: 't' | 's', column: string): string {
   const name = `${row}.${quote(column)}`
-  return `json_build_array(${name}::text, ${name})::text`
+  return `case when pg_catalog.num_nulls(${name}) = 1 then null
+    when pg_catalog.pg_typeof(${name}) = 'boolean'::regtype then pg_catalog.to_json(${name}) #>> '{}'
+    else pg_catalog.format('%s', ${name}) end`
 }
 
 /** That the key and the new values are still what the plan says, for a statement that holds the row. */
@@ -28,7 +39,7 @@ export function asPlanned(
 ): string {
   const isSame = (row: 't' | 's', column: string, pair: string): string => {
     values.push(pair)
-    return `${pairOf(row, column)} = $${values.length}`
+    return `${pairOf(row, column)} collate "C" = $${values.length}`
   }
   const key = Object.entries(stored.key).map(([column, pair]) => isSame('t', column, pair))
   const written = Object.keys(set).map((column) => {
@@ -36,6 +47,18 @@ export function asPlanned(
     return namesMoment(set[column]) ? `(${same} or ${isTime(column)})` : same
   })
   return [...key, ...written].join(' and ')
+}
+
+/**
+ * That columns of the row `t` still have the texts that were read of them: `=` of the column's own type may call several
+ * values the same, such as `a` and `A`.
+ */
+export function unchanged(columns: Record<string, unknown>, values: unknown[]): string {
+  const parts = Object.entries(columns).map(([column, text]) => {
+    values.push(text)
+    return `${textOf('t', column)} collate "C" is not distinct from $${values.length}`
+  })
+  return parts.length > 0 ? parts.join(' and ') : 'true'
 }
 
 /** Such a word was a moment when the write was planned, and is another one now. */

@@ -11,7 +11,7 @@ export interface Deadline {
 /**
  * Lends a connection until the deadline. At the deadline, or when the signal fires, the socket is destroyed: then
  * nobody waits, and nothing more is sent on it. The server is told the deadline too, for statements that wait on locks,
- * and for a client that it will never hear of again.
+ * and for a client that it will never hear of again; and how we write values.
  */
 export async function withConnection<T>(
   pool: pg.Pool,
@@ -28,7 +28,7 @@ export async function withConnection<T>(
     client.release(cutOff)
   })
   try {
-    await limitOnServer(client, limits).catch((error: unknown) => Promise.reject(connectFailure(error)))
+    await prepareSession(client, limits).catch((error: unknown) => Promise.reject(connectFailure(error)))
     const result = await work(client)
     if (!cutOff) client.release()
     return result
@@ -78,10 +78,29 @@ function atLimit({ deadlineAtMs, signal }: Deadline, cut: () => void): () => voi
   return stop
 }
 
-async function limitOnServer(client: pg.PoolClient, { deadlineAtMs }: Deadline): Promise<void> {
+/**
+ * Under these settings the text of each value names that value and no other, whatever the target's own are: a time with
+ * its offset, a float with all its digits, a null in an array that is none. What a value means, and what the target's
+ * triggers make of the time, stays the target's: its order of day and month, its time zone, its currency.
+ */
+const EXACT_TEXTS = {
+  DateStyle: 'ISO',
+  IntervalStyle: 'postgres',
+  extra_float_digits: '3',
+  array_nulls: 'on',
+  bytea_output: 'hex',
+}
+
+async function prepareSession(client: pg.PoolClient, { deadlineAtMs }: Deadline): Promise<void> {
   const remainingMs = String(Math.max(1, Math.floor(deadlineAtMs - Date.now())))
+  const settings = Object.entries({
+    ...EXACT_TEXTS,
+    statement_timeout: remainingMs,
+    idle_in_transaction_session_timeout: remainingMs,
+  })
+  const parts = settings.map(([name], index) => `pg_catalog.set_config('${name}', $${index + 1}, false)`)
   await client.query(
-    `select set_config('statement_timeout', $1, false), set_config('idle_in_transaction_session_timeout', $1, false)`,
-    [remainingMs],
+    `select ${parts.join(', ')}`,
+    settings.map(([, value]) => value),
   )
 }

@@ -6,7 +6,7 @@ import type pg from 'pg'
 import type { JsonObject } from '../../lib/json.ts'
 import type { SendWindow } from '../../lib/send-window.ts'
 import { CodedError } from '../../schemas/errors.ts'
-import { asPlanned, castRow, conditions, pairOf, quote, tableOf } from './sql-columns.ts'
+import { asPlanned, castRow, conditions, pairOf, quote, tableOf, unchanged } from './sql-columns.ts'
 import { withConnection, type Deadline } from './sql-connection.ts'
 import { claimFailure, isRefusedCommit, notBegun, refused } from './sql-errors.ts'
 import { textsOf, type RowColumns, type StoredRow } from './sql-values.ts'
@@ -64,9 +64,18 @@ export async function readRow(
   })
 }
 
-export type RowUpdate =
-  | { status: 'applied' | 'already_applied'; row: RowValues }
+/** What the target keeps under the key of a write. */
+type EarlierUpdate =
+  | { status: 'already_applied'; row: RowValues }
   | { status: 'conflict' }
+  /** It has done, under this key, what another plan says. */
+  | { status: 'other_plan'; digest: string; row: RowValues }
+
+export type RowUpdate =
+  | EarlierUpdate
+  | { status: 'applied'; row: RowValues }
+  /** The target makes another value of what was planned: the pairs of these columns, null if the row is gone. Rolled back. */
+  | { status: 'stored_otherwise'; found: RowColumns | null }
   /** The update would have changed another number of rows than one. Rolled back. */
   | { status: 'not_one_row'; rowCount: number }
   /** The server has refused COMMIT, and keeps no receipt. */
@@ -93,7 +102,7 @@ interface UpdateParams extends Deadline {
 export async function updateRowOnce(pool: pg.Pool, params: UpdateParams): Promise<RowUpdate> {
   const sent = await withConnection(pool, params, async (client) => {
     const done = await updateUncommitted(client, params)
-    if (done.status === 'not_one_row') {
+    if (done.status === 'not_one_row' || done.status === 'stored_otherwise') {
       await client.query('rollback')
       return done
     }
@@ -129,16 +138,17 @@ async function updateUncommitted(client: pg.PoolClient, params: UpdateParams): P
   })
   if (earlier) return earlier
   if (!(await lockMatchingRow(client, params))) {
-    await completeReceipt(client, params.key, null)
+    await noteConflict(client, params.key)
     return { status: 'conflict' }
   }
-  const [row, ...others] = await updateLockedRow(client, params)
-  if (!row || others.length > 0) return { status: 'not_one_row', rowCount: row ? 1 + others.length : 0 }
-  await completeReceipt(client, params.key, row)
-  return { status: 'applied', row }
+  const texts = textsOf(params.stored.set)
+  const rowCount = await updateLockedRow(client, params.address, texts)
+  if (rowCount !== 1) return { status: 'not_one_row', rowCount }
+  const found = await completeReceiptOf(client, params, texts)
+  const isAsPlanned =
+    found && Object.keys(texts).every((column) => found[column] === params.stored.set[column])
+  return isAsPlanned ? { status: 'applied', row: texts } : { status: 'stored_otherwise', found }
 }
-
-type EarlierUpdate = Extract<RowUpdate, { status: 'already_applied' | 'conflict' | 'applied' }>
 
 /**
  * What became of the write with this key; null if nothing did. Claiming the key waits for a transaction that holds it,
@@ -146,15 +156,14 @@ type EarlierUpdate = Extract<RowUpdate, { status: 'already_applied' | 'conflict'
  */
 export async function findReceipt(
   pool: pg.Pool,
-  params: { key: string } & Deadline,
+  params: { key: string; digest: string } & Deadline,
 ): Promise<EarlierUpdate | null> {
   return withConnection(pool, params, async (client) => {
     await client.query('begin')
-    const earlier = await claimReceipt(client, { key: params.key, writebackId: '', digest: '' }).catch(
-      (error: unknown) => {
-        throw claimFailure(error)
-      },
-    )
+    const { key, digest } = params
+    const earlier = await claimReceipt(client, { key, digest, writebackId: '' }).catch((error: unknown) => {
+      throw claimFailure(error)
+    })
     await client.query('rollback')
     return earlier
   })
@@ -170,14 +179,17 @@ async function claimReceipt(
     [params.key, params.writebackId, params.digest],
   )
   if (rowCount === 1) return null
-  const { rows } = await client.query<{ status: string; result: RowValues | null }>(
-    `select status, result from countersign_receipts where idempotency_key = $1`,
+  const { rows } = await client.query<{ status: string; digest: string; result: RowValues | null }>(
+    `select status, digest, result from countersign_receipts where idempotency_key = $1`,
     [params.key],
   )
   const [receipt] = rows
-  return receipt?.status === 'applied'
-    ? { status: 'already_applied', row: receipt.result ?? {} }
-    : { status: 'conflict' }
+  // Nothing was done under this key, by whatever plan.
+  if (receipt?.status !== 'applied') return { status: 'conflict' }
+  const row = receipt.result ?? {}
+  // Both stores were taken back to before a plan that the target has seen: its receipt proves that one, and not ours.
+  if (receipt.digest !== params.digest) return { status: 'other_plan', digest: receipt.digest, row }
+  return { status: 'already_applied', row }
 }
 
 /**
@@ -191,7 +203,7 @@ async function lockMatchingRow(
   const values: unknown[] = []
   const { rowCount } = await client.query(
     `select from ${tableOf(params.address)} as t, ${castRow(params, values)} as s
-     where ${conditions(params.address.where, values)} and ${conditions(params.preconditions, values)}
+     where ${conditions(params.address.where, values)} and ${unchanged(params.preconditions, values)}
        and ${asPlanned(params, values)} for update of t`,
     values,
   )
@@ -200,27 +212,48 @@ async function lockMatchingRow(
 
 async function updateLockedRow(
   client: pg.PoolClient,
-  params: Pick<UpdateParams, 'address' | 'set' | 'stored'>,
-): Promise<RowValues[]> {
+  address: RowAddress,
+  texts: RowValues,
+): Promise<number> {
   const values: unknown[] = []
-  const columns = Object.keys(params.set)
-  const texts = textsOf(params.stored.set)
-  const assignments = columns.map((column) => {
-    values.push(texts[column] ?? null)
+  const assignments = Object.entries(texts).map(([column, text]) => {
+    values.push(text)
     return `${quote(column)} = $${values.length}`
   })
-  const written = columns.map((column) => `t.${quote(column)}::text as ${quote(column)}`)
-  const { rows } = await client.query<RowValues>(
-    `update ${tableOf(params.address)} as t set ${assignments.join(', ')}
-     where ${conditions(params.address.where, values)} returning ${written.join(', ')}`,
+  const { rowCount } = await client.query(
+    `update ${tableOf(address)} as t set ${assignments.join(', ')} where ${conditions(address.where, values)}`,
     values,
   )
-  return rows
+  return rowCount ?? 0
 }
 
-async function completeReceipt(client: pg.PoolClient, key: string, row: RowValues | null): Promise<void> {
+/**
+ * With what now stands in the written columns; null if no row has the address any more. It is a statement after the
+ * update, for `returning` of that one knows nothing of rules, of views, and of triggers that run after it.
+ */
+async function completeReceiptOf(
+  client: pg.PoolClient,
+  { key, address }: Pick<UpdateParams, 'key' | 'address'>,
+  texts: RowValues,
+): Promise<RowColumns | null> {
+  const columns = Object.keys(texts)
+  const moved = Object.keys(address.where).filter((column) => Object.hasOwn(texts, column))
+  const where = { ...address.where, ...Object.fromEntries(moved.map((column) => [column, texts[column]])) }
+  const values: unknown[] = [key, JSON.stringify(texts)]
+  const { rows } = await client.query<string[]>({
+    text: `update countersign_receipts as r set status = 'applied', result = $2::jsonb, completed_at = now()
+      from ${tableOf(address)} as t where r.idempotency_key = $1 and ${conditions(where, values)}
+      returning ${columns.map((column) => pairOf('t', column)).join(', ')}`,
+    values,
+    rowMode: 'array',
+  })
+  const [row] = rows
+  return row ? Object.fromEntries(columns.map((column, index) => [column, row[index] ?? ''])) : null
+}
+
+async function noteConflict(client: pg.PoolClient, key: string): Promise<void> {
   await client.query(
-    `update countersign_receipts set status = $2, result = $3::jsonb, completed_at = now() where idempotency_key = $1`,
-    [key, row ? 'applied' : 'conflict', row ? JSON.stringify(row) : null],
+    `update countersign_receipts set status = 'conflict', completed_at = now() where idempotency_key = $1`,
+    [key],
   )
 }

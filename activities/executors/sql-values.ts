@@ -6,6 +6,7 @@
 import { z } from 'zod'
 import { parseWithTexts } from '../../lib/exact-json.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import { unstorableTexts } from '../../lib/storable.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import type { Stored } from './executor.ts'
 
@@ -33,10 +34,11 @@ export function textsOf(columns: RowColumns): Record<string, string | null> {
 
 /**
  * As policy judges them and people see them: numbers, truths and JSON as such, a number that JSON cannot hold exactly as
- * its text, times as ISO 8601, and everything else as the target writes it.
+ * its text, times as ISO 8601, and everything else as the target writes it. So is JSON with a character that our own
+ * database cannot keep: there it stands escaped.
  */
 export function valuesOf(columns: RowColumns): JsonObject {
-  return mapped(columns, ([, value]) => value)
+  return mapped(columns, ([text, value]) => (unstorableTexts(value, '').length === 0 ? value : text))
 }
 
 /** Those columns that the first object names, in its order. Throws WRITE_NOT_AUTHORISED if others, or fewer, are kept. */

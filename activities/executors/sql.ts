@@ -20,6 +20,7 @@ import type {
   Described,
   Executor,
   Limits,
+  Looking,
   Operation,
   PlannedWrite,
   Resolved,
@@ -219,6 +220,14 @@ async function apply(
     const message = hide(`${target}: ${done.rowCount} rows would have changed, so none was`)
     return { kind: 'not_done', by: 'receipt', error: new CodedError('WRITE_FAILED', message) }
   }
+  if (done.status === 'stored_otherwise') {
+    const error = storedOtherwise(target, { table, planned: stored.set, found: done.found })
+    return { kind: 'not_done', by: 'receipt', error: hide(error) }
+  }
+  if (done.status === 'other_plan') {
+    const message = hide(otherPlan(target, sending.digest, { table, done }))
+    return { kind: 'answered', status: 'unknown', code: 'OUTCOME_UNKNOWN', message, output: null }
+  }
   if (done.status === 'refused') return { kind: 'not_done', by: 'receipt', error: hide(done.error) }
   return { kind: 'answered', status: done.status, output: hide(redactRow(done.row, table)) }
 }
@@ -227,7 +236,7 @@ async function apply(
 async function check(
   pool: pg.Pool,
   { operation, update, table }: Statement,
-  looking: Limits & { key: string },
+  looking: Looking,
 ): Promise<CheckAnswer> {
   const found = await findReceipt(pool, looking).catch((error: unknown) => {
     throw plannedFailure(error, `countersign_receipts of the connection ${operation.connection}`)
@@ -235,8 +244,32 @@ async function check(
   if (!found) return { kind: 'not_applied', isFinal: true }
   if (found.status === 'already_applied') return { kind: 'applied', output: redactRow(found.row, table) }
   const target = targetOf(operation.connection, update.table, update.key as JsonObject)
+  if (found.status === 'other_plan')
+    return { kind: 'unclear', message: otherPlan(target, looking.digest, { table, done: found }) }
   const message = `${target}: the row had changed since the write was planned, or was gone`
   return { kind: 'conflict', message }
+}
+
+function storedOtherwise(
+  target: string,
+  { table, planned, found }: { table: TableSpec; planned: RowColumns; found: RowColumns | null },
+): CodedError {
+  const said = (row: RowColumns): string => JSON.stringify(redactRow(valuesOf(row), table))
+  const now = found ? `has ${said(found)} after the update` : 'is gone after the update'
+  return new CodedError(
+    'STORED_OTHERWISE',
+    `${target}: approved was ${said(planned)}, the row ${now}; rolled back`,
+  )
+}
+
+/** With both facts, for a person: the one cannot be true of what the other says. */
+function otherPlan(
+  target: string,
+  digest: string,
+  { table, done }: { table: TableSpec; done: { digest: string; row: JsonObject } },
+): string {
+  const { digest: other, row } = done
+  return `${target}: the target has done another plan under this key (digest ${other}: ${JSON.stringify(redactRow(row, table))}), and not the one with digest ${digest}; most likely our records were restored from before it`
 }
 
 function redactRow(row: JsonObject, table: TableSpec): JsonObject {

@@ -1,5 +1,6 @@
 /** Doors to values: another spelling of what a policy denies, a plan that was edited, a number that is rounded. */
 import type { Door } from './door.ts'
+import { notLookedAt } from './doors-stored.ts'
 
 const FILE = 'other-spellings.test.ts'
 const SQL = 'activities/executors/sql.ts'
@@ -46,9 +47,10 @@ export const values: Door[] = [
     patches: [
       {
         file: 'activities/executors/sql-statements.ts',
-        find: 'values.push(texts[column] ?? null)',
-        replace: 'values.push(params.set[column])',
+        find: 'await updateLockedRow(client, params.address, texts)',
+        replace: 'await updateLockedRow(client, params.address, params.set as RowValues)',
       },
+      notLookedAt,
     ],
     test: { file: FILE, title: '`now` is approved as a moment, and that moment is written' },
     says: 'expected false to be true',
@@ -61,6 +63,7 @@ export const values: Door[] = [
         find: "return [...key, ...written].join(' and ')",
         replace: "return [...key, ...written].map((same) => `(${same}) is not null`).join(' and ')",
       },
+      notLookedAt,
     ],
     test: { file: FILE, title: 'is not carried out: it sends another value than people have seen' },
     says: "expected '1000' to be null",

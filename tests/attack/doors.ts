@@ -13,6 +13,7 @@ import { kept } from './doors-kept.ts'
 import { resolutions, wire } from './doors-wire.ts'
 import { hostileWork } from './doors-work.ts'
 import { keysAndPeople, quoting, senders } from './doors-people.ts'
+import { stored } from './doors-stored.ts'
 import { values } from './doors-values.ts'
 import { olderLedger, reopenedWrites } from './doors-witness.ts'
 
@@ -725,6 +726,7 @@ export const DOORS: readonly Door[] = [
   ...madeUpIds,
   ...editedConnections,
   ...values,
+  ...stored,
   ...olderLedger,
   ...reopenedWrites,
 ]

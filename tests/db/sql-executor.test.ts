@@ -74,7 +74,10 @@ describe('an update', () => {
     const apply = await sql.prepare(sqlOperation(waive(2)))
     const query = vi.spyOn(pg.Client.prototype, 'query')
     const answer = await apply({ key: 'csk_two' })
-    const statements = query.mock.calls.map(([text]) => String(text).trim().split(/\s+/)[0])
+    const statements = query.mock.calls.map(([asked]: unknown[]) => {
+      const text = typeof asked === 'string' ? asked : (asked as { text: string }).text
+      return text.trim().split(/\s+/)[0]
+    })
     query.mockRestore()
     expect(answer).toEqual({ kind: 'answered', status: 'applied', output: { fee: '0.00' } })
     expect(statements).toEqual(['select', 'begin', 'insert', 'select', 'update', 'update', 'commit'])

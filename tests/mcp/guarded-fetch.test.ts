@@ -5,10 +5,12 @@ import { createServer } from 'node:http'
 import type { RequestListener, Server } from 'node:http'
 import { once } from 'node:events'
 import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
 import { gzipSync } from 'node:zlib'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { parseAllowedHosts } from '../../lib/allowed-hosts.ts'
 import { createGuardedFetch } from '../../lib/guarded-fetch.ts'
+import { makeCertificate } from '../support/certificates.ts'
 import { until } from './calls.ts'
 
 const servers: Server[] = []
@@ -256,4 +258,54 @@ describe('right before the first byte', () => {
     socket.destroy()
     silent.close()
   })
+})
+
+describe('a request that is given up', () => {
+  const LAST = 'the last bytes'
+
+  /** Its other side has taken none of it yet, and reads only when it is told to. What arrives then? */
+  async function arrivedAfterwards(protocol: 'http' | 'https'): Promise<string> {
+    let arrived = ''
+    const sockets: Socket[] = []
+    const take = (socket: Socket): void => {
+      sockets.push(socket)
+      socket.on('data', (bytes) => (arrived = (arrived + bytes.toString()).slice(-100)))
+      socket.on('error', () => undefined)
+      socket.pause()
+    }
+    const { cert, key } = makeCertificate('localhost')
+    const server =
+      protocol === 'http'
+        ? createTcpServer(take)
+        : createTlsServer({ cert, key }, take).on('tlsClientError', () => undefined)
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    const stop = new AbortController()
+    let isHandedOver = false
+    const body = 'x'.repeat(1_500_000) + LAST
+    const sending = open(
+      `${protocol}://localhost:${port}/`,
+      { method: 'POST', body, signal: stop.signal },
+      () => setImmediate(() => (isHandedOver = true)),
+    )
+    await until(() => isHandedOver && sockets.length === 1)
+    stop.abort()
+    await expect(sending).rejects.toThrow('aborted')
+    const [socket] = sockets
+    const closed = new Promise((resolve) => socket?.once('close', resolve))
+    socket?.resume()
+    await closed
+    await new Promise((resolve) => server.close(resolve))
+    return arrived
+  }
+
+  it.each(['http', 'https'] as const)(
+    'by %s does not arrive afterwards, though the kernel had taken it',
+    async (protocol) => {
+      // The certificate is nobody's.
+      vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0')
+      expect(await arrivedAfterwards(protocol)).not.toContain(LAST)
+      vi.unstubAllEnvs()
+    },
+  )
 })

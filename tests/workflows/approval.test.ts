@@ -38,7 +38,7 @@ test('one approval applies the write once, and both leave a receipt', async () =
   })
 })
 
-test('a tool call that policy gates waits and is called once with its key', async () => {
+test('a tool call that policy gates waits and is called once, with its key and what was approved', async () => {
   await s.define('gated-tool', [NOTE], ONE_LEAD)
   const run = await s.park('gated-tool')
   expect(s.notes(run)).toEqual([])
@@ -50,8 +50,9 @@ test('a tool call that policy gates waits and is called once with its key', asyn
     receipts: ['approve by lena@acme.example', 'outcome applied'],
     notes: 1,
   })
-  const key = s.notes(run)[0]?.meta?.['countersign/idempotencyKey']
-  expect(key).toMatch(/^csk_[0-9a-f]{40}$/)
+  const meta = s.notes(run)[0]?.meta
+  expect(meta?.['countersign/idempotencyKey']).toMatch(/^csk_[0-9a-f]{40}$/)
+  expect(meta?.['countersign/digest']).toBe(run.approval.digest)
 })
 
 test('a decision that can no longer be recorded is refused, and the wait goes on', async () => {
