@@ -259,9 +259,9 @@ describe('a list', () => {
     for (;;) {
       const last = seen.at(-1)
       const before = last && { createdAt: last.created_at, id: last.writeback_id }
-      const page = await listWritebacks(db.database, { organization, runId, limit: 2, before })
-      if (page.length === 0) break
-      seen.push(...page)
+      const { rows } = await listWritebacks(db.database, { organization, runId, limit: 2, before })
+      if (rows.length === 0) break
+      seen.push(...rows)
     }
     expect(seen).toHaveLength(7)
     expect(new Set(seen.map(({ writeback_id }) => writeback_id)).size).toBe(7)
