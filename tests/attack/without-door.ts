@@ -66,8 +66,6 @@ export const WITHOUT_DOOR: Partial<Record<string, Record<string, string>>> = {
       'as *how many values a tool answers is not counted*',
     'of a server with more values than one may have is refused by the callback':
       'as *how many values a request has is not counted*',
-    'of %s ends early where its values are too large together':
-      'as *how large a page becomes is not counted*',
   },
   'slow-senders.test.ts': {
     'whoever sends all of a large body without a key gets the answer, and not a broken connection':
