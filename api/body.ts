@@ -1,8 +1,12 @@
-/** How bodies are read: bounded in size by the server and in depth here, so that no value can exhaust the stack. */
+/**
+ * How bodies are read: bounded in size by the server, and here in depth, so that no value can exhaust the stack, and in
+ * the number of values, for whatever looks at each of them keeps all other requests waiting.
+ */
 import type { FastifyInstance } from 'fastify'
 import { inexactPlaces } from '../lib/exact-json.ts'
+import { excessOf } from '../lib/json-shape.ts'
 import { LIMITS } from '../lib/limits.ts'
-import { CodedError } from '../schemas/errors.ts'
+import type { ProblemPlace } from '../schemas/problem.ts'
 import { PlacedError } from './errors.ts'
 
 export const BODY_LIMIT_BYTES = LIMITS.bodyBytes
@@ -15,7 +19,8 @@ export function installJsonBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
     if (body === '') return done(null, undefined)
-    if (isTooDeep(body)) return done(new CodedError('INVALID_INPUT', 'The body is nested too deeply.'))
+    const excess = excessPlace(body)
+    if (excess) return done(new PlacedError('INVALID_INPUT', [excess]))
     return parse(request, body, (error, value) => done(error ?? inexact(body), value))
   })
 }
@@ -26,24 +31,11 @@ function inexact(body: string): PlacedError | null {
   return places.length === 0 ? null : new PlacedError('INVALID_INPUT', places)
 }
 
-/** Whether lists and objects of a JSON text are nested over the bound. Reads the text once; it need not be valid. */
-export function isTooDeep(text: string): boolean {
-  let depth = 0
-  for (let i = 0; i < text.length; i++) {
-    const character = text[i]
-    if (character === '"') i = endOfText(text, i)
-    else if (character === '{' || character === '[') depth++
-    else if (character === '}' || character === ']') depth--
-    if (depth > MAX_DEPTH) return true
-  }
-  return false
-}
-
-/** Position of the quote that ends the text begun at `start`, or of the end. */
-function endOfText(text: string, start: number): number {
-  for (let i = start + 1; i < text.length; i++) {
-    if (text[i] === '\\') i++
-    else if (text[i] === '"') return i
-  }
-  return text.length
+/** The place that is too much in a JSON text, before it is parsed; it need not be valid. */
+export function excessPlace(text: string): ProblemPlace | null {
+  const excess = excessOf(text, { depth: MAX_DEPTH, parts: LIMITS.valueParts })
+  if (excess === null) return null
+  const message =
+    excess === 'depth' ? `is nested over ${MAX_DEPTH} deep` : `has over ${LIMITS.valueParts} values and names`
+  return { path: '(body)', rule: 'limit', message, hint: 'Send less at once, or pass a reference.' }
 }

@@ -6,10 +6,13 @@
  * all organizations: docs/decisions/0010.
  */
 import { timingSafeEqual } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteShorthandOptions } from 'fastify'
 import { z } from 'zod'
 import type { Payloads } from '../codec/payloads.ts'
 import { sha256Hex } from '../lib/canonical-json.ts'
+import { createSeats } from '../lib/fair-seats.ts'
+import { LIMITS } from '../lib/limits.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { ApiDeps } from './deps.ts'
 import { placesOf } from '../lib/zod-places.ts'
@@ -18,17 +21,25 @@ import { principalOf, requireScope } from './plugins/authentication.ts'
 
 /** A page of a history with values that were not large enough to be put aside, and base64 on top. */
 const BODY_LIMIT_BYTES = 8 * 1024 * 1024
-/** What one answer may hold: values are up to 4 MB, and a caller could name the same one a thousand times. */
-const MAX_ANSWER_BYTES = 48 * 1024 * 1024
+/** What one answer may hold, in base64: all that a run keeps. A caller could name a value of 4 MB a thousand times. */
+const MAX_ANSWER_LENGTH = (LIMITS.runValuesBytes * 4) / 3
 const MAX_PAYLOADS = 1_000
+/** Temporal's own are two or three. */
+const MAX_METADATA = 10
 const PREFLIGHT_MAX_AGE_S = 600
 
-const Base64Schema = z.base64().or(z.literal(''))
+const Base64Schema = z.base64()
+/** Counted first: to look at the form of each takes longer. */
+const MetadataSchema = z
+  .unknown()
+  .refine(isShort, `has over ${MAX_METADATA} entries`)
+  .pipe(z.record(z.string(), Base64Schema))
+
 const BodySchema = z.object({
   payloads: z
     .array(
       z.object({
-        metadata: z.record(z.string(), Base64Schema).default({}),
+        metadata: MetadataSchema.default({}),
         data: Base64Schema.default(''),
       }),
     )
@@ -44,6 +55,9 @@ interface Caller {
 }
 
 type Direction = 'encode' | 'decode'
+
+/** One request of an organization at a time: each holds its whole answer in memory. Whoever has the open token is one owner. */
+const seats = createSeats({ total: 4, perOwner: 1 })
 
 export async function installCodec(app: FastifyInstance, deps: ApiDeps): Promise<void> {
   await app.register(async (scope) => {
@@ -96,20 +110,55 @@ async function answer(
 ): Promise<{ payloads: WirePayload[] }> {
   const parsed = BodySchema.safeParse(body)
   if (!parsed.success) throw new PlacedError('INVALID_INPUT', placesOf('', parsed.error.issues))
-  const made: WirePayload[] = []
-  let totalBytes = 0
-  for (const wire of parsed.data.payloads) {
-    const payload = { metadata: mapValues(wire.metadata, fromBase64), data: fromBase64(wire.data) }
-    const result =
-      direction === 'encode'
-        ? await payloads.encode(payload, caller.organization)
-        : await payloads.decode(payload, (owner) => caller.seesAll || owner === caller.organization)
-    totalBytes += result.data?.byteLength ?? 0
-    if (totalBytes > MAX_ANSWER_BYTES)
-      throw new CodedError('PAYLOAD_TOO_LARGE', 'The values are over 48 MB together: ask for fewer at once.')
-    made.push({ metadata: mapValues(result.metadata ?? {}, toBase64), data: toBase64(result.data) })
+  const giveBack = await seats.take(caller.organization)
+  try {
+    return {
+      payloads: await transformAll(parsed.data.payloads, (wire) =>
+        transform(payloads, direction, caller, wire),
+      ),
+    }
+  } finally {
+    giveBack()
   }
-  return { payloads: made }
+}
+
+/** One after the other, with a turn for other requests after each. A payload that stands there again is not made again. */
+async function transformAll(
+  wires: readonly WirePayload[],
+  make: (wire: WirePayload) => Promise<WirePayload>,
+): Promise<WirePayload[]> {
+  const made: WirePayload[] = []
+  const known = new Map<string, WirePayload>()
+  let totalLength = 0
+  for (const wire of wires) {
+    const name = JSON.stringify(wire)
+    const payload = known.get(name) ?? (await make(wire))
+    known.set(name, payload)
+    totalLength += payload.data.length
+    if (totalLength > MAX_ANSWER_LENGTH)
+      throw new CodedError('PAYLOAD_TOO_LARGE', 'The values are over 16 MB together: ask for fewer at once.')
+    made.push(payload)
+    await setImmediate()
+  }
+  return made
+}
+
+async function transform(
+  payloads: Payloads,
+  direction: Direction,
+  { organization, seesAll }: Caller,
+  { metadata, data }: WirePayload,
+): Promise<WirePayload> {
+  const payload = { metadata: mapValues(metadata, fromBase64), data: fromBase64(data) }
+  const result =
+    direction === 'encode'
+      ? await payloads.encode(payload, organization)
+      : await payloads.decode(payload, (owner) => seesAll || owner === organization)
+  return { metadata: mapValues(result.metadata ?? {}, toBase64), data: toBase64(result.data) }
+}
+
+function isShort(metadata: unknown): boolean {
+  return Object.keys(metadata ?? {}).length <= MAX_METADATA
 }
 
 /** Browsers ask first, without any key. */

@@ -25,7 +25,8 @@ export interface Listing<Position> {
   after: Position | undefined
   page<Row, Item>(
     rows: readonly Row[],
-    render: { item: (row: Row) => Item; position: (row: Row) => Position },
+    /** `isCut`: there are more rows, although these are fewer than the page takes. */
+    render: { item: (row: Row) => Item; position: (row: Row) => Position; isCut?: boolean },
   ): Page<Item>
   /** A page that is not cut out of rows. */
   cursorAt(position: Position): string
@@ -47,7 +48,7 @@ export function openList<Schema extends z.ZodType>(
     page(rows, render) {
       const shown = rows.slice(0, limit)
       const last = shown.at(-1)
-      const hasMore = rows.length > limit && last !== undefined
+      const hasMore = (render.isCut === true || rows.length > limit) && last !== undefined
       return {
         items: shown.map(render.item),
         next_cursor: hasMore ? cursorAt(render.position(last)) : null,

@@ -3,6 +3,7 @@
  * history. Without a worker the history stands alone, and steps that call nothing are missing.
  */
 import { z } from 'zod'
+import { JsonSchema } from '../schemas/common.ts'
 import type { WriteOfStep } from '../db/queries/run-rows.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { MESSAGES } from '../schemas/names.ts'
@@ -27,7 +28,7 @@ const AnswerSchema = z.object({
     z.string(),
     z.object({
       status: z.enum(['running', 'completed', 'failed', 'skipped']),
-      output: z.json().optional(),
+      output: JsonSchema.optional(),
       outputOmitted: z.boolean().optional(),
       logs: z.array(LogLineSchema).optional(),
       error: ErrorSchema.optional(),

@@ -13,7 +13,7 @@ import { IdempotencyKeySchema } from '../schemas/operations/operation.ts'
 import { sha256Hex } from '../lib/canonical-json.ts'
 import { ERRORS } from '../schemas/errors.ts'
 import type { ProblemPlace } from '../schemas/problem.ts'
-import { BODY_LIMIT_BYTES, isTooDeep } from './body.ts'
+import { BODY_LIMIT_BYTES, excessPlace } from './body.ts'
 import { acceptEvent } from './deliveries.ts'
 import type { ApiDeps } from './deps.ts'
 import { findPrincipal } from './plugins/authentication.ts'
@@ -91,12 +91,12 @@ async function handleCallback(
   const { sender } = request
   if (!sender) return reply.code(401).send({ error: 'Invalid callback token' })
   const { value, places } = parseBody(request.body)
+  if (places.length > 0) {
+    return reply.code(400).send({ error: 'Invalid body', details: places.map(issueOf) })
+  }
   const parsed = BodySchema.safeParse(value)
   if (!parsed.success) {
     return reply.code(400).send({ error: 'Invalid body', details: parsed.error.issues })
-  }
-  if (places.length > 0) {
-    return reply.code(400).send({ error: 'Invalid body', details: places.map(issueOf) })
   }
   const { type } = parsed.data
   const data = parsed.data.data as JsonObject
@@ -124,12 +124,13 @@ async function findSender(
   return { organization: of, connection: id.slice(CONNECTION_PREFIX.length), keyId }
 }
 
-/** What is no JSON, or nested beyond what we walk through, is refused like any other value that is no object. */
+/** What is no JSON is refused like any other value that is no object. */
 function parseBody(body: unknown): { value: unknown; places: ProblemPlace[] } {
   const nothing = { value: undefined, places: [] }
   if (!Buffer.isBuffer(body)) return nothing
   const text = body.toString('utf8')
-  if (isTooDeep(text)) return nothing
+  const excess = excessPlace(text)
+  if (excess) return { value: undefined, places: [{ ...excess, path: '' }] }
   try {
     return parseExactJson(text)
   } catch {

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isMap, isNode, LineCounter, parseAllDocuments, type Document } from 'yaml'
-import { z } from 'zod'
+import { JsonObjectSchema } from '../schemas/common.ts'
 import { parseExactJson, type ExactJson } from '../lib/exact-json.ts'
 import type { JsonObject, JsonValue } from '../lib/json.ts'
 import { pathParts } from '../lib/path-text.ts'
@@ -167,7 +167,7 @@ function offsetOf(document: Document, path: readonly (string | number)[]): numbe
   return document.contents?.range?.[0] ?? 0
 }
 
-const ManifestLikeSchema = z.record(z.string(), z.json())
+const ManifestLikeSchema = JsonObjectSchema
 
 function toSource(value: unknown, place: string, lineOf: LineOf): ManifestSource {
   const parsed = ManifestLikeSchema.safeParse(value)

@@ -6,6 +6,13 @@ import { Optional } from '@marcbachmann/cel-js'
 import { CodedError } from '../schemas/errors.ts'
 import { payResultValue } from './cel-work.ts'
 import type { JsonValue } from './json.ts'
+import { LIMITS } from './limits.ts'
+
+// Looked up once: in the sandbox of workflows a look at a global costs more than all that is done with a value.
+const { isArray } = Array
+const { entries, fromEntries, getPrototypeOf, prototype: PLAIN } = Object
+const { isFinite } = Number
+const nameOf = String
 
 /** Characters of all texts plus one per value: the order of size of the JSON text, against the limit of 4 MB. */
 const MAX_RESULT_SIZE = 4 * 1024 * 1024
@@ -21,11 +28,12 @@ interface DurationLike {
 
 interface Budget {
   size: number
+  parts: number
   depth: number
 }
 
 export function toJson(value: unknown): JsonValue {
-  return convert(value, { size: 0, depth: 0 })
+  return convert(value, { size: 0, parts: 0, depth: 0 })
 }
 
 /** Seconds with at most nine decimals, such as `5400s` or `-1.5s`. */
@@ -40,6 +48,10 @@ function convert(value: unknown, budget: Budget): JsonValue {
   payResultValue()
   budget.size += typeof value === 'string' ? value.length + 1 : 1
   if (budget.size > MAX_RESULT_SIZE) throw new CodedError('VALUE_TOO_LARGE', 'The result is over 4 MB')
+  budget.parts += 1
+  if (budget.parts > LIMITS.valueParts) {
+    throw new CodedError('VALUE_TOO_LARGE', `The result has over ${LIMITS.valueParts} values and names`)
+  }
   switch (typeof value) {
     case 'string':
     case 'boolean':
@@ -66,7 +78,7 @@ function convertNested(value: object, budget: Budget): JsonValue {
 }
 
 function convertDouble(value: number): number {
-  if (Number.isFinite(value)) return value === 0 ? 0 : value
+  if (isFinite(value)) return value === 0 ? 0 : value
   throw new CodedError('EXPRESSION_FAILED', `The result is ${value}, which is no JSON number`)
 }
 
@@ -80,7 +92,12 @@ function convertInteger(value: bigint): number {
 }
 
 function convertObject(value: object, budget: Budget): JsonValue {
-  if (Array.isArray(value)) return value.map((item) => convert(item, budget))
+  if (isArray(value)) return value.map((item) => convert(item, budget))
+  // JSON may carry an own key named `constructor`, therefore the prototype decides.
+  const prototype: unknown = getPrototypeOf(value)
+  if (prototype === PLAIN || prototype === null || isForeignPlainObject(prototype)) {
+    return convertEntries(entries(value), budget)
+  }
   if (value instanceof Set) return Array.from(value, (item) => convert(item, budget))
   if (value instanceof Map) return convertEntries(value.entries(), budget)
   if (value instanceof Date) return value.toISOString()
@@ -91,29 +108,25 @@ function convertObject(value: object, budget: Budget): JsonValue {
     )
   }
   if (isDuration(value)) return durationToText(value)
-  // JSON may carry an own key named `constructor`, therefore the prototype decides.
-  const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype === Object.prototype || prototype === null || isForeignPlainObject(prototype)) {
-    return convertEntries(Object.entries(value), budget)
-  }
   if (typeof value.valueOf() === 'bigint') return convertInteger(BigInt(String(value)))
   throw notJson(Object.prototype.toString.call(value).slice('[object '.length, -1))
 }
 
 /** Values that crossed into the sandbox may have the `Object.prototype` of another realm. */
 function isForeignPlainObject(prototype: unknown): boolean {
-  return typeof prototype === 'object' && prototype !== null && Object.getPrototypeOf(prototype) === null
+  return typeof prototype === 'object' && prototype !== null && getPrototypeOf(prototype) === null
 }
 
 function convertEntries(entries: Iterable<[unknown, unknown]>, budget: Budget): JsonValue {
   const converted: [string, JsonValue][] = []
   for (const [key, item] of entries) {
-    const name = String(key)
+    const name = nameOf(key)
     budget.size += name.length
+    budget.parts += 1
     converted.push([name, convert(item, budget)])
   }
   // Unlike assignment, this makes an own property even of a key named `__proto__`.
-  return Object.fromEntries(converted)
+  return fromEntries(converted)
 }
 
 function isDuration(value: object): value is DurationLike {

@@ -8,6 +8,11 @@
 import { CodedError } from '../schemas/errors.ts'
 import { MAX_EXPRESSION_WORK } from './limits.ts'
 
+// Looked up once: in the sandbox of workflows a look at a global costs more than the unit that is counted for it.
+const { isArray } = Array
+const { keys, hasOwn } = Object
+const { get } = Reflect
+
 export interface Allowance {
   left: number
 }
@@ -105,7 +110,7 @@ export function nameOnce(value: unknown, isWhole: boolean, nameType: () => unkno
 export function payKeys(value: object): void {
   let count = keyCounts.get(value)
   if (count === undefined) {
-    count = Object.keys(value).length
+    count = keys(value).length
     keyCounts.set(value, count)
   }
   pay(count * KEY)
@@ -114,12 +119,12 @@ export function payKeys(value: object): void {
 /** Before the operator is applied. */
 export function payOperator(operator: string, left: unknown, right: unknown): void {
   if (operator === 'in') {
-    if (Array.isArray(right)) right.some((item) => looksEqual(left, item))
+    if (isArray(right)) right.some((item) => looksEqual(left, item))
   } else if (operator === '==' || operator === '!=') {
     looksEqual(left, right)
   } else if (typeof left === 'string' && typeof right === 'string') {
     pay(operator === '+' ? left.length + right.length : Math.min(left.length, right.length) * CHARACTER)
-  } else if (Array.isArray(left) && Array.isArray(right)) {
+  } else if (isArray(left) && isArray(right)) {
     pay((left.length + right.length) * ITEM)
   }
 }
@@ -127,7 +132,7 @@ export function payOperator(operator: string, left: unknown, right: unknown): vo
 /** Before the function is applied, or the method to its receiver. */
 export function payCall(name: string, [first, second]: readonly unknown[]): void {
   pay(CALL)
-  if (Array.isArray(first)) {
+  if (isArray(first)) {
     // Only `join` looks at the items.
     if (name === 'join_') for (const item of first) pay(ITEM + (typeof item === 'string' ? item.length : 0))
   } else if (typeof first === 'string') {
@@ -155,7 +160,7 @@ function looksEqual(left: unknown, right: unknown): boolean {
     pay(left.length * CHARACTER)
     return left === right
   }
-  if (Array.isArray(left) && Array.isArray(right)) {
+  if (isArray(left) && isArray(right)) {
     return left.length === right.length && left.every((item, index) => looksEqual(item, right[index]))
   }
   if (isObject(left) && isObject(right)) return looksEqualByKey(left, right)
@@ -168,11 +173,9 @@ function looksEqualByKey(left: object, right: object): boolean {
   payKeys(left)
   payKeys(right)
   if (keyCounts.get(left) !== keyCounts.get(right)) return false
-  return Object.keys(left).every(
-    (name) => Object.hasOwn(right, name) && looksEqual(Reflect.get(left, name), Reflect.get(right, name)),
-  )
+  return keys(left).every((name) => hasOwn(right, name) && looksEqual(get(left, name), get(right, name)))
 }
 
 function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return typeof value === 'object' && value !== null && !isArray(value)
 }

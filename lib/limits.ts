@@ -16,6 +16,10 @@ export const LIMITS = {
   valueBytes: 4 * MB,
   /** Of all that a run keeps: its input and the outputs of its steps. VALUE_TOO_LARGE. */
   runValuesBytes: 16 * MB,
+  /** Of one value, or of the body of a request: its lists, objects, texts, numbers, and the names in its objects. VALUE_TOO_LARGE; in a request INVALID_INPUT. */
+  valueParts: 100_000,
+  /** Of all that a run keeps. VALUE_TOO_LARGE. */
+  runValuesParts: 400_000,
   /** RUN_TOO_LARGE; Temporal ends a run at 51,200. */
   historyEvents: 20_000,
   /** RUN_TOO_LARGE; Temporal ends a run at 50 MB. */
@@ -30,23 +34,57 @@ export const LIMITS = {
   refusedDecisions: 50,
 } as const
 
-/** About as long as the JSON text in UTF-8, without making it: what has to be escaped counts as it is. */
+/** Of values; a bound on both is one as well. */
+export interface Size {
+  bytes: number
+  /** Lists, objects, texts, numbers, truths and nulls, and names in objects. Each costs whoever walks over it about the same. */
+  parts: number
+}
+
+export const MAX_VALUE_SIZE: Size = { bytes: LIMITS.valueBytes, parts: LIMITS.valueParts }
+export const MAX_RUN_SIZE: Size = { bytes: LIMITS.runValuesBytes, parts: LIMITS.runValuesParts }
+
+// In the sandbox of workflows each look at a global goes through an interceptor: fifty times the cost of the walk itself.
+const { isArray } = Array
+const { keys } = Object
+const textOf = String
+
+/** The bytes are about those of the JSON text in UTF-8, without making it: what has to be escaped counts as it is. */
+export function sizeOf(value: JsonValue): Size {
+  const size = { bytes: 0, parts: 0 }
+  measure(value, size)
+  return size
+}
+
 export function jsonBytes(value: JsonValue): number {
-  switch (typeof value) {
-    case 'string':
-      return utf8Bytes(value) + 2
-    case 'object': {
-      if (value === null) return 4
-      const isList = Array.isArray(value)
-      let bytes = 2
-      for (const name of Object.keys(value)) {
-        const item = (value as Record<string, JsonValue>)[name] ?? null
-        bytes += jsonBytes(item) + 1 + (isList ? 0 : utf8Bytes(name) + 3)
-      }
-      return bytes
+  return sizeOf(value).bytes
+}
+
+export function sumOf(one: Size, other: Size): Size {
+  return { bytes: one.bytes + other.bytes, parts: one.parts + other.parts }
+}
+
+/** `the output: 5.0 MB, at most 4.0 MB`; null if it is not too large. */
+export function tooLarge(what: string, { bytes, parts }: Size, most: Size): string | null {
+  if (bytes > most.bytes) return `${what}: ${readableBytes(bytes)}, at most ${readableBytes(most.bytes)}`
+  return parts > most.parts ? `${what}: ${parts} values and names, at most ${most.parts}` : null
+}
+
+function measure(value: JsonValue, size: Size): void {
+  size.parts += 1
+  if (typeof value === 'string') size.bytes += utf8Bytes(value) + 2
+  else if (typeof value !== 'object' || value === null) size.bytes += textOf(value).length
+  else if (isArray(value)) {
+    size.bytes += 2 + value.length
+    for (const item of value) measure(item, size)
+  } else {
+    const names = keys(value)
+    size.bytes += 2
+    size.parts += names.length
+    for (const name of names) {
+      size.bytes += utf8Bytes(name) + 4
+      measure(value[name] ?? null, size)
     }
-    default:
-      return String(value).length
   }
 }
 

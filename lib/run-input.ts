@@ -1,7 +1,8 @@
-/** The input of a run: it fits the automation's schema, and the database can keep it. Every door to a run asks here. */
+/** The input of a run: it fits the automation's schema, and a run can keep it. Every door to a run asks here. */
 import type { ProblemPlace } from '../schemas/problem.ts'
 import { messageOf, pointerParts } from './json-schema.ts'
 import type { JsonObject, JsonValue } from './json.ts'
+import { MAX_VALUE_SIZE, sizeOf, tooLarge } from './limits.ts'
 import { pathText } from './path-text.ts'
 import { checkValue, type Owner } from './schema-check.ts'
 import { unstorableTexts } from './storable.ts'
@@ -12,6 +13,8 @@ export async function inputPlaces(
   input: JsonValue,
   organization: Owner,
 ): Promise<ProblemPlace[]> {
+  const problem = tooLarge('the input', sizeOf(input), MAX_VALUE_SIZE)
+  if (problem !== null) return [{ path: 'input', rule: 'limit', message: problem }]
   return [...unstorableTexts(input, 'input'), ...(await misfits(schema, input, organization))]
 }
 

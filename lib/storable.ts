@@ -9,14 +9,28 @@ import { pathText } from './path-text.ts'
 
 const UNSTORABLE = /[\0\p{Surrogate}]/gu
 
-/** Every place that holds such a text. */
+/** Nobody reads more of them. */
+const MAX_PLACES = 50
+
+/** The places that hold such a text. */
 export function unstorableTexts(value: JsonValue, path: string): ProblemPlace[] {
-  if (typeof value === 'string') return isStorable(value) ? [] : [unstorable(path)]
-  if (value === null || typeof value !== 'object') return []
-  if (Array.isArray(value)) return value.flatMap((item, index) => unstorableTexts(item, `${path}[${index}]`))
-  return Object.entries(value).flatMap(([key, item]) =>
-    isStorable(key) ? unstorableTexts(item, pathText(path, [key])) : [unstorable(path)],
-  )
+  const found: ProblemPlace[] = []
+  collect(value, [], (at) => found.push(unstorable(pathText(path, at))) < MAX_PLACES)
+  return found
+}
+
+/** False: no more are wanted. The path is put together only where it is told. */
+function collect(value: JsonValue, at: PropertyKey[], tell: (at: PropertyKey[]) => boolean): boolean {
+  if (typeof value === 'string') return isStorable(value) || tell(at)
+  if (value === null || typeof value !== 'object') return true
+  const inside = (key: PropertyKey, item: JsonValue): boolean => {
+    at.push(key)
+    const goesOn = collect(item, at, tell)
+    at.pop()
+    return goesOn
+  }
+  if (Array.isArray(value)) return value.every((item, index) => inside(index, item))
+  return Object.entries(value).every(([key, item]) => (isStorable(key) ? inside(key, item) : tell(at)))
 }
 
 /** Throws INVALID_ARGUMENTS with the first such place. */

@@ -1,7 +1,7 @@
 /** What is applied, and the places in it that are wrong. */
 import { ManifestSchema, type Manifest, type ManifestKind } from '../schemas/manifests.ts'
 import type { JsonValue } from '../lib/json.ts'
-import { jsonBytes, LIMITS, readableBytes } from '../lib/limits.ts'
+import { LIMITS, sizeOf, tooLarge } from '../lib/limits.ts'
 import { nearestName } from '../lib/nearest-name.ts'
 import { unstorableTexts } from '../lib/storable.ts'
 import { placesOf } from '../lib/zod-places.ts'
@@ -17,6 +17,8 @@ export interface ParsedDocuments {
   documents: Document[]
   places: ProblemPlace[]
 }
+
+const MAX_MANIFEST_SIZE = { bytes: LIMITS.manifestBytes, parts: LIMITS.valueParts }
 
 /** Where there is nothing more to say of the place itself. */
 export const RULE_HINTS: { [rule in PlaceRule]?: string } = {
@@ -36,12 +38,13 @@ export function parseDocuments(values: readonly unknown[]): ParsedDocuments {
   const places: ProblemPlace[] = []
   for (const [index, value] of values.entries()) {
     const path = `manifests[${index}]`
+    const problem = tooLarge('the manifest is too large', sizeOf(value as JsonValue), MAX_MANIFEST_SIZE)
+    if (problem !== null) {
+      places.push(place('limit', path, problem))
+      continue
+    }
     const parsed = ManifestSchema.safeParse(value)
-    const bytes = jsonBytes(value as JsonValue)
-    if (bytes > LIMITS.manifestBytes) {
-      const sizes = `${readableBytes(bytes)}, at most ${readableBytes(LIMITS.manifestBytes)}`
-      places.push(place('limit', path, `the manifest is too large: ${sizes}`))
-    } else if (parsed.success) documents.push({ path, manifest: parsed.data })
+    if (parsed.success) documents.push({ path, manifest: parsed.data })
     else places.push(...placesOf(path, parsed.error.issues, { schema: ManifestSchema, value }))
     places.push(...unstorableTexts(value as JsonValue, path))
   }

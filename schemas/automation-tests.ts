@@ -5,13 +5,20 @@
  * Paths may hold `*` for any characters: `each[*].notify`. A step of a sub-run that is played too is `settle/waive`.
  */
 import { z } from 'zod'
-import { DurationSchema, JsonObjectSchema, NameSchema, PrincipalIdSchema, RoleSchema } from './common.ts'
+import {
+  DurationSchema,
+  JsonObjectSchema,
+  JsonSchema,
+  NameSchema,
+  PrincipalIdSchema,
+  RoleSchema,
+} from './common.ts'
 import { isErrorCode } from './errors.ts'
 
 const PathSchema = z.string().min(1).max(500)
 
 const OutcomeShape = {
-  output: z.json().optional(),
+  output: JsonSchema.optional(),
   error: z.strictObject({ code: z.string().min(1), message: z.string().default('said the test') }).optional(),
 }
 
@@ -55,7 +62,7 @@ const DecisionSchema = z.strictObject({
 const AskSchema = z
   .strictObject({
     path: PathSchema,
-    answer: z.json().optional(),
+    answer: JsonSchema.optional(),
     expire: z.literal(true).optional(),
     by: PrincipalIdSchema.optional(),
     roles: z.array(RoleSchema).default([]),
@@ -97,7 +104,7 @@ const ExpectedAskSchema = z.strictObject({
 
 const ExpectSchema = z.strictObject({
   state: z.enum(['completed', 'failed', 'waiting']).optional(),
-  output: z.json().optional(),
+  output: JsonSchema.optional(),
   error: z.strictObject({ code: z.string(), message: z.string().optional() }).optional(),
   writebacks: z.array(ExpectedWriteSchema).optional(),
   asks: z.array(ExpectedAskSchema).optional(),
@@ -108,7 +115,7 @@ const ExpectSchema = z.strictObject({
 
 const TestSchema = z.strictObject({
   name: z.string().min(1).max(200),
-  input: z.json().default({}),
+  input: JsonSchema.default({}),
   at: z.iso.datetime().default('2026-01-01T00:00:00Z'),
   requester: z
     .strictObject({

@@ -3,7 +3,7 @@
  * person it has authenticated; an activity opens the envelope, reads it with this schema, and looks the principal up.
  */
 import { z } from 'zod'
-import { CommentSchema, SHA256_HEX } from './common.ts'
+import { CommentSchema, JsonSchema, SHA256_HEX } from './common.ts'
 
 export const DECISION_PAYLOAD_TYPE = 'application/vnd.countersign.decision+json'
 
@@ -23,7 +23,7 @@ export const DecisionSchema = z.strictObject({
   at: z.iso.datetime({ precision: 3 }),
   comment: CommentSchema,
   /** To a question, with the verdict `approve`; of no meaning for a write. */
-  answer: z.json().optional(),
+  answer: JsonSchema.optional(),
 })
 
 export type Decision = z.infer<typeof DecisionSchema>

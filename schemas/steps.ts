@@ -19,9 +19,10 @@ import {
   utf8Bytes,
 } from '../lib/limits.ts'
 import {
-  DurationSchema,
   durationMs,
+  DurationSchema,
   JsonObjectSchema,
+  JsonSchema,
   NameSchema,
   PrincipalIdSchema,
   RoleSchema,
@@ -176,7 +177,7 @@ export const SleepStepSchema = z.strictObject({
 })
 
 /** Ends the run with this result. Not inside `for_each` and `parallel`, where it would be a race. */
-export const ReturnStepSchema = z.strictObject({ ...step, return: z.json() })
+export const ReturnStepSchema = z.strictObject({ ...step, return: JsonSchema })
 
 /** Fails with a code of the automation's own. At the top it ends the run; inside a block, the block. */
 export const FailStepSchema = z.strictObject({

@@ -4,7 +4,7 @@
  */
 import { evaluateStrictly, type Scope } from '../../lib/cel.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
-import { jsonBytes, LIMITS, readableBytes } from '../../lib/limits.ts'
+import { MAX_VALUE_SIZE, sizeOf, tooLarge } from '../../lib/limits.ts'
 import { factsOfTool } from '../../lib/policy.ts'
 import type { SendWindow } from '../../lib/send-window.ts'
 import { storableValue } from '../../lib/storable.ts'
@@ -218,17 +218,16 @@ function keptOf(result: ToolResult): Kept {
   if (result.inexact !== undefined)
     return { output: null, code: 'RESULT_INVALID', message: `the answer is not kept: ${result.inexact}` }
   const output = jsonOf(result)
-  const bytes = jsonBytes(output)
-  if (bytes <= LIMITS.valueBytes) return { output }
-  const message = `the answer has ${readableBytes(bytes)}, at most ${readableBytes(LIMITS.valueBytes)} are kept`
-  return { output: null, code: 'RESULT_TOO_LARGE', message }
+  const message = tooLarge('the answer', sizeOf(output), MAX_VALUE_SIZE)
+  if (message !== null) return { output: null, code: 'RESULT_TOO_LARGE', message }
+  return { output: storableValue(output) }
 }
 
 /** Structured content where the tool gives it, else its text, and its content blocks of other kinds. */
 function jsonOf(result: ToolResult): JsonValue {
-  if (result.structuredContent) return storableValue(result.structuredContent as JsonObject)
+  if (result.structuredContent) return result.structuredContent as JsonObject
   const others = result.content.filter((block) => (block as { type?: unknown }).type !== 'text')
-  return storableValue({ text: textOf(result), content: others } as JsonObject)
+  return { text: textOf(result), content: others } as JsonObject
 }
 
 function textOf(result: ToolResult): string {

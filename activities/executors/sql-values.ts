@@ -4,6 +4,7 @@
  * second what policy judges and people see.
  */
 import { z } from 'zod'
+import { JsonSchema } from '../../schemas/common.ts'
 import { parseWithTexts } from '../../lib/exact-json.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { unstorableTexts } from '../../lib/storable.ts'
@@ -13,7 +14,7 @@ import type { Stored } from './executor.ts'
 /** By column. */
 export type RowColumns = Record<string, string>
 
-const PairSchema = z.tuple([z.string().nullable(), z.json()])
+const PairSchema = z.tuple([z.string().nullable(), JsonSchema])
 const PairTextSchema = z.string().refine((text) => pairIn(text).success)
 const ColumnsSchema = z.record(z.string(), PairTextSchema)
 const StoredRowSchema = z.strictObject({ key: ColumnsSchema, guard: ColumnsSchema, set: ColumnsSchema })

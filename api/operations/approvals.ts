@@ -16,7 +16,7 @@ import { implement } from './implement.ts'
 const list = implement(OPERATIONS.listApprovals, async ({ database, temporal }, { query, principal }) => {
   const { organization } = principal
   const list = openList('approvals', query, z.string())
-  const rows = await listApprovals(database, {
+  const { rows, isCut } = await listApprovals(database, {
     ...query,
     organization,
     state: query.state === 'all' ? undefined : query.state,
@@ -27,6 +27,7 @@ const list = implement(OPERATIONS.listApprovals, async ({ database, temporal }, 
   return list.page(rows, {
     item: (row) => approvalView(row, temporal),
     position: ({ approval_id }) => approval_id,
+    isCut,
   })
 })
 

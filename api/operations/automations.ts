@@ -1,6 +1,11 @@
 /** Handlers: automations, and pausing them. That a paused one starts nothing is the front door's doing. */
 import type { Database } from '../../db/database.ts'
-import { findHead, listAutomations, type RevisionRow } from '../../db/queries/manifests.ts'
+import {
+  findHead,
+  listAutomations,
+  type AutomationListRow,
+  type RevisionRow,
+} from '../../db/queries/manifests.ts'
 import { deletePause, insertPause, listPauses } from '../../db/queries/pauses.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import type { AutomationSpec } from '../../schemas/manifests.ts'
@@ -13,7 +18,7 @@ import { implement } from './implement.ts'
 const list = implement(OPERATIONS.listAutomations, async ({ database }, { query, principal }) => {
   const { organization } = principal
   const list = openList('automations', query, NamePositionSchema)
-  const rows = await listAutomations(database, {
+  const { rows, isCut } = await listAutomations(database, {
     organization,
     paused: query.paused === undefined ? undefined : query.paused === 'true',
     connection: query.connection,
@@ -21,7 +26,7 @@ const list = implement(OPERATIONS.listAutomations, async ({ database }, { query,
     limit: list.limit,
   })
   const pauses = await listPauses(database, { organization, automations: rows.map(({ name }) => name) })
-  return list.page(rows, { item: (row) => stateOf(row, pauses), position: ({ name }) => name })
+  return list.page(rows, { item: (row) => stateOf(row, pauses), position: ({ name }) => name, isCut })
 })
 
 const get = implement(OPERATIONS.getAutomation, ({ database }, { params, principal }) =>
@@ -59,7 +64,7 @@ async function requireAutomation(database: Database, { organization, name }: Nam
 async function requireTrigger(database: Database, named: Named, trigger: string | undefined) {
   const row = await requireAutomation(database, named)
   if (trigger === undefined) return WHOLE_AUTOMATION
-  const known = triggersOf(row)
+  const known = triggersOf(specOf(row))
   if (known.includes(trigger)) return trigger
   const has = known.length === 0 ? 'it has none' : `it has ${known.join(', ')}`
   throw new CodedError('NOT_FOUND', `Automation ${named.name} has no trigger ${trigger}; ${has}.`)
@@ -68,22 +73,25 @@ async function requireTrigger(database: Database, named: Named, trigger: string 
 async function stateNow(database: Database, named: Named) {
   const row = await requireAutomation(database, named)
   const { organization, name } = named
-  return stateOf(row, await listPauses(database, { organization, automations: [name] }))
+  return stateOf(
+    { ...row, spec: specOf(row) },
+    await listPauses(database, { organization, automations: [name] }),
+  )
 }
 
-function stateOf(row: RevisionRow, pauses: readonly PauseRow[]) {
+function stateOf(row: AutomationListRow, pauses: readonly PauseRow[]) {
   const own = new Map(pauses.filter(({ automation }) => automation === row.name).map((p) => [p.trigger, p]))
   return {
     name: row.name,
     revision: row.number,
-    description: specOf(row).description ?? null,
+    description: row.spec.description ?? null,
     paused: pauseView(own.get(WHOLE_AUTOMATION)),
-    triggers: triggersOf(row).map((trigger) => ({ trigger, paused: pauseView(own.get(trigger)) })),
+    triggers: triggersOf(row.spec).map((trigger) => ({ trigger, paused: pauseView(own.get(trigger)) })),
   }
 }
 
-function triggersOf(row: RevisionRow): string[] {
-  return [...new Set(specOf(row).triggers.map(triggerIdOf))]
+function triggersOf({ triggers }: Pick<AutomationSpec, 'triggers'>): string[] {
+  return [...new Set(triggers.map(triggerIdOf))]
 }
 
 function specOf({ name, body }: RevisionRow): AutomationSpec {

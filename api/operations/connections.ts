@@ -71,16 +71,18 @@ async function untilAnswered(database: Database, named: Named): Promise<void> {
 async function stateOf(database: Database, named: Named, row: FreezeRow) {
   const limit = MAX_SHOWN + 1
   const [held, underWay] = await Promise.all([
-    row.frozen_at === null ? [] : listOpenWritebacks(database, { ...named, which: 'held', limit }),
+    row.frozen_at === null
+      ? { rows: [], isCut: false }
+      : listOpenWritebacks(database, { ...named, which: 'held', limit }),
     listOpenWritebacks(database, { ...named, which: 'under_way', limit }),
   ])
   return {
     name: named.connection,
     frozen: frozenView(row),
-    held: held.slice(0, MAX_SHOWN).map(writebackView),
-    held_omitted: held.length > MAX_SHOWN,
-    under_way: underWay.slice(0, MAX_SHOWN).map(writebackView),
-    under_way_omitted: underWay.length > MAX_SHOWN,
+    held: held.rows.slice(0, MAX_SHOWN).map(writebackView),
+    held_omitted: held.isCut || held.rows.length > MAX_SHOWN,
+    under_way: underWay.rows.slice(0, MAX_SHOWN).map(writebackView),
+    under_way_omitted: underWay.isCut || underWay.rows.length > MAX_SHOWN,
   }
 }
 

@@ -11,7 +11,7 @@ import { implement } from './implement.ts'
 
 const list = implement(OPERATIONS.listWritebacks, async ({ database }, { query, principal }) => {
   const list = openList('writebacks', query, TimePositionSchema)
-  const rows = await listWritebacks(database, {
+  const { rows, isCut } = await listWritebacks(database, {
     ...query,
     organization: principal.organization,
     runId: query.run_id,
@@ -21,6 +21,7 @@ const list = implement(OPERATIONS.listWritebacks, async ({ database }, { query, 
   return list.page(rows, {
     item: writebackView,
     position: ({ created_at, writeback_id }) => ({ createdAt: created_at, id: writeback_id }),
+    isCut,
   })
 })
 

@@ -1,6 +1,7 @@
 /** The inbox, a projection of approval workflows, and the decisions that people have signed. */
 import type { Envelope, Preview, Question, Requester, Requirement, Verdict, Vote } from '../../schemas/run.ts'
 import { requireRow, type Queryable } from '../database.ts'
+import { cutPage, cutRows, type CutRows, type Marked } from './cut-rows.ts'
 import type { WritebackRow } from './writebacks.ts'
 
 export interface ApprovalRow {
@@ -142,28 +143,25 @@ export async function listApprovals(
     limit: number
     after?: { createdAt: string; id: string } | undefined
   },
-): Promise<ApprovalRow[]> {
-  const { rows } = await db.query<ApprovalRow>(
-    `select ${APPROVAL_COLUMNS} from approvals
-     where organization = $1 and ($2::text is null or state = $2) and ($3::text is null or run_id = $3)
-       and ($4::timestamptz is null or (created_at, approval_id) > ($4::timestamptz, $5::text))
-       and ($7::text is null or automation = $7) and ($8::text is null or preview ->> 'connection' = $8)
-       and ($9::timestamptz is null or created_at >= $9) and ($10::timestamptz is null or created_at < $10)
-     order by created_at, approval_id limit $6`,
-    [
-      params.organization,
-      params.state ?? null,
-      params.runId ?? null,
-      params.after?.createdAt ?? null,
-      params.after?.id ?? null,
-      params.limit,
-      params.automation ?? null,
-      params.connection ?? null,
-      params.since ?? null,
-      params.until ?? null,
-    ],
-  )
-  return rows
+): Promise<CutRows<ApprovalRow>> {
+  const page = `select ${APPROVAL_COLUMNS} from approvals
+    where organization = $2 and ($3::text is null or state = $3) and ($4::text is null or run_id = $4)
+      and ($5::timestamptz is null or (created_at, approval_id) > ($5::timestamptz, $6::text))
+      and ($7::text is null or automation = $7) and ($8::text is null or preview ->> 'connection' = $8)
+      and ($9::timestamptz is null or created_at >= $9) and ($10::timestamptz is null or created_at < $10)`
+  const { rows } = await db.query<Marked<ApprovalRow>>(cutPage(page, 'created_at, approval_id'), [
+    params.limit,
+    params.organization,
+    params.state ?? null,
+    params.runId ?? null,
+    params.after?.createdAt ?? null,
+    params.after?.id ?? null,
+    params.automation ?? null,
+    params.connection ?? null,
+    params.since ?? null,
+    params.until ?? null,
+  ])
+  return cutRows(rows)
 }
 
 interface SignedDecisionRow {

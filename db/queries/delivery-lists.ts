@@ -1,6 +1,6 @@
 /** Lists over deliveries and the runs they have started, newest first. */
 import type { Queryable } from '../database.ts'
-import type { DeliveryRow, SkippedAutomation } from './deliveries.ts'
+import type { DeliveredRun, DeliveryRow, SkippedAutomation } from './deliveries.ts'
 
 /** What both lists can be narrowed to. Times are ISO 8601. */
 interface Filter {
@@ -24,7 +24,9 @@ function filterValues({ organization, state, automation, connection, since, unti
 const FILTER = `d.organization = $1 and ($2::text is null or d.state = $2) and ($4::text is null or d.source like $4)
   and ($5::timestamptz is null or d.received_at >= $5) and ($6::timestamptz is null or d.received_at < $6)`
 
-export interface DeliveryListRow extends DeliveryRow {
+export interface DeliveryListRow extends Omit<DeliveryRow, 'runs'> {
+  /** Without their inputs, which nobody is shown here. */
+  runs: Omit<DeliveredRun, 'input'>[]
   started_at: Date | null
   attempts: number
   last_error: string | null
@@ -33,7 +35,10 @@ export interface DeliveryListRow extends DeliveryRow {
   position: string
 }
 
-const DELIVERY_COLUMNS = `d.id, d.organization, d.source, d.dedupe_key, d.request_sha256, d.requester, d.runs,
+const RUNS_WITHOUT_INPUT = `(select coalesce(jsonb_agg(run - 'input' order by place), '[]')
+  from jsonb_array_elements(d.runs) with ordinality as each_run(run, place))`
+
+const DELIVERY_COLUMNS = `d.id, d.organization, d.source, d.dedupe_key, d.request_sha256, d.requester, ${RUNS_WITHOUT_INPUT} as runs,
   d.cancelled_run_ids, d.state, d.received_at, d.started_at, d.attempts, d.last_error, d.skipped, to_jsonb(d.received_at) #>> '{}' as position`
 
 export async function listDeliveries(

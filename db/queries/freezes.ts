@@ -1,5 +1,6 @@
 /** Freezing a connection, and what that holds. */
 import type { Queryable } from '../database.ts'
+import { cutPage, cutRows, type CutRows, type Marked } from './cut-rows.ts'
 import type { WritebackRow } from './writebacks.ts'
 
 export interface FreezeRow {
@@ -90,14 +91,16 @@ const OPEN_STATES = { held: HELD, under_way: `state = 'sending'` }
 export async function listOpenWritebacks(
   db: Queryable,
   params: { organization: string; connection: string; which: keyof typeof OPEN_STATES; limit: number },
-): Promise<WritebackRow[]> {
-  const { rows } = await db.query<{ row: WritebackRow }>(
-    `select to_jsonb(w) as row from writebacks w
-     where organization = $1 and connection = $2 and state in ('planned', 'sending') and ${OPEN_STATES[params.which]}
-     order by created_at, writeback_id limit $3`,
-    [params.organization, params.connection, params.limit],
-  )
-  return rows.map(({ row }) => row)
+): Promise<CutRows<WritebackRow>> {
+  const page = `select to_jsonb(w) as row, created_at, writeback_id from writebacks w
+    where organization = $2 and connection = $3 and state in ('planned', 'sending') and ${OPEN_STATES[params.which]}`
+  const { rows } = await db.query<Marked<{ row: WritebackRow }>>(cutPage(page, 'created_at, writeback_id'), [
+    params.limit,
+    params.organization,
+    params.connection,
+  ])
+  const { rows: shown, isCut } = cutRows(rows)
+  return { rows: shown.map(({ row }) => row), isCut }
 }
 
 /** Of those, the ones that may reach the target now: claimed, and not past their deadline. */

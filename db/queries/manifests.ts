@@ -1,6 +1,7 @@
 /** Manifests and their revisions. A revision never changes once it is written. */
-import type { Manifest, ManifestKind } from '../../schemas/manifests.ts'
+import type { AutomationSpec, Manifest, ManifestKind } from '../../schemas/manifests.ts'
 import { requireRow, type Queryable } from '../database.ts'
+import { cutPage, cutRows, type CutRows, type Marked } from './cut-rows.ts'
 
 export interface RevisionRow {
   kind: ManifestKind
@@ -12,6 +13,11 @@ export interface RevisionRow {
   pins: Record<string, string>
   author: string
   created_at: Date
+}
+
+/** What a list shows of an automation. */
+export interface AutomationListRow extends Pick<RevisionRow, 'name' | 'number'> {
+  spec: Pick<AutomationSpec, 'triggers'> & { description?: string | null | undefined }
 }
 
 export type RevisionSummaryRow = Omit<RevisionRow, 'body' | 'pins'>
@@ -126,24 +132,22 @@ export async function listAutomations(
     after?: string | undefined
     limit: number
   },
-): Promise<RevisionRow[]> {
+): Promise<CutRows<AutomationListRow>> {
   const listens = params.connection && { spec: { triggers: [{ connection: params.connection }] } }
-  const { rows } = await db.query<RevisionRow>(
-    `select ${REVISION_COLUMNS} from ${HEADS}
-     where m.organization = $1 and m.kind = 'Automation' and ($2::text is null or m.name > $2)
-       and ($3::jsonb is null or r.body @> $3)
-       and ($4::boolean is null or $4 = exists (select from pauses p
-         where p.organization = m.organization and p.automation = m.name and p.trigger = ''))
-     order by m.name limit $5`,
-    [
-      params.organization,
-      params.after ?? null,
-      listens ? JSON.stringify(listens) : null,
-      params.paused ?? null,
-      params.limit,
-    ],
-  )
-  return rows
+  const page = `select r.name, r.number, jsonb_build_object('description', r.body #> '{spec,description}',
+      'triggers', r.body #> '{spec,triggers}') as spec from ${HEADS}
+    where m.organization = $2 and m.kind = 'Automation' and ($3::text is null or m.name > $3)
+      and ($4::jsonb is null or r.body @> $4)
+      and ($5::boolean is null or $5 = exists (select from pauses p
+        where p.organization = m.organization and p.automation = m.name and p.trigger = ''))`
+  const { rows } = await db.query<Marked<AutomationListRow>>(cutPage(page, 'name'), [
+    params.limit,
+    params.organization,
+    params.after ?? null,
+    listens ? JSON.stringify(listens) : null,
+    params.paused ?? null,
+  ])
+  return cutRows(rows)
 }
 
 /** Automations, at their head, with a trigger for this event of this connection. */

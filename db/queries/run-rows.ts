@@ -1,19 +1,20 @@
 /** What belongs to one run, for looking at it: as much as is shown, and of what matters now, all of it. */
 import type { Queryable } from '../database.ts'
 import { APPROVAL_COLUMNS, type ApprovalRow } from './approvals.ts'
+import { cutPage, type CutRows } from './cut-rows.ts'
 import type { WritebackRow } from './writebacks.ts'
 
 /** Those of a run by age; if there are more than `limit`, first of all those that wait. */
 export async function listApprovalsOfRun(
   db: Queryable,
   params: { organization: string; runId: string; limit: number },
-): Promise<{ rows: ApprovalRow[]; isCut: boolean }> {
+): Promise<CutRows<ApprovalRow>> {
+  const page = `select ${APPROVAL_COLUMNS}, (count(*) over ())::integer as total from approvals
+    where organization = $2 and run_id = $3`
+  const shown = cutPage(page, `(state = 'waiting') desc, created_at, approval_id`)
   const { rows } = await db.query<ApprovalRow & { total: number }>(
-    `select * from (
-       select ${APPROVAL_COLUMNS}, (count(*) over ())::integer as total from approvals where organization = $1 and run_id = $2
-       order by (state = 'waiting') desc, created_at, approval_id limit $3) shown
-     order by created_at, approval_id`,
-    [params.organization, params.runId, params.limit],
+    `select ${APPROVAL_COLUMNS}, total from (${shown}) shown order by created_at, approval_id`,
+    [params.limit, params.organization, params.runId],
   )
   return { rows, isCut: (rows[0]?.total ?? 0) > rows.length }
 }
@@ -42,12 +43,15 @@ export async function listWritebacksOfRun(
   db: Queryable,
   params: { organization: string; runId: string; limit: number },
 ): Promise<WritebackRow[]> {
+  const page = `select to_jsonb(w) as row, state, created_at, writeback_id from writebacks w
+    where organization = $2 and run_id = $3`
+  const shown = cutPage(
+    page,
+    `(state in ('planned', 'sending', 'unknown')) desc, created_at desc, writeback_id desc`,
+  )
   const { rows } = await db.query<{ row: WritebackRow }>(
-    `select to_jsonb(w) as row from (
-       select * from writebacks where organization = $1 and run_id = $2
-       order by (state in ('planned', 'sending', 'unknown')) desc, created_at desc, writeback_id desc limit $3) w
-     order by created_at desc, writeback_id desc`,
-    [params.organization, params.runId, params.limit],
+    `select row from (${shown}) shown order by created_at desc, writeback_id desc`,
+    [params.limit, params.organization, params.runId],
   )
   return rows.map(({ row }) => row)
 }

@@ -6,6 +6,7 @@ import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import type { WriteFacts } from '../../lib/write-digest.ts'
 import type { Origin, Preview, Requester, Requirement, WriteOutcome, WriteStatus } from '../../schemas/run.ts'
 import type { Queryable } from '../database.ts'
+import { cutPage, cutRows, type CutRows, type Marked } from './cut-rows.ts'
 import { CALL_FACTS, type CallFactsRow } from './call-facts.ts'
 
 /** What an executor needs at apply time and computed at plan time. */
@@ -252,21 +253,21 @@ export async function listWritebacks(
     limit: number
     before?: { createdAt: string; id: string } | undefined
   },
-): Promise<WritebackRow[]> {
-  const { rows } = await db.query<{ row: WritebackRow }>(
-    `select to_jsonb(w) as row from writebacks w
-     where organization = $1 and ($2::text is null or run_id = $2)
-       and ($3::timestamptz is null or (created_at, writeback_id) < ($3::timestamptz, $4::text))
-       and ($6::text is null or state = $6) and ($7::text is null or automation = $7)
-       and ($8::text is null or connection = $8)
-       and ($9::timestamptz is null or created_at >= $9) and ($10::timestamptz is null or created_at < $10)
-     order by created_at desc, writeback_id desc limit $5`,
+): Promise<CutRows<WritebackRow>> {
+  const page = `select to_jsonb(w) as row, created_at, writeback_id from writebacks w
+    where organization = $2 and ($3::text is null or run_id = $3)
+      and ($4::timestamptz is null or (created_at, writeback_id) < ($4::timestamptz, $5::text))
+      and ($6::text is null or state = $6) and ($7::text is null or automation = $7)
+      and ($8::text is null or connection = $8)
+      and ($9::timestamptz is null or created_at >= $9) and ($10::timestamptz is null or created_at < $10)`
+  const { rows } = await db.query<Marked<{ row: WritebackRow }>>(
+    cutPage(page, 'created_at desc, writeback_id desc'),
     [
+      params.limit,
       params.organization,
       params.runId ?? null,
       params.before?.createdAt ?? null,
       params.before?.id ?? null,
-      params.limit,
       params.state ?? null,
       params.automation ?? null,
       params.connection ?? null,
@@ -274,5 +275,6 @@ export async function listWritebacks(
       params.until ?? null,
     ],
   )
-  return rows.map(({ row }) => row)
+  const { rows: shown, isCut } = cutRows(rows)
+  return { rows: shown.map(({ row }) => row), isCut }
 }

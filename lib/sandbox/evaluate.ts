@@ -13,6 +13,7 @@ import {
   type QuickJSSyncVariant,
   type QuickJSWASMModule,
 } from 'quickjs-emscripten-core'
+import { excessOf } from '../json-shape.ts'
 import {
   CODE_MEMORY_BYTES,
   CODE_STACK_BYTES,
@@ -167,22 +168,11 @@ function reported(kind: string, text: string, stack: string): Outcome {
     const sizes = `${readableBytes(bytes)}, at most ${readableBytes(LIMITS.valueBytes)}`
     return { code: 'VALUE_TOO_LARGE', message: `the result: ${sizes}` }
   }
-  if (depthOf(text) <= MAX_CODE_RESULT_DEPTH) return { outputText: text }
-  return { code: 'CODE_FAILED', message: `the result is nested over ${MAX_CODE_RESULT_DEPTH} deep` }
-}
-
-function depthOf(json: string): number {
-  let depth = 0
-  let deepest = 0
-  let isInText = false
-  for (let i = 0; i < json.length; i++) {
-    const unit = json[i]
-    if (isInText && unit === '\\') i++
-    else if (unit === '"') isInText = !isInText
-    else if (!isInText && (unit === '[' || unit === '{')) deepest = Math.max(deepest, ++depth)
-    else if (!isInText && (unit === ']' || unit === '}')) depth--
-  }
-  return deepest
+  const excess = excessOf(text, { depth: MAX_CODE_RESULT_DEPTH, parts: LIMITS.valueParts })
+  if (excess === null) return { outputText: text }
+  if (excess === 'depth')
+    return { code: 'CODE_FAILED', message: `the result is nested over ${MAX_CODE_RESULT_DEPTH} deep` }
+  return { code: 'VALUE_TOO_LARGE', message: `the result: over ${LIMITS.valueParts} values and names` }
 }
 
 function errorIn(context: QuickJSContext, error: QuickJSHandle): { text: string; stack: string } {

@@ -1,6 +1,6 @@
 /** Operations on approvals. */
 import { z } from 'zod'
-import { CommentSchema, NameSchema, SHA256_HEX } from '../common.ts'
+import { CommentSchema, JsonSchema, NameSchema, SHA256_HEX } from '../common.ts'
 import { defineOperation, pageOf, SpanQuerySchema } from './operation.ts'
 import { ApprovalStateSchema, ApprovalViewSchema, EnvelopeViewSchema, RunIdSchema } from './views.ts'
 
@@ -93,7 +93,7 @@ export const answerAsk = defineOperation({
   params,
   body: z.strictObject({
     /** Has to fit the form of the question. */
-    answer: z.json(),
+    answer: JsonSchema,
     /** The digest of the question that was looked at. */
     digest: z.string().regex(SHA256_HEX, 'must be 64 lower-case hex digits'),
     comment: CommentSchema.default(''),

@@ -1,6 +1,6 @@
 /** The operation that tells what a run would do. */
 import { z } from 'zod'
-import { NameSchema, PrincipalIdSchema } from '../common.ts'
+import { JsonSchema, NameSchema, PrincipalIdSchema } from '../common.ts'
 import { defineOperation } from './operation.ts'
 import { LogLineSchema } from './runs.ts'
 import { PreviewViewSchema, RequirementViewSchema, TemporalUiUrlSchema } from './views.ts'
@@ -26,7 +26,7 @@ const DryStepSchema = z.object({
   /** `stopped`: it would take the output of `needs`, or was not over in time. */
   state: z.enum(['completed', 'failed', 'skipped', 'would_write', 'would_ask', 'would_start', 'stopped']),
   /** Of what would be written, asked or started: what `answers` says, else null. */
-  output: z.json(),
+  output: JsonSchema,
   output_omitted: z.boolean(),
   logs: z.array(LogLineSchema),
   error: FailureSchema.nullable(),
@@ -34,7 +34,7 @@ const DryStepSchema = z.object({
   needs: z.array(z.string()),
   would_write: WouldWriteSchema.nullable(),
   would_ask: z.object({ title: z.string(), markdown: z.string(), asks: StagesSchema }).nullable(),
-  would_start: z.object({ automation: z.string(), input: z.json() }).nullable(),
+  would_start: z.object({ automation: z.string(), input: JsonSchema }).nullable(),
   /** How long it would sleep; a dry run does not. */
   would_sleep_ms: z.number().nullable(),
 })
@@ -44,7 +44,7 @@ const DryRunViewSchema = z.object({
   revision: z.number().int(),
   /** As if everybody agreed. `stopped`: what comes next takes an output that nobody has. */
   state: z.enum(['completed', 'failed', 'stopped']),
-  output: z.json(),
+  output: JsonSchema,
   failure: FailureSchema.nullable(),
   /** In the order in which they were reached. */
   steps: z.array(DryStepSchema),
@@ -65,14 +65,14 @@ export const dryRun = defineOperation({
     'started, nothing is kept. It takes at most 40 seconds.',
   params: z.object({ name: NameSchema }),
   body: z.strictObject({
-    input: z.json().default({}),
+    input: JsonSchema.default({}),
     /** Whom the caller would ask for, nearest first. */
     on_behalf_of: z.array(PrincipalIdSchema).max(20).default([]),
     /**
      * By path of a step: what stands for the output of a write, the answer to a question, the result of another run, so
      * that the steps that take it are reached.
      */
-    answers: z.record(z.string().max(500), z.json()).default({}),
+    answers: z.record(z.string().max(500), JsonSchema).default({}),
   }),
   output: DryRunViewSchema,
   errors: ['NOT_FOUND', 'INVALID_ANSWER', 'SCHEMA_TOO_COSTLY', 'ORGANIZATION_BUSY'],

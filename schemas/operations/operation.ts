@@ -116,7 +116,7 @@ export const SpanQuerySchema = PageQuerySchema.extend({
 /** `true` or `false` in a query string. */
 export const FlagSchema = z.enum(['true', 'false'])
 
-/** A page of a list. `next_cursor` is null on the last page. */
+/** A page of a list. `next_cursor` is null on the last page. One with large values ends early: it may have fewer than `limit`. */
 export function pageOf<Item extends z.ZodType>(item: Item) {
   return z.object({ items: z.array(item), next_cursor: z.string().nullable() })
 }

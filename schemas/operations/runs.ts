@@ -1,6 +1,6 @@
 /** Operations on runs. `run_…` is our public id; Temporal's is always called `temporal_run_id`. */
 import { z } from 'zod'
-import { NameSchema, PrincipalIdSchema } from '../common.ts'
+import { JsonSchema, NameSchema, PrincipalIdSchema } from '../common.ts'
 import { defineOperation, pageOf, SpanQuerySchema, TimestampSchema } from './operation.ts'
 import {
   ApprovalViewSchema,
@@ -48,7 +48,7 @@ export const startRun = defineOperation({
   summary: 'Start a run of an automation. The same Idempotency-Key never starts a second one.',
   params: z.object({ name: NameSchema }),
   body: z.strictObject({
-    input: z.json().default({}),
+    input: JsonSchema.default({}),
     /** Whom the caller asks for, nearest first. They may not approve what the run wants to write. */
     on_behalf_of: z.array(PrincipalIdSchema).max(20).default([]),
   }),
@@ -126,7 +126,7 @@ const StepViewSchema = z.object({
   path: z.string(),
   /** `waiting`: for people. */
   state: z.enum(['running', 'waiting', 'completed', 'failed', 'skipped']),
-  output: z.json(),
+  output: JsonSchema,
   /** It is too large to be shown here, and stands in Temporal's history. */
   output_omitted: z.boolean(),
   /** What the code of the step has printed. */
@@ -138,10 +138,10 @@ const StepViewSchema = z.object({
 
 const RunViewSchema = RunHeadSchema.extend({
   state: RunStateSchema,
-  input: z.json(),
+  input: JsonSchema,
   requester: RequesterViewSchema,
   /** Null until the run has completed, and if the value is gone, which `failure` then says. */
-  result: z.json(),
+  result: JsonSchema,
   /** `PAYLOAD_UNAVAILABLE` beside a state that is no failure: how the run has ended is known, and with what is not. */
   failure: z.object({ code: z.string(), message: z.string() }).nullable(),
   temporal_run_id: z.string().nullable(),
@@ -158,11 +158,11 @@ const RunViewSchema = RunHeadSchema.extend({
   attempts_omitted: z.boolean(),
   /** Newest first. */
   writebacks: z.array(WritebackViewSchema),
-  /** There are more than 200: of those that are over, the oldest are not here, but in `listWritebacks`. */
+  /** There are more than 200, or over 4 MB: of those that are over, the oldest are not here, but in `listWritebacks`. */
   writebacks_omitted: z.boolean(),
   /** Oldest first. */
   approvals: z.array(ApprovalViewSchema),
-  /** There are more than 200: of those that are closed, the newest are not here, but in `listApprovals`. */
+  /** There are more than 200, or over 4 MB: of those that are closed, the newest are not here, but in `listApprovals`. */
   approvals_omitted: z.boolean(),
   receipts: z.array(ReceiptViewSchema),
   /**

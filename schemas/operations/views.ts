@@ -1,5 +1,6 @@
 /** How the things people look at appear in JSON over HTTP: snake_case, times as ISO 8601 in UTC. */
 import { z } from 'zod'
+import { JsonObjectSchema, JsonSchema } from '../common.ts'
 import { TimestampSchema } from './operation.ts'
 
 export const RunIdSchema = z.string().regex(/^run_[0-9a-f]{32}$/, 'must be a run id: run_ and 32 hex digits')
@@ -31,7 +32,7 @@ export const PreviewViewSchema = z.object({
   connection: z.string(),
   operation: z.string(),
   target: z.string(),
-  changes: z.array(z.object({ field: z.string(), before: z.json(), after: z.json() })),
+  changes: z.array(z.object({ field: z.string(), before: JsonSchema, after: JsonSchema })),
   guard: z.enum(['atomic', 'checked', 'none']),
 })
 
@@ -49,11 +50,9 @@ export const ApprovalViewSchema = z.object({
   requester: RequesterViewSchema,
   preview: PreviewViewSchema,
   /** Of an automation to people; `approved` is then an answered one. Null for the approval of a write. */
-  question: z
-    .object({ title: z.string(), markdown: z.string(), form: z.record(z.string(), z.json()) })
-    .nullable(),
+  question: z.object({ title: z.string(), markdown: z.string(), form: JsonObjectSchema }).nullable(),
   /** To the question; null as long as there is none. */
-  answer: z.json(),
+  answer: JsonSchema,
   votes: z.array(
     z.object({
       principal: z.string(),
@@ -104,7 +103,7 @@ export const WritebackViewSchema = z.object({
   outcome: z
     .object({
       status: z.string(),
-      output: z.json(),
+      output: JsonSchema,
       code: z.string().nullable(),
       message: z.string().nullable(),
       receipt: z.object({ id: z.string(), seq: z.number().int(), sha256: z.string() }),

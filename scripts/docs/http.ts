@@ -51,7 +51,8 @@ const INTRODUCTION = `JSON over HTTP, with \`Authorization: Bearer <API key>\`. 
 typed client for it.
 
 - Times are ISO 8601 in UTC. Names are in snake_case, but for signed envelopes (DSSE), whose own names are camelCase.
-- A list has \`items\` and \`next_cursor\`, null on the last page; give it back as \`cursor\`.
+- A list has \`items\` and \`next_cursor\`, null on the last page; give it back as \`cursor\`. A page may have
+  fewer items than \`limit\`: one with large values ends early, at 4 MB.
 - Whatever is not a success is a problem document; its codes are in [errors](errors.md). Besides what an operation says:
   400 for a request of the wrong form, 401 without a valid key, 403 without the scope, 404 for what your organization does
   not have, 413 over 1 MB, 415 for a body that is not JSON, 429 with \`Retry-After\` for too many requests, 503 with \`Retry-After\` while PostgreSQL or Temporal is away.

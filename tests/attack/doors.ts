@@ -5,6 +5,7 @@
  *
  * Where several patches stand under one door, each of those lines keeps the attack out by itself.
  */
+import { counts } from './doors-counts.ts'
 import { anyPurpose, type Door, type Patch } from './door.ts'
 import { borders } from './doors-borders.ts'
 import { anyLiteral, editedConnections, madeUpIds } from './doors-ids.ts'
@@ -721,6 +722,7 @@ export const DOORS: readonly Door[] = [
   ...wire,
   ...resolutions,
   ...hostileWork,
+  ...counts,
   ...kept,
   ...borders,
   ...madeUpIds,

@@ -50,7 +50,7 @@ describe('a freeze', () => {
     await commit()
     expect(await claiming).toBeNull()
     const held = await listOpenWritebacks(db.database, { ...named, which: 'held', limit: 10 })
-    expect(held.map(({ state }) => state)).toEqual(['planned'])
+    expect(held.rows.map(({ state }) => state)).toEqual(['planned'])
     await thawConnection(db.database, named)
     expect(await claim(writebackId)).toMatchObject({ attempt: 1 })
   })

@@ -55,7 +55,7 @@ it('is tried again after its own failures only, and keeps the log of the last tr
 
 it('counts its log among the values of the run', () => {
   const logs = [{ level: 'log' as const, text: 'x'.repeat(1000) }]
-  const state = { ...createRunState({}, {}), valueBytes: 16 * 1024 * 1024 - 500 }
+  const state = { ...createRunState({}, {}), kept: { bytes: 16 * 1024 * 1024 - 500, parts: 0 } }
   expect(keepable(state, { ...completed(1), logs })).toMatchObject({
     error: { code: 'VALUE_TOO_LARGE' },
     logs,

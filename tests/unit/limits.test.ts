@@ -1,7 +1,8 @@
 /** Sizes of values, and where a run has grown too large. */
 import { describe, expect, it } from 'vitest'
+import { excessOf } from '../../lib/json-shape.ts'
 import type { JsonValue } from '../../lib/json.ts'
-import { jsonBytes, LIMITS, utf8Bytes } from '../../lib/limits.ts'
+import { jsonBytes, LIMITS, sizeOf, utf8Bytes } from '../../lib/limits.ts'
 import type { PlanStep } from '../../schemas/planned.ts'
 import type { Plan } from '../../schemas/run.ts'
 import { advance } from '../../workflows/interpreter/advance.ts'
@@ -29,6 +30,26 @@ describe('the size of a value', () => {
     const exact = Buffer.byteLength(JSON.stringify(value))
     expect(jsonBytes(value)).toBeGreaterThanOrEqual(exact)
     expect(jsonBytes(value)).toBeLessThanOrEqual(exact + 4)
+  })
+
+  it.each<[JsonValue, number]>([
+    [null, 1],
+    ['a,b:[', 1],
+    [[], 1],
+    [[[], []], 3],
+    [[1, [2]], 4],
+    [{ a: 1, b: { c: [] } }, 7],
+  ])('of %j counts %i values and names, as its text does', (value, parts) => {
+    expect(sizeOf(value).parts).toBe(parts)
+    for (const text of [JSON.stringify(value), JSON.stringify(value, null, 2)]) {
+      expect(excessOf(text, { depth: 9, parts })).toBeNull()
+      expect(excessOf(text, { depth: 9, parts: parts - 1 })).toBe('parts')
+    }
+  })
+
+  it('in depth is that of its text, whatever stands in texts', () => {
+    expect(excessOf('[["[[[\\"["]]', { depth: 2, parts: 9 })).toBeNull()
+    expect(excessOf('[[[]]]', { depth: 2, parts: 9 })).toBe('depth')
   })
 
   it.each(['', 'a', 'é', '€', '😀', 'a😀é€'])('of the text %j is that in UTF-8', (value) => {
@@ -114,6 +135,24 @@ describe('a run', () => {
     )
     expect(keepable(full, ended(100))).toMatchObject({ status: 'completed' })
     expect(keepable(full, ended(101))).toMatchObject({ error: { code: 'VALUE_TOO_LARGE' } })
+  })
+
+  it('keeps 100,000 values and names in one output, and 400,000 together', () => {
+    const ended = (parts: number) => ({
+      status: 'completed' as const,
+      output: Array<JsonValue>(parts - 1).fill(0),
+    })
+    expect(keepable(start(), ended(LIMITS.valueParts))).toMatchObject({ status: 'completed' })
+    expect(keepable(start(), ended(LIMITS.valueParts + 1))).toMatchObject({
+      status: 'failed',
+      error: { message: 'the output: 100001 values and names, at most 100000' },
+    })
+    const full = [1, 2, 3].reduce(
+      (state, i) => settled(state, `s${i}`, ended(LIMITS.valueParts)),
+      start(ended(LIMITS.valueParts - 10).output),
+    )
+    expect(keepable(full, ended(10))).toMatchObject({ status: 'completed' })
+    expect(keepable(full, ended(11))).toMatchObject({ error: { code: 'VALUE_TOO_LARGE' } })
   })
 
   it('ends a loop whose results are too large for one value, though each of them is kept', () => {

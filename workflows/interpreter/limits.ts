@@ -1,8 +1,16 @@
 /** Where a run ends because it has grown too large: by a code of ours, before Temporal terminates it. Pure. */
 import type { JsonValue } from '../../lib/json.ts'
-import { jsonBytes, LIMITS, readableBytes } from '../../lib/limits.ts'
+import {
+  LIMITS,
+  MAX_RUN_SIZE,
+  MAX_VALUE_SIZE,
+  readableBytes,
+  sizeOf,
+  sumOf,
+  tooLarge,
+} from '../../lib/limits.ts'
 import { CodedError } from '../../schemas/errors.ts'
-import { bytesOf, type RunState, type SettledStep, type StepError } from './state.ts'
+import { sizeOfStep, type RunState, type SettledStep, type StepError } from './state.ts'
 
 /** Throws VALUE_TOO_LARGE. */
 export function assertValueSize(what: string, value: JsonValue): void {
@@ -12,16 +20,16 @@ export function assertValueSize(what: string, value: JsonValue): void {
 
 /** Null if the value is not too large. */
 export function valueProblem(what: string, value: JsonValue): string | null {
-  return tooLarge(what, jsonBytes(value), LIMITS.valueBytes)
+  return tooLarge(what, sizeOf(value), MAX_VALUE_SIZE)
 }
 
 /** A step whose output the run cannot keep has failed; what became of a write behind it stays known. */
 export function keepable(state: RunState, settled: SettledStep): SettledStep {
   if (settled.status !== 'completed') return settled
-  const bytes = jsonBytes(settled.output)
+  const together = sumOf(state.kept, sizeOfStep(settled))
   const problem =
-    tooLarge('the output', bytes, LIMITS.valueBytes) ??
-    tooLarge('all values of the run together', state.valueBytes + bytesOf(settled), LIMITS.runValuesBytes)
+    valueProblem('the output', settled.output) ??
+    tooLarge('all values of the run together', together, MAX_RUN_SIZE)
   if (problem === null) return settled
   return { ...settled, status: 'failed', output: null, error: { code: 'VALUE_TOO_LARGE', message: problem } }
 }
@@ -35,8 +43,4 @@ export function historyProblem(history: { historyLength: number; historySize: nu
       `the history has ${historyLength} events and ${readableBytes(historySize)}; ` +
       `a run goes on up to ${LIMITS.historyEvents} events and ${readableBytes(LIMITS.historyBytes)}`,
   }
-}
-
-function tooLarge(what: string, bytes: number, maxBytes: number): string | null {
-  return bytes > maxBytes ? `${what}: ${readableBytes(bytes)}, at most ${readableBytes(maxBytes)}` : null
 }

@@ -5,7 +5,7 @@
  * branches of a fork, the one branch of a choice), of which only those under way are looked at again and again.
  */
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
-import { jsonBytes, MAX_RUN_WORK } from '../../lib/limits.ts'
+import { MAX_RUN_WORK, sizeOf, sumOf, type Size } from '../../lib/limits.ts'
 import type { LogLine, WriteStatus } from '../../schemas/run.ts'
 
 export interface StepError {
@@ -81,7 +81,7 @@ export interface RunState {
   /** Calls, sleeps and sub-runs that have been started and not settled. */
   underWay: number
   /** Of the input, of what all steps have given that the outside performed, and of their logs; outputs of blocks are made of the same values. */
-  valueBytes: number
+  kept: Size
   /** Some outputs may be unknown. */
   isDry?: true
 }
@@ -95,7 +95,7 @@ export function createRunState(input: JsonValue, run: JsonObject): RunState {
     items: 0,
     workLeft: MAX_RUN_WORK,
     underWay: 0,
-    valueBytes: jsonBytes(input),
+    kept: sizeOf(input),
   }
 }
 
@@ -111,13 +111,13 @@ export function lanePrefix(path: string, key: string): string {
 /** The outside has something to say about a step that was started. */
 export function settle(state: RunState, path: string, settled: SettledStep): RunState {
   const block = settleIn(state.block, path.split(/[.[\]]+/), settled)
-  return { ...state, block, underWay: state.underWay - 1, valueBytes: state.valueBytes + bytesOf(settled) }
+  return { ...state, block, underWay: state.underWay - 1, kept: sumOf(state.kept, sizeOfStep(settled)) }
 }
 
 /** Of what the run keeps of the step. */
-export function bytesOf({ status, output, logs = [] }: SettledStep): number {
-  const outputBytes = status === 'completed' ? jsonBytes(output) : 0
-  return logs.reduce((sum, { text }) => sum + jsonBytes(text), outputBytes)
+export function sizeOfStep({ status, output, logs = [] }: SettledStep): Size {
+  const ofOutput = status === 'completed' ? sizeOf(output) : { bytes: 0, parts: 0 }
+  return logs.reduce((sum, { text }) => sumOf(sum, sizeOf(text)), ofOutput)
 }
 
 /** Names of steps and keys of lanes take turns in a path. */

@@ -1,0 +1,135 @@
+/** Doors that bound the number of values, where their bytes are few. */
+import type { Door, Patch } from './door.ts'
+
+const FILE = 'many-values.test.ts'
+
+const anyNumber: Patch = {
+  file: 'lib/limits.ts',
+  find: 'return parts > most.parts ?',
+  replace: 'return parts < 0 ?',
+}
+
+export const counts: Door[] = [
+  {
+    name: 'how many values a tool answers is not counted',
+    patches: [
+      {
+        file: 'activities/executors/mcp-tool.ts',
+        find: "if (message !== null) return { output: null, code: 'RESULT_TOO_LARGE', message }",
+        replace: "if (message === '') return { output: null, code: 'RESULT_TOO_LARGE', message }",
+      },
+    ],
+    test: { file: FILE, title: 'of a tool with more values in it than a run keeps fails its step' },
+    says: "to be 'RESULT_TOO_LARGE'",
+  },
+  {
+    name: 'how many values code gives is not counted',
+    patches: [
+      anyNumber,
+      {
+        file: 'lib/sandbox/evaluate.ts',
+        find: 'depth: MAX_CODE_RESULT_DEPTH, parts: LIMITS.valueParts }',
+        replace: 'depth: MAX_CODE_RESULT_DEPTH, parts: 1e9 }',
+      },
+    ],
+    test: { file: FILE, title: 'of code with more values in it than a run keeps fails its step' },
+    says: "expected 'completed' to be 'VALUE_TOO_LARGE'",
+  },
+  {
+    name: 'how many values an expression gives is not counted',
+    patches: [
+      anyNumber,
+      {
+        file: 'lib/cel-result.ts',
+        find: 'if (budget.parts > LIMITS.valueParts) {',
+        replace: 'if (budget.parts < 0) {',
+      },
+    ],
+    test: { file: FILE, title: 'of an expression with more values in it than a run keeps fails its step' },
+    says: "expected 'completed' to be 'VALUE_TOO_LARGE'",
+  },
+  {
+    name: 'how many values a run keeps is not counted',
+    patches: [anyNumber],
+    test: {
+      file: FILE,
+      title: 'of many, each short enough, ends the run where all of them together are too many',
+    },
+    says: "expected 'completed' to be 'VALUE_TOO_LARGE'",
+  },
+  {
+    name: 'how many values a request has is not counted',
+    patches: [{ file: 'api/body.ts', find: 'parts: LIMITS.valueParts }', replace: 'parts: 1e9 }' }],
+    test: { file: FILE, title: 'with more values than one may have is refused before they are made' },
+    says: 'to match object',
+  },
+  {
+    name: 'how often a value is made is not counted',
+    patches: [
+      {
+        file: 'schemas/common.ts',
+        find: "z.unknown().refine(isJson, 'must be a JSON value')",
+        replace: 'z.json()',
+      },
+    ],
+    test: { file: FILE, title: 'has its values looked at, and not made anew one by one' },
+    says: 'Object.is equality',
+  },
+  {
+    name: 'how much is said beside a value is not counted',
+    patches: [
+      {
+        file: 'api/codec.ts',
+        find: 'Object.keys(metadata ?? {}).length <= MAX_METADATA',
+        replace: 'Object.keys(metadata ?? {}).length >= 0',
+      },
+    ],
+    test: { file: FILE, title: 'takes as much beside a value as Temporal has to say of it' },
+    says: 'to match object',
+  },
+  {
+    name: 'how much the codec answers is not counted',
+    patches: [
+      {
+        file: 'api/codec.ts',
+        find: 'if (totalLength > MAX_ANSWER_LENGTH)',
+        replace: 'if (totalLength < 0)',
+      },
+    ],
+    test: {
+      file: FILE,
+      title: 'answers with as much as a run keeps, however often the same value is named',
+    },
+    says: 'to match object',
+  },
+  {
+    name: 'how long the codec goes on is not counted',
+    patches: [{ file: 'api/codec.ts', find: '    await setImmediate()\n', replace: '' }],
+    test: { file: FILE, title: 'leaves a turn to others after each value' },
+    says: 'to be greater than or equal to 500',
+  },
+  {
+    name: 'how large a page becomes is not counted',
+    patches: [
+      {
+        file: 'db/queries/cut-rows.ts',
+        find: 'where place = 1 or bytes <= ${MAX_PAGE_BYTES}',
+        replace: 'where place >= 1 or bytes <= ${MAX_PAGE_BYTES}',
+      },
+    ],
+    test: { file: FILE, title: 'of approvals ends early where its values are too large together' },
+    says: 'to be less than',
+  },
+  {
+    name: 'how much a list reads is not counted',
+    patches: [
+      {
+        file: 'db/queries/delivery-lists.ts',
+        find: '${RUNS_WITHOUT_INPUT} as runs,',
+        replace: 'd.runs,',
+      },
+    ],
+    test: { file: FILE, title: 'of deliveries has not read the inputs that it does not show' },
+    says: 'to be less than',
+  },
+]
