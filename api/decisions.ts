@@ -15,6 +15,7 @@ import {
 import { writeFactsOf, type WritebackRow } from '../db/queries/writebacks.ts'
 import { askDigest } from '../lib/ask-digest.ts'
 import { canonicalJson, digestOf } from '../lib/canonical-json.ts'
+import { objectionToVoter } from '../lib/eligibility.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { signEnvelope } from '../lib/dsse.ts'
 import { writeDigest } from '../lib/write-digest.ts'
@@ -44,7 +45,7 @@ export interface SignedDecision {
   /** Where it goes. */
   workflowId: string
   decisionId: string
-  principal: string
+  principal: Principal
   message: DecisionMessage & Required<Pick<DecisionMessage, 'ticket'>>
 }
 
@@ -86,7 +87,7 @@ export async function signDecision(deps: ApiDeps, request: DecisionRequest): Pro
   }
   const ticket = signEnvelope(DECISION_PAYLOAD_TYPE, decision, deps.signingKey)
   const workflowId = approvalWorkflowId({ organization, approvalId })
-  return { approval, workflowId, decisionId, principal: principal.id, message: { verdict, ticket } }
+  return { approval, workflowId, decisionId, principal, message: { verdict, ticket } }
 }
 
 /**
@@ -113,6 +114,7 @@ function assertQuestionFits(approval: ApprovalRow, question: Question): void {
 
 /** What counts is told as the ledger has it, for that is what the door goes by. */
 export async function sendDecision(deps: ApiDeps, signed: SignedDecision): Promise<DecisionResult> {
+  await assertMayVote(deps, signed)
   const kept = await keepGiven(deps, signed)
   try {
     const result = await deliver(deps, kept)
@@ -133,12 +135,32 @@ export async function sendDecision(deps: ApiDeps, signed: SignedDecision): Promi
   }
 }
 
+/**
+ * What is known to be refused is neither kept nor sent: it would cost the workflow a look, of which it has only so many,
+ * and everybody decides there. The workflow stays the judge.
+ */
+async function assertMayVote(deps: ApiDeps, signed: SignedDecision): Promise<void> {
+  const { approval, principal } = signed
+  if (approval.state !== 'waiting') return
+  const { id, kind, roles } = principal
+  const objection = objectionToVoter(approval, approval.votes, {
+    principal: id,
+    kind,
+    roles,
+    method: 'api_key',
+  })
+  if (!objection) return
+  // The same decision once more is told what it was told.
+  if (objection.code === 'ALREADY_VOTED' && (await countedState(deps, signed)) !== undefined) return
+  throw new CodedError(objection.code, objection.message)
+}
+
 /** What was kept first under this id is what is sent, however often. Throws IDEMPOTENCY_CONFLICT. */
 async function keepGiven({ database }: ApiDeps, signed: SignedDecision): Promise<SignedDecision> {
   const { approval, decisionId, principal, message } = signed
   const { organization, writeback_id: writebackId } = approval
   const { verdict, ticket: envelope } = message
-  const given = { decisionId, organization, writebackId, principal, verdict, envelope }
+  const given = { decisionId, organization, writebackId, principal: principal.id, verdict, envelope }
   const kept = await keepGivenDecision(database, given)
   if (kept.verdict !== verdict) throw otherVerdict(kept.verdict)
   return { ...signed, message: { verdict, ticket: kept.envelope } }
