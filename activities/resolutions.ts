@@ -7,20 +7,13 @@ import { findReceiptEnvelope } from '../db/queries/receipts.ts'
 import { findWriteback, writeFactsOf, type WritebackRow } from '../db/queries/writebacks.ts'
 import { loadPrincipals } from '../db/queries/principals.ts'
 import { openEnvelope } from '../lib/dsse.ts'
-import { ineligibility } from '../lib/quorum.ts'
+import { objectionToResolver } from '../lib/eligibility.ts'
 import { writeDigest } from '../lib/write-digest.ts'
 import { EnvelopeSchema } from '../schemas/decision.ts'
 import type { ErrorCode } from '../schemas/errors.ts'
-import { OPERATOR_ROLE } from '../schemas/names.ts'
 import { StatementSchema, type How } from '../schemas/receipt.ts'
 import { RESOLUTION_PAYLOAD_TYPE, ResolutionSchema, type Resolution } from '../schemas/resolution.ts'
-import type {
-  Envelope,
-  Requirement,
-  ResolutionAnswer,
-  ResolutionInput,
-  WriteOutcome,
-} from '../schemas/run.ts'
+import type { Envelope, ResolutionAnswer, ResolutionInput, WriteOutcome } from '../schemas/run.ts'
 import { isAhead, rolesAtBothTimes, whyUnverified } from './decisions.ts'
 import type { DoorDeps } from './door.ts'
 import { closeWithReceipt, type Conclusion } from './ledger.ts'
@@ -56,7 +49,7 @@ function openResolution(envelope: Envelope, { trust, nowMs }: DoorDeps): Resolut
   return parsed.success && !isAhead(parsed.data, nowMs()) ? parsed.data : null
 }
 
-/** Whoever may approve the write, or is an operator; one person is enough, whatever the quorum. */
+/** By the roles of this moment. */
 async function objectionTo(
   deps: DoorDeps,
   row: WritebackRow,
@@ -66,29 +59,7 @@ async function objectionTo(
   const [person] = await loadPrincipals(deps.database, { organization, ids: [principal] })
   if (!person) return { code: 'NOT_ELIGIBLE', message: `${principal} is not known here` }
   const roles = rolesAtBothTimes(resolution, person)
-  const voter = { principal: person.id, kind: person.kind, roles, method }
-  const requirement = resolversOf(row.requirement)
-  const code = ineligibility(requirement, row.requester, voter)
-  if (code === null) return null
-  if (code === 'SELF_APPROVAL') return { code, message: `${principal} asked for this write` }
-  const wanted = requirement.stages.flatMap(({ roles, people }) => [...roles, ...people])
-  return { code, message: `needed: a person who is ${[...new Set(wanted)].join(' or ')}` }
-}
-
-/** What nobody had to approve, its own requester may resolve too, as an operator. */
-function resolversOf(requirement: Requirement | null): Requirement {
-  const operators = { roles: [OPERATOR_ROLE], people: [], quorum: 1 }
-  if (requirement) return { ...requirement, stages: [...requirement.stages, operators] }
-  return {
-    policy: '(built in)',
-    rule: 'operators-resolve',
-    stages: [operators],
-    anyRejectEnds: true,
-    selfApproval: true,
-    identity: 'verified',
-    expiresAfterMs: 0,
-    validForMs: 0,
-  }
+  return objectionToResolver(row, { principal: person.id, kind: person.kind, roles, method })
 }
 
 function close(

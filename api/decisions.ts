@@ -15,6 +15,7 @@ import {
 import { findWriteback, writeFactsOf, type WritebackRow } from '../db/queries/writebacks.ts'
 import { askDigest } from '../lib/ask-digest.ts'
 import { canonicalJson, digestOf } from '../lib/canonical-json.ts'
+import { objectionToVoter } from '../lib/eligibility.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { signEnvelope } from '../lib/dsse.ts'
 import { writeDigest } from '../lib/write-digest.ts'
@@ -44,7 +45,7 @@ export interface SignedDecision {
   /** Where it goes. */
   workflowId: string
   decisionId: string
-  principal: string
+  principal: Principal
   message: DecisionMessage & Required<Pick<DecisionMessage, 'ticket'>>
 }
 
@@ -87,7 +88,7 @@ export async function signDecision(deps: ApiDeps, request: DecisionRequest): Pro
   }
   const ticket = signEnvelope(DECISION_PAYLOAD_TYPE, decision, deps.signingKey)
   const workflowId = approvalWorkflowId({ organization, approvalId })
-  return { approval, workflowId, decisionId, principal: principal.id, message: { verdict, ticket } }
+  return { approval, workflowId, decisionId, principal, message: { verdict, ticket } }
 }
 
 /**
@@ -114,6 +115,7 @@ function assertQuestionFits(approval: ApprovalRow, question: Question): void {
 
 /** What counts is told as the ledger has it, for that is what the door goes by. Throws what the workflow refuses it with. */
 export async function sendDecision(deps: ApiDeps, signed: SignedDecision): Promise<DecisionResult> {
+  await assertMayVote(deps, signed)
   const kept = await keepGiven(deps, signed)
   try {
     const answer = await deliver(deps, kept)
@@ -137,11 +139,31 @@ const TOO_LATE: readonly ErrorCode[] = ['ALREADY_DECIDED', 'WAIT_OVER']
  * A rejection that came too late for its approval still stops a write that was not sent yet, for the door finds it kept.
  * So nobody is told that it does not count while it may.
  */
-async function mayStopWrite({ database }: ApiDeps, { approval, message }: SignedDecision): Promise<boolean> {
-  if (message.verdict !== 'reject') return false
+async function mayStopWrite({ database }: ApiDeps, signed: SignedDecision): Promise<boolean> {
+  const { approval, message } = signed
+  if (message.verdict !== 'reject' || objectionTo(signed, [])) return false
   const { organization, writeback_id: writebackId, digest } = approval
   const write = await findWriteback(database, { organization, writebackId })
   return write?.state === 'planned' && write.digest === digest
+}
+
+/**
+ * What is known to be refused is neither kept nor sent: it would cost the workflow a look, of which it has only so many,
+ * and everybody decides there. The workflow stays the judge.
+ */
+async function assertMayVote(deps: ApiDeps, signed: SignedDecision): Promise<void> {
+  const { approval } = signed
+  if (approval.state !== 'waiting') return
+  const objection = objectionTo(signed, approval.votes)
+  if (!objection) return
+  // The same decision once more is told what it was told.
+  if (objection.code === 'ALREADY_VOTED' && (await countedState(deps, signed)) !== undefined) return
+  throw new CodedError(objection.code, objection.message)
+}
+
+function objectionTo({ approval, principal }: SignedDecision, votes: ApprovalRow['votes']) {
+  const { id, kind, roles } = principal
+  return objectionToVoter(approval, votes, { principal: id, kind, roles, method: 'api_key' })
 }
 
 /** What was kept first under this id is what is sent, however often. Throws IDEMPOTENCY_CONFLICT. */
@@ -149,7 +171,7 @@ async function keepGiven({ database }: ApiDeps, signed: SignedDecision): Promise
   const { approval, decisionId, principal, message } = signed
   const { organization, writeback_id: writebackId } = approval
   const { verdict, ticket: envelope } = message
-  const given = { decisionId, organization, writebackId, principal, verdict, envelope }
+  const given = { decisionId, organization, writebackId, principal: principal.id, verdict, envelope }
   const kept = await keepGivenDecision(database, given)
   if (kept.verdict !== verdict) throw otherVerdict(kept.verdict)
   return { ...signed, message: { verdict, ticket: kept.envelope } }

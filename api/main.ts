@@ -3,6 +3,7 @@
  * which events are still accepted, and says when it comes and goes. SIGTERM and SIGINT: no new requests, those under
  * way are finished, deliveries that are being started are, then connections are closed.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Client, Connection } from '@temporalio/client'
 import type { DataConverter } from '@temporalio/common'
 import { pino, type Logger } from 'pino'
@@ -21,6 +22,8 @@ import { startRelay } from './relay.ts'
 import { createTemporalAccess, type TemporalAccess } from './temporal.ts'
 import { watchTemporal } from './watch-temporal.ts'
 
+/** Of what is open when the start went wrong; the rest is left to the end of the process. */
+const CLOSE_PATIENCE_MS = 5_000
 const STOP_PATIENCE_MS = 25_000
 /** Whoever asked has gone by then, and the connection is one of few. */
 const STATEMENT_TIMEOUT_MS = 15_000
@@ -71,7 +74,7 @@ async function ready(
   try {
     return await migrateWhenReady(database, logger, stopped)
   } catch (error) {
-    await close()
+    await Promise.race([close(), sleep(CLOSE_PATIENCE_MS, undefined, { ref: false })])
     throw error
   }
 }
@@ -125,5 +128,6 @@ try {
     { err: error },
     `the API cannot start: ${error instanceof Error ? error.message : String(error)}`,
   )
-  process.exitCode = 1
+  // Whatever is still open must not hold the process. The line above is written by now.
+  process.exit(1)
 }

@@ -11,6 +11,7 @@ import { ApplicationFailure } from '@temporalio/common'
 import { findWriteback, writeFactsOf } from '../db/queries/writebacks.ts'
 import { digestOf } from '../lib/canonical-json.ts'
 import { signEnvelope } from '../lib/dsse.ts'
+import { objectionToResolver } from '../lib/eligibility.ts'
 import { writeDigest } from '../lib/write-digest.ts'
 import { CodedError, isErrorCode } from '../schemas/errors.ts'
 import { MESSAGES, resolutionWorkflowId, WORKFLOW_TYPES, writebackWorkflowId } from '../schemas/names.ts'
@@ -34,6 +35,7 @@ export interface SignedResolution {
   resolutionId: string
   /** Where it is to be sent as a signal. */
   workflowId: string
+  principal: Principal
   input: ResolutionInput
 }
 
@@ -65,7 +67,19 @@ export async function signResolution(deps: ApiDeps, request: ResolutionRequest):
   }
   const ticket = signEnvelope(RESOLUTION_PAYLOAD_TYPE, document, deps.signingKey)
   const workflowId = writebackWorkflowId({ organization, writebackId })
-  return { resolutionId, workflowId, input: { organization, writebackId, ticket } }
+  return { resolutionId, workflowId, principal, input: { organization, writebackId, ticket } }
+}
+
+/** What is known to be refused is not sent: it would cost the workflow a look, of which it has only so many. */
+async function assertMayResolve(
+  { database }: ApiDeps,
+  { principal, input }: SignedResolution,
+): Promise<void> {
+  const row = await findWriteback(database, input)
+  if (row?.state !== 'unknown') return
+  const { id, kind, roles } = principal
+  const objection = objectionToResolver(row, { principal: id, kind, roles, method: 'api_key' })
+  if (objection) throw new CodedError(objection.code, objection.message)
 }
 
 /**
@@ -76,6 +90,7 @@ export async function sendResolution(
   deps: ApiDeps,
   signed: SignedResolution,
 ): Promise<ResolutionAnswer | null> {
+  await assertMayResolve(deps, signed)
   for (const send of [deliver, recordApart]) {
     const answer = await send(deps, signed)
     if (!answer?.accepted) return answer

@@ -30,7 +30,7 @@ export const LIMITS = {
   commentBytes: 4 * KB,
   /** Of the answer to a question, as JSON: it is kept in signed documents. INVALID_ANSWER. */
   answerBytes: 32 * KB,
-  /** After that many refused ones no further decision is looked at: TOO_MANY_REFUSED. */
+  /** After that many signals that did not count no further signal is looked at: TOO_MANY_REFUSED. The API still is. */
   refusedDecisions: 50,
 } as const
 

@@ -371,8 +371,8 @@ export const ERRORS = {
   ),
   TOO_MANY_REFUSED: entry(
     409,
-    'Too many decisions were refused; no further one is looked at.',
-    'Cancel the run and start a new one.',
+    'Too many signals did not count; no further signal is looked at.',
+    'Decide by the API or the CLI, which are still heard.',
   ),
   NO_ELIGIBLE_APPROVER: entry(
     422,

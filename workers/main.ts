@@ -13,6 +13,8 @@ import { pluginDeps } from './deps.ts'
 import { countersign, type PluginDeps } from './plugin.ts'
 
 const WAIT_MS = 2_000
+/** Of connections when the worker ends; what does not close by then is left to the end of the process. */
+const CLOSE_PATIENCE_MS = 5_000
 
 async function main(config: Config, logger: Logger): Promise<void> {
   assertUtc()
@@ -31,7 +33,10 @@ async function main(config: Config, logger: Logger): Promise<void> {
     await worker.run()
     logger.info('worker stopped')
   } finally {
-    await Promise.allSettled([connection?.close(), deps.database.end()])
+    await Promise.race([
+      Promise.allSettled([connection?.close(), deps.database.end()]),
+      sleep(CLOSE_PATIENCE_MS, undefined, { ref: false }),
+    ])
   }
 }
 
@@ -110,5 +115,6 @@ try {
     { err: error },
     `the worker cannot go on: ${error instanceof Error ? error.message : String(error)}`,
   )
-  process.exitCode = 1
+  // Temporal's runtime holds the process when a worker could not be made. The line above is written by now.
+  process.exit(1)
 }

@@ -50,6 +50,7 @@ type ClosedStatus = Exclude<ApprovalStatus, 'waiting'>
 interface Received {
   /** Null for what is neither a ticket nor somebody's word. */
   message: DecisionMessage | null
+  door: 'signal' | 'update' | 'ledger'
   answer?: DecisionAnswer
 }
 
@@ -62,6 +63,8 @@ interface Wait {
   state: ApprovalState | null
   queue: Received[]
   received: number
+  /** Signals that were looked at and did not count. */
+  vainSignals: number
   /** Of the decisions that count, in their order. */
   envelopes: Envelope[]
 }
@@ -78,6 +81,7 @@ export async function approvalWorkflow(input: ApprovalInput): Promise<ApprovalRe
     state: null,
     queue: [],
     received: 0,
+    vainSignals: 0,
     envelopes: [],
   }
   receiveDecisions(wait)
@@ -88,7 +92,7 @@ export async function approvalWorkflow(input: ApprovalInput): Promise<ApprovalRe
     const known = new Set(input.kept.map(({ ticket }) => ticket?.payload))
     const more = recorded.filter(({ ticket }) => !known.has(ticket?.payload))
     // Before what has come in meanwhile: it was said earlier.
-    wait.queue.unshift(...[...input.kept, ...more].map((message) => ({ message })))
+    wait.queue.unshift(...[...input.kept, ...more].map((message) => ({ message, door: 'ledger' as const })))
     status = await decideUntilClosed(wait)
   } catch (error) {
     if (!isCancellation(error)) throw error
@@ -114,25 +118,25 @@ function waitOf(input: Partial<ApprovalInput> | null | undefined): number {
 
 /** Handlers only put into the queue; an update waits there for its answer. */
 function receiveDecisions(wait: Wait): void {
-  const receive = (message: DecisionMessage | null): Received => {
-    const received: Received = { message }
+  const receive = (door: Received['door'], message: DecisionMessage | null): Received => {
+    const received: Received = { door, message }
     wait.queue.push(received)
     return received
   }
-  setHandler(approveSignal, (raw) => void receive(decisionMessageOf('approve', raw)), {
+  setHandler(approveSignal, (raw) => void receive('signal', decisionMessageOf('approve', raw)), {
     description: SIGNAL_DESCRIPTION.approve,
   })
-  setHandler(rejectSignal, (raw) => void receive(decisionMessageOf('reject', raw)), {
+  setHandler(rejectSignal, (raw) => void receive('signal', decisionMessageOf('reject', raw)), {
     description: SIGNAL_DESCRIPTION.reject,
   })
-  setHandler(answerSignal, (raw) => void receive(decisionMessageOf('approve', raw)), {
+  setHandler(answerSignal, (raw) => void receive('signal', decisionMessageOf('approve', raw)), {
     description: 'Answer the question. Input: {"ticket": …} as a door has signed it.',
   })
   setHandler(
     decideUpdate,
     async (raw) => {
       const verdict = verdictOf(raw)
-      const received = receive(verdict && decisionMessageOf(verdict, raw))
+      const received = receive('update', verdict && decisionMessageOf(verdict, raw))
       // Also if the wait is cancelled meanwhile: whoever decided is told what became of it.
       await CancellationScope.nonCancellable(() => condition(() => received.answer !== undefined))
       if (!received.answer)
@@ -182,6 +186,7 @@ async function decideUntilClosed(wait: Wait): Promise<ClosedStatus> {
 async function take(wait: Wait, received: Received): Promise<void> {
   const decided = await recorded(wait, await judged(wait, received))
   wait.state = decided.state
+  if (received.door === 'signal' && !decided.counted) wait.vainSignals++
   received.answer = decided.answer
 }
 
@@ -204,10 +209,10 @@ async function recorded(wait: Wait, decided: Judged): Promise<Judged> {
   }
 }
 
-async function judged(wait: Wait, { message }: Received): Promise<Judged> {
+async function judged(wait: Wait, { door, message }: Received): Promise<Judged> {
   const state = stateOf(wait)
-  if (state.refusals.length >= MAX_REFUSALS)
-    return refuse(state, 'TOO_MANY_REFUSED', `${MAX_REFUSALS} were refused before`)
+  if (door === 'signal' && wait.vainSignals >= MAX_REFUSALS)
+    return refuse(state, 'TOO_MANY_REFUSED', `${MAX_REFUSALS} signals did not count before`)
   if (!message)
     return refuse(state, 'UNVERIFIED', 'the message is neither a ticket nor of a form that we know')
   const position = wait.received++

@@ -2,8 +2,9 @@
  * The one place where a decision is judged, whatever door it came through. Pure: the state of an approval and a verified
  * vote in, the new state and the answer for whoever voted out. Codes are those of the error table.
  */
+import { objectionToVoter } from '../lib/eligibility.ts'
 import { LIMITS } from '../lib/limits.ts'
-import { ineligibility, judge } from '../lib/quorum.ts'
+import { judge } from '../lib/quorum.ts'
 import type { ErrorCode } from '../schemas/errors.ts'
 import type { DecisionAnswer, PendingWrite, Recorded, Vote } from '../schemas/run.ts'
 
@@ -27,7 +28,10 @@ export interface Decided {
   counted: boolean
 }
 
-/** Looking at a message costs a look-up: after this many refused ones no further one is looked at. */
+/**
+ * Looking at a message costs a look-up, and anybody with the namespace may send any number of signals: after so many that
+ * did not count no further signal is looked at. Updates are, so that no signal stops the API; Temporal bounds them.
+ */
 export const MAX_REFUSALS = LIMITS.refusedDecisions
 
 export function createApprovalState(pending: PendingWrite, expiresAtMs: number): ApprovalState {
@@ -63,14 +67,7 @@ function objectionTo(
     const message = `the decision is about ${short(vote.digest)}; what waits is ${short(pending.digest)}`
     return { code: 'STALE_DIGEST', message }
   }
-  const why = ineligibility(pending.requirement, pending.requester, vote)
-  if (why === 'SELF_APPROVAL') return { code: why, message: `${vote.principal} asked for this write` }
-  if (why === 'NOT_ELIGIBLE')
-    return { code: why, message: `needed: ${wanted(state)}; ${vote.principal} is ${named(vote)}` }
-  const before = state.votes.find((known) => known.principal === vote.principal)
-  if (before)
-    return { code: 'ALREADY_VOTED', message: `${vote.principal} said ${before.verdict} at ${before.at}` }
-  return null
+  return objectionToVoter(pending, state.votes, vote)
 }
 
 function count(state: ApprovalState, vote: Vote): Decided {
@@ -116,15 +113,6 @@ function howItEnded(state: ApprovalState): string {
   const last = state.votes.at(-1)
   if (!last || state.status === 'expired' || state.status === 'withdrawn') return state.status
   return `${state.status} by ${last.principal} at ${last.at} (${last.channel})`
-}
-
-export function wanted(state: ApprovalState): string {
-  const names = state.pending.requirement.stages.flatMap(({ roles, people }) => [...roles, ...people])
-  return [...new Set(names)].join(', ')
-}
-
-function named(vote: Vote): string {
-  return vote.roles.length > 0 ? vote.roles.join(', ') : `a ${vote.kind} without roles`
 }
 
 function short(digest: string): string {

@@ -19,23 +19,31 @@ export interface Resolutions {
   /** What the write has become, once somebody's word was recorded. */
   outcome: WriteOutcome | null
   refusals: { code: string; message: string }[]
+  refusedSignals: number
 }
 
 /** From the start of the workflow on: what comes too early is told so by the ledger. */
 export function receiveResolutions(call: Call, onChange: () => void): Resolutions {
-  const received: Resolutions = { outcome: null, refusals: [] }
+  const received: Resolutions = { outcome: null, refusals: [], refusedSignals: 0 }
   const receive = async (raw: unknown): Promise<ResolutionAnswer> => {
-    const answer = await CancellationScope.nonCancellable(() => record(call, raw, received.refusals.length))
+    const answer = await CancellationScope.nonCancellable(() => record(call, raw))
     if (answer.outcome) received.outcome = answer.outcome
-    if (!answer.accepted) received.refusals.push({ code: answer.code ?? '', message: answer.message })
+    if (!answer.accepted) {
+      const { code = '', message } = answer
+      received.refusals = [...received.refusals, { code, message }].slice(-MAX_REFUSALS)
+    }
     onChange()
     return answer
   }
   setHandler(
     resolveSignal,
     async (raw) => {
+      // As for decisions: signals are bounded among themselves, and stop no update.
+      if (received.refusedSignals >= MAX_REFUSALS) return
       const { accepted, code } = await receive(raw)
-      if (!accepted) log.warn('a resolution was refused', { code })
+      if (accepted) return
+      received.refusedSignals++
+      log.warn('a resolution was refused', { code })
     },
     {
       description:
@@ -48,10 +56,10 @@ export function receiveResolutions(call: Call, onChange: () => void): Resolution
   return received
 }
 
-async function record(call: Call, raw: unknown, refusals: number): Promise<ResolutionAnswer> {
-  if (refusals >= MAX_REFUSALS) return refused('TOO_MANY_REFUSED', `${MAX_REFUSALS} were refused before`)
+async function record(call: Call, raw: unknown): Promise<ResolutionAnswer> {
   const ticket = ticketOf(raw)
-  if (!ticket) return refused('UNVERIFIED', 'the message is no ticket')
+  if (!ticket)
+    return { accepted: false, outcome: null, code: 'UNVERIFIED', message: 'the message is no ticket' }
   const input: ResolutionInput = {
     organization: call.organization,
     writebackId: call.origin.writebackId,
@@ -73,8 +81,4 @@ export async function untilResolved(unknown: WriteOutcome, received: Resolutions
 /** Whoever has sent a message is told what came of it. */
 export async function untilAllAnswered(): Promise<void> {
   await CancellationScope.nonCancellable(() => condition(allHandlersFinished))
-}
-
-function refused(code: 'TOO_MANY_REFUSED' | 'UNVERIFIED', message: string): ResolutionAnswer {
-  return { accepted: false, outcome: null, code, message }
 }

@@ -117,6 +117,24 @@ export const keysAndPeople: Door[] = [
     test: { file: SPELLED, title: 'nobody asks for somebody who is not known here' },
     says: "expected 'nothing was refused' to be 'INVALID_INPUT'",
   },
+  {
+    name: 'whoever may not decide uses up the looks of those who may',
+    patches: [
+      { file: 'api/decisions.ts', find: '  await assertMayVote(deps, signed)\n', replace: '' },
+      {
+        file: 'workflows/approval.ts',
+        find: "if (received.door === 'signal' && !decided.counted) wait.vainSignals++",
+        replace: 'if (!decided.counted) wait.vainSignals++',
+      },
+      {
+        file: 'workflows/approval.ts',
+        find: "if (door === 'signal' && wait.vainSignals >= MAX_REFUSALS)",
+        replace: 'if (wait.vainSignals >= MAX_REFUSALS)',
+      },
+    ],
+    test: { file: 'wrong-people.test.ts', title: 'over the API keeps nobody else from deciding' },
+    says: "expected Set{ 'NOT_ELIGIBLE', …(1) } to deeply equal Set{ 'NOT_ELIGIBLE' }",
+  },
 ]
 
 export const senders: Door[] = [

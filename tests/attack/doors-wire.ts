@@ -74,7 +74,7 @@ export const resolutions: Door[] = [
     name: 'anybody says what became of a write',
     patches: [
       {
-        file: 'activities/resolutions.ts',
+        file: 'lib/eligibility.ts',
         find: 'if (code === null) return null',
         replace: 'if (code !== undefined) return null',
       },

@@ -170,15 +170,30 @@ const forgedDecisions: Door[] = [
     patches: [
       {
         file: 'workflows/approval.ts',
-        find: 'if (state.refusals.length >= MAX_REFUSALS)',
-        replace: 'if (state.refusals.length > MAX_REFUSALS)',
+        find: "if (received.door === 'signal' && !decided.counted) wait.vainSignals++",
+        replace: '',
       },
     ],
     test: {
       file: 'forged-decisions.test.ts',
-      title: 'after fifty refused messages none is looked at any more',
+      title: 'after fifty refused signals no further one is looked at, and the API still is',
     },
-    says: "expected 'nothing was refused' to be 'TOO_MANY_REFUSED'",
+    says: "expected 'approved' to be 'TOO_MANY_REFUSED'",
+  },
+  {
+    name: 'signals of anybody stop the API',
+    patches: [
+      {
+        file: 'workflows/approval.ts',
+        find: "if (door === 'signal' && wait.vainSignals >= MAX_REFUSALS)",
+        replace: 'if (wait.vainSignals >= MAX_REFUSALS)',
+      },
+    ],
+    test: {
+      file: 'forged-decisions.test.ts',
+      title: 'after fifty refused signals no further one is looked at, and the API still is',
+    },
+    says: "expected 'TOO_MANY_REFUSED' to be 'nothing was refused'",
   },
 ]
 
@@ -243,7 +258,7 @@ const wrongPeople: Door[] = [
   {
     name: 'one person is two',
     patches: [
-      { file: DECIDE, find: '  if (before)\n', replace: "  if (before?.principal === '')\n" },
+      { file: 'lib/eligibility.ts', find: '  if (before)\n', replace: "  if (before?.principal === '')\n" },
       { file: QUORUM, find: 'firstVotes(votes).filter(', replace: 'votes.filter(' },
     ],
     test: { file: 'wrong-people.test.ts', title: 'are one' },

@@ -5,6 +5,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { keyIdOf, loadSigningKey } from '../../lib/keys.ts'
+import { eventually } from '../support/world.ts'
 import {
   approve,
   codeOf,
@@ -200,11 +201,19 @@ describe('a genuine ticket', () => {
   })
 })
 
-test('after fifty refused messages none is looked at any more', async () => {
+test('after fifty refused signals no further one is looked at, and the API still is', async () => {
   const parked = await attack.park()
+  const ticket = await ticketOf(attack.lead, parked.approval)
   for (let i = 0; i < 51; i++) await signal(attack.world, parked.approval, { by: `nobody-${i}` })
-  const codes = await refusals(attack.world, parked.approval, 50)
-  expect(codes.slice(0, 49).every((code) => code === 'UNVERIFIED')).toBe(true)
-  expect(await codeOf(approve(attack.lead, parked.approval))).toBe('TOO_MANY_REFUSED')
+  await signal(attack.world, parked.approval, { ticket })
+  const last = await eventually(async () => {
+    const codes = await refusals(attack.world, parked.approval, 50)
+    if (codes.at(-1) !== 'UNVERIFIED') return codes.at(-1)
+    const { state } = await attack.lead.getApproval({ approval_id: parked.approval.approval_id })
+    return state !== 'waiting' && state
+  })
+  expect(last).toBe('TOO_MANY_REFUSED')
   expect(await attack.amountOf(parked)).toBe(100)
+  expect(await codeOf(approve(attack.lead, parked.approval))).toBe('nothing was refused')
+  expect((await finished(attack.world, parked.runId)).state).toBe('completed')
 })

@@ -394,6 +394,24 @@ describe('a start', () => {
     }
   })
 
+  it('of a worker in a namespace that does not exist ends at once, and says so', async () => {
+    const environment = { ...base(await freshDatabase()), TEMPORAL_NAMESPACE: 'no-such-namespace' }
+    const worker = keep(startProgram('workers/main.ts', environment))
+    await worker.says('the worker cannot go on')
+    const stillThere = sleep(20_000, 'still there', { ref: false })
+    expect(await Promise.race([worker.exited, stillThere])).toBe(1)
+  })
+
+  it('of an API on a port that is taken ends at once, and says so', async () => {
+    const environment = { ...base(await freshDatabase()), HOST: '127.0.0.1' }
+    const port = await freePort()
+    keep(await startApiProcess(environment, port))
+    const second = keep(startProgram('api/main.ts', { ...environment, PORT: String(port) }))
+    await second.says('the API cannot start')
+    const stillThere = sleep(20_000, 'still there', { ref: false })
+    expect(await Promise.race([second.exited, stillThere])).toBe(1)
+  })
+
   it('without keys is refused, with the command that makes them', async () => {
     const missing = join(folder, 'not-yet')
     const environment = { ...base(await freshDatabase()), COUNTERSIGN_KEYS_DIR: missing }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { wanted } from '../../lib/eligibility.ts'
 import type { Vote } from '../../schemas/run.ts'
 import {
   asRecorded,
@@ -6,7 +7,6 @@ import {
   decide,
   MAX_REFUSALS,
   refuse,
-  wanted,
   type ApprovalState,
 } from '../../workflows/decide.ts'
 import { at, NOON_MS, OTHER_DIGEST, pendingWrite, requester, requirement, vote } from '../support/fixtures.ts'
@@ -189,5 +189,5 @@ it('names each role and person wanted once', () => {
     { roles: ['finance'], people: ['cfo'], quorum: 1 },
     { roles: ['lead', 'finance'], people: [], quorum: 1 },
   ]
-  expect(wanted(waiting({ requirement: requirement({ stages }) }))).toBe('finance, cfo, lead')
+  expect(wanted(requirement({ stages }))).toEqual(['finance', 'cfo', 'lead'])
 })
