@@ -14,7 +14,7 @@ import { resolutions, wire } from './doors-wire.ts'
 import { hostileWork } from './doors-work.ts'
 import { keysAndPeople, quoting, senders } from './doors-people.ts'
 import { values } from './doors-values.ts'
-import { olderLedger, reopenedWrites } from './doors-witness.ts'
+import { forgottenClaims, olderLedger, reopenedWrites } from './doors-witness.ts'
 
 const APPROVALS = 'activities/approvals.ts'
 const AUTHORISED = 'activities/perform.ts'
@@ -726,5 +726,6 @@ export const DOORS: readonly Door[] = [
   ...editedConnections,
   ...values,
   ...olderLedger,
+  ...forgottenClaims,
   ...reopenedWrites,
 ]
