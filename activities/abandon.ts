@@ -1,9 +1,10 @@
 /** The end of a write that nobody waits for any more. */
 import { findWriteback, type WritebackRow } from '../db/queries/writebacks.ts'
-import type { Envelope, WriteOutcome } from '../schemas/run.ts'
+import { isErrorCode } from '../schemas/errors.ts'
+import type { Envelope, NotWanted, WriteOutcome } from '../schemas/run.ts'
 import { recallClaim, type AboutClaim } from './claims.ts'
 import type { AskEarlier, DoorDeps } from './door.ts'
-import { closePlanned, requireWriteback, WITHDRAWN, type Conclusion } from './ledger.ts'
+import { closePlanned, requireWriteback, type Conclusion } from './ledger.ts'
 import { provenOutcome } from './outcomes.ts'
 import { olderThanRun } from './witnesses.ts'
 
@@ -11,8 +12,7 @@ import { olderThanRun } from './witnesses.ts'
 export type Abandoned =
   { kind: 'ended'; outcome: WriteOutcome } | { kind: 'under_way' } | { kind: 'never_planned' }
 
-export interface Abandoning extends AboutClaim {
-  because: 'expired' | 'withdrawn'
+export interface Abandoning extends AboutClaim, NotWanted {
   /** What Temporal was told of the attempt that went before, should the ledger have forgotten it. */
   claim?: Envelope | undefined
 }
@@ -24,7 +24,7 @@ export interface Abandoning extends AboutClaim {
  */
 export async function abandonWriteback(
   deps: DoorDeps,
-  { because, claim, ...about }: Abandoning,
+  { because, failedWith, claim, ...about }: Abandoning,
   askEarlier: AskEarlier | null = null,
 ): Promise<Abandoned> {
   const found = await findWriteback(deps.database, about)
@@ -35,7 +35,8 @@ export async function abandonWriteback(
   if (await recallClaim(deps, said, about, found ?? null)) return afterRecall(deps, about)
   if (!found) return { kind: 'never_planned' }
   const end = earlier?.end ?? null
-  const conclusion = end === null ? neverSent(deps, found, because) : olderThanRun(end, found.plan.target)
+  const conclusion =
+    end === null ? neverSent(deps, found, { because, failedWith }) : olderThanRun(end, found.plan.target)
   return { kind: 'ended', outcome: await closePlanned(deps, found, conclusion) }
 }
 
@@ -46,9 +47,18 @@ async function afterRecall(deps: DoorDeps, { organization, writebackId }: AboutC
   return { kind: 'ended', outcome: await provenOutcome(deps, row, row.outcome) }
 }
 
-function neverSent({ nowMs }: DoorDeps, row: WritebackRow, because: Abandoning['because']): Conclusion {
+function neverSent({ nowMs }: DoorDeps, row: WritebackRow, { because, failedWith }: NotWanted): Conclusion {
   const dueAtMs = Date.parse(row.created_at) + (row.requirement?.expiresAfterMs ?? Infinity)
-  return because === 'expired' && nowMs() >= dueAtMs
+  if (because === 'withdrawn')
+    return { status: 'withdrawn', code: 'WITHDRAWN', message: withdrawnBy(failedWith) }
+  return nowMs() >= dueAtMs
     ? { status: 'expired', code: 'EXPIRED', message: 'nobody decided in time' }
-    : WITHDRAWN
+    : { status: 'withdrawn', code: 'WITHDRAWN', message: 'the wait ended before its time was over' }
+}
+
+/** It is signed, and anybody can start workflows: of their words, a code of the table is all that is repeated. */
+function withdrawnBy(failedWith: string | undefined): string {
+  if (failedWith === undefined) return 'the run was cancelled, or the wait was'
+  const code = isErrorCode(failedWith) ? failedWith : 'STEP_FAILED'
+  return `what asked for it has failed with ${code}, and it was never sent`
 }

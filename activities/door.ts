@@ -4,7 +4,7 @@ import type { SigningKey } from '../lib/dsse.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { writeDigest } from '../lib/write-digest.ts'
 import { CodedError } from '../schemas/errors.ts'
-import type { Call, Envelope, Preview } from '../schemas/run.ts'
+import type { Call, Envelope, NotWanted, Preview } from '../schemas/run.ts'
 import type { Trust } from './decisions.ts'
 import type { Described, Executor, Operation, Resolved, Stored } from './executors/executor.ts'
 import type { VerifiedOrigin } from './origin.ts'
@@ -41,7 +41,7 @@ export interface StepLimits {
   /** From here on nothing is tried again: what is not known by then is not known. */
   giveUpAtMs: number
   /** The write is no longer wanted: what was sent gets its outcome, and nothing is begun. */
-  isEnding: boolean
+  toEnd: NotWanted | null
   witness: Witness
 }
 

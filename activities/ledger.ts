@@ -115,13 +115,6 @@ export async function closePlanned(
   return close(deps, row, conclusion, { from: 'planned' })
 }
 
-/** Of a write that was never sent, and is no longer wanted. */
-export const WITHDRAWN = {
-  status: 'withdrawn',
-  code: 'WITHDRAWN',
-  message: 'the run was cancelled, or the wait was',
-} as const satisfies Conclusion
-
 /** For the attempt that has sent, with the row as its claim has left it. */
 export async function closeSending(
   deps: DoorDeps,

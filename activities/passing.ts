@@ -24,7 +24,7 @@ export function createPerform(door: DoorDeps, inShare: InShare) {
         signal,
         giveUpAtMs: activityInfo().scheduledTimestampMs + timeoutMs,
         caller: callerId(),
-        isEnding: toEnd === true,
+        toEnd: toEnd ?? null,
         witness: {
           said: [saidBefore()],
           tell: (claim) => beatAndWait({ claim }),

@@ -13,8 +13,8 @@ import { canonicalJson } from '../lib/canonical-json.ts'
 import { changedSettings } from '../lib/write-settings.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { Call, Envelope, PerformResult, Preview, Requester } from '../schemas/run.ts'
-import { abandonWriteback } from './abandon.ts'
-import { recallClaim, type AboutClaim } from './claims.ts'
+import { abandonWriteback, type Abandoning } from './abandon.ts'
+import { recallClaim } from './claims.ts'
 import { askForApproval, judgeWrite, refuseRejected } from './authorise.ts'
 import type { Stored } from './executors/executor.ts'
 import { digestOfWrite, type DoorDeps, type Judged, type Passage, type StepLimits } from './door.ts'
@@ -51,7 +51,8 @@ export async function perform(
     return { kind: 'done', outcome: await provenOutcome(deps, writeback, writeback.outcome) }
   if (writeback && context.is_ended) throw reopened(writeback)
   assertNotUnderWay(writeback, remainingMs)
-  if (limits.isEnding && writeback?.state === 'planned') return endPlanned(deps, about, limits)
+  if (limits.toEnd && writeback?.state === 'planned')
+    return endPlanned(deps, { ...about, ...limits.toEnd }, limits)
   try {
     return await pass(deps, { call, decisions, limits }, context)
   } catch (error) {
@@ -105,12 +106,12 @@ async function pass(
 /** Nobody wants it any more, and it waits. */
 async function endPlanned(
   deps: DoorDeps,
-  about: AboutClaim,
+  abandoning: Abandoning,
   { witness }: StepLimits,
 ): Promise<PerformResult> {
-  const abandoned = await abandonWriteback(deps, { ...about, because: 'withdrawn' }, witness.askEarlier)
+  const abandoned = await abandonWriteback(deps, abandoning, witness.askEarlier)
   if (abandoned.kind === 'ended') return { kind: 'done', outcome: abandoned.outcome }
-  throw new CodedError('WRITE_IN_PROGRESS', `${about.writebackId} was claimed this moment`)
+  throw new CodedError('WRITE_IN_PROGRESS', `${abandoning.writebackId} was claimed this moment`)
 }
 
 /** A row in `sending` belongs to the attempt that set its deadline: until then nobody concludes anything. */

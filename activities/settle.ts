@@ -93,13 +93,13 @@ async function settleNotApplied(
   row: WritebackRow,
   seen: Extract<CheckAnswer, { kind: 'not_applied' }>,
 ): Promise<PerformResult | null> {
-  const { timeoutMs, overdueMs, giveUpAtMs, isEnding } = passage
+  const { timeoutMs, overdueMs, giveUpAtMs, toEnd } = passage
   const uncertainMs = Math.ceil(timeoutMs - overdueMs)
   if (!seen.isFinal && uncertainMs > 0) {
     const detail = `${row.writeback_id}: a reading shows no effect of attempt ${row.attempt} yet`
     throw new CodedError('WRITE_IN_PROGRESS', detail, { nextRetryDelayMs: uncertainMs + 50 })
   }
-  if (isEnding || deps.nowMs() >= giveUpAtMs) {
+  if (toEnd || deps.nowMs() >= giveUpAtMs) {
     const message = `the answer to attempt ${row.attempt} was lost, and ${row.plan.target} shows no effect of it`
     return conclude(deps, passage, row, { status: 'failed', code: 'NOT_APPLIED', message })
   }

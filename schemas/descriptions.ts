@@ -30,7 +30,7 @@ export const DESCRIPTIONS: Readonly<Record<string, string>> = {
   'check.arguments': 'May hold ${{ … }} over `arguments` and `key`.',
   applied_if: 'CEL over `result`, `arguments` and `key`: true if the write was done.',
   refusals:
-    'HTTP statuses and JSON-RPC codes with which the tool refuses a write before it does anything. Else nobody knows.',
+    'HTTP statuses, JSON-RPC codes and `isError`, with which the tool refuses a write before it does anything. Else nobody knows.',
   key_argument: "The argument into which the write's key goes.",
   command: "An entry of the worker's own file of commands.",
   scope: 'Every statement is confined to rows in which this column has this value.',
@@ -57,7 +57,7 @@ export const DESCRIPTIONS: Readonly<Record<string, string>> = {
   on_error:
     '`continue`: a failure of the step does not end its block; `steps.<name>.status` is then `failed`.',
   retry:
-    'Try again when a tool answered with an error (a writing one only with `resend: safe`), or a write definitely changed nothing.',
+    'Try again when a tool answered with an error (a writing one only if its `refusals` name `isError`), or a write definitely changed nothing.',
   max_attempts: 'The first one included.',
   backoff: 'Wait before the second attempt; then twice as long each time.',
   timeout: 'For one attempt; waiting for people does not count.',

@@ -22,7 +22,7 @@ const ToolCheckSchema = z.strictObject({
 /** Our own client uses these numbers for calls that nobody has answered. */
 const NUMBERS_OF_NO_ANSWER = [-32000, -32001]
 
-const RefusalSchema = z
+const RefusedNumberSchema = z
   .int()
   .min(-99_999)
   .max(599)
@@ -34,6 +34,9 @@ const RefusalSchema = z
     (answer) => !NUMBERS_OF_NO_ANSWER.includes(answer),
     'cannot be named: clients use it for calls that nobody has answered',
   )
+
+/** `isError` is the protocol's own word for a tool that answers with an error. */
+const RefusalSchema = z.union([z.literal('isError'), RefusedNumberSchema])
 
 const ToolSettingsSchema = z
   .strictObject({
@@ -47,8 +50,8 @@ const ToolSettingsSchema = z
     /** How to find out whether a write was done whose answer was lost. */
     check: ToolCheckSchema.optional(),
     /**
-     * HTTP statuses and JSON-RPC codes with which this tool, and all that stands before it, refuses a write before
-     * anything is done. Else such an answer to a write says nothing: the tool may have done its work before it.
+     * HTTP statuses, JSON-RPC codes and `isError`: with which of them this tool, and all that stands before it, refuses a
+     * write before anything is done. Else such an answer to a write says nothing: the tool may have done its work before it.
      */
     refusals: z.array(RefusalSchema).max(32).optional(),
     /** The argument into which the write's key goes, for a tool that recognises a repeated call by it. No step gives it. */

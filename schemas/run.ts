@@ -70,10 +70,17 @@ export interface Call {
   origin: Origin
 }
 
+/** Why a write need not be made any more, by the word of the workflow that asked for it. */
+export interface NotWanted {
+  because: 'expired' | 'withdrawn'
+  /** The code of its failure. Without one, it was cancelled. */
+  failedWith?: string | undefined
+}
+
 /** In which way the door is asked. */
 export interface Asks {
   /** Nothing is begun, and what was sent gets its outcome. */
-  toEnd?: true
+  toEnd?: NotWanted
   /** By an execution that came out of a Reset: there are earlier ones, and they may know more than the ledger. */
   afterReset?: true
 }

@@ -62,8 +62,8 @@ const calling = {
   ...failing,
   /**
    * Try the step again when it has failed. A lost connection needs none of this: calls are repeated by themselves
-   * until `timeout`. This is for a tool that answered with an error (a writing one only with `resend: safe`, for
-   * it may have done something), and for a write that definitely failed or met a changed target: then it is
+   * until `timeout`. This is for a tool that answered with an error (a writing one only if its `refusals` name
+   * `isError`, for else it may have done something), and for a write that definitely failed or met a changed target: then it is
    * planned anew, with its own approval and receipt. A write whose outcome is unknown, and one that people or a
    * policy refused, is never tried again.
    */

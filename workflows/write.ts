@@ -9,8 +9,9 @@ import {
   workflowInfo,
 } from '@temporalio/workflow'
 import { NOTHING_PLANNED } from '../schemas/names.ts'
-import type { Asks, Call, Envelope, PerformResult, WriteOutcome } from '../schemas/run.ts'
+import type { Asks, Call, Envelope, NotWanted, PerformResult, WriteOutcome } from '../schemas/run.ts'
 import { nearby, outside } from './activity-options.ts'
+import { stepErrorOf } from './failures.ts'
 
 /**
  * Temporal keeps what an attempt has told it for the next one, and forgets it when the activity is cancelled between two
@@ -79,11 +80,17 @@ export async function settling<Result>(
     return await work()
   } catch (error) {
     if (isUnplanned(error)) throw error
-    const outcome = await endWrite(call, decisions, 'withdrawn', claimOf(error))
+    const outcome = await endWrite(call, decisions, notWantedAfter(error), claimOf(error))
     if (outcome) await onEnded(outcome)
     if (outcome && (outcome.status !== 'withdrawn' || isCancellation(error))) return outcome
     throw error
   }
+}
+
+function notWantedAfter(error: unknown): NotWanted {
+  return isCancellation(error)
+    ? { because: 'withdrawn' }
+    : { because: 'withdrawn', failedWith: stepErrorOf(error).code }
 }
 
 /** The door has said so: the ledger knows nothing of the call. */
@@ -96,17 +103,17 @@ export function isUnplanned(error: unknown): boolean {
 export async function endWrite(
   call: Call,
   decisions: Envelope[],
-  because: 'expired' | 'withdrawn',
+  notWanted: NotWanted,
   claim?: Envelope,
 ): Promise<WriteOutcome | null> {
   return CancellationScope.nonCancellable(async () => {
-    const { abandonWriteback } = outside(`End the write: ${because}`)
-    const abandoned = await abandonWriteback({ ...aboutClaim(call), because, claim }, asks())
+    const { abandonWriteback } = outside(`End the write: ${notWanted.because}`)
+    const abandoned = await abandonWriteback({ ...aboutClaim(call), ...notWanted, claim }, asks())
     if (abandoned.kind === 'ended') return abandoned.outcome
     if (abandoned.kind === 'never_planned') return null
     const settled = await outside('Wait for what became of the write').perform(call, decisions, {
       ...asks(),
-      toEnd: true,
+      toEnd: notWanted,
     })
     return settled.kind === 'done' && settled.outcome.kind === 'write' ? settled.outcome : null
   })

@@ -125,7 +125,7 @@ async function afterApproval(
   if (approval.state === 'approved' || approval.state === 'rejected') {
     return performCall(call, decisions, `${callSummary(call)} (${approval.state})`)
   }
-  const outcome = await endWrite(call, decisions, approval.state)
+  const outcome = await endWrite(call, decisions, { because: approval.state })
   if (!outcome) throw failure({ code: 'WITHDRAWN', message: 'there is no such write any more' })
   return { kind: 'done', outcome }
 }

@@ -152,7 +152,8 @@ async function apply(
       output: keptOf(result).output,
       code: 'TOOL_FAILED',
       message: cleanText(textOf(result)),
-      mayHaveChanged: resendOf(settings) !== 'safe',
+      // Also where a second sending is harmless: a new round has a new key, which the tool does not know again.
+      mayHaveChanged: !settings.refusals?.includes('isError'),
     }
   } catch (error) {
     if (!(error instanceof CodedError)) throw error

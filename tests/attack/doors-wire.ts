@@ -22,6 +22,21 @@ export const wire: Door[] = [
     says: 'payments: expected',
   },
   {
+    name: 'an error of a tool is believed where a key may be sent twice',
+    patches: [
+      {
+        file: 'activities/executors/mcp-tool.ts',
+        find: "mayHaveChanged: !settings.refusals?.includes('isError'),",
+        replace: "mayHaveChanged: resendOf(settings) !== 'safe',",
+      },
+    ],
+    test: {
+      file: LYING,
+      title: 'isError is not begun anew under another key, also where the same key may be sent twice',
+    },
+    says: "', 'account-",
+  },
+  {
     name: 'a write goes over a second session',
     patches: [
       {

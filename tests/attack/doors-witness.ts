@@ -2,6 +2,8 @@
 import type { Door } from './door.ts'
 
 const OLDER = 'older-ledger.test.ts'
+const FORGOTTEN = 'forgotten-claims.test.ts'
+const NOT_UNKNOWN = "to match object { writebacks: [ 'unknown' ]"
 const WRITEBACKS = 'db/queries/writebacks.ts'
 
 export const olderLedger: Door[] = [
@@ -43,6 +45,99 @@ export const olderLedger: Door[] = [
       title: 'is not concluded from: what runs have done since is unknown, and no receipt says otherwise',
     },
     says: "to match object { writebacks: [ 'unknown' ]",
+  },
+]
+
+export const forgottenClaims: Door[] = [
+  {
+    name: 'a cancel throws away what Temporal was told',
+    patches: [
+      {
+        file: 'workflows/write.ts',
+        find: 'claim = await nearby().findToldClaim(aboutClaim(call))',
+        replace: 'await nearby().findToldClaim(aboutClaim(call))',
+      },
+    ],
+    test: {
+      file: FORGOTTEN,
+      title: 'a cancel of pay-at-once between two attempts withdraws nothing that Temporal was told of',
+    },
+    says: NOT_UNKNOWN,
+  },
+  {
+    name: 'a failure does not say that something was sent',
+    patches: [
+      {
+        file: 'activities/failures.ts',
+        find: 'if (claim) throw withDetail(error, { claim })',
+        replace: 'if (claim) throw error',
+      },
+    ],
+    test: { file: FORGOTTEN, title: 'a cancel of an attempt that loses its answer then withdraws nothing' },
+    says: NOT_UNKNOWN,
+  },
+  {
+    name: 'a heartbeat dies with its run',
+    patches: [
+      {
+        file: 'activities/histories.ts',
+        find: 'told.said.push(...(await saidByPending(client, execution)))',
+        replace: '',
+      },
+    ],
+    test: {
+      file: FORGOTTEN,
+      title: 'a termination between two attempts withdraws nothing that Temporal was told of',
+    },
+    says: NOT_UNKNOWN,
+  },
+  {
+    name: 'a run that was reset writes without asking the execution before it',
+    patches: [
+      {
+        file: 'activities/perform.ts',
+        find: 'step.witness.askEarlier?.(origin.runWorkflowId)',
+        replace: '(step.witness.askEarlier && null)',
+      },
+    ],
+    test: { file: FORGOTTEN, title: 'a run that is reset between two attempts does not write again' },
+    says: NOT_UNKNOWN,
+  },
+  {
+    name: 'a run that was reset is ended without asking the execution before it',
+    patches: [
+      {
+        file: 'activities/abandon.ts',
+        find: 'await askEarlier?.(found?.run_workflow_id)',
+        replace: 'await (askEarlier && null)',
+      },
+    ],
+    test: {
+      file: FORGOTTEN,
+      title: 'a run that is reset, and then cancelled before it has come to its write, withdraws nothing',
+    },
+    says: NOT_UNKNOWN,
+  },
+  {
+    name: 'only the last execution of a run is read',
+    patches: [
+      {
+        file: 'activities/histories.ts',
+        find: 'runIds.add(base)',
+        replace: 'runIds.add(base.slice(0, 0) || runId)',
+      },
+      {
+        file: 'activities/histories.ts',
+        find: 'client.workflow.list({ query })) runIds.push(runId)',
+        replace: 'client.workflow.list({ query })) runIds.push(...(runId === query ? [runId] : []))',
+      },
+    ],
+    test: {
+      file: FORGOTTEN,
+      title:
+        'a run that was reset, and ended before it came to its write, is not concluded from its last execution',
+    },
+    says: NOT_UNKNOWN,
   },
 ]
 

@@ -16,7 +16,7 @@ import { hostileWork } from './doors-work.ts'
 import { keysAndPeople, quoting, senders } from './doors-people.ts'
 import { stored } from './doors-stored.ts'
 import { values } from './doors-values.ts'
-import { olderLedger, reopenedWrites } from './doors-witness.ts'
+import { forgottenClaims, olderLedger, reopenedWrites } from './doors-witness.ts'
 
 const APPROVALS = 'activities/approvals.ts'
 const AUTHORISED = 'activities/perform.ts'
@@ -745,5 +745,6 @@ export const DOORS: readonly Door[] = [
   ...values,
   ...stored,
   ...olderLedger,
+  ...forgottenClaims,
   ...reopenedWrites,
 ]

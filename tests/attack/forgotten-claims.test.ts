@@ -120,12 +120,14 @@ async function untilAttempt(
 
 const NOBODY_KNOWS = { writebacks: ['unknown'], receipts: ['outcome unknown'], notes: 1 }
 
-for (const name of ['pay', 'pay-at-once'] as const)
-  test(`a cancel of ${name} between two attempts withdraws nothing that Temporal was told of`, async () => {
+test.each<'pay' | 'pay-at-once'>(['pay', 'pay-at-once'])(
+  'a cancel of %s between two attempts withdraws nothing that Temporal was told of',
+  async (name) => {
     const run = await forgottenBetweenAttempts(name)
     await s.clerk.cancelRun({ run_id: run.runId })
     await s.expectEnding(run, NOBODY_KNOWS)
-  })
+  },
+)
 
 test('a cancel of an attempt that loses its answer then withdraws nothing', async () => {
   const { run, loseAnswer } = await forgotten('pay-at-once')

@@ -46,6 +46,13 @@ function lie({ method, id, params }: TestMessage, response: ServerResponse): boo
   return true
 }
 
+/** As servers on the official SDK do of a result that violates the tool's own schema. */
+const toolError: Say = (response, id) => {
+  const result = { isError: true, content: [{ type: 'text', text: 'not done, honestly' }] }
+  response.writeHead(200, { 'content-type': 'application/json' })
+  response.end(JSON.stringify({ jsonrpc: '2.0', id, result }))
+}
+
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'countersign-answered-'))
   file = join(folder, 'payments')
@@ -57,13 +64,14 @@ beforeAll(async () => {
   s = await startScenario({ commands })
   const overHttp = { transport: 'http', url: server.url, allow_private_addresses: true }
   const common = { type: 'mcp', timeout: CALL_TIMEOUT }
-  const refusing = { pay: { class: 'write', refusals: [429, -32602, 404] } }
+  const refusing = { pay: { class: 'write', refusals: [429, -32602, 404, 'isError'] } }
   await s.apply(
     connection('http', { ...common, ...overHttp, tools: PAYING_SETTINGS }),
     connection('refusing', { ...common, ...overHttp, tools: refusing }),
     connection('old-sdk', { ...common, transport: 'stdio', command: 'old-sdk' }),
   )
   await define('pay', 'http', 'pay')
+  await define('pay-again', 'http', 'pay_again', { allow: true })
   await define('pay-checked', 'http', 'pay_checked')
   await define('pay-refusing', 'refusing', 'pay')
   await define('pay-old-sdk', 'old-sdk', 'pay', { allow: true })
@@ -128,11 +136,20 @@ describe('a write that was done, and answered with', () => {
     ['404 in a session', status(404), 'CALL_REFUSED'],
     ['422', status(422), 'CALL_REFUSED'],
     ['429', status(429, { 'retry-after': '0' }), 'CALL_THROTTLED'],
+    ['isError', toolError, 'TOOL_FAILED'],
   ])('%s ends as one that may have changed something, once', async (_what, answer, code) => {
     say = answer
     const run = await approvedRun('pay', { state: 'failed', writebacks: ['failed'] })
     expect(paid).toEqual([run.account])
     expect(await lastPredicate(run)).toMatchObject({ status: 'failed', code, mayHaveChanged: true })
+  })
+
+  test('isError is not begun anew under another key, also where the same key may be sent twice', async () => {
+    say = toolError
+    const run = await s.start('pay-again')
+    await s.expectEnding(run, { state: 'failed', code: 'TOOL_FAILED' })
+    expect(paid).toEqual([run.account])
+    expect(await lastPredicate(run)).toMatchObject({ status: 'failed', mayHaveChanged: true })
   })
 
   test.each<[string, Say]>([
@@ -172,9 +189,12 @@ describe('an answer that the operator calls a refusal', () => {
     expect(paid).toEqual([run.account])
   })
 
-  test('is a failure that has changed nothing, and may be tried in a new round, else', async () => {
+  test.each<[string, Say]>([
+    ['-32602', rpcError(-32602)],
+    ['isError', toolError],
+  ])('%s is a failure that has changed nothing, and may be tried in a new round', async (_what, answer) => {
     retries = 1
-    say = refuse(rpcError(-32602))
+    say = refuse(answer)
     const run = await s.park('pay-refusing')
     await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
     await s.expectEnding(run, { state: 'waiting_for_approval', writebacks: ['planned', 'failed'] })

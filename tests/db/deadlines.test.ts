@@ -69,7 +69,7 @@ function passage(executor: Partial<Executor>, over: Partial<Passage> = {}): Pass
   const step = {
     signal: new AbortController().signal,
     giveUpAtMs: Date.now() + HOUR_MS,
-    isEnding: false,
+    toEnd: null,
     witness,
   }
   return { ...known, ...step, ...over } as unknown as Passage
@@ -88,7 +88,7 @@ describe('a worker whose clock is an hour ahead', () => {
       caller: '',
       signal: new AbortController().signal,
       giveUpAtMs: 0,
-      isEnding: false,
+      toEnd: null,
       witness,
     }
     await expect(perform(ahead(HOUR_MS), about, [], limits)).rejects.toMatchObject({
@@ -126,7 +126,7 @@ describe('a worker whose clock is an hour ahead', () => {
 describe('a write that is no longer wanted', () => {
   it('is not begun again when looks say that it was not done', async () => {
     const row = await sending(-1_000)
-    const seen = passage(looking({ kind: 'not_applied', isFinal: true }), { isEnding: true })
+    const seen = passage(looking({ kind: 'not_applied', isFinal: true }), { toEnd: { because: 'withdrawn' } })
     expect(await settle(deps, seen, row, [])).toMatchObject({
       outcome: { status: 'failed', code: 'NOT_APPLIED' },
     })
@@ -139,7 +139,7 @@ describe('a write that is no longer wanted', () => {
       caller: '',
       signal: new AbortController().signal,
       giveUpAtMs: 9e14,
-      isEnding: true,
+      toEnd: { because: 'withdrawn' as const },
       witness,
     }
     expect(await perform(deps, about, [], limits)).toMatchObject({ outcome: { status: 'withdrawn' } })

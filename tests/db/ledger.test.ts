@@ -283,6 +283,19 @@ describe('giving a write up', () => {
     expect(await receiptsOf(row)).toBe(1)
   })
 
+  it('repeats a code of the table, and nothing else that a workflow says', async () => {
+    const says = async (failedWith: string): Promise<unknown> => {
+      const { organization, writeback_id: writebackId } = await planned()
+      return abandonWriteback(deps, { organization, writebackId, because: 'withdrawn', failedWith })
+    }
+    expect(await says('LIMIT_EXCEEDED')).toMatchObject({
+      outcome: { message: 'what asked for it has failed with LIMIT_EXCEEDED, and it was never sent' },
+    })
+    expect(await says('approved by lena')).toMatchObject({
+      outcome: { message: 'what asked for it has failed with STEP_FAILED, and it was never sent' },
+    })
+  })
+
   it('is expiry only if the time was really over', async () => {
     const hour = requirement({ expiresAfterMs: 3_600_000 })
     const [early, late, unasked] = [
@@ -292,7 +305,7 @@ describe('giving a write up', () => {
     ]
     const dueAtMs = (row: WritebackRow): number => Date.parse(row.created_at) + 3_600_000
     expect(await abandon(early.writeback_id, 'expired', dueAtMs(early) - 1)).toMatchObject({
-      outcome: { status: 'withdrawn' },
+      outcome: { status: 'withdrawn', message: 'the wait ended before its time was over' },
     })
     expect(await abandon(late.writeback_id, 'expired', dueAtMs(late) + 1)).toMatchObject({
       outcome: { status: 'expired', code: 'EXPIRED' },
