@@ -7,7 +7,7 @@ import type { WritebackRow } from '../db/queries/writebacks.ts'
 import { digestOf } from '../lib/canonical-json.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { openReceipt, receiptDigest } from '../lib/receipts.ts'
-import { EnvelopeSchema } from '../schemas/decision.ts'
+import { KeptEnvelopeSchema } from '../schemas/decision.ts'
 import { CodedError } from '../schemas/errors.ts'
 import { OUTCOME_PREDICATE, RESOLUTION_PREDICATE, type Statement } from '../schemas/receipt.ts'
 import type { WriteOutcome } from '../schemas/run.ts'
@@ -40,7 +40,7 @@ export async function proofProblem(
   // A person's word on an unknown outcome comes after the receipt that says so.
   const receipt =
     receipts.find(({ kind }) => kind === 'resolution') ?? receipts.find(({ kind }) => kind === 'outcome')
-  const envelope = EnvelopeSchema.safeParse(receipt?.envelope)
+  const envelope = KeptEnvelopeSchema.safeParse(receipt?.envelope)
   const statement = envelope.success ? openReceipt(envelope.data, trust.keys) : null
   const isProven =
     envelope.success &&

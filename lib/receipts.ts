@@ -1,5 +1,11 @@
 /** Receipts of one run, checked offline: every signature, number and link, and that they are of that run. Pure. */
-import { DECISION_PAYLOAD_TYPE, DecisionSchema, EnvelopeSchema, type Decision } from '../schemas/decision.ts'
+import {
+  DECISION_PAYLOAD_TYPE,
+  DecisionSchema,
+  EnvelopeSchema,
+  KeptEnvelopeSchema,
+  type Decision,
+} from '../schemas/decision.ts'
 import {
   DECISION_PREDICATE,
   AnswerDigestSchema,
@@ -61,7 +67,7 @@ export function verifyReceipts(
   let digestAtRunHead: string | null = null
   for (const [index, candidate] of envelopes.entries()) {
     const position = index + 1
-    const envelope = EnvelopeSchema.safeParse(candidate)
+    const envelope = KeptEnvelopeSchema.safeParse(candidate)
     const statement = envelope.success ? openReceipt(envelope.data, keys) : null
     if (!envelope.success || statement === null) {
       const problem = envelope.success ? notSigned(envelope.data, 'receipt', keys) : NOT_SIGNED

@@ -3,6 +3,7 @@
  * person it has authenticated; an activity opens the envelope, reads it with this schema, and looks the principal up.
  */
 import { z } from 'zod'
+import { LIMITS } from '../lib/limits.ts'
 import { CommentSchema, JsonSchema, SHA256_HEX } from './common.ts'
 
 export const DECISION_PAYLOAD_TYPE = 'application/vnd.countersign.decision+json'
@@ -28,12 +29,19 @@ export const DecisionSchema = z.strictObject({
 
 export type Decision = z.infer<typeof DecisionSchema>
 
-/** DSSE, bounded: what anybody may send. */
-export const EnvelopeSchema = z.strictObject({
+/** DSSE, as our own documents are kept: as large as what they tell of, which is bounded where it is planned. */
+export const KeptEnvelopeSchema = z.strictObject({
   payloadType: z.string().max(200),
-  payload: z.base64().max(100_000),
+  /** In base64, which is looked at when it is opened. */
+  payload: z.string(),
   signatures: z
     .array(z.strictObject({ keyid: z.string().max(100), sig: z.base64().max(1_000) }))
     .min(1)
     .max(4),
 })
+
+/** JSON may write one byte of a text as six, and base64 three bytes as four. */
+const MAX_TICKET_LENGTH = ((LIMITS.answerBytes + LIMITS.commentBytes) * 6 + 16_384) * (4 / 3)
+
+/** The same, bounded: what anybody may send. The largest decision that we sign has room in it. */
+export const EnvelopeSchema = KeptEnvelopeSchema.extend({ payload: z.base64().max(MAX_TICKET_LENGTH) })
