@@ -67,10 +67,13 @@ export function durationMs(text: string): number {
  * Any JSON value. The library's own form tries a union on each value inside, and makes all of them anew: 14 µs for an
  * empty list, for which a look takes a thousandth.
  */
-export const JsonSchema = z.unknown().refine(isJson, 'must be a JSON value') as z.ZodType<
-  JsonValue,
-  JsonValue
->
+export const JsonSchema = z.unknown().superRefine((value, { addIssue }) => {
+  // Final, so that of a union the form that is meant is found.
+  const told = { expected: 'unknown', continue: false } as const
+  if (value === undefined)
+    addIssue({ ...told, code: 'invalid_type', message: 'Invalid input: received undefined' })
+  else if (!isJson(value)) addIssue({ ...told, code: 'custom', message: 'must be a JSON value' })
+}) as z.ZodType<JsonValue, JsonValue>
 
 export const JsonObjectSchema = z.record(z.string(), JsonSchema)
 

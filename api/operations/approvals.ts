@@ -52,8 +52,7 @@ const answer = implement(OPERATIONS.answerAsk, async (deps, request) => {
 })
 
 const RECORDED = 'Your decision is recorded. It counts as soon as a worker looks at it.'
-const LATE =
-  'This was decided before. Your rejection is kept: if you may reject this, it stops the write unless that was sent already.'
+const LATE = 'The wait is over. Your rejection is kept, and stops the write unless that was sent already.'
 
 async function send(
   deps: ApiDeps,

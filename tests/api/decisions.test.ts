@@ -294,7 +294,9 @@ describe('a decision with a worker', () => {
   it('is kept before it is sent, also where nobody can take it', async () => {
     const { url, writebackId } = await waitingApproval({ withWorkflow: false })
     const key = randomUUID()
-    expect(await decide(url, { verdict: 'reject' }, key)).toMatchObject({ status: 410 })
+    const answer = await decide(url, { verdict: 'reject' }, key)
+    expect(answer).toMatchObject({ status: 202, body: { state: 'recorded' } })
+    expect(answer.body['message']).toMatch(/wait is over/)
     const [first] = await keptOf(writebackId)
     expect(first).toMatchObject({ verdict: 'reject', recorded_at: null })
     await decide(url, { verdict: 'reject' }, key)

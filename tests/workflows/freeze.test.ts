@@ -185,7 +185,7 @@ test('a rejection that comes after the approval stops a write that was not sent 
   expect((await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })).state).toBe('approved')
   await eventually(() => isHeld(SHOP, run))
   const answer = await s.max.decideApproval({ ...about(run.approval), verdict: 'reject', comment: 'no' })
-  expect(answer).toMatchObject({ state: 'recorded', message: expect.stringMatching(/decided before/) })
+  expect(answer).toMatchObject({ state: 'recorded', message: expect.stringMatching(/wait is over/) })
   await s.world.admin.thawConnection({ name: SHOP })
   await s.expectEnding(run, { writebacks: ['rejected'], approvals: ['approved'], balance: 100 })
   expect(await refusal(s.max.decideApproval({ ...about(run.approval), verdict: 'reject' }))).toBe(
