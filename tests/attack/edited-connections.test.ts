@@ -51,6 +51,10 @@ beforeAll(async () => {
     commands: COMMANDS,
     secrets: { BANK: 'token-a', BANK_AGAIN: 'token-b', ...TLS_SECRETS },
   })
+  await attack.books.query('create schema elsewhere')
+  await attack.books.query('create table elsewhere.accounts (like accounts including all)')
+  await attack.books.query('grant usage on schema elsewhere to public')
+  await attack.books.query('grant select, update on elsewhere.accounts to public')
   const pay = (name: string, connection: string) => {
     const args = { to: 'ann', amount: 5 }
     const steps = [{ name: 'pay', tool_call: { connection, tool: 'pay', arguments: args }, timeout: '10s' }]
