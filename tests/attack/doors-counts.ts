@@ -68,8 +68,8 @@ export const counts: Door[] = [
     patches: [
       {
         file: 'schemas/common.ts',
-        find: "z.unknown().refine(isJson, 'must be a JSON value')",
-        replace: 'z.json()',
+        find: 'export const JsonSchema = z.unknown().superRefine(',
+        replace: 'export const JsonSchema = z.json().superRefine(',
       },
     ],
     test: { file: FILE, title: 'has its values looked at, and not made anew one by one' },
