@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { runStamp } from '../db/queries/run-stamp.ts'
 import { digestOf } from '../lib/canonical-json.ts'
 import type { JsonValue } from '../lib/json.ts'
+import { onLimit } from '../lib/on-limit.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { RunView } from '../schemas/operations/runs.ts'
 import type { ApiDeps } from './deps.ts'
@@ -72,18 +73,13 @@ export function createRunWatchers(deps: ApiDeps): RunWatchers {
     const { promise, resolve: answer, reject: fail } = withResolvers<Seen | null>()
     const entry: Waiting = { after, answer, fail }
     waiting.add(entry)
-    const giveUp = (): void => answer(null)
-    const timer = setTimeout(giveUp, waitMs)
-    const ends = [signal, closed.signal]
-    for (const end of ends) end.addEventListener('abort', giveUp)
-    if (ends.some(({ aborted }) => aborted)) giveUp()
+    const stopWatching = onLimit({ timeoutMs: waitMs, signals: [signal, closed.signal] }, () => answer(null))
     try {
       return await promise
     } finally {
       waitingCount--
       waiting.delete(entry)
-      clearTimeout(timer)
-      for (const end of ends) end.removeEventListener('abort', giveUp)
+      stopWatching()
     }
   }
 

@@ -1,5 +1,6 @@
 /** Connections to target databases, lent until a deadline. */
 import type pg from 'pg'
+import { onLimit } from '../../lib/on-limit.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import { connectFailure } from './sql-errors.ts'
 
@@ -62,20 +63,8 @@ async function borrow(pool: pg.Pool, limits: Deadline): Promise<pg.PoolClient> {
   }
 }
 
-/** Calls `cut` once, when the deadline passes or the signal fires, until the watching is stopped. */
 function atLimit({ deadlineAtMs, signal }: Deadline, cut: () => void): () => void {
-  const stop = (): void => {
-    clearTimeout(timer)
-    signal.removeEventListener('abort', onLimit)
-  }
-  const onLimit = (): void => {
-    stop()
-    cut()
-  }
-  const timer = setTimeout(onLimit, Math.max(0, deadlineAtMs - Date.now()))
-  signal.addEventListener('abort', onLimit)
-  if (signal.aborted || deadlineAtMs <= Date.now()) onLimit()
-  return stop
+  return onLimit({ timeoutMs: deadlineAtMs - Date.now(), signals: [signal] }, cut)
 }
 
 /**

@@ -8,6 +8,7 @@ import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { CodedError } from '../../schemas/errors.ts'
 import { createSeats } from '../fair-seats.ts'
+import { onLimit } from '../on-limit.ts'
 
 export interface ThreadPool<Request, Answer> {
   /**
@@ -67,10 +68,7 @@ export function createThreadPool<Request, Answer>({
 
 async function takeSeat(owner: string, signal: AbortSignal | undefined): Promise<() => void> {
   const gone = new AbortController()
-  const leave = (): void => gone.abort()
-  const timer = setTimeout(leave, SEAT_TIMEOUT_MS)
-  signal?.addEventListener('abort', leave)
-  if (signal?.aborted) leave()
+  const stopWatching = onLimit({ timeoutMs: SEAT_TIMEOUT_MS, signals: [signal] }, () => gone.abort())
   try {
     return await seats.take(owner, gone.signal)
   } catch (error) {
@@ -79,8 +77,7 @@ async function takeSeat(owner: string, signal: AbortSignal | undefined): Promise
     const message = `it has waited ${SEAT_TIMEOUT_MS} ms for a thread`
     throw new CodedError('ORGANIZATION_BUSY', message, { nextRetryDelayMs: COME_BACK_MS })
   } finally {
-    clearTimeout(timer)
-    signal?.removeEventListener('abort', leave)
+    stopWatching()
   }
 }
 
@@ -96,20 +93,16 @@ async function answerOf<Answer>(
   { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal | undefined },
 ): Promise<Answer | null> {
   thread.ref()
-  let giveUp = (): void => undefined
+  let stopWatching = (): void => undefined
   const stopped = new Promise<null>((resolve) => {
-    giveUp = () => resolve(null)
+    stopWatching = onLimit({ timeoutMs, signals: [signal] }, () => resolve(null))
   })
-  const timer = setTimeout(giveUp, timeoutMs)
-  signal?.addEventListener('abort', giveUp)
-  if (signal?.aborted) giveUp()
   try {
     const answered = nextMessage<Answer>(thread)
     thread.postMessage(request)
     return await Promise.race([answered, stopped])
   } finally {
-    clearTimeout(timer)
-    signal?.removeEventListener('abort', giveUp)
+    stopWatching()
     // One that waits for work keeps no process alive.
     thread.unref()
   }

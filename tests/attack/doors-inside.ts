@@ -170,7 +170,13 @@ export const hostileCode: Door[] = [
   },
   {
     name: 'code that nobody wants goes on',
-    patches: [{ file: POOL, find: "  signal?.addEventListener('abort', giveUp)\n", replace: '' }],
+    patches: [
+      {
+        file: POOL,
+        find: 'onLimit({ timeoutMs, signals: [signal] }',
+        replace: 'onLimit({ timeoutMs, signals: [] }',
+      },
+    ],
     test: { file: 'hostile-code.test.ts', title: 'nobody waits for a call that is not wanted any more' },
     says: "to match object { code: 'CANCELLED' }",
   },
