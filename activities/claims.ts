@@ -7,6 +7,7 @@
 import { restoreClaim } from '../db/queries/claims.ts'
 import { findWriteback, type WritebackRow } from '../db/queries/writebacks.ts'
 import { openEnvelope, signEnvelope } from '../lib/dsse.ts'
+import { claimIn } from '../lib/told-claim.ts'
 import { utf8Bytes } from '../lib/limits.ts'
 import { ClaimSchema, CLAIM_PAYLOAD_TYPE, type Claim } from '../schemas/claim.ts'
 import { EnvelopeSchema } from '../schemas/decision.ts'
@@ -43,35 +44,22 @@ export interface AboutClaim {
   writebackId: string
 }
 
+/** With the envelope in which it was signed, so that it can be handed on. */
+type ToldClaim = Claim & { envelope: Envelope }
+
 /** Of what attempts have said, in heartbeats or as they failed: the claims of this write, the last attempt first. */
 export function claimsAmong(
   deps: Pick<DoorDeps, 'trust'>,
   said: readonly unknown[],
   about: AboutClaim,
-): Claim[] {
+): ToldClaim[] {
   return said
     .flatMap((one) => openClaim(deps, claimIn(one), about) ?? [])
     .sort((a, b) => b.attempt - a.attempt)
 }
 
-/** As it was signed, so that it can be handed on. */
-export function latestClaim(
-  deps: Pick<DoorDeps, 'trust'>,
-  said: readonly unknown[],
-  about: AboutClaim,
-): Envelope | null {
-  const [latest] = claimsAmong(deps, said, about)
-  const same = (one: unknown) => openClaim(deps, claimIn(one), about)?.attempt === latest?.attempt
-  return latest ? (claimIn(said.find(same)) as Envelope) : null
-}
-
-/** As a heartbeat carries it, and the end of an attempt. */
-function claimIn(said: unknown): unknown {
-  return typeof said === 'object' && said !== null && 'claim' in said ? said.claim : null
-}
-
 /** Null for what no worker of ours has signed about this write. */
-function openClaim({ trust }: Pick<DoorDeps, 'trust'>, said: unknown, about: AboutClaim): Claim | null {
+function openClaim({ trust }: Pick<DoorDeps, 'trust'>, said: unknown, about: AboutClaim): ToldClaim | null {
   const envelope = EnvelopeSchema.safeParse(said)
   if (!envelope.success) return null
   const expected = { payloadType: CLAIM_PAYLOAD_TYPE, purpose: 'receipt' } as const
@@ -79,7 +67,7 @@ function openClaim({ trust }: Pick<DoorDeps, 'trust'>, said: unknown, about: Abo
   if (!claim.success) return null
   const isAbout =
     claim.data.organization === about.organization && claim.data.writebackId === about.writebackId
-  return isAbout ? claim.data : null
+  return isAbout ? { ...claim.data, envelope: envelope.data } : null
 }
 
 /**

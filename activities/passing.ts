@@ -1,7 +1,7 @@
 /** The door as an activity: what Temporal has been told before, by whom, is at hand for whoever passes or ends a write. */
 import { activityInfo, Context } from '@temporalio/activity'
 import type { Asks, Call, Envelope, PerformResult } from '../schemas/run.ts'
-import { claimsAmong, latestClaim, type AboutClaim } from './claims.ts'
+import { claimsAmong, type AboutClaim } from './claims.ts'
 import { callerId, organizationHere, withContext } from './context.ts'
 import type { AskEarlier, DoorDeps } from './door.ts'
 import { tellingEnd } from './failures.ts'
@@ -53,5 +53,5 @@ export function askingEarlier(door: DoorDeps, about: AboutClaim): AskEarlier {
 export async function findToldClaim(door: DoorDeps, about: AboutClaim): Promise<Envelope | null> {
   const { client, info } = Context.current()
   const said = info.workflowExecution ? await saidByPending(client, info.workflowExecution) : []
-  return latestClaim(door, said, about)
+  return claimsAmong(door, said, about)[0]?.envelope ?? null
 }

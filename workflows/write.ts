@@ -8,6 +8,7 @@ import {
   TimeoutFailure,
   workflowInfo,
 } from '@temporalio/workflow'
+import { claimIn } from '../lib/told-claim.ts'
 import { NOTHING_PLANNED } from '../schemas/names.ts'
 import type { Asks, Call, Envelope, NotWanted, PerformResult, WriteOutcome } from '../schemas/run.ts'
 import { nearby, outside } from './activity-options.ts'
@@ -56,13 +57,9 @@ function aboutClaim({ organization, origin: { writebackId } }: Call): {
 /** What Temporal was told of the attempt that has failed, or of one before it. */
 function claimOf(error: unknown): Envelope | undefined {
   const cause = error instanceof ActivityFailure ? error.cause : error
-  if (cause instanceof TimeoutFailure) return claimIn(cause.lastHeartbeatDetails)
   const isTold = cause instanceof ApplicationFailure || cause instanceof CancelledFailure
-  return isTold ? claimIn(cause.details?.[0]) : undefined
-}
-
-function claimIn(said: unknown): Envelope | undefined {
-  return typeof said === 'object' && said !== null && 'claim' in said ? (said.claim as Envelope) : undefined
+  const said = cause instanceof TimeoutFailure ? cause.lastHeartbeatDetails : isTold && cause.details?.[0]
+  return claimIn(said) as Envelope | undefined
 }
 
 /**
