@@ -8,7 +8,7 @@ import {
   WorkflowUpdateFailedError,
 } from '@temporalio/client'
 import { ApplicationFailure } from '@temporalio/common'
-import { findWriteback, writeFactsOf } from '../db/queries/writebacks.ts'
+import { findWriteback, writeFactsOf, type WritebackRow } from '../db/queries/writebacks.ts'
 import { digestOf } from '../lib/canonical-json.ts'
 import { signEnvelope } from '../lib/dsse.ts'
 import { objectionToResolver } from '../lib/eligibility.ts'
@@ -36,6 +36,8 @@ export interface SignedResolution {
   /** Where it is to be sent as a signal. */
   workflowId: string
   principal: Principal
+  /** As it was when it was signed for. */
+  write: WritebackRow
   input: ResolutionInput
 }
 
@@ -67,18 +69,14 @@ export async function signResolution(deps: ApiDeps, request: ResolutionRequest):
   }
   const ticket = signEnvelope(RESOLUTION_PAYLOAD_TYPE, document, deps.signingKey)
   const workflowId = writebackWorkflowId({ organization, writebackId })
-  return { resolutionId, workflowId, principal, input: { organization, writebackId, ticket } }
+  return { resolutionId, workflowId, principal, write: row, input: { organization, writebackId, ticket } }
 }
 
 /** What is known to be refused is not sent: it would cost the workflow a look, of which it has only so many. */
-async function assertMayResolve(
-  { database }: ApiDeps,
-  { principal, input }: SignedResolution,
-): Promise<void> {
-  const row = await findWriteback(database, input)
-  if (row?.state !== 'unknown') return
+function assertMayResolve({ principal, write }: SignedResolution): void {
+  if (write.state !== 'unknown') return
   const { id, kind, roles } = principal
-  const objection = objectionToResolver(row, { principal: id, kind, roles, method: 'api_key' })
+  const objection = objectionToResolver(write, { principal: id, kind, roles, method: 'api_key' })
   if (objection) throw new CodedError(objection.code, objection.message)
 }
 
@@ -90,7 +88,7 @@ export async function sendResolution(
   deps: ApiDeps,
   signed: SignedResolution,
 ): Promise<ResolutionAnswer | null> {
-  await assertMayResolve(deps, signed)
+  assertMayResolve(signed)
   for (const send of [deliver, recordApart]) {
     const answer = await send(deps, signed)
     if (!answer?.accepted) return answer

@@ -118,8 +118,9 @@ function onceConnected(request: http.ClientRequest, write: () => void): void {
 
 /**
  * With a reset, for what the kernel still holds would arrive whenever the other side reads again, long after we have
- * said that nothing more is under way. Not the `signal` of node:http, and no error for `destroy`: on a kept connection whose answer has just come to its end
- * Node emits that error on a socket that nobody listens to any more, which ends the process (seen on 20.20).
+ * said that nothing more is under way. Not the `signal` of node:http, and no error for `destroy`: on a kept connection
+ * whose answer has just come to its end Node emits that error on a socket that nobody listens to any more, which ends
+ * the process (seen on 20.20).
  */
 function onAbort(signal: AbortSignal, request: http.ClientRequest, reject: (reason: unknown) => void): void {
   const abort = () => {
