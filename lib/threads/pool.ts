@@ -27,6 +27,9 @@ const MAX_THREADS = Math.max(4, PROCESSORS)
 /** Of one organization: it leaves half of the processors, and threads, to others. */
 const MAX_THREADS_OF_OWNER = Math.max(1, Math.floor(PROCESSORS / 2))
 const GRACE_MS = 1_000
+/** What takes no longer has a thread more for each organization, which then rests for nine times as long. */
+const SHORT_MS = 1_000
+const REST_FACTOR = 9
 /** Who waits longer gives its place in the worker to others, such as writes that were approved, and comes back. */
 const SEAT_TIMEOUT_MS = 10_000
 const COME_BACK_MS = 1_000
@@ -35,6 +38,8 @@ const ENDED = -1
 
 /** Of all pools of the process: one organization with code and patterns takes no more than one with code alone. */
 const seats = createSeats({ total: MAX_THREADS, perOwner: MAX_THREADS_OF_OWNER })
+/** So that code of an organization that goes on for a minute does not hold up the checks of its other calls. */
+const shortSeats = createSeats({ total: MAX_THREADS, perOwner: 1 })
 
 /** `entry`: the module that is run in the thread, without its ending. It says `ready`, and answers each request once. */
 export function createThreadPool<Request, Answer>({
@@ -48,7 +53,7 @@ export function createThreadPool<Request, Answer>({
 
   return {
     async ask(request, { owner, timeoutMs, signal }) {
-      const giveBack = await takeSeat(owner, signal)
+      const giveBack = await takeSeat(owner, { isShort: timeoutMs <= SHORT_MS, signal })
       try {
         const thread = idleThread(idle) ?? (await startThread(entry, heapMb))
         const answer = await answerOf<Answer>(thread, request, { timeoutMs: timeoutMs + GRACE_MS, signal })
@@ -66,11 +71,21 @@ export function createThreadPool<Request, Answer>({
   }
 }
 
-async function takeSeat(owner: string, signal: AbortSignal | undefined): Promise<() => void> {
+async function takeSeat(
+  owner: string,
+  { isShort, signal }: { isShort: boolean; signal: AbortSignal | undefined },
+): Promise<() => void> {
   const gone = new AbortController()
   const stopWatching = onLimit({ timeoutMs: SEAT_TIMEOUT_MS, signals: [signal] }, () => gone.abort())
+  const offers = [seats.take(owner, gone.signal), ...(isShort ? [takeShortSeat(owner, gone.signal)] : [])]
   try {
-    return await seats.take(owner, gone.signal)
+    const giveBack = await Promise.race(offers)
+    for (const offer of offers)
+      void offer.then(
+        (other) => other !== giveBack && other(),
+        () => undefined,
+      )
+    return giveBack
   } catch (error) {
     if (signal?.aborted) throw new CodedError('CANCELLED', 'it was not begun')
     if (!gone.signal.aborted) throw error
@@ -78,7 +93,14 @@ async function takeSeat(owner: string, signal: AbortSignal | undefined): Promise
     throw new CodedError('ORGANIZATION_BUSY', message, { nextRetryDelayMs: COME_BACK_MS })
   } finally {
     stopWatching()
+    gone.abort()
   }
+}
+
+async function takeShortSeat(owner: string, signal: AbortSignal): Promise<() => void> {
+  const giveBack = await shortSeats.take(owner, signal)
+  const takenAt = performance.now()
+  return () => void setTimeout(giveBack, REST_FACTOR * (performance.now() - takenAt)).unref()
 }
 
 /** One that has ended while nobody looked is nobody's failure. */
