@@ -6,10 +6,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker'
 import { pino, type Logger } from 'pino'
+import { failureConverterPath } from '../codec/data-converter.ts'
 import { loadConfig, type Config } from '../config.ts'
 import { migrateWhenReady } from '../db/ready.ts'
+import { isSource } from '../lib/modules.ts'
 import { temporalConnection } from '../lib/temporal-connection.ts'
 import { pluginDeps } from './deps.ts'
+import { bundleOfSources } from './kept-bundle.ts'
 import { countersign, type PluginDeps } from './plugin.ts'
 
 const WAIT_MS = 2_000
@@ -49,6 +52,10 @@ async function createWorker(
     namespace: config.temporalNamespace,
     taskQueue: config.taskQueue,
     plugins: [countersign(deps)],
+    // A build has its bundle, which the plugin knows.
+    ...(isSource && {
+      workflowBundle: await bundleOfSources(deps.encryption && failureConverterPath),
+    }),
   })
 }
 

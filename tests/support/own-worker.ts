@@ -7,18 +7,15 @@ import { createSecretResolver } from '../../activities/secrets.ts'
 import type { Database } from '../../db/database.ts'
 import { parseAllowedHosts } from '../../lib/allowed-hosts.ts'
 import { loadSigningKey, loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
-import { bundleWorkflows } from '../../workers/bundle.ts'
+import { bundleOfSources } from '../../workers/kept-bundle.ts'
 import { countersign } from '../../workers/plugin.ts'
 import { LOOPBACK, type World } from './world.ts'
-
-let bundle: ReturnType<typeof bundleWorkflows> | undefined
 
 /** In this process; gives the function that stops it. A call under way has half a second to end. */
 export async function startWorkerHere(
   world: World,
   options: { database: Database; secrets: Record<string, string>; reconciler?: 'on' | 'off' },
 ): Promise<() => Promise<void>> {
-  bundle ??= bundleWorkflows()
   const connection = await NativeConnection.connect({ address: world.temporalAddress })
   const allowedHosts = parseAllowedHosts(LOOPBACK)
   const plugin = countersign({
@@ -33,7 +30,7 @@ export async function startWorkerHere(
   const worker = await Worker.create({
     connection,
     taskQueue: world.taskQueue,
-    workflowBundle: await bundle,
+    workflowBundle: await bundleOfSources(),
     shutdownGraceTime: '500ms',
     plugins: [plugin],
   })

@@ -23,7 +23,7 @@ import { ensureKeys, loadSigningKey, loadTrustedKeys, publicKeysFile } from '../
 import { createClient, type Client as ApiClient } from '../../sdk/client/index.ts'
 import { addressFor, prepareDatabase } from './logins.ts'
 import { ensureDatabase } from '../../scripts/stack/postgres.ts'
-import { bundleWorkflows } from '../../workers/bundle.ts'
+import { bundleOfSources } from '../../workers/kept-bundle.ts'
 import { trustIn } from '../../workers/deps.ts'
 import { countersign } from '../../workers/plugin.ts'
 
@@ -71,7 +71,6 @@ export interface World {
 /** Where the servers of tests are. */
 export const LOOPBACK = '127.0.0.1'
 
-let plainBundle: Promise<{ code: string }> | undefined
 let count = 0
 
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
@@ -194,21 +193,18 @@ async function startWorker({
   temporalAddress,
   taskQueue,
   plugin,
-  failureConverterPath: converter,
+  failureConverterPath,
 }: {
   temporalAddress: string
   taskQueue: string
   plugin: ReturnType<typeof countersign>
   failureConverterPath?: string
 }): Promise<() => Promise<void>> {
-  const bundle = converter
-    ? bundleWorkflows({ failureConverterPath: converter })
-    : (plainBundle ??= bundleWorkflows())
   const connection = await NativeConnection.connect({ address: temporalAddress })
   const worker = await Worker.create({
     connection,
     taskQueue,
-    workflowBundle: await bundle,
+    workflowBundle: await bundleOfSources(failureConverterPath),
     shutdownGraceTime: '2s',
     plugins: [plugin],
   })
