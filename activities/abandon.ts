@@ -58,7 +58,7 @@ function neverSent({ nowMs }: DoorDeps, row: WritebackRow, { because, failedWith
 
 /** It is signed, and anybody can start workflows: of their words, a code of the table is all that is repeated. */
 function withdrawnBy(failedWith: string | undefined): string {
-  if (failedWith === undefined) return 'the run was cancelled, or the wait was'
+  if (failedWith === undefined) return 'the run was cancelled, or the time of the step was over'
   const code = isErrorCode(failedWith) ? failedWith : 'STEP_FAILED'
   return `what asked for it has failed with ${code}, and it was never sent`
 }

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { runStamp } from '../db/queries/run-stamp.ts'
 import { digestOf } from '../lib/canonical-json.ts'
 import type { JsonValue } from '../lib/json.ts'
-import { onLimit } from '../lib/on-limit.ts'
+import { onLimit, type Limit } from '../lib/on-limit.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { RunView } from '../schemas/operations/runs.ts'
 import type { ApiDeps } from './deps.ts'
@@ -70,16 +70,13 @@ export function createRunWatchers(deps: ApiDeps): RunWatchers {
     if (waitingCount >= MAX_WAITING) throw tooMany()
     const waiting = waitingFor(name)
     waitingCount++
-    const { promise, resolve: answer, reject: fail } = withResolvers<Seen | null>()
-    const entry: Waiting = { after, answer, fail }
-    waiting.add(entry)
-    const stopWatching = onLimit({ timeoutMs: waitMs, signals: [signal, closed.signal] }, () => answer(null))
     try {
-      return await promise
+      return await answerAmong(waiting, {
+        after,
+        limit: { timeoutMs: waitMs, signals: [signal, closed.signal] },
+      })
     } finally {
       waitingCount--
-      waiting.delete(entry)
-      stopWatching()
     }
   }
 
@@ -92,6 +89,23 @@ export function createRunWatchers(deps: ApiDeps): RunWatchers {
       return (await wait(name, { after, waitMs, signal })) ?? unchanged
     },
     close: () => closed.abort(),
+  }
+}
+
+/** Null if the limit is reached before. */
+async function answerAmong(
+  waiting: Set<Waiting>,
+  { after, limit }: { after: string; limit: Limit },
+): Promise<Seen | null> {
+  const { promise, resolve: answer, reject: fail } = withResolvers<Seen | null>()
+  const entry: Waiting = { after, answer, fail }
+  waiting.add(entry)
+  const stopWatching = onLimit(limit, () => answer(null))
+  try {
+    return await promise
+  } finally {
+    waiting.delete(entry)
+    stopWatching()
   }
 }
 

@@ -1,4 +1,4 @@
-interface Limit {
+export interface Limit {
   timeoutMs: number
   signals: readonly (AbortSignal | undefined)[]
 }

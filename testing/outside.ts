@@ -129,7 +129,7 @@ function cut(world: World, path: string, nowMs: number): SettledStep {
   }
   const error =
     own || world.asked.some((asked) => asked.path === path)
-      ? { code: 'WITHDRAWN', message: 'the run was cancelled, or the wait was' }
+      ? { code: 'WITHDRAWN', message: 'the run was cancelled, or the time of the step was over' }
       : { code: 'CANCELLED', message: 'it was cancelled' }
   const writeback = own ? { writeback: { id: own.id, status: 'withdrawn' as const, receipt: '' } } : {}
   return { status: 'failed', output: null, error, ...writeback }

@@ -5,7 +5,7 @@ import { CHANGE, needs, NOTE, ONE_LEAD } from '../support/automations.ts'
 import { about, startScenario, type Scenario, type StartedRun } from '../support/scenario.ts'
 import { eventually } from '../support/world.ts'
 
-const CANCELLED = 'the run was cancelled, or the wait was'
+const CANCELLED = 'the run was cancelled, or the time of the step was over'
 
 let s: Scenario
 
