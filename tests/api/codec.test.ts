@@ -1,8 +1,10 @@
 /** The codec endpoint: whose values it shows to whom, and what a browser needs of it. */
+import { setTimeout } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Payload } from '@temporalio/common'
 import { bootstrapOrganization } from '../../api/bootstrap.ts'
 import { encodingOf, keysOf, largeValue, payloadOf, valueOf } from '../support/payloads.ts'
+import { eventually } from '../support/world.ts'
 import { createTestApi, type TestAnswer, type TestApi } from './support.ts'
 
 const TOKEN = 'a-token-for-the-ui-of-one-machine-only'
@@ -111,6 +113,30 @@ describe('the codec endpoint', () => {
       Array.from({ length: 20 }, () => claim ?? {}),
     )
     expect(answer).toMatchObject({ status: 413, body: { code: 'PAYLOAD_TOO_LARGE' } })
+  })
+
+  it('works on one request of an organization at a time, and keeps no other organization waiting', async () => {
+    const holder = await api.database.connect()
+    await holder.query('begin')
+    await holder.query('lock table payloads in exclusive mode')
+    const waiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+    const workedOn = async () => (await api.database.query(waiting)).rowCount
+    let answered = 0
+    const many = Array.from({ length: 8 }, async (_, index) => {
+      await ask('/codec/encode', [payloadOf(largeValue(100_000, `slow ${index}`))])
+      answered++
+    })
+    await eventually(async () => (await workedOn()) !== 0)
+    const other = ask('/codec/encode', [payloadOf('small')], strangerKey).then(({ status }) => status)
+    const gaveUp = setTimeout(5_000, 'it waits', { ref: false })
+    expect({ other: await Promise.race([other, gaveUp]), answered, workedOn: await workedOn() }).toEqual({
+      other: 200,
+      answered: 0,
+      workedOn: 1,
+    })
+    await holder.query('commit')
+    holder.release()
+    await Promise.all(many)
   })
 
   it.each([{}, { payloads: 1 }, { payloads: [{ data: 'not base64!' }] }, []])(

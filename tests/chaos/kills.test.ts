@@ -5,7 +5,7 @@
 import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest'
 import { CHANGE, LOOK, NOTE, NOTE_AGAIN, ONE_LEAD } from '../support/automations.ts'
 import { startWorkerProcess, type WorkerProcess } from '../support/own-worker.ts'
-import { about, startScenario, type Scenario } from '../support/scenario.ts'
+import { about, startScenario, type Scenario, type StartedRun } from '../support/scenario.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
 import { eventually, type World } from '../support/world.ts'
 
@@ -114,6 +114,52 @@ for (const isKilled of [false, true]) {
     expect(ending.writebacks).toEqual(['already_applied'])
   })
 }
+
+/** Somebody with our database keeps the rows of these writes: they are looked at, and do not end. */
+async function holdEnds(...runs: StartedRun[]): Promise<() => Promise<void>> {
+  const client = await s.world.database.connect()
+  await client.query('begin; set local idle_in_transaction_session_timeout = 0')
+  await client.query('select from writebacks where run_id = any($1) for update', [
+    runs.map(({ runId }) => runId),
+  ])
+  return async () => {
+    await client.query('commit')
+    client.release()
+  }
+}
+
+async function endsWait(count: number): Promise<void> {
+  await eventually(async () => {
+    const { rowCount } = await s.world.database.query(
+      `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+         and query like 'update writebacks%'`,
+    )
+    return rowCount === count
+  })
+}
+
+test('a worker killed between the record of a rejection and the end of its write leaves one end', async () => {
+  const [rejected, vetoed] = [await s.park('note'), await s.park('note')]
+  // Approved, and not sent: so a rejection that comes too late for the approval still stops it, at the door.
+  await s.world.admin.freezeConnection({ name: 'tools', reason: 'a test' })
+  await s.lena.decideApproval({ ...about(vetoed.approval), verdict: 'approve' })
+  const letGo = await holdEnds(rejected, vetoed)
+  for (const { approval } of [rejected, vetoed])
+    await s.max.decideApproval({ ...about(approval), verdict: 'reject' })
+  await endsWait(2)
+  const ofRejected = ['reject by max@acme.example']
+  const ofVetoed = ['approve by lena@acme.example', ...ofRejected]
+  await s.expectEnding(rejected, { writebacks: ['planned'], receipts: ofRejected })
+  await s.expectEnding(vetoed, { writebacks: ['planned'], receipts: ofVetoed })
+  await worker.kill()
+  await letGo()
+  await s.world.admin.thawConnection({ name: 'tools' })
+  worker = await startWorkerProcess(s.world)
+  const ended = { state: 'failed', code: 'REJECTED', writebacks: ['rejected'], notes: 0 }
+  const end = 'outcome rejected'
+  await s.expectEnding(rejected, { ...ended, approvals: ['rejected'], receipts: [...ofRejected, end] })
+  await s.expectEnding(vetoed, { ...ended, approvals: ['approved'], receipts: [...ofVetoed, end] })
+})
 
 test('a call of a tool whose worker is killed is not sent again: nobody knows', async () => {
   const run = await s.park('note')

@@ -1,6 +1,6 @@
 /**
- * Workers that stand still (a stopped process, a frozen machine) while others go on, and go on when everybody has
- * concluded. What was not sent before its deadline is not sent after it.
+ * Workers that stand still (a stopped process, a frozen machine), or whose wire does, while others go on, and go on when
+ * everybody has concluded. What was not sent before its deadline is not sent after it.
  */
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -12,8 +12,11 @@ import { startTestMcpServer, type TestMcpServer } from '../support/mcp-server.ts
 import { startWorkerProcess, type WorkerProcess } from '../support/own-worker.ts'
 import { PAYING_SETTINGS, payingTools, paymentStep, type PaymentBook } from '../support/paying.ts'
 import { about, startScenario, type Scenario, type StartedRun } from '../support/scenario.ts'
-import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
+import { startTcpProxy, type Direction, type TcpProxy } from '../support/tcp-proxy.ts'
 import { eventually, type World } from '../support/world.ts'
+
+/** Longer than a call may take, and shorter than the ledger waits for its attempt. */
+const HELD_MS = 2_500
 
 let s: Scenario
 let folder: string
@@ -54,6 +57,7 @@ beforeAll(async () => {
 
 afterEach(async () => {
   toPaying.reset()
+  toTemporal.reset()
   worker.resume()
   await other?.kill()
   other = undefined
@@ -190,4 +194,47 @@ test('a worker that is stopped between its claim and the call does not pay a sec
   await s.expectEnding(run, { state: 'completed', writebacks: ['applied'] })
   await goOn()
   expect(book.count(run.account)).toBe(1)
+})
+
+describe('a claim of which Temporal hears only when the time of its call is over', () => {
+  /** From right before the claim on nothing goes over the wire to Temporal in these directions; nobody hangs up. */
+  async function claimUnheard(...held: Direction[]): Promise<StartedRun> {
+    const run = await s.park('http-pay')
+    const unlock = await lockConnection('http')
+    await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
+    await claimWaits()
+    for (const direction of held) toTemporal.hold(direction)
+    await unlock()
+    await eventually(() => isClaimed(run))
+    return run
+  }
+
+  test('is followed by no call: it is claimed anew, and sent in time', async () => {
+    const run = await claimUnheard('toServer', 'toClient')
+    // Whatever is sent from now on is sent by this attempt.
+    await s.world.admin.freezeConnection({ name: 'http', reason: 'a test' })
+    await new Promise((resolve) => setTimeout(resolve, HELD_MS))
+    expect(await s.look(run)).toMatchObject({ writebacks: ['sending'] })
+    toTemporal.reset()
+    await s.expectEnding(run, { writebacks: ['planned'] })
+    expect(book.count(run.account)).toBe(0)
+    await s.world.admin.thawConnection({ name: 'http' })
+    await s.expectEnding(run, {
+      state: 'completed',
+      writebacks: ['applied'],
+      receipts: ['approve by lena@acme.example', 'outcome applied'],
+    })
+    expect(book.count(run.account)).toBe(1)
+  })
+
+  test('is followed by no call when the next attempt has concluded that nobody knows', async () => {
+    // Temporal takes the worker for dead, and its next task still reaches it.
+    const run = await claimUnheard('toServer')
+    await eventually(async () => (await s.look(run)).writebacks[0] === 'unknown')
+    toTemporal.reset()
+    await s.expectEnding(run, { state: 'waiting_for_resolution', writebacks: ['unknown'] })
+    await goOn()
+    expect(await s.look(run)).toMatchObject({ receipts: ['approve by lena@acme.example', 'outcome unknown'] })
+    expect(book.count(run.account)).toBe(0)
+  })
 })
