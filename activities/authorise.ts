@@ -7,6 +7,7 @@ import { inTransaction } from '../db/database.ts'
 import { listDecisionsAndVetoes } from '../db/queries/approvals.ts'
 import { updateRequirement, type WritebackRow } from '../db/queries/writebacks.ts'
 import { canonicalJson } from '../lib/canonical-json.ts'
+import { whomText } from '../lib/whom.ts'
 import { ineligibility, type Judgement } from '../lib/quorum.ts'
 import type { Envelope, PerformResult, Requester, Requirement, Vote } from '../schemas/run.ts'
 import { recordSigned } from './approvals.ts'
@@ -99,10 +100,10 @@ export async function askForApproval(
     await updateRequirement(deps.database, { writebackId: row.writeback_id, requirement })
   }
   const kept = judged.counted.map(({ vote, envelope }) => ({ verdict: vote.verdict, ticket: envelope }))
-  const { expiresAfterMs } = requirement
+  const { expiresAfterMs, stages } = requirement
   return {
     kind: 'needs_approval',
-    asked: { digest: row.digest, rule: judged.facts.rule, expiresAfterMs },
+    asked: { digest: row.digest, rule: judged.facts.rule, whom: whomText(stages), expiresAfterMs },
     kept,
   }
 }

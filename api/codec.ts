@@ -16,6 +16,7 @@ import { LIMITS } from '../lib/limits.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { ApiDeps } from './deps.ts'
 import { placesOf } from '../lib/zod-places.ts'
+import { sentenceOf } from '../lib/zod-sentences.ts'
 import { PlacedError } from './errors.ts'
 import { principalOf, requireScope } from './plugins/authentication.ts'
 
@@ -108,7 +109,7 @@ async function answer(
   caller: Caller,
   body: unknown,
 ): Promise<{ payloads: WirePayload[] }> {
-  const parsed = BodySchema.safeParse(body)
+  const parsed = BodySchema.safeParse(body, { error: sentenceOf })
   if (!parsed.success) throw new PlacedError('INVALID_INPUT', placesOf('', parsed.error.issues))
   const giveBack = await seats.take(caller.organization)
   try {

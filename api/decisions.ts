@@ -15,7 +15,7 @@ import {
 import { findWriteback, writeFactsOf, type WritebackRow } from '../db/queries/writebacks.ts'
 import { askDigest } from '../lib/ask-digest.ts'
 import { canonicalJson, digestOf } from '../lib/canonical-json.ts'
-import { objectionToVoter } from '../lib/eligibility.ts'
+import { objectionToTurn, objectionToVoter } from '../lib/eligibility.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { signEnvelope } from '../lib/dsse.ts'
 import { writeDigest } from '../lib/write-digest.ts'
@@ -154,7 +154,7 @@ async function mayStopWrite({ database }: ApiDeps, signed: SignedDecision): Prom
 async function assertMayVote(deps: ApiDeps, signed: SignedDecision): Promise<void> {
   const { approval } = signed
   if (approval.state !== 'waiting') return
-  const objection = objectionTo(signed, approval.votes)
+  const objection = objectionTo(signed, approval.votes) ?? turnOf(signed)
   if (!objection) return
   // The same decision once more is told what it was told.
   if (objection.code === 'ALREADY_VOTED' && (await countedState(deps, signed)) !== undefined) return
@@ -165,6 +165,23 @@ function objectionTo({ approval, principal }: SignedDecision, votes: ApprovalRow
   const { id, kind, roles } = principal
   return objectionToVoter(approval, votes, { principal: id, kind, roles, method: 'api_key' })
 }
+
+/** By the roles that the key has now, which are those of the vote. */
+function turnOf({ approval, principal, message }: SignedDecision) {
+  const { id, kind, roles } = principal
+  const vote = { ...NO_VOTE, principal: id, kind, roles, verdict: message.verdict }
+  return objectionToTurn(approval, approval.votes, vote)
+}
+
+/** Of a vote that is looked at before it is cast. */
+const NO_VOTE = {
+  decisionId: '',
+  digest: '',
+  method: 'api_key',
+  channel: 'api',
+  at: '',
+  comment: '',
+} as const
 
 /** What was kept first under this id is what is sent, however often. Throws IDEMPOTENCY_CONFLICT. */
 async function keepGiven({ database }: ApiDeps, signed: SignedDecision): Promise<SignedDecision> {

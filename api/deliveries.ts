@@ -2,10 +2,11 @@
  * The front door: what arrives is matched and stored first, and started second. A 2xx means that it is stored; from
  * then on it starts its runs exactly once, whatever dies in between.
  */
-import { inTransaction, type Database } from '../db/database.ts'
+import { inTransaction, type Database, type Queryable } from '../db/database.ts'
 import {
   findDeliveryByKey,
   insertDelivery,
+  noteSkipped,
   type DeliveredRun,
   type DeliveryRow,
   type SkippedAutomation,
@@ -120,9 +121,20 @@ function storeGroups(
       const runs = matches.map((match) => toRun(organization, id, match))
       const row = await insertDelivery(tx, { ...common, id, dedupeKey: key ?? id, runs })
       rows.push(row)
+      if (row.id !== id && row.request_sha256 !== requestSha256) await noteOther(tx, row.id, matches)
       if (isSenders && row.id !== id) break
     }
     return rows
+  })
+}
+
+/** Whoever wonders why an event did nothing finds it here; what came first stays what counts. */
+async function noteOther(tx: Queryable, id: string, matches: DeliveryGroup['matches']): Promise<void> {
+  const automations = matches.map(({ automation }) => automation)
+  await noteSkipped(tx, id, {
+    automation: automations.length === 0 ? '(all)' : automations.join(', '),
+    code: 'IDEMPOTENCY_CONFLICT',
+    detail: 'it came again with other content under the same key, and that started nothing',
   })
 }
 

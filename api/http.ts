@@ -9,6 +9,7 @@ import type {
 import { z } from 'zod'
 import { IdempotencyKeySchema, type Operation } from '../schemas/operations/operation.ts'
 import { placesOf } from '../lib/zod-places.ts'
+import { sentenceOf } from '../lib/zod-sentences.ts'
 import { PlacedError } from './errors.ts'
 import { problemResponses } from './openapi/problems.ts'
 import type { Implementation, OperationDeps, OperationRequest } from './operations/implement.ts'
@@ -59,7 +60,7 @@ function toOperationRequest(
 export const validatorCompiler: FastifySchemaCompiler<z.ZodType> = ({ schema, httpPart }) => {
   const prefix = httpPart === 'body' || httpPart === undefined ? '' : `(${httpPart})`
   return (value: unknown) => {
-    const parsed = schema.safeParse(value)
+    const parsed = schema.safeParse(value, { error: sentenceOf })
     if (parsed.success) return { value: parsed.data }
     return { error: new PlacedError('INVALID_INPUT', placesOf(prefix, parsed.error.issues)) }
   }

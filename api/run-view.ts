@@ -67,7 +67,7 @@ export async function runView(deps: ApiDeps, name: RunName): Promise<RunView> {
     source: delivery.source,
     received_at: isoTime(delivery.received_at),
     temporal_workflow_id: workflowId,
-    temporal_ui_url: workflowUrl(temporal, workflowId),
+    temporal_ui_url: workflowUrl(temporal, workflowId, described.temporal_run_id),
     input: run.input,
     requester: requesterView(delivery.requester),
     writebacks: writebacks.map(writebackView),

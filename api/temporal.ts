@@ -62,11 +62,31 @@ export function withPatience<T>(
   return temporal.connection.withDeadline(Date.now() + patienceMs, work)
 }
 
-/** For people: the workflow's page in the Temporal UI; null where nobody has said where that is. */
-export function workflowUrl(temporal: TemporalAccess, workflowId: string): string | null {
+/**
+ * For people: the workflow's page in the Temporal UI; null where nobody has said where that is. With the id of the
+ * execution it is the page with the words, which the UI has no address for without one.
+ */
+export function workflowUrl(
+  temporal: Pick<TemporalAccess, 'uiUrl' | 'namespace'>,
+  workflowId: string,
+  temporalRunId: string | null = null,
+): string | null {
   if (!temporal.uiUrl) return null
   const base = temporal.uiUrl.replace(/\/+$/, '')
-  return `${base}/namespaces/${encodeURIComponent(temporal.namespace)}/workflows/${encodeURIComponent(workflowId)}`
+  const page = `${base}/namespaces/${encodeURIComponent(temporal.namespace)}/workflows/${encodeURIComponent(workflowId)}`
+  return temporalRunId === null ? page : `${page}/${encodeURIComponent(temporalRunId)}/user-metadata`
+}
+
+/** Of the execution of now. Null if Temporal does not say: then there is a link less good, and nothing else. */
+export async function temporalRunIdOf(temporal: TemporalAccess, workflowId: string): Promise<string | null> {
+  if (!temporal.uiUrl || temporal.presence.isAway()) return null
+  try {
+    const handle = temporal.client.workflow.getHandle(workflowId)
+    return (await withPatience(temporal, () => handle.describe())).runId
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError || isTemporalAway(error)) return null
+    throw error
+  }
 }
 
 /** For people who have the Temporal CLI and a ticket. */

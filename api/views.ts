@@ -7,16 +7,22 @@ import type {
   RequirementView,
   WritebackView,
 } from '../schemas/operations/views.ts'
+import { judge } from '../lib/quorum.ts'
 import { approvalWorkflowId } from '../schemas/names.ts'
 import type { Requester, Requirement } from '../schemas/run.ts'
 import { workflowUrl, type TemporalAccess } from './temporal.ts'
 
-export function approvalView(row: ApprovalRow, temporal: TemporalAccess): ApprovalView {
+export function approvalView(
+  row: ApprovalRow,
+  temporal: TemporalAccess,
+  temporalRunId: string | null = null,
+): ApprovalView {
   const { workflow_id: _named, requirement, requester, expires_at, created_at, closed_at, ...same } = row
   const { organization, approval_id: approvalId } = row
   const workflowId = approvalWorkflowId({ organization, approvalId })
   return {
     ...same,
+    waits_for: waitsFor(row),
     answer: row.votes.find(({ answer }) => answer !== undefined)?.answer ?? null,
     requirement: requirementView(requirement),
     requester: requesterView(requester),
@@ -24,8 +30,18 @@ export function approvalView(row: ApprovalRow, temporal: TemporalAccess): Approv
     created_at: isoTime(created_at),
     closed_at: closed_at && isoTime(closed_at),
     temporal_workflow_id: workflowId,
-    temporal_ui_url: workflowUrl(temporal, workflowId),
+    temporal_ui_url: workflowUrl(temporal, workflowId, temporalRunId),
   }
+}
+
+function waitsFor({ state, requirement, requester, votes }: ApprovalRow): ApprovalView['waits_for'] {
+  if (state !== 'waiting') return null
+  const judgement = judge(requirement, requester, votes)
+  const open = judgement.state === 'waiting' ? requirement.stages[judgement.stage] : undefined
+  if (judgement.state !== 'waiting' || open === undefined) return null
+  const { roles, people } = open
+  const stages = requirement.stages.length
+  return { stage: judgement.stage + 1, stages, missing: judgement.missing, roles, people }
 }
 
 export function writebackView(row: WritebackRow): WritebackView {

@@ -10,6 +10,7 @@ import { readConfigHere } from './config.ts'
 import { currentContext, readContexts, requireContext } from './contexts.ts'
 import { DEFAULT_DATA_DIR, readDevState } from './dev/state.ts'
 import { UsageError } from './errors.ts'
+import { takingPrefixes } from './prefixes.ts'
 
 export interface ApiOptions {
   url?: string
@@ -72,7 +73,7 @@ export interface Target {
 export function openApi(options: ApiOptions): Client {
   const { origin, apiKey } = targetOf(options)
   if (apiKey === undefined) throw noKey(origin)
-  return createClient({ baseUrl: origin, apiKey })
+  return takingPrefixes(createClient({ baseUrl: origin, apiKey }))
 }
 
 export function noKey(origin: string): UsageError {

@@ -97,9 +97,46 @@ function choice(wanted: string, names: readonly string[]): string {
   return names.length === 0 ? '; nothing is in scope there' : `; in scope: ${listed}${more}${meant}`
 }
 
+/** What cannot stand after a dot, and what is written instead. */
+const AFTER_DOT: Record<string, string> = {
+  IN: '`in` is a word of the language; after a dot stands a name: write `["in"]` without the dot',
+  NULL: '`null` is a value; after a dot stands a name: write `["null"]` without the dot',
+  BOOLEAN:
+    '`true` and `false` are values; after a dot stands a name: write such as `["true"]` without the dot',
+  NUMBER: 'After a dot stands a name; elements of a list are named such as `[0]`, without the dot',
+  EOF: 'A name is missing after the dot',
+}
+const TOKENS: Record<string, string> = {
+  IDENTIFIER: 'a name',
+  STRING: 'a text',
+  NUMBER: 'a number',
+  BOOLEAN: '`true` or `false`',
+  NULL: '`null`',
+  IN: '`in`',
+  EOF: 'the end',
+  DOT: '`.`',
+  COMMA: '`,`',
+  COLON: '`:`',
+  QUESTION: '`?`',
+  LPAREN: '`(`',
+  RPAREN: '`)`',
+  LBRACKET: '`[`',
+  RBRACKET: '`]`',
+  LBRACE: '`{`',
+  RBRACE: '`}`',
+}
+
+/** The parser speaks of its tokens by their names. */
+function withoutTokens(message: string): string {
+  const [whole, wanted = '', found = ''] = /^Expected ([A-Z]+), got ([A-Z]+)/.exec(message) ?? []
+  if (whole === undefined) return message
+  const told = wanted === 'IDENTIFIER' ? AFTER_DOT[found] : undefined
+  return told ?? `Expected ${TOKENS[wanted] ?? wanted}, found ${TOKENS[found] ?? found}`
+}
+
 /** The library's message without its drawing of the source, and with the names that the author wrote. */
 function readable(error: LibraryError): string {
-  let message = error.summary
+  let message = withoutTokens(error.summary)
   for (const [written, replacement] of [...REPLACED_FUNCTIONS, ...REPLACED_METHODS]) {
     message = message.replaceAll(replacement, written)
   }

@@ -18,6 +18,8 @@ export interface DatabaseAddress {
   sslMode: SslMode
 }
 
+const SPECIAL_IN_PASSWORD =
+  'the database may hold no @, / or : (of a password they are written %40, %2F and %3A)'
 const DEFAULT_PORT = 5432
 const SHAPE = /^postgres(?:ql)?:\/\//
 
@@ -35,6 +37,8 @@ export function readDatabaseAddress(text: string): ReadAddress {
   const url = new URL(text)
   const parts = decodedParts(url)
   if (parts === undefined) return { problems: ['a % in it must begin an encoded character, such as %25'] }
+  // Else a part of the password would be taken for the host, and named in every error.
+  if (/[@/:]/.test(url.pathname.slice(1))) return { problems: [SPECIAL_IN_PASSWORD] }
   const sslMode = url.searchParams.get('sslmode') ?? 'disable'
   const problems = [
     ...Object.entries(parts).flatMap(([name, part]) => (part === '' ? [`it must name the ${name}`] : [])),

@@ -4,10 +4,10 @@
  */
 import { OPERATOR_ROLE } from '../schemas/names.ts'
 import type { Requester, Requirement, Vote } from '../schemas/run.ts'
-import { ineligibility } from './quorum.ts'
+import { fits, ineligibility, judge } from './quorum.ts'
 
 export interface Objection {
-  code: 'SELF_APPROVAL' | 'NOT_ELIGIBLE' | 'ALREADY_VOTED'
+  code: 'SELF_APPROVAL' | 'NOT_ELIGIBLE' | 'ALREADY_VOTED' | 'NOT_THEIR_TURN'
   message: string
 }
 
@@ -34,6 +34,26 @@ export function objectionToVoter(
   if (before)
     return { code: 'ALREADY_VOTED', message: `${voter.principal} said ${before.verdict} at ${before.at}` }
   return null
+}
+
+/**
+ * Null unless an approval would count for a later stage than the one that is open: stages are asked one after the other,
+ * and whoever is asked last is to see that the others have agreed. A rejection needs no turn.
+ */
+export function objectionToTurn(
+  { requirement, requester }: Asked,
+  votes: readonly Vote[],
+  vote: Vote,
+): Objection | null {
+  if (vote.verdict === 'reject') return null
+  const before = judge(requirement, requester, votes)
+  const after = judge(requirement, requester, [...votes, vote])
+  if (before.state !== 'waiting' || after.state !== 'waiting') return null
+  const isFurther = after.stage !== before.stage || after.missing !== before.missing
+  const later = requirement.stages.slice(before.stage + 1)
+  if (isFurther || !later.some((stage) => fits(stage, vote))) return null
+  const first = wanted({ ...requirement, stages: requirement.stages.slice(before.stage, before.stage + 1) })
+  return { code: 'NOT_THEIR_TURN', message: `first ${before.missing} of ${first.join(', ')} must approve` }
 }
 
 /** Null for whoever may approve the write, or is an operator; one person is enough, whatever the quorum. */

@@ -75,7 +75,10 @@ function fillSeat(
   return false
 }
 
-function fits(stage: Stage, voter: Pick<Vote, 'principal' | 'roles'>): boolean {
+export function fits(
+  stage: Pick<Stage, 'roles' | 'people'>,
+  voter: Pick<Vote, 'principal' | 'roles'>,
+): boolean {
   return stage.people.includes(voter.principal) || voter.roles.some((role) => stage.roles.includes(role))
 }
 

@@ -3,43 +3,38 @@
 import type { z } from 'zod'
 import { nearestName } from './nearest-name.ts'
 import { keysAt, wordsAt } from './zod-known.ts'
+import { kindWord } from './zod-sentences.ts'
 
 export interface Parsed {
   schema: z.core.$ZodType
   value: unknown
+  /** What is written here for a field, or a word, that other products have. */
+  elsewhere?: { key: (key: string) => string | undefined; word: (word: string) => string | undefined }
 }
 
 const MAX_LISTED = 20
-const KINDS: Record<string, string> = {
-  string: 'a text',
-  number: 'a number',
-  int: 'a whole number',
-  boolean: 'true or false',
-  array: 'a list',
-  object: 'an object',
-  record: 'an object',
-}
-
 /** `path` is that of the issue from the whole value on. */
 export function hintFor(
   issue: z.core.$ZodIssue,
   path: readonly PropertyKey[],
-  { schema, value }: Parsed,
+  parsed: Parsed,
 ): string | undefined {
+  const { schema, value } = parsed
   switch (issue.code) {
     case 'unrecognized_keys':
-      return keyHint(issue.keys[0] ?? '', keysAt(schema, value, path))
+      return keyHint(issue.keys[0] ?? '', keysAt(schema, value, path), parsed)
     case 'invalid_value':
-      return choice(valueAt(value, path), issue.values.map(String))
+      return wordHint(valueAt(value, path), issue.values.map(String), parsed)
     case 'invalid_union':
-      return choice(valueAt(value, path), wordsAt(schema, value, path))
+      return wordHint(valueAt(value, path), wordsAt(schema, value, path), parsed)
     case 'invalid_type':
-      return `It takes ${KINDS[issue.expected] ?? issue.expected}.`
+      return kindHint(issue.expected, valueAt(value, path))
     case 'too_small':
       return `It takes ${String(issue.minimum)} or more.`
     case 'too_big':
       return `It takes ${String(issue.maximum)} or less.`
     case 'invalid_format':
+      if (issue.format === 'url') return 'Write the whole address, such as https://tickets.example.org/mcp.'
       if (!issue.message.startsWith('Invalid')) return undefined
       return issue.pattern === undefined ? `It takes a ${issue.format}.` : `It has to match ${issue.pattern}.`
     case 'invalid_key':
@@ -49,8 +44,42 @@ export function hintFor(
   }
 }
 
-function keyHint(key: string, known: readonly string[]): string | undefined {
-  return known.includes(key) ? 'It belongs to another form: write one or the other.' : choice(key, known)
+/** Of a value that says none of the things it could do: what one of its other fields was meant to be. */
+export function actionHint(
+  path: readonly PropertyKey[],
+  { schema, value, elsewhere }: Parsed,
+  actions: readonly string[],
+): string | undefined {
+  const inner = valueAt(value, path)
+  if (typeof inner !== 'object' || inner === null) return undefined
+  const known = keysAt(schema, value, path)
+  for (const key of Object.keys(inner).filter((name) => !known.includes(name))) {
+    const nearest = nearestName(key, actions)
+    const hint = elsewhere?.key(key) ?? (nearest && `Did you mean \`${nearest}\`?`)
+    if (hint !== undefined) return `There is no \`${key}\`. ${hint}`
+  }
+  return undefined
+}
+
+function keyHint(key: string, known: readonly string[], { elsewhere }: Parsed): string | undefined {
+  if (known.includes(key)) return 'It belongs to another form: write one or the other.'
+  if (nearestName(key, known) !== undefined) return choice(key, known)
+  return elsewhere?.key(key) ?? choice(key, known)
+}
+
+function wordHint(wanted: unknown, names: readonly string[], { elsewhere }: Parsed): string | undefined {
+  const told = typeof wanted === 'string' ? elsewhere?.word(wanted) : undefined
+  return told ?? choice(wanted, names)
+}
+
+function kindHint(expected: string, value: unknown): string {
+  const isPlain = typeof value === 'number' || typeof value === 'boolean'
+  if (expected === 'string' && isPlain) return 'Put it in quotes.'
+  if (expected === 'array' && value !== undefined)
+    return 'Write each item on a line of its own, after a dash.'
+  const isNumber = typeof value === 'string' && value.trim() !== '' && Number.isFinite(Number(value))
+  if ((expected === 'number' || expected === 'int') && isNumber) return 'Write it without quotes.'
+  return `It takes ${kindWord(expected)}.`
 }
 
 function choice(wanted: unknown, names: readonly string[]): string | undefined {

@@ -2,38 +2,62 @@
 import type { z } from 'zod'
 import type { ProblemPlace } from '../schemas/problem.ts'
 import { pathText } from './path-text.ts'
-import { hintFor, type Parsed } from './zod-hints.ts'
+import { actionHint, hintFor, type Parsed } from './zod-hints.ts'
+import { isMissingSentence } from './zod-sentences.ts'
 
 type Issue = z.core.$ZodIssue
 
-/**
- * The issues of a value as places. Of a union only the branch that fits best is told: what is wrong with the forms that
- * nobody meant would hide what is wrong with the one that was.
- */
+/** One thing that is wrong: `oneOf` where the value has none of the keys by which its forms are told apart. */
+export interface Leaf {
+  path: readonly PropertyKey[]
+  issue: Issue
+  oneOf?: readonly string[]
+}
+
+/** The issues of a value as places. */
 export function placesOf(prefix: string, issues: readonly Issue[], parsed?: Parsed): ProblemPlace[] {
-  return issues.flatMap((issue) => issuePlaces(prefix, issue, { before: [], parsed }))
+  return leavesOf(issues).map((leaf) => placeOf(prefix, leaf, parsed))
 }
 
-interface Around {
-  /** Of the value that a union is about, in the whole. */
-  before: readonly PropertyKey[]
-  parsed: Parsed | undefined
+/**
+ * Of a union only the branch that fits best is told: what is wrong with the forms that nobody meant would hide what is
+ * wrong with the one that was. The same holds for what is missing beside a word that says which form it is.
+ */
+export function leavesOf(issues: readonly Issue[], before: readonly PropertyKey[] = []): Leaf[] {
+  return withoutOtherForms(issues).flatMap((issue): Leaf[] => {
+    const path = [...before, ...issue.path]
+    if (issue.code !== 'invalid_union' || issue.errors.length === 0) return [{ path, issue }]
+    const oneOf = alternatives(issue.errors)
+    return oneOf ? [{ path, issue, oneOf }] : leavesOf(bestBranch(issue.errors), path)
+  })
 }
 
-function issuePlaces(prefix: string, issue: Issue, { before, parsed }: Around): ProblemPlace[] {
-  const path = pathText(prefix, issue.path)
-  const at = [...before, ...issue.path]
-  const told = { path: path || '(body)', rule: 'schema' } as const
-  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
-    const keys = alternatives(issue.errors)
-    if (keys)
-      return [{ ...told, message: `needs one of ${keys.join(', ')}`, hint: 'Add exactly one of them.' }]
-    return bestBranch(issue.errors).flatMap((inner) => issuePlaces(path, inner, { before: at, parsed }))
+function placeOf(prefix: string, { path, issue, oneOf }: Leaf, parsed: Parsed | undefined): ProblemPlace {
+  const told = { path: pathText(prefix, path) || '(body)', rule: 'schema' } as const
+  if (oneOf) {
+    const hint = (parsed && actionHint(path, parsed, oneOf)) ?? 'Add exactly one of them.'
+    return { ...told, message: `needs one of ${oneOf.join(', ')}`, hint }
   }
-  const isAbsent = issue.code === 'invalid_type' && /received undefined/.test(issue.message)
-  const message = isAbsent ? 'is missing' : issue.message
-  const hint = parsed && hintFor(issue, at, parsed)
-  return [hint === undefined ? { ...told, message } : { ...told, message, hint }]
+  const message = isAbsent(issue) ? 'is missing' : issue.message
+  const hint = parsed && hintFor(issue, path, parsed)
+  return hint === undefined ? { ...told, message } : { ...told, message, hint }
+}
+
+/** Words by which a form is told: with another one, all else that is wrong beside it is of a form that nobody meant. */
+const TELLING = new Set<PropertyKey | undefined>(['type', 'kind', 'transport'])
+
+function withoutOtherForms(issues: readonly Issue[]): readonly Issue[] {
+  const told = issues.filter((issue) => isWord(issue) && TELLING.has(issue.path.at(-1)))
+  const parents = new Set(told.map(({ path }) => pathText('', path.slice(0, -1))))
+  return issues.filter((issue) => {
+    if (told.includes(issue)) return true
+    const parent = issue.code === 'unrecognized_keys' ? issue.path : issue.path.slice(0, -1)
+    return !(parents.has(pathText('', parent)) && (issue.code === 'unrecognized_keys' || isAbsent(issue)))
+  })
+}
+
+function isWord(issue: Issue): boolean {
+  return issue.code === 'invalid_value' && !isMissingSentence(issue.message)
 }
 
 /** Where each branch is told by a key of its own, and none of them is there. */
@@ -47,9 +71,12 @@ function alternatives(branches: readonly (readonly Issue[])[]): string[] | undef
 
 function isMissing(issue: Issue, depth = 1): boolean {
   if (issue.path.length !== depth) return false
-  if (issue.code !== 'invalid_union')
-    return issue.code === 'invalid_type' && /received undefined/.test(issue.message)
+  if (issue.code !== 'invalid_union') return isAbsent(issue)
   return issue.errors.every((branch) => branch.some((inner) => isMissing(inner, 0)))
+}
+
+function isAbsent({ code, message }: Issue): boolean {
+  return code === 'invalid_type' && isMissingSentence(message)
 }
 
 /** The branch with the fewest complaints about the value itself: its own keys and type, not what lies deeper. */
@@ -64,7 +91,5 @@ function mismatch(issues: readonly Issue[]): number {
 }
 
 function isMissingOrWrongKind(issue: Issue): boolean {
-  if (issue.path.length !== 1) return false
-  if (issue.code === 'invalid_value') return true
-  return issue.code === 'invalid_type' && /received undefined/.test(issue.message)
+  return issue.path.length === 1 && (issue.code === 'invalid_value' || isAbsent(issue))
 }

@@ -4,15 +4,20 @@ import { readDatabaseAddress } from '../lib/database-address.ts'
 import { fillSecrets, isOneSecret } from '../lib/secret-references.ts'
 import type { McpConnectionSpec, PostgresConnectionSpec } from '../schemas/manifests.ts'
 import type { ProblemPlace } from '../schemas/problem.ts'
+import { pathText } from '../lib/path-text.ts'
 import type { Document } from './document.ts'
 import { CHECK_RESULT_SCOPE, CHECK_SCOPE, templatePlaces } from './expressions.ts'
 import { typedExpressionPlaces } from './kinds.ts'
+import { isLiteralSecret } from './literal-secrets.ts'
 
 export function connectionPlaces({ path, manifest }: Document<'Connection'>): ProblemPlace[] {
   const { spec } = manifest
   if (spec.type === 'postgres') return databasePlaces(`${path}.spec`, spec)
-  const address = spec.transport === 'http' ? urlPlaces(`${path}.spec.url`, spec.url) : []
-  return [...address, ...checkPlaces(path, spec)]
+  const http =
+    spec.transport === 'http'
+      ? [...urlPlaces(`${path}.spec.url`, spec.url), ...headerPlaces(`${path}.spec.headers`, spec.headers)]
+      : []
+  return [...http, ...checkPlaces(path, spec)]
 }
 
 /** What stands in an address is in histories and receipts. */
@@ -22,6 +27,15 @@ function urlPlaces(path: string, url: string): ProblemPlace[] {
   return [
     wrong(path, 'may hold no credentials: send them in `headers`, as `Bearer ${secret:NAME}` or the like'),
   ]
+}
+
+function headerPlaces(path: string, headers: Readonly<Record<string, string>>): ProblemPlace[] {
+  return Object.entries(headers)
+    .filter(([name, value]) => isLiteralSecret(name, value))
+    .map(([name]) => ({
+      ...wrong(pathText(path, [name]), 'may hold no secret: whoever may read connections would have it'),
+      hint: 'Set it as a secret of the worker, and write `${secret:NAME}` in its place.',
+    }))
 }
 
 /** As far as the manifest itself says it; what comes from secrets is looked at when they are filled in. */

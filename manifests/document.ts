@@ -1,11 +1,16 @@
 /** What is applied, and the places in it that are wrong. */
-import { ManifestSchema, type Manifest, type ManifestKind } from '../schemas/manifests.ts'
+import { z } from 'zod'
+import { NameSchema } from '../schemas/common.ts'
+import { MANIFEST_KINDS, ManifestSchema, type Manifest, type ManifestKind } from '../schemas/manifests.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { LIMITS, sizeOf, tooLarge } from '../lib/limits.ts'
 import { nearestName } from '../lib/nearest-name.ts'
 import { unstorableTexts } from '../lib/storable.ts'
 import { placesOf } from '../lib/zod-places.ts'
+import { sentenceOf } from '../lib/zod-sentences.ts'
 import type { PlaceRule, ProblemPlace } from '../schemas/problem.ts'
+import { keyElsewhere, typeElsewhere } from './elsewhere.ts'
+import { halfOf, type LeftOut } from './halves.ts'
 
 /** A manifest of the request, with its place in it, such as `manifests[2]`. */
 export interface Document<Kind extends ManifestKind = ManifestKind> {
@@ -13,11 +18,23 @@ export interface Document<Kind extends ManifestKind = ManifestKind> {
   manifest: Extract<Manifest, { kind: Kind }>
 }
 
+/** What can be read of a manifest whose form is wrong: enough to tell what else is. It is never saved. */
+export type HalfDocument = Document & LeftOut
+
 export interface ParsedDocuments {
   documents: Document[]
+  halves: HalfDocument[]
+  /** Of what has a name, and is of a form that is wrong. */
+  broken: ManifestId[]
   places: ProblemPlace[]
 }
 
+export interface ManifestId {
+  kind: ManifestKind
+  name: string
+}
+
+const ELSEWHERE = { key: keyElsewhere, word: typeElsewhere }
 const MAX_MANIFEST_SIZE = { bytes: LIMITS.manifestBytes, parts: LIMITS.valueParts }
 
 /** Where there is nothing more to say of the place itself. */
@@ -35,6 +52,8 @@ export const RULE_HINTS: { [rule in PlaceRule]?: string } = {
 
 export function parseDocuments(values: readonly unknown[]): ParsedDocuments {
   const documents: Document[] = []
+  const halves: HalfDocument[] = []
+  const broken: ManifestId[] = []
   const places: ProblemPlace[] = []
   for (const [index, value] of values.entries()) {
     const path = `manifests[${index}]`
@@ -43,12 +62,25 @@ export function parseDocuments(values: readonly unknown[]): ParsedDocuments {
       places.push(place('limit', path, problem))
       continue
     }
-    const parsed = ManifestSchema.safeParse(value)
+    const parsed = ManifestSchema.safeParse(value, { error: sentenceOf })
     if (parsed.success) documents.push({ path, manifest: parsed.data })
-    else places.push(...placesOf(path, parsed.error.issues, { schema: ManifestSchema, value }))
+    else {
+      places.push(
+        ...placesOf(path, parsed.error.issues, { schema: ManifestSchema, value, elsewhere: ELSEWHERE }),
+      )
+      halves.push(...halfOf(value, path))
+      broken.push(...idOf(value))
+    }
     places.push(...unstorableTexts(value as JsonValue, path))
   }
-  return { documents, places: [...places, ...doubleNames(documents)] }
+  return { documents, halves, broken, places: [...places, ...doubleNames(documents)] }
+}
+
+const IdSchema = z.object({ kind: z.enum(MANIFEST_KINDS), name: NameSchema })
+
+function idOf(value: unknown): ManifestId[] {
+  const parsed = IdSchema.safeParse(value)
+  return parsed.success ? [parsed.data] : []
 }
 
 export function ofKind<Kind extends ManifestKind>(

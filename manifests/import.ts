@@ -5,6 +5,7 @@
 import { manifestNameOf, stepNameOf } from '../lib/imported-names.ts'
 import type { JsonObject } from '../lib/json.ts'
 import { placesOf } from '../lib/zod-places.ts'
+import { sentenceOf } from '../lib/zod-sentences.ts'
 import { NameSchema, StepNameSchema } from '../schemas/common.ts'
 import type { ProblemPlace } from '../schemas/problem.ts'
 import {
@@ -35,7 +36,7 @@ export type ImportResult = ({ ok: true } & Imported) | { ok: false; places: Prob
 
 /** `source` is as it came from JSON. All that is wrong is told at once. */
 export async function importDefinition(source: unknown, options: ImportOptions): Promise<ImportResult> {
-  const parsed = WorkflowDefinitionSchema.safeParse(source)
+  const parsed = WorkflowDefinitionSchema.safeParse(source, { error: sentenceOf })
   if (!parsed.success) return { ok: false, places: placesOf('', parsed.error.issues) }
   const definition = parsed.data
   const named = namesOf(definition, options)

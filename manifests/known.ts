@@ -7,6 +7,8 @@ import { place, unknownName } from './document.ts'
 export interface Known {
   connections: ReadonlyMap<string, ConnectionSpec>
   automations: ReadonlyMap<string, AutomationSpec>
+  /** Those of the request whose form is wrong, as `idText` says them: they are there, and nothing is known of them. */
+  broken?: ReadonlySet<string>
   /** Whether there may be more, as where nobody has asked a server: then a strange name is no mistake. */
   mayBeMore: boolean
 }
@@ -29,12 +31,18 @@ export function connectionNamePlaces(
   ]
 }
 
-function noConnection(path: string, name: string, { connections, mayBeMore }: Known): ProblemPlace[] {
-  if (mayBeMore || connections.has(name)) return []
+export function idText({ kind, name }: { kind: string; name: string }): string {
+  return `${kind} ${name}`
+}
+
+function noConnection(path: string, name: string, known: Known): ProblemPlace[] {
+  const { connections, broken, mayBeMore } = known
+  if (mayBeMore || connections.has(name) || broken?.has(idText({ kind: 'Connection', name }))) return []
   return [unknownName(path, `there is no connection \`${name}\``, name, [...connections.keys()])]
 }
 
-export function noAutomation(path: string, name: string, { automations, mayBeMore }: Known): ProblemPlace[] {
-  if (mayBeMore || automations.has(name)) return []
+export function noAutomation(path: string, name: string, known: Known): ProblemPlace[] {
+  const { automations, broken, mayBeMore } = known
+  if (mayBeMore || automations.has(name) || broken?.has(idText({ kind: 'Automation', name }))) return []
   return [unknownName(path, `there is no automation \`${name}\``, name, [...automations.keys()])]
 }

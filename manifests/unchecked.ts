@@ -5,14 +5,27 @@ import type { AutomationSpec, Manifest } from '../schemas/manifests.ts'
 import { allSteps } from '../schemas/step-tree.ts'
 import { ofKind, type Document } from './document.ts'
 import type { Known } from './known.ts'
+import { wantedBy } from './warnings.ts'
 
 export function uncheckedOf(documents: readonly Document[], known: Known): string[] {
   const manifests = documents.map(({ manifest }) => manifest)
+  const rules = ofKind(documents, 'Policy').flatMap(({ manifest }) => manifest.spec.rules)
+  const matched = (field: 'connection' | 'automation') =>
+    rules.flatMap(({ match }) => match[field] ?? []).filter((name) => !name.includes('*'))
   const specs = ofKind(documents, 'Automation').map(({ manifest }) => manifest.spec)
   return [
-    ...strangers('a connection', specs.flatMap(connectionsOf), [...known.connections.keys()]),
-    ...strangers('an automation', specs.flatMap(automationsOf), [...known.automations.keys()]),
+    ...strangers(
+      'a connection',
+      [...specs.flatMap(connectionsOf), ...matched('connection')],
+      [...known.connections.keys()],
+    ),
+    ...strangers(
+      'an automation',
+      [...specs.flatMap(automationsOf), ...matched('automation')],
+      [...known.automations.keys()],
+    ),
     ...toolsOf(specs),
+    ...peopleOf(documents),
     ...onWorkers(manifests),
   ]
 }
@@ -37,6 +50,14 @@ function automationsOf({ steps }: AutomationSpec): string[] {
   return allSteps('', steps).flatMap(({ step }) =>
     'run_automation' in step ? [step.run_automation.automation] : [],
   )
+}
+
+function peopleOf(documents: readonly Document[]): string[] {
+  const { roles, people } = wantedBy(documents)
+  return [
+    ...(roles.length > 0 ? [`that somebody has the roles ${roles.join(', ')}`] : []),
+    ...(people.length > 0 ? [`that there are ${people.join(', ')}`] : []),
+  ]
 }
 
 function toolsOf(specs: readonly AutomationSpec[]): string[] {

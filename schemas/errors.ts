@@ -187,6 +187,12 @@ export const ERRORS = {
     'Add it to countersign.commands.json on the worker; the call goes on by itself.',
     true,
   ),
+  LOGIN_REFUSED: entry(
+    503,
+    'The database refused our login.',
+    'Correct the secret that the connection refers to, or the login in the database; the call goes on by itself.',
+    true,
+  ),
   CREDENTIALS_REFUSED: entry(
     502,
     'The server refused our credentials.',
@@ -352,6 +358,11 @@ export const ERRORS = {
     409,
     'Whoever asked for a write may not decide about it.',
     'Ask somebody else who has the role.',
+  ),
+  NOT_THEIR_TURN: entry(
+    409,
+    'Others have to approve before.',
+    'Look at `countersign approvals show` for whom it waits; approve when they have.',
   ),
   NOT_ELIGIBLE: entry(
     409,

@@ -129,7 +129,7 @@ const PostgresConnectionSchema = z.strictObject({
   timeout: TimeoutSchema.default('10s'),
 })
 
-export const ConnectionSpecSchema = z.union([
+export const ConnectionSpecSchema = z.discriminatedUnion('type', [
   z.discriminatedUnion('transport', [McpHttpConnectionSchema, McpStdioConnectionSchema]),
   PostgresConnectionSchema,
 ])
@@ -142,7 +142,7 @@ export const EventTriggerSchema = z.strictObject({
   event: z.string().min(1).max(128),
   /** Over `event`. Starts a run only if it is true. */
   filter: ExpressionSchema.optional(),
-  /** Gives the identity of an event: one that comes twice starts one run. */
+  /** Gives the identity of an event: one that comes twice starts one run. What is empty (null, `''`, `[]`) is none. */
   dedupe: ExpressionSchema.optional(),
   /** Of the run. Texts may hold `${{ … }}` over `event`. */
   input: JsonObjectSchema.default({}),
@@ -172,7 +172,7 @@ export const StageSchema = z
   .refine((stage) => stage.roles.length + stage.people.length > 0, 'must name a role or a person')
 
 export const RequireSchema = z.strictObject({
-  /** One after the other; all are needed. */
+  /** One after the other; all are needed. Who belongs to a later one only waits for their turn to approve. */
   stages: z.array(StageSchema).min(1).max(5),
   /** One rejection ends the wait. */
   any_reject_ends: z.boolean().default(true),
@@ -237,6 +237,11 @@ export const ManifestSchema = z.discriminatedUnion('kind', [
 
 export type Manifest = z.infer<typeof ManifestSchema>
 export type ManifestKind = Manifest['kind']
+export const MANIFEST_KINDS = [
+  'Automation',
+  'Connection',
+  'Policy',
+] as const satisfies readonly ManifestKind[]
 export type ConnectionSpec = z.infer<typeof ConnectionSpecSchema>
 export type ToolSettings = z.infer<typeof ToolSettingsSchema>
 export type McpConnectionSpec = Extract<ConnectionSpec, { type: 'mcp' }>

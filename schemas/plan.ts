@@ -1,4 +1,5 @@
 /** Compiles an automation revision to the plan that a run carries. Pure: the same revision gives the same plan. */
+import { groupText } from '../lib/whom.ts'
 import type { JsonObject, JsonValue } from '../lib/json.ts'
 import { durationMs } from './common.ts'
 import type { AutomationSpec, SqlUpdate, StepManifest } from './manifests.ts'
@@ -31,8 +32,9 @@ function compileStep(step: StepManifest): PlanStep {
     return { type: 'code', ...common, source, timeoutMs: durationMs(timeout), ...compileRetry(step.retry) }
   }
   if ('ask' in step) {
-    const { title, markdown, expires_after } = step.ask
-    return { type: 'ask', ...common, title, markdown, expiresAfterMs: durationMs(expires_after) }
+    const { title, markdown, expires_after, of } = step.ask
+    const expiresAfterMs = durationMs(expires_after)
+    return { type: 'ask', ...common, title, markdown, whom: groupText(of), expiresAfterMs }
   }
   if ('sleep' in step) return { type: 'sleep', ...common, sleep: compileSleep(step.sleep) }
   return compileBlock(step, common)

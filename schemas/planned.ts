@@ -54,6 +54,8 @@ export interface AskStep extends Common {
   type: 'ask'
   title: string
   markdown: string
+  /** `role finance`, for people; not there in plans of older versions. */
+  whom?: string
   expiresAfterMs: number
 }
 

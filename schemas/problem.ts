@@ -23,7 +23,7 @@ export const PLACE_RULES = [
   'import',
 ] as const
 
-const ProblemPlaceSchema = z.object({
+export const ProblemPlaceSchema = z.object({
   path: z.string(),
   /** Short, and the same whatever the message says. */
   rule: z.enum(PLACE_RULES),

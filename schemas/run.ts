@@ -192,6 +192,8 @@ export interface AskedWrite {
   digest: string
   /** `policy/rule`, for people. */
   rule: string
+  /** `1 of role finance`, for people; not there in what older versions have recorded. */
+  whom?: string
   expiresAfterMs: number
 }
 

@@ -214,7 +214,11 @@ async function judged(wait: Wait, { door, message }: Received): Promise<Judged> 
   if (door === 'signal' && wait.vainSignals >= MAX_REFUSALS)
     return refuse(state, 'TOO_MANY_REFUSED', `${MAX_REFUSALS} signals did not count before`)
   if (!message)
-    return refuse(state, 'UNVERIFIED', 'the message is neither a ticket nor of a form that we know')
+    return refuse(
+      state,
+      'UNVERIFIED',
+      'the message is neither a ticket nor of a form that we know, or says another verdict than its name',
+    )
   const position = wait.received++
   const { digest } = state.pending
   const { asking } = wait.input
@@ -222,7 +226,8 @@ async function judged(wait: Wait, { door, message }: Received): Promise<Judged> 
     ? await nearby().resolveAnswer({ asking, message })
     : await nearby().resolveDecision({ ...keyOf(wait.input), digest, message, position })
   if (resolved.kind === 'refused') return refuse(state, resolved.code, resolved.message)
-  return { ...decide(state, resolved.vote, Date.now()), envelope: resolved.envelope }
+  const decided = decide(state, resolved.vote, Date.now(), { isRecorded: door === 'ledger' })
+  return { ...decided, envelope: resolved.envelope }
 }
 
 async function close<Status extends 'expired' | 'withdrawn'>(wait: Wait, status: Status): Promise<Status> {

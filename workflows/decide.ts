@@ -2,7 +2,7 @@
  * The one place where a decision is judged, whatever door it came through. Pure: the state of an approval and a verified
  * vote in, the new state and the answer for whoever voted out. Codes are those of the error table.
  */
-import { objectionToVoter } from '../lib/eligibility.ts'
+import { objectionToTurn, objectionToVoter } from '../lib/eligibility.ts'
 import { LIMITS } from '../lib/limits.ts'
 import { judge } from '../lib/quorum.ts'
 import type { ErrorCode } from '../schemas/errors.ts'
@@ -38,10 +38,17 @@ export function createApprovalState(pending: PendingWrite, expiresAtMs: number):
   return { pending, expiresAtMs, status: 'waiting', votes: [], answers: {}, refusals: [] }
 }
 
-export function decide(state: ApprovalState, vote: Vote, nowMs: number): Decided {
+/** `isRecorded`: it has counted before, so whose turn it was has been looked at. */
+export function decide(
+  state: ApprovalState,
+  vote: Vote,
+  nowMs: number,
+  { isRecorded = false }: { isRecorded?: boolean } = {},
+): Decided {
   const earlier = state.answers[vote.decisionId]
   if (earlier) return { state, answer: earlier, counted: false }
-  const objection = objectionTo(state, vote, nowMs)
+  const objection =
+    objectionTo(state, vote, nowMs) ?? (isRecorded ? null : objectionToTurn(state.pending, state.votes, vote))
   if (objection) return refuse(state, objection.code, objection.message, vote.decisionId)
   return count(state, vote)
 }

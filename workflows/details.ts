@@ -27,10 +27,16 @@ export function callSummary(call: Pick<Call, 'connection' | 'operation'>): strin
   return `${call.connection}.${call.operation}`
 }
 
+/** A write, a question or a run; and the people behind it, as far as the run knows. */
+export interface WaitedFor {
+  workflowId: string
+  whom?: string | undefined
+}
+
 export function runDetails(
   plan: Plan,
   state: RunState,
-  waitingIds: readonly string[],
+  waitsFor: readonly WaitedFor[],
   receipts: ReceiptsHead | null = null,
 ): string {
   const { skipped, shown } = window(plan.steps, state)
@@ -46,9 +52,26 @@ export function runDetails(
     ...rows,
     '',
     ...(inside.length > 0 ? [`Under way inside: ${listed(inside.map(code))}`, ''] : []),
-    ...(waitingIds.length > 0 ? [`Waits for ${listed(waitingIds.map((id) => `\`${id}\``))}.`] : []),
+    ...waitingLines(waitsFor),
     ...(receipts ? [`Receipts: ${receipts.count}, the last is \`${receipts.sha256}\`.`] : []),
   ].join('\n')
+}
+
+/** People first. Whom a write waits for the policies say, and only the door of that write has asked them. */
+function waitingLines(waitsFor: readonly WaitedFor[]): string[] {
+  const shown = waitsFor.slice(0, MAX_LISTED).map(({ workflowId, whom }) => {
+    const who = whom === undefined ? '' : `${code(whom)}, in `
+    return `Waits for ${who}${code(workflowId)}${showCommand(workflowId)}.`
+  })
+  const rest = waitsFor.length - MAX_LISTED
+  return [...shown, ...(rest > 0 ? [`And for ${rest} more.`] : [])]
+}
+
+function showCommand(workflowId: string): string {
+  const [, kind, id] = /^(writeback|approval)\/[^/]+\/(.+)$/.exec(workflowId) ?? []
+  if (kind === undefined || id === undefined) return ''
+  const noun = kind === 'writeback' ? 'writebacks' : 'approvals'
+  return `; who, and what: \`countersign ${noun} show ${shellWord(id)}\``
 }
 
 /** The page is made anew with every step, so it shows a bounded part of a long plan: where the run is. */
@@ -88,8 +111,9 @@ function listed(texts: readonly string[]): string {
   return `${texts.slice(0, MAX_LISTED).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`
 }
 
-export function writebackDetails(asked: AskedWrite, waitingFor: string): string {
-  return `Waits for \`${waitingFor}\`, under rule \`${asked.rule}\`.`
+export function writebackDetails({ rule, whom }: AskedWrite, waitingFor: string): string {
+  const who = whom === undefined ? '' : `${code(whom)}, in `
+  return `Waits for ${who}${code(waitingFor)}, under rule ${code(rule)}${showCommand(waitingFor)}.`
 }
 
 /** Of a change of a row, columns without their values: some are redacted, and which ones only the door knows. */

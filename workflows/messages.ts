@@ -19,6 +19,7 @@ export const SIGNAL_DESCRIPTION = {
   reject: 'Reject the write. Input: {"ticket": …} as printed by `countersign reject ID --ticket`.',
 } as const
 
+const WORD_FIELDS = new Set(['by', 'digest', 'comment', 'verdict'])
 const MAX_TEXT_LENGTH = 4_096
 const MAX_TICKET_LENGTH = 100_000
 
@@ -27,6 +28,10 @@ export function decisionMessageOf(verdict: Verdict, raw: unknown): DecisionMessa
   if (!isRecord(raw)) return null
   const { ticket, by, digest, comment } = raw
   if (isEnvelope(ticket)) return { verdict, ticket }
+  // Whoever says `reject` in a message named `approve` has not approved.
+  if (raw['verdict'] !== undefined && raw['verdict'] !== verdict) return null
+  // A field that nobody reads could be the one that says no.
+  if (Object.keys(raw).some((key) => !WORD_FIELDS.has(key))) return null
   // A digest that cannot be read is not the same as none: who sends one means exactly that write.
   if (!isText(by) || (digest !== undefined && !isText(digest))) return null
   // Half of what somebody said would be something else.

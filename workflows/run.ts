@@ -4,7 +4,7 @@ import { jsonBytes } from '../lib/limits.ts'
 import { NOT_WAITING, WAITING_FOR_APPROVAL, writebackIdOf } from '../schemas/names.ts'
 import type { Origin, ReadOutcome, ReceiptsHead, RunInput, WriteOutcome } from '../schemas/run.ts'
 import { keyword } from './children.ts'
-import { runDetails } from './details.ts'
+import { runDetails, type WaitedFor } from './details.ts'
 import { createRunState, stepsByPath, type RunState, type StepState } from './interpreter/state.ts'
 import { createPage, type Page } from './page.ts'
 import { laterHead } from './receipts-head.ts'
@@ -16,7 +16,7 @@ export interface Run {
   /** Steps under way, by path, each in a scope of its own. */
   underWay: Map<string, CancellationScope>
   /** Writebacks that are under way, by path, and whom they wait for as far as the run knows. */
-  writebacks: Map<string, { workflowId: string; state: string }>
+  writebacks: Map<string, WaitedFor & { state: string }>
   subRuns: Map<string, string>
   /** A step was cut off because the run is being cancelled. */
   wasCut: boolean
@@ -71,8 +71,9 @@ export function showWaiting(run: Run): void {
 }
 
 export function showDetails(run: Run): void {
-  const waitingIds = [...writebackIds(run), ...run.subRuns.values()]
-  run.page.show(runDetails(run.input.plan, run.state, waitingIds, run.receipts))
+  const runs = [...run.subRuns.values()].map((workflowId) => ({ workflowId }))
+  const waitsFor = [...run.writebacks.values(), ...runs]
+  run.page.show(runDetails(run.input.plan, run.state, waitsFor, run.receipts))
 }
 
 export function noteReceipt(run: Run, outcome: ReadOutcome | WriteOutcome): void {

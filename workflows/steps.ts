@@ -134,7 +134,7 @@ function waitForWriteback(run: Run, input: WritebackInput, state: string): Promi
           ]
         : [],
     },
-    state,
+    { state, whom: input.asked?.asked.whom },
   )
 }
 
@@ -149,7 +149,8 @@ async function answered(run: Run, step: Extract<ReadyStep, { type: 'ask' }>): Pr
   const askId = askIdOf({ runId: run.input.runId, path })
   const origin = { ...originOf(run.input, path, 1), writebackId: askId }
   const asking: Asking = { organization, origin, title, markdown }
-  const asked = { digest: '', rule: path, expiresAfterMs }
+  const { whom } = step
+  const asked = { digest: '', rule: path, expiresAfterMs, ...(whom === undefined ? {} : { whom }) }
   const input: ApprovalInput = {
     organization,
     approvalId: askId,
@@ -159,7 +160,7 @@ async function answered(run: Run, step: Extract<ReadyStep, { type: 'ask' }>): Pr
     asking,
   }
   const workflowId = approvalWorkflowId({ organization, approvalId: askId })
-  const result = await waitingFor<ApprovalResult>(run, path, {
+  const child = {
     type: WORKFLOW_TYPES.approval,
     workflowId,
     args: [input],
@@ -168,7 +169,8 @@ async function answered(run: Run, step: Extract<ReadyStep, { type: 'ask' }>): Pr
     searchAttributes: searchAttributes
       ? [keyword('org', organization), keyword('automation', origin.automation)]
       : [],
-  })
+  }
+  const result = await waitingFor<ApprovalResult>(run, path, child, { state: WAITING_FOR_APPROVAL, whom })
   const [envelope] = result.decisions
   if (result.state === 'approved' && envelope)
     return { status: 'completed', output: await nearby().acceptAnswer({ asking, envelope }) }
@@ -182,9 +184,9 @@ async function waitingFor<Result>(
   run: Run,
   path: string,
   child: Parameters<typeof executeOrAttach>[0],
-  state = WAITING_FOR_APPROVAL,
+  { state, whom }: { state: string; whom?: string | undefined },
 ): Promise<Result> {
-  run.writebacks.set(path, { workflowId: child.workflowId, state })
+  run.writebacks.set(path, { workflowId: child.workflowId, state, whom })
   showWaiting(run)
   showDetails(run)
   try {

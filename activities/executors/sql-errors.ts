@@ -70,8 +70,12 @@ function unanswered(error: unknown): CodedError {
 export function connectFailure(error: unknown): CodedError {
   if (error instanceof AddressRefusedError)
     return new CodedError('ADDRESS_NOT_ALLOWED', error.message, { cause: error })
-  return new CodedError('CONNECTION_NOT_READY', messageOf(error), { cause: error })
+  const code = LOGIN_REFUSED.test(sqlStateOf(error) ?? '') ? 'LOGIN_REFUSED' : 'CONNECTION_NOT_READY'
+  return new CodedError(code, messageOf(error), { cause: error })
 }
+
+/** A wrong password, no such login, or one that may not connect to this database. */
+const LOGIN_REFUSED = /^(28...|42501)$/
 
 /** Nothing was written yet, and no receipt is claimed: so it is no answer about the write. */
 export function notBegun(error: unknown): CodedError {

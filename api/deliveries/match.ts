@@ -155,8 +155,15 @@ function passes(trigger: EventTrigger, scope: Scope): boolean {
 function identityOf(trigger: EventTrigger, scope: Scope): string | null {
   if (trigger.dedupe === undefined) return null
   const value = evaluateExpression(trigger.dedupe, scope)
-  if (value === null) return null
+  if (isNothing(value)) return null
   return typeof value === 'string' ? value : canonicalJson(value)
+}
+
+/** What is empty names no event: it would be the identity of all that come without one. */
+function isNothing(value: JsonValue): boolean {
+  if (value === null) return true
+  if (typeof value === 'string') return value.trim() === ''
+  return typeof value === 'object' && Object.keys(value).length === 0
 }
 
 /** Long ones, and those with characters that the database cannot keep, stand as their hash. */

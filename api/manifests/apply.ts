@@ -5,11 +5,13 @@
  * connections and policies are saved first, because a worker reads the saved connection to ask its server for the
  * tools. If the tools then do not fit, the automations are not saved, and the connections stay: they were valid.
  */
+import { listCandidates } from '../../db/queries/candidates.ts'
 import { listHeads } from '../../db/queries/manifests.ts'
 import { canonicalJson } from '../../lib/canonical-json.ts'
 import { knownOf } from '../../manifests/check.ts'
-import { ofKind, parseDocuments, place, type Document } from '../../manifests/document.ts'
+import { ofKind, parseDocuments, place, type Document, type ManifestId } from '../../manifests/document.ts'
 import type { Known } from '../../manifests/known.ts'
+import { wantedBy, warningPlaces } from '../../manifests/warnings.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import type { ConnectionSpec, Manifest } from '../../schemas/manifests.ts'
 import type { ProblemPlace } from '../../schemas/problem.ts'
@@ -23,27 +25,45 @@ const MAX_PLACES = 100
 /** For a server that no automation of the request needs. */
 const PATIENCE_MS = 5_000
 
-/** In the order of the request. Throws INVALID_MANIFEST with every place, REVISION_CONFLICT, or that a server is away. */
+export interface Applied {
+  /** In the order of the request. */
+  results: SavedManifest[]
+  warnings: ProblemPlace[]
+}
+
+/** Throws INVALID_MANIFEST with every place, REVISION_CONFLICT, or that a server is away. */
 export async function applyManifests(
   deps: ApiDeps,
   context: SaveContext,
   values: readonly unknown[],
-): Promise<SavedManifest[]> {
+): Promise<Applied> {
   if (context.expectedRevision !== undefined && values.length !== 1) {
     throw new CodedError('INVALID_INPUT', 'expected_revision: goes with a single manifest only.')
   }
-  const { documents, places } = parseDocuments(values)
+  const { documents, halves, broken, places } = parseDocuments(values)
   const stored = await listHeads(deps.database, { organization: context.organization })
   const { organization } = context
-  const wrong = [
-    ...places,
-    ...(await checkDocuments(documents, whatIsKnown(stored, documents), organization)),
-  ]
+  const known = whatIsKnown(stored, documents, broken)
+  const wrong = [...places, ...(await checkDocuments([...documents, ...halves], known, organization))]
   const tools = await askable(deps, context.organization, { documents, stored, hasWrong: wrong.length > 0 })
   throwIfAny([...wrong, ...(await checkTools(documents, tools, organization))])
   const saved = await saveAll(deps, context, { documents, tools })
   const order = documents.map(({ manifest }) => `${manifest.kind}/${manifest.name}`)
-  return saved.toSorted((a, b) => order.indexOf(`${a.kind}/${a.name}`) - order.indexOf(`${b.kind}/${b.name}`))
+  const place = ({ kind, name }: SavedManifest) => order.indexOf(`${kind}/${name}`)
+  return {
+    results: saved.toSorted((a, b) => place(a) - place(b)),
+    warnings: await warningsOf(deps, organization, documents, known),
+  }
+}
+
+async function warningsOf(
+  { database }: ApiDeps,
+  organization: string,
+  documents: readonly Document[],
+  known: Known,
+): Promise<ProblemPlace[]> {
+  const persons = await listCandidates(database, { organization, ...wantedBy(documents) })
+  return warningPlaces(documents, known, persons).slice(0, MAX_PLACES)
 }
 
 async function saveAll(
@@ -127,8 +147,13 @@ async function inspectAll(
 }
 
 /** Stored connections and automations, with those of the request over them. */
-function whatIsKnown(stored: readonly { body: Manifest }[], documents: readonly Document[]): Known {
-  return knownOf([...stored.map(({ body }) => body), ...documents.map(({ manifest }) => manifest)], false)
+function whatIsKnown(
+  stored: readonly { body: Manifest }[],
+  documents: readonly Document[],
+  broken: readonly ManifestId[],
+): Known {
+  const manifests = [...stored.map(({ body }) => body), ...documents.map(({ manifest }) => manifest)]
+  return knownOf(manifests, false, broken)
 }
 
 function throwIfAny(places: readonly ProblemPlace[]): void {

@@ -51,7 +51,7 @@ function exampleDetail(code: ErrorCode): string {
 }
 
 const DETAILS: Partial<Record<ErrorCode, string>> = {
-  INVALID_INPUT: '(querystring).limit: Too big: expected number to be <=100.',
+  INVALID_INPUT: '(querystring).limit: must be at most 100.',
   UNAUTHENTICATED: 'The key is unknown, revoked or expired.',
   FORBIDDEN: 'The key of lena@acme.example lacks the scope `admin`.',
   RATE_LIMITED: 'This key may send 50 requests per second.',
@@ -64,6 +64,7 @@ const DETAILS: Partial<Record<ErrorCode, string>> = {
     'Automation late-fee was paused by ops@acme.example at 2026-11-02T09:00:00.000Z: month end.',
   ALREADY_DECIDED: 'max@acme.example rejected it at 2026-11-02T09:00:00.000Z (cli).',
   SELF_APPROVAL: 'lena@acme.example asked for this write.',
+  NOT_THEIR_TURN: 'first 1 of finance must approve.',
   NOT_ELIGIBLE: 'It needs the role finance.',
   STALE_DIGEST: 'What waits now has another digest.',
   WAIT_OVER: 'Approval wb_7e1f.waive.1: it is withdrawn.',

@@ -4,12 +4,13 @@ import { findApproval, findApprovalPosition, listApprovals } from '../../db/quer
 import type { Database } from '../../db/database.ts'
 import type { JsonValue } from '../../lib/json.ts'
 import { CodedError } from '../../schemas/errors.ts'
+import { approvalWorkflowId } from '../../schemas/names.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
 import type { DecisionAnswer } from '../../schemas/run.ts'
 import { sendDecision, signDecision, signalOf, type DecisionRequest } from '../decisions.ts'
 import type { ApiDeps } from '../deps.ts'
 import { badCursor, openList } from '../pages.ts'
-import { signalCommand } from '../temporal.ts'
+import { signalCommand, temporalRunIdOf } from '../temporal.ts'
 import { approvalView } from '../views.ts'
 import { implement } from './implement.ts'
 
@@ -35,7 +36,8 @@ const get = implement(OPERATIONS.getApproval, async ({ database, temporal }, { p
   const { organization } = principal
   const row = await findApproval(database, { organization, approvalId: params.approval_id })
   if (!row) throw new CodedError('NOT_FOUND', `There is no approval ${params.approval_id}.`)
-  return approvalView(row, temporal)
+  const workflowId = approvalWorkflowId({ organization, approvalId: row.approval_id })
+  return approvalView(row, temporal, await temporalRunIdOf(temporal, workflowId))
 })
 
 const decide = implement(OPERATIONS.decideApproval, async (deps, request) => {

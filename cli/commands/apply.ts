@@ -1,10 +1,12 @@
 /** `countersign apply`: saves manifests, all of them or none, and says of each what happened. */
 import type { Command } from 'commander'
+import type { ProblemPlace } from '../../schemas/problem.ts'
 import { ApiError } from '../../sdk/client/index.ts'
 import { apiCommand, openApi, type ApiOptions } from '../context.ts'
 import { UsageError } from '../errors.ts'
-import { readManifests, type ManifestSource } from '../files.ts'
-import { printJson, printTable } from '../output.ts'
+import { MalformedFile } from '../file-text.ts'
+import { inItsFile, readManifests, type ManifestSource } from '../files.ts'
+import { note, printJson, printTable, styledNote, visible } from '../output.ts'
 
 interface ApplyOptions extends ApiOptions {
   file: string[]
@@ -26,12 +28,13 @@ export function registerApply(program: Command): void {
 }
 
 async function apply(options: ApplyOptions): Promise<void> {
-  const sources = readManifests(options.file)
+  const { sources, flaws } = readManifests(options.file)
+  if (flaws.length > 0) throw new MalformedFile(flaws)
   const expected = options.expectedRevision
   if (expected !== undefined && !/^\d{1,9}$/.test(expected)) {
     throw new UsageError(`--expected-revision ${expected} is not a number.`)
   }
-  const { results } = await openApi(options)
+  const { results, warnings } = await openApi(options)
     .applyManifests({
       manifests: sources.map(({ manifest }) => manifest),
       ...(expected === undefined ? {} : { expected_revision: Number(expected) }),
@@ -39,19 +42,25 @@ async function apply(options: ApplyOptions): Promise<void> {
     .catch((error: unknown) => {
       throw error instanceof ApiError ? withFiles(error, sources) : error
     })
-  if (options.json) return printJson({ results })
+  const told = warnings.map((warning) => inFile(warning, sources))
+  if (options.json) return printJson({ results, warnings: told })
+  for (const { path, message, hint } of told) {
+    note(`${styledNote('yellow', 'warning')} ${visible(path)}: ${visible(message)}`)
+    if (hint !== undefined) note(`  ${visible(hint)}`)
+  }
   const rows = results.map(({ kind, name, revision, status }) => [kind, name, String(revision), status])
   printTable(['KIND', 'NAME', 'REVISION', ''], rows, 'Nothing was applied.')
 }
 
+/** `late-fee.yaml:12:5 spec.steps[1].if` */
+function inFile(place: ProblemPlace, sources: readonly ManifestSource[]): ProblemPlace {
+  const at = inItsFile(place, sources)
+  return at ? { ...place, path: `${at.place} ${at.path}`.trim() } : place
+}
+
 /** The API counts the manifests of the request; people know their files. */
 function withFiles(error: ApiError, sources: readonly ManifestSource[]): ApiError {
-  const errors = error.errors.map((place) => {
-    const [, index = '', rest = ''] = /^manifests\[(\d+)\]\.?(.*)$/.exec(place.path) ?? []
-    const source = index === '' ? undefined : sources[Number(index)]
-    if (source === undefined) return place
-    return { ...place, path: rest === '' ? source.label : `${source.label} ${rest}` }
-  })
+  const errors = error.errors.map((place) => inFile(place, sources))
   const { status, code, detail, hint, requestId } = error
   const title = error.message.slice(0, error.message.length - detail.length).trim()
   const problem = { title, status, code, detail, hint, errors }

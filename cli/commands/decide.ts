@@ -9,6 +9,7 @@ import { apiCommand, openApi, type ApiOptions } from '../context.ts'
 import { EXIT_CODES, UsageError } from '../errors.ts'
 import { note, printJson, printLine, visible } from '../output.ts'
 import { approvalFields, changeLines, fieldLines } from '../render/fields.ts'
+import { decideCommand } from '../render/words.ts'
 
 type Verdict = 'approve' | 'reject'
 
@@ -92,6 +93,9 @@ async function digestLookedAt(
     )
   }
   const approval = await client.getApproval({ approval_id: approvalId })
+  if (approval.question !== null) {
+    throw new UsageError(`${approvalId} is a question, and no write.`, `Answer it: ${decideCommand(approval)}`)
+  }
   for (const line of [...fieldLines(approvalFields(approval)), '', ...changeLines(approval), '']) note(line)
   if (options.yes || (await confirm(`${verdict === 'approve' ? 'Approve' : 'Reject'} this write? [y/N] `))) {
     return approval.digest

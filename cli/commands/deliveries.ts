@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
 import { addListOptions, listQuery, tellNextPage, type ListOptions } from '../filters.ts'
-import { printFields, printJson, printLine, printTable } from '../output.ts'
+import { printFields, printJson, printLine, printTable, visible } from '../output.ts'
 
 const STATES = ['pending', 'started'] as const
 
@@ -33,12 +33,17 @@ async function list(options: ApiOptions & ListOptions<(typeof STATES)[number]>):
   const rows = page.items.map((each) => [
     each.delivery_id,
     each.source,
-    each.state,
+    stateText(each),
     String(each.runs.length),
     each.received_at,
   ])
   printTable(['DELIVERY', 'SOURCE', 'STATE', 'RUNS', 'RECEIVED'], rows, 'There are no such deliveries.')
   tellNextPage(page.next_cursor, options)
+}
+
+/** What is taken care of and had nothing to start has not started anything. */
+function stateText({ state, runs }: { state: string; runs: readonly unknown[] }): string {
+  return state === 'started' && runs.length === 0 ? 'starts nothing' : state
 }
 
 async function show(deliveryId: string, options: ApiOptions): Promise<void> {
@@ -47,7 +52,7 @@ async function show(deliveryId: string, options: ApiOptions): Promise<void> {
   const { requester, last_error: lastError, started_at: startedAt, runs, skipped } = delivery
   printFields([
     ['Delivery', delivery.delivery_id],
-    ['State', delivery.state],
+    ['State', stateText(delivery)],
     ['Source', delivery.source],
     ['Sent by', `${requester.principal} (${requester.kind})`],
     ['Recognised by', delivery.dedupe_key],
@@ -57,7 +62,12 @@ async function show(deliveryId: string, options: ApiOptions): Promise<void> {
   ])
   printLine()
   const started = runs.map(({ run_id, automation, revision }) => [run_id, automation, String(revision)])
-  printTable(['RUN', 'AUTOMATION', 'REVISION'], started, 'It starts no run.')
+  const { nothing_because: why } = delivery
+  printTable(
+    ['RUN', 'AUTOMATION', 'REVISION'],
+    started,
+    `It starts no run.${why === null ? '' : ` ${visible(why)}`}`,
+  )
   if (skipped.length === 0) return
   printLine()
   const rows = skipped.map(({ automation, code, detail }) => [automation, code, detail])

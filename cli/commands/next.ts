@@ -1,15 +1,17 @@
 /**
- * `countersign approvals next`: the inbox, one write after the other. Shown is what the caller may decide, by the same
+ * `countersign approvals next`: the inbox, one write or question after the other. Shown is what the caller may decide, by the same
  * rules that judge a vote; whether it counts, the approval itself says.
  */
 import type { Command } from 'commander'
 import { createInterface, type Interface } from 'node:readline/promises'
-import { ineligibility } from '../../lib/quorum.ts'
+import { fits, ineligibility } from '../../lib/quorum.ts'
+import type { JsonObject } from '../../lib/json.ts'
 import { shellWord } from '../../lib/shell-text.ts'
 import type { ApprovalView } from '../../schemas/operations/views.ts'
 import type { OperationOutput } from '../../schemas/operations/operation.ts'
 import type { Operations } from '../../schemas/operations.ts'
 import { ApiError, itemsOf, type Client } from '../../sdk/client/index.ts'
+import { askAnswer, type Ask } from '../answer-prompts.ts'
 import { apiCommand, openApi, type ApiOptions } from '../context.ts'
 import { EXIT_CODES, report } from '../errors.ts'
 import { note, printFields, printJson, printLine, visible } from '../output.ts'
@@ -27,8 +29,8 @@ export function registerNext(approvals: Command): void {
   apiCommand(approvals, {
     usage: 'next',
     summary:
-      'walk through what waits for you: each write with its changes, then approve, reject or skip. Without a ' +
-      'terminal: print the next one, and how to decide',
+      'walk through what waits for you: each write with its changes, then approve, reject or skip; each question, ' +
+      'then answer or skip. Without a terminal: print the next one, and how to decide',
     examples: ['approvals next', 'approvals next --automation late-fee'],
   })
     .option('--automation <name>', 'only those of this automation')
@@ -63,10 +65,10 @@ async function printNext(client: Client, caller: Caller, options: NextOptions): 
 }
 
 /** Oldest first. */
-async function* waitingFor(
+export async function* waitingFor(
   client: Client,
   caller: Caller,
-  { automation, connection }: NextOptions,
+  { automation, connection }: Pick<NextOptions, 'automation' | 'connection'>,
 ): AsyncGenerator<ApprovalView, undefined, undefined> {
   const filters = {
     ...(automation === undefined ? {} : { automation }),
@@ -78,8 +80,10 @@ async function* waitingFor(
   return undefined
 }
 
-export function mayDecide({ requirement, requester, votes }: ApprovalView, caller: Caller): boolean {
+export function mayDecide(approval: ApprovalView, caller: Caller): boolean {
+  const { requirement, requester, votes, waits_for: open } = approval
   if (votes.some(({ principal }) => principal === caller.principal)) return false
+  if (open !== null && !fits(open, caller)) return false
   const asked = {
     policy: requirement.policy,
     rule: requirement.rule,
@@ -106,7 +110,7 @@ async function walk(
 ): Promise<void> {
   let seen = 0
   const ended = new Promise<undefined>((resolve) => terminal.once('close', () => resolve(undefined)))
-  const ask = (question: string): Promise<string | undefined> => {
+  const ask: Ask = (question) => {
     return Promise.race([terminal.question(question), ended])
   }
   terminal.once('SIGINT', () => terminal.close())
@@ -115,10 +119,12 @@ async function walk(
     show(approval)
     printLine()
     if (approval.question !== null) {
-      printLine(`To answer it: ${visible(decideCommand(approval))}`)
+      const choice = await askChoice(ask, ANSWER_CHOICES)
+      if (choice === 'quit') return
+      if (choice === 'answer' && !(await answer(client, approval, approval.question, ask))) return
       continue
     }
-    const verdict = await askVerdict(ask)
+    const verdict = await askChoice(ask, CHOICES)
     if (verdict === 'quit') return
     if (verdict === 'skip') continue
     const comment = await ask('Comment (Enter for none): ')
@@ -133,7 +139,7 @@ function nothing({ principal }: Caller, seen: number): string {
   const who = visible(principal)
   return seen === 0
     ? `Nothing waits for ${who}.`
-    : `That was all that waits for ${who}: ${counted(seen, 'write', 'writes')}.`
+    : `That was all that waits for ${who}: ${counted(seen, 'entry', 'entries')}.`
 }
 
 function show(approval: ApprovalView): void {
@@ -142,18 +148,40 @@ function show(approval: ApprovalView): void {
   for (const line of changeLines(approval)) printLine(line)
 }
 
-type Choice = 'approve' | 'reject' | 'skip' | 'quit'
-
-const CHOICES: readonly Choice[] = ['approve', 'reject', 'skip', 'quit']
+const CHOICES = ['approve', 'reject', 'skip', 'quit'] as const
+const ANSWER_CHOICES = ['answer', 'skip', 'quit'] as const
 
 /** Enter alone decides nothing. The end of input is a quit. */
-async function askVerdict(ask: (question: string) => Promise<string | undefined>): Promise<Choice> {
+async function askChoice<Choice extends string>(
+  ask: Ask,
+  choices: readonly Choice[],
+): Promise<Choice | 'quit'> {
+  const words = choices.map((choice) => `[${choice.slice(0, 1)}]${choice.slice(1)}`)
   for (;;) {
-    const answer = await ask('[a]pprove, [r]eject, [s]kip or [q]uit? ')
-    if (answer === undefined) return 'quit'
-    const word = answer.trim().toLowerCase()
-    const choice = CHOICES.find((known) => known === word || known[0] === word)
+    const said = await ask(`${words.slice(0, -1).join(', ')} or ${words.at(-1)}? `)
+    if (said === undefined) return 'quit'
+    const word = said.trim().toLowerCase()
+    const choice = choices.find((known) => known === word || known[0] === word)
     if (choice) return choice
+  }
+}
+
+/** Until it fits the form. False: whoever is asked has left. */
+async function answer(
+  client: Client,
+  { approval_id, digest }: ApprovalView,
+  { form }: NonNullable<ApprovalView['question']>,
+  ask: Ask,
+): Promise<boolean> {
+  for (;;) {
+    const given = await askAnswer(form as JsonObject, ask, printLine)
+    const comment = given === undefined ? undefined : await ask('Comment (Enter for none): ')
+    if (given === undefined || comment === undefined) return false
+    const refused = await tellingRefusal(async () => {
+      const said = await client.answerAsk({ approval_id, answer: given, digest, comment, channel: 'cli' })
+      printLine(`${visible(approval_id)}: ${said.state === 'approved' ? 'answered' : said.state}.`)
+    })
+    if (refused !== 'INVALID_ANSWER') return true
   }
 }
 
@@ -163,14 +191,24 @@ async function decide(
   { approval_id, digest }: ApprovalView,
   { verdict, comment }: { verdict: 'approve' | 'reject'; comment: string },
 ): Promise<void> {
+  await tellingRefusal(async () => {
+    const said = await client.decideApproval({ approval_id, verdict, digest, comment, channel: 'cli' })
+    const message = said.message === said.state ? '' : ` ${visible(said.message)}`
+    printLine(`${visible(approval_id)}: ${said.state}.${message}`)
+  })
+}
+
+/** Gives the code of the refusal. */
+async function tellingRefusal(work: () => Promise<void>): Promise<string | undefined> {
   try {
-    const answer = await client.decideApproval({ approval_id, verdict, digest, comment, channel: 'cli' })
-    const message = answer.message === answer.state ? '' : ` ${visible(answer.message)}`
-    printLine(`${visible(approval_id)}: ${answer.state}.${message}`)
+    await work()
+    return undefined
   } catch (error) {
     if (!(error instanceof ApiError) || error.status === 0) throw error
     report(error, false)
     note('')
-    process.exitCode = EXIT_CODES.failed
+    // One that does not fit the form is given again.
+    if (error.code !== 'INVALID_ANSWER') process.exitCode = EXIT_CODES.failed
+    return error.code
   }
 }

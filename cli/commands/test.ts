@@ -2,7 +2,8 @@
 import { dirname, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { placesOf } from '../../lib/zod-places.ts'
-import { documentPlaces, knownOf } from '../../manifests/check.ts'
+import { sentenceOf } from '../../lib/zod-sentences.ts'
+import { knownOf, parsedPlaces } from '../../manifests/check.ts'
 import { parseDocuments } from '../../manifests/document.ts'
 import { TestFileSchema, type TestFile } from '../../schemas/automation-tests.ts'
 import type { Manifest } from '../../schemas/manifests.ts'
@@ -10,7 +11,8 @@ import type { Difference } from '../../testing/compare.ts'
 import { runTests, type TestResult } from '../../testing/run-tests.ts'
 import { describedCommand } from '../context.ts'
 import { EXIT_CODES, UsageError } from '../errors.ts'
-import { MalformedFile, readManifests, readYamlFile, testFiles } from '../files.ts'
+import { MalformedFile } from '../file-text.ts'
+import { inItsFile, readManifests, readYamlFile, testFiles } from '../files.ts'
 import { printJson, printLine, styled, visible } from '../output.ts'
 
 interface FileResult {
@@ -50,7 +52,7 @@ async function test(paths: string[], options: { json?: boolean }): Promise<void>
 async function testFile(file: string): Promise<FileResult> {
   try {
     const { value, placeOf } = readYamlFile(file)
-    const parsed = TestFileSchema.safeParse(value)
+    const parsed = TestFileSchema.safeParse(value, { error: sentenceOf })
     if (!parsed.success) {
       const places = placesOf('', parsed.error.issues)
       const problems = places.map(({ path, message }) => `${placeOf(path)} ${path}: ${message}`)
@@ -72,15 +74,15 @@ async function play(file: string, tests: TestFile): Promise<FileResult> {
 
 /** What could not be saved is not played either. */
 async function readValid(paths: readonly string[]): Promise<{ manifests: Manifest[]; problems: string[] }> {
-  const sources = readManifests(paths)
-  const { documents, places } = parseDocuments(sources.map(({ manifest }) => manifest))
-  const manifests = documents.map(({ manifest }) => manifest)
-  const wrong = [...places, ...(await documentPlaces(documents, knownOf(manifests, true)))]
-  const problems = wrong.map(({ path, message }) => {
-    const [, index = '', rest = ''] = /^manifests\[(\d+)\]\.?(.*)$/.exec(path) ?? []
-    return `${sources[Number(index)]?.placeOf(rest) ?? ''} ${rest}: ${message}`
+  const { sources, flaws } = readManifests(paths)
+  const parsed = parseDocuments(sources.map(({ manifest }) => manifest))
+  const manifests = parsed.documents.map(({ manifest }) => manifest)
+  const wrong = await parsedPlaces(parsed, knownOf(manifests, true, parsed.broken))
+  const problems = wrong.map((place) => {
+    const { place: at, path } = inItsFile(place, sources) ?? { place: '', path: place.path }
+    return `${at} ${path}: ${place.message}`
   })
-  return { manifests, problems }
+  return { manifests, problems: [...flaws.map(({ place, message }) => `${place}: ${message}`), ...problems] }
 }
 
 interface Totals {

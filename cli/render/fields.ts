@@ -3,37 +3,46 @@ import type { ApprovalView } from '../../schemas/operations/views.ts'
 import type { RunView } from '../../schemas/operations/runs.ts'
 import { plainText } from '../../lib/shown-text.ts'
 import { tableLines, valueText, visible } from '../output.ts'
-import { needText } from './words.ts'
+import { missingText, needText, voteText, waitState } from './words.ts'
 
 export type Run = RunView
 
 type Field = readonly [string, string]
+type Question = NonNullable<ApprovalView['question']>
 
 export function approvalFields(approval: ApprovalView): Field[] {
   const { preview, requester, votes } = approval
   const chain = requester.on_behalf_of.map((principal) => ` for ${principal}`).join('')
   return [
     ['Approval', approval.approval_id],
-    ['State', approval.state],
+    ['State', waitState(approval)],
     ['Automation', approval.automation],
     ['Run', approval.run_id],
     ['Asked for by', `${requester.principal} (${requester.kind})${chain}`],
     ...(approval.question === null
-      ? []
-      : [
-          ['Question', approval.question.title] as const,
-          ['Form', valueText(approval.question.form)] as const,
-          ['Answer', valueText(approval.answer)] as const,
-        ]),
-    ['Write', `${preview.connection} · ${preview.operation} · ${preview.target}`],
-    ['Guard', GUARDS[preview.guard]],
-    ['Needs', `${needText(approval.requirement)} (${ruleText(approval.requirement)})`],
-    ...votes.map(({ principal, verdict, at, comment }): Field => {
-      return ['Vote', `${verdict} by ${principal} at ${at}${comment === '' ? '' : `: ${comment}`}`]
+      ? [
+          ['Write', `${preview.connection} · ${preview.operation} · ${preview.target}`] as const,
+          ['Guard', GUARDS[preview.guard]] as const,
+          ['Needs', `${needText(approval.requirement)} (${ruleText(approval.requirement)})`] as const,
+        ]
+      : questionFields(approval, approval.question)),
+    ...(approval.waits_for === null ? [] : [['Waits for', missingText(approval)] as const]),
+    ...votes.map((vote): Field => {
+      const { at, comment } = vote
+      return ['Vote', `${voteText(approval, vote)} at ${at}${comment === '' ? '' : `: ${comment}`}`]
     }),
     ['Expires', approval.expires_at],
     ['Digest', approval.digest],
     ...linkField(approval.temporal_ui_url),
+  ]
+}
+
+function questionFields({ answer, requirement }: ApprovalView, { title, form }: Question): Field[] {
+  return [
+    ['Question', title],
+    ['Asked of', needText(requirement)],
+    ['Form', valueText(form)],
+    ...(answer === null ? [] : [['Answer', valueText(answer)] as const]),
   ]
 }
 

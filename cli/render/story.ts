@@ -13,12 +13,14 @@ import {
   decideCommand,
   durationText,
   isOpen,
+  missingText,
   moment,
   needText,
   shortValue,
   sourceText,
   stateText,
   stepDurationMs,
+  waitState,
 } from './words.ts'
 
 export interface Story {
@@ -144,19 +146,20 @@ function plannedLines({ preview, created_at, writeback_id }: WritebackView): str
 }
 
 function approvalLines(approval: ApprovalView): string[] {
-  const { requirement, votes, state, created_at, closed_at, expires_at } = approval
-  const rule = `policy ${requirement.policy}, rule ${requirement.rule}`
+  const { requirement, question, votes, state, created_at, closed_at, expires_at } = approval
+  const rule = question === null ? ` (policy ${requirement.policy}, rule ${requirement.rule})` : ''
   const said = votes.map(({ principal, verdict, at, channel, comment }) => {
     const reason = comment === '' ? '' : `: “${comment}”`
-    return `${moment(at)}  ${principal} said ${verdict} (${channel})${reason}`
+    const deed = question === null ? `said ${verdict}` : 'answered'
+    return `${moment(at)}  ${principal} ${deed} (${channel})${reason}`
   })
   const end =
     state === 'waiting'
-      ? [`Waits until ${moment(expires_at)}: ${decideCommand(approval)}`]
+      ? [`Waits for ${missingText(approval)}, until ${moment(expires_at)}: ${decideCommand(approval)}`]
       : closed_at === null
         ? []
-        : [`${moment(closed_at)}  ${state}`]
-  return [`${moment(created_at)}  Asked ${needText(requirement)} (${rule})`, ...said, ...end].map(visible)
+        : [`${moment(closed_at)}  ${waitState(approval)}`]
+  return [`${moment(created_at)}  Asked ${needText(requirement)}${rule}`, ...said, ...end].map(visible)
 }
 
 function outcomeLines({ outcome, state, writeback_id }: WritebackView): string[] {

@@ -10,11 +10,13 @@ import {
   decideCommand,
   durationText,
   isOpen,
+  missingText,
   moment,
-  needText,
   shortValue,
   stateText,
   stepDurationMs,
+  voteText,
+  waitState,
 } from './words.ts'
 
 export type Tone = 'good' | 'bad' | 'waiting' | 'quiet' | 'plain'
@@ -158,13 +160,15 @@ export function writeText({ preview, state }: Pick<WritebackView, 'preview' | 's
 }
 
 export function approvalTexts(approval: ApprovalView): string[] {
-  const { state, requirement, votes, expires_at } = approval
-  const said = votes.map(({ principal, verdict, at, channel, comment }) => {
+  const { state, question, votes, expires_at } = approval
+  const said = votes.map((vote) => {
+    const { at, channel, comment } = vote
     const reason = comment === '' ? '' : `: ${comment}`
-    return `${verdict} by ${principal} at ${clock(at)} (${channel})${reason}`
+    return `${voteText(approval, vote)} at ${clock(at)} (${channel})${reason}`
   })
-  if (state !== 'waiting') return [...said, `approval ${state}`]
-  return [...said, `waits for ${needText(requirement)}, until ${moment(expires_at)}`, decideCommand(approval)]
+  const what = question === null ? 'approval' : 'question'
+  if (state !== 'waiting') return [...said, `${what} ${waitState(approval)}`]
+  return [...said, `waits for ${missingText(approval)}, until ${moment(expires_at)}`, decideCommand(approval)]
 }
 
 /** One sentence for each thing that is not as it was. */

@@ -2,15 +2,16 @@
 import type { AttemptView, RunView as Run, StepView } from '../../schemas/operations/runs.ts'
 import type { ApprovalView, RequirementView } from '../../schemas/operations/views.ts'
 import { shellWord } from '../../lib/shell-text.ts'
+import { groupText, whomText } from '../../lib/whom.ts'
 import { valueText, visible } from '../output.ts'
 
-/** `2026-11-02 09:14:07`, in UTC. */
+/** `2026-11-02 09:14:07Z`: in UTC, and says so. */
 export function moment(iso: string): string {
-  return iso.slice(0, 19).replace('T', ' ')
+  return `${iso.slice(0, 19).replace('T', ' ')}Z`
 }
 
 export function clock(iso: string): string {
-  return iso.slice(11, 19)
+  return `${iso.slice(11, 19)}Z`
 }
 
 /** `0.4 s`, `12 s`, `3 min`, `5 h`, `2 d`. */
@@ -39,11 +40,38 @@ export function cut(text: string, width: number): string {
 
 /** `1 of role finance, then 2 of role board`. */
 export function needText({ stages }: RequirementView): string {
-  const each = stages.map(({ roles, people, quorum }) => {
-    const who = [...roles.map((role) => `role ${role}`), ...people]
-    return `${quorum} of ${who.length === 0 ? 'anybody who may approve' : who.join(', ')}`
-  })
-  return each.join(', then ')
+  return whomText(stages)
+}
+
+/** `1 of role board (stage 2 of 2)`: who is missing now. Empty once nobody is. */
+export function missingText({ waits_for: open }: Pick<ApprovalView, 'waits_for'>): string {
+  if (open === null) return ''
+  const stage = open.stages > 1 ? ` (stage ${open.stage} of ${open.stages})` : ''
+  return `${open.missing} of ${groupText(open)}${stage}`
+}
+
+/** `late_fee_cents: 5223 → 0, and 2 more`: enough to know it again; whoever decides looks at all of it. */
+export function changeText({ preview }: Pick<ApprovalView, 'preview'>): string {
+  const [first, ...more] = preview.changes
+  if (first === undefined) return ''
+  const { field, before, after } = first
+  const rest = more.length === 0 ? '' : `, and ${more.length} more`
+  const isNew = before === null || before === undefined
+  const value = isNew ? shortValue(after, 24) : `${shortValue(before, 16)} → ${shortValue(after, 16)}`
+  return `${cut(field, 24)}: ${value}${rest}`
+}
+
+/** What a wait has become: a question is answered, not approved. */
+export function waitState({ state, question }: Pick<ApprovalView, 'state' | 'question'>): string {
+  return question !== null && state === 'approved' ? 'answered' : state
+}
+
+/** `approve by lena@example.org`, or `answered by …`. */
+export function voteText(
+  { question }: Pick<ApprovalView, 'question'>,
+  { verdict, principal }: ApprovalView['votes'][number],
+): string {
+  return `${question === null ? verdict : 'answered'} by ${principal}`
 }
 
 /** What to type, once one has looked. */

@@ -18,7 +18,7 @@ export interface ApprovalRow {
   /** Null for an approval. */
   question: Question | null
   state: 'waiting' | 'approved' | 'rejected' | 'expired' | 'withdrawn'
-  votes: Pick<Vote, 'principal' | 'verdict' | 'at' | 'comment' | 'channel' | 'answer'>[]
+  votes: Vote[]
   expires_at: Date
   created_at: Date
   closed_at: Date | null

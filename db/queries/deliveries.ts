@@ -74,6 +74,15 @@ export async function insertDelivery(
   return row
 }
 
+/** Once: that it has happened is what is noted, not how often. */
+export async function noteSkipped(db: Queryable, id: string, skipped: SkippedAutomation): Promise<void> {
+  await db.query(
+    `update deliveries set skipped = skipped || jsonb_build_array($2::jsonb)
+     where id = $1 and not skipped @> jsonb_build_array($2::jsonb)`,
+    [id, JSON.stringify(skipped)],
+  )
+}
+
 /** False if a run was cancelled that is not among those left out: the row's lock decides which of the two was first. */
 export async function markDeliveryStarted(
   db: Queryable,

@@ -28,7 +28,7 @@ const DeliveryViewSchema = z.object({
       temporal_ui_url: TemporalUiUrlSchema,
     }),
   ),
-  /** Automations that listen to this event and were not started by it: paused, or their expressions failed. */
+  /** Automations that were not started: paused, their expressions failed, or the event came again with other content. */
   skipped: z.array(z.object({ automation: z.string(), code: z.string(), detail: z.string() })),
 })
 
@@ -58,7 +58,10 @@ export const getDelivery = defineOperation({
   params: z.object({
     delivery_id: z.string().regex(/^dlv_[A-Za-z0-9_.-]{1,200}$/, 'must be a delivery id'),
   }),
-  output: DeliveryViewSchema,
+  output: DeliveryViewSchema.extend({
+    /** Why an event has started nothing at all, where no automation has a trigger for it; else null. */
+    nothing_because: z.string().nullable(),
+  }),
   errors: ['NOT_FOUND'],
   hints: { readOnly: true, idempotent: true },
 })

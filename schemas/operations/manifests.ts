@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { NameSchema } from '../common.ts'
 import { ManifestSchema } from '../manifests.ts'
+import { ProblemPlaceSchema } from '../problem.ts'
 import {
   defineOperation,
   LongPageQuerySchema,
@@ -66,6 +67,8 @@ export const applyManifests = defineOperation({
         status: z.enum(['changed', 'unchanged']),
       }),
     ),
+    /** What was saved and will hardly do what was meant, such as a rule that waits for a role which nobody has. */
+    warnings: z.array(ProblemPlaceSchema),
   }),
   errors: ['INVALID_MANIFEST', 'INVALID_EXPRESSION', 'REVISION_CONFLICT', ...INSPECTION_ERRORS],
   hints: { readOnly: false, idempotent: true },

@@ -5,7 +5,7 @@ import { TimestampSchema } from './operation.ts'
 
 export const RunIdSchema = z.string().regex(/^run_[0-9a-f]{32}$/, 'must be a run id: run_ and 32 hex digits')
 
-/** The page of an execution in the Temporal UI; null where the deployment does not say where that is. */
+/** The page of an execution in the Temporal UI, of one thing that with the words, of a list the execution’s first; null where the deployment does not say where that is. */
 export const TemporalUiUrlSchema = z.string().nullable()
 
 export const RequesterViewSchema = z.object({
@@ -62,6 +62,17 @@ export const ApprovalViewSchema = z.object({
       channel: z.string(),
     }),
   ),
+  /** Who is missing: so many of those who have one of the roles, or are named. Null once nobody is waited for. */
+  waits_for: z
+    .object({
+      /** From 1; stages are asked one after the other. */
+      stage: z.number().int(),
+      stages: z.number().int(),
+      missing: z.number().int(),
+      roles: z.array(z.string()),
+      people: z.array(z.string()),
+    })
+    .nullable(),
   expires_at: TimestampSchema,
   created_at: TimestampSchema,
   closed_at: TimestampSchema.nullable(),

@@ -42,6 +42,21 @@ it.each([
   expect(secondRow).not.toBe(firstRow)
 })
 
+it('takes the beginning of an id where one thing has it', async () => {
+  const shown = await cli(['runs', 'show', `${runId.slice(0, 12)}…`])
+  expect(shown.code).toBe(0)
+  expect(shown.stdout).toContain(`Run ${runId}`)
+  const none = await cli(['runs', 'show', 'run_0000000000'])
+  expect(none).toMatchObject({ code: 2, stdout: '' })
+  expect(none.stderr).toContain('begins with run_0000000000')
+  const page = await api.call({ url: '/v1/runs' })
+  const ids = (page.body['items'] as { run_id: string }[]).map(({ run_id: id }) => id)
+  const shared = [...'0123456789abcdef'].find((digit) => ids.filter((id) => id[4] === digit).length > 1)
+  if (shared === undefined) return
+  const several = await cli(['runs', 'show', `run_${shared}`])
+  expect(several.stderr).toContain('More than one id begins with')
+})
+
 it.each([
   ['a principal', () => ['principals', 'show', 'nobody']],
   ['a receipt', () => ['receipts', 'show', '1', '--run', runId]],

@@ -12,7 +12,8 @@ import { openEnvelope } from '../../lib/dsse.ts'
 import { writeDigest } from '../../lib/write-digest.ts'
 import { DECISION_PAYLOAD_TYPE, DecisionSchema } from '../../schemas/decision.ts'
 import { approvalIdOf, approvalWorkflowId } from '../../schemas/names.ts'
-import type { DecisionMessage, Envelope } from '../../schemas/run.ts'
+
+import type { DecisionMessage, Envelope, Vote } from '../../schemas/run.ts'
 import { createTestApi, type TestApi } from './support.ts'
 
 /** Of what waits, by the address of the approval. */
@@ -187,12 +188,17 @@ describe('a decision without a worker', () => {
   it('after the workflow is gone says that the wait is over, and who decided', async () => {
     const { url, approvalId } = await waitingApproval({ withWorkflow: false })
     const vote = {
+      decisionId: 'dec_bob',
+      digest: '',
       principal: 'bob',
+      kind: 'person',
+      roles: [],
+      method: 'api_key',
       verdict: 'reject',
       at: new Date().toISOString(),
       comment: '',
       channel: 'cli',
-    } as const
+    } satisfies Vote
     await updateApproval(api.database, { approvalId, state: 'rejected', votes: [vote] })
     const answer = await decide(url)
     expect(answer).toMatchObject({ status: 410, body: { code: 'WAIT_OVER' } })

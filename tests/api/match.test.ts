@@ -88,6 +88,13 @@ describe('matching', () => {
     expect(groupMatches([], undefined)).toEqual([{ key: null, isSenders: false, matches: [] }])
   })
 
+  it.each(['', '  ', [], {}, null])('takes what is empty for no identity: %j', async (id) => {
+    const without = { ...event, data: { id } }
+    const { matches } = await matchEvent(without, [automation('a', [{ dedupe: 'event.data.id' }])])
+    expect(groupMatches(matches, undefined)).toEqual([{ key: null, isSenders: false, matches }])
+    expect(matches).toHaveLength(1)
+  })
+
   it('bounds identities and keeps them apart', async () => {
     const long = { ...event, data: { id: 'x'.repeat(5_000) } }
     const other = { ...event, data: { id: `${'x'.repeat(4_999)}y` } }

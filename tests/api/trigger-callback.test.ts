@@ -154,6 +154,29 @@ describe('the trigger callback', () => {
     ])
   })
 
+  it('notes where an event comes again and is another one', async () => {
+    const event = { type: 'invoice.overdue', data: { id: 'in_9', amount: 40 } }
+    await send(api, token, event)
+    await send(api, token, event)
+    const [row] = (await deliveriesOf(api)).filter(({ dedupe_key: key }) => key === 'dun:in_9')
+    const shown = async () => (await api.call({ url: `/v1/deliveries/${row?.id}` })).body
+    expect(await shown()).toMatchObject({ skipped: [], nothing_because: null })
+    for (const amount of [41, 42]) await send(api, token, { ...event, data: { id: 'in_9', amount } })
+    const detail = 'it came again with other content under the same key, and that started nothing'
+    expect(await shown()).toMatchObject({
+      skipped: [{ automation: 'dun', code: 'IDEMPOTENCY_CONFLICT', detail }],
+    })
+  })
+
+  it('says why an event of a mistyped type starts nothing', async () => {
+    await send(api, token, { type: 'invoice.overdeu' })
+    const row = (await deliveriesOf(api)).at(-1)
+    expect((await api.call({ url: `/v1/deliveries/${row?.id}` })).body).toMatchObject({
+      runs: [],
+      nothing_because: 'No automation has a trigger for invoice.overdeu; did you mean invoice.overdue?',
+    })
+  })
+
   it.each([
     ['with a token', 413],
     ['without one', 401],

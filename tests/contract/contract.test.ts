@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { CHANGE, LOOK, NOTE, ONE_LEAD } from '../support/automations.ts'
+import type { ApprovalView } from '../../schemas/operations/views.ts'
 import { startScenario, type Scenario } from '../support/scenario.ts'
 import { runShown, schemathesis } from './schemathesis.ts'
 
@@ -28,11 +29,20 @@ const CHECKS = [
 
 let s: Scenario
 let folder: string
+let losesAnswers = false
 beforeAll(async () => {
   folder = mkdtempSync(path.join(tmpdir(), 'countersign-contract-'))
-  s = await startScenario()
+  s = await startScenario({
+    intercept: ({ method }, response) => {
+      if (method !== 'tools/call' || !losesAnswers) return false
+      response.destroy()
+      return true
+    },
+  })
   await s.define('parked', [LOOK, CHANGE], ONE_LEAD)
   await s.define('open', [NOTE], { allow: true })
+  const ask = { title: 'Which?', form: {}, of: { roles: ['lead'] } }
+  await s.define('asking', [{ name: 'which', ask }], { allow: true })
   for (let index = 0; index < 3; index++) await s.park('parked')
   const decided = await s.park('parked')
   const { approval_id, digest } = decided.approval
@@ -45,7 +55,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-it('keeps to its description, whatever is sent', async () => {
+it('keeps to its description, whatever is sent, and to whatever is there', async () => {
   const program = await schemathesis()
   const { key } = await s.world.admin.createKey({
     principal: { id: 'fuzz@acme.example', kind: 'person', roles: ['lead', 'operator'] },
@@ -65,30 +75,89 @@ it('keeps to its description, whatever is sent', async () => {
     '--no-color',
     '--continue-on-failure',
   ]
-  // Its own key would be revoked sooner or later, and all that follows refused. `tests/api` has that operation.
+  // Its own key would be revoked sooner or later, and all that follows refused: below it is given another one to revoke.
   const all = ['--exclude-operation-id', 'revokeKey', '--max-time', SECONDS]
   expect(await runShown(program, [...common, ...all], folder)).toBe(0)
 
-  // Again where chance never finds an id, with ids of what is there.
-  writeFileSync(path.join(folder, 'schemathesis.toml'), await knownIds())
-  const named = ['--include-path-regex', '_id\\}', '--exclude-operation-id', 'revokeKey']
-  expect(
-    await runShown(program, [...common, ...named, '--phases', 'fuzzing', '--max-examples', '25'], folder),
-  ).toBe(0)
+  // Again where chance never finds an id, or a digest, with those of what is there.
+  const there = await whatIsThere()
+  writeFileSync(path.join(folder, 'schemathesis.toml'), configFor(there))
+  const named = ['--include-path-regex', '_id\\}', '--phases', 'fuzzing', '--max-examples', '25']
+  expect(await runShown(program, [...common, ...named], folder)).toBe(0)
+  await expectReached(there)
 })
 
-async function knownIds(): Promise<string> {
-  const [approvals, writebacks, runs, deliveries] = await Promise.all([
-    s.world.admin.listApprovals({ state: 'waiting' }),
-    s.world.admin.listWritebacks(),
-    s.world.admin.listRuns(),
-    s.world.admin.listDeliveries(),
-  ])
-  const lines = [
-    ['approval_id', approvals.items[0]?.approval_id],
-    ['writeback_id', writebacks.items[0]?.writeback_id],
-    ['run_id', runs.items[0]?.run_id],
-    ['delivery_id', deliveries.items[0]?.delivery_id],
-  ].map(([name, id]) => `"path.${String(name)}" = ${JSON.stringify(id)}`)
-  return ['[parameters]', ...lines, ''].join('\n')
+/** What is decided, answered, resolved, revoked and disabled: each by operations of its own, so that none is in the way. */
+interface There {
+  approval: ApprovalView
+  /** For tickets, which decide nothing. */
+  undecided: ApprovalView
+  question: ApprovalView
+  unknown: string
+  run: string
+  delivery: string
+  key: string
+  person: string
+}
+
+async function whatIsThere(): Promise<There> {
+  losesAnswers = true
+  const lost = await s.start('open')
+  await s.expectEnding(lost, { state: 'waiting_for_resolution' })
+  losesAnswers = false
+  const { writebacks } = await s.world.admin.getRun({ run_id: lost.runId })
+  const person = 'victim@acme.example'
+  const { id: keyId } = await s.world.admin.createKey({
+    principal: { id: person, kind: 'person', roles: ['lead'] },
+    scopes: ['read'],
+  })
+  const { items } = await s.world.admin.listDeliveries()
+  return {
+    approval: (await s.park('parked')).approval,
+    undecided: (await s.park('parked')).approval,
+    question: (await s.park('asking')).approval,
+    unknown: writebacks[0]?.writeback_id ?? '',
+    run: (await s.park('parked')).runId,
+    delivery: items[0]?.delivery_id ?? '',
+    key: keyId,
+    person,
+  }
+}
+
+function configFor(there: There): string {
+  const { approval, undecided, question, unknown } = there
+  const ofApproval = (operation: string, { approval_id, digest }: ApprovalView): string[] => [
+    `[dictionaries.${operation}]`,
+    `values = [${JSON.stringify(digest)}]`,
+    '[[operations]]',
+    `include-operation-id = "${operation}"`,
+    '[operations.parameters]',
+    `"path.approval_id" = ${JSON.stringify(approval_id)}`,
+    `"body.digest" = { dictionary = "${operation}", probability = 0.8 }`,
+  ]
+  return [
+    '[parameters]',
+    ...Object.entries({
+      approval_id: undecided.approval_id,
+      writeback_id: unknown,
+      run_id: there.run,
+      delivery_id: there.delivery,
+      key_id: there.key,
+      principal_id: there.person,
+    }).map(([name, id]) => `"path.${name}" = ${JSON.stringify(id)}`),
+    ...ofApproval('decideApproval', approval),
+    ...ofApproval('createTicket', undecided),
+    ...ofApproval('answerAsk', question),
+    '',
+  ].join('\n')
+}
+
+/** Else the run would say nothing of them. */
+async function expectReached(there: There): Promise<void> {
+  const { admin } = s.world
+  const stateOf = async ({ approval_id }: ApprovalView) => (await admin.getApproval({ approval_id })).state
+  expect(await stateOf(there.approval)).not.toBe('waiting')
+  expect(await stateOf(there.question)).toBe('approved')
+  expect((await admin.getWriteback({ writeback_id: there.unknown })).state).not.toBe('unknown')
+  expect((await admin.getKey({ key_id: there.key })).revoked_at).not.toBe(null)
 }

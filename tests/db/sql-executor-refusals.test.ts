@@ -142,6 +142,18 @@ describe('a target that refuses', () => {
     await away.close()
   })
 
+  it('refuses the password: told as that, and not as a server that is away', async () => {
+    const role = `locked_${Date.now()}`
+    await target.database.query(`create role ${role} login password 'pw'`)
+    const url = Object.assign(new URL(target.url), { username: role, password: 'another' })
+    const wrong = createSqlTarget(() => url.toString())
+    await expect(wrong.executor.plan(waive(1), limits())).rejects.toMatchObject({
+      code: 'LOGIN_REFUSED',
+      message: expect.not.stringContaining('another') as string,
+    })
+    await wrong.close()
+  })
+
   it('is another one than the password is for: not sent', async () => {
     const url = new URL(target.url)
     url.pathname = '/nowhere'

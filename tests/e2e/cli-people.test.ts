@@ -154,10 +154,55 @@ describe('approvals next', () => {
     await inbox.until(/Comment/)
     inbox.type('seen\r')
     await inbox.until(/: approved\./)
-    await inbox.until(/That was all that waits for olga@acme\.example: 2 writes\./)
+    await inbox.until(/That was all that waits for olga@acme\.example: 2 entries\./)
     expect(await inbox.ended()).toBe(0)
     await scenario.expectEnding(second, { writebacks: ['applied'], balance: 7 })
     expect(await scenario.look(first)).toMatchObject({ state: 'waiting_for_approval' })
+  })
+
+  it('takes the answer to a question, and has it given again where it does not fit', async () => {
+    const { scenario, cli } = desk
+    const olga = await scenario.world.as('otto@acme.example', ['answerer'])
+    const form = {
+      type: 'object',
+      required: ['tier'],
+      properties: { tier: { type: 'string', maxLength: 4 } },
+    }
+    const ask = { title: 'Which tier?', markdown: '', form, of: { roles: ['answerer'] } }
+    await scenario.define(
+      'asks',
+      [
+        { name: 'tier', ask },
+        { name: 'r', return: '${{ steps.tier.output }}' },
+      ],
+      {
+        allow: true,
+      },
+    )
+    const run = await scenario.park('asks')
+    const mine = await cli(['approvals', 'list', '--mine'], { key: olga.apiKey })
+    expect(mine.stdout).toMatch(/ask_\S+ +asks +question +Which tier\? +1 of role answerer +waiting/)
+    const others = await cli(['approvals', 'list', '--mine'], { key: scenario.clerk.apiKey })
+    expect(others.stdout).toBe('Nothing waits for an approval.\n')
+    const approved = await cli(['approve', run.approval.approval_id, '--yes'], { key: olga.apiKey })
+    expect(approved).toMatchObject({ code: 2, stdout: '' })
+    expect(approved.stderr).toContain('is a question, and no write')
+    const inbox = terminal(['approvals', 'next'], olga.apiKey)
+    await inbox.until(/Question +Which tier\?/)
+    await inbox.until(/\[a\]nswer, \[s\]kip or \[q\]uit\?/)
+    inbox.type('a\r')
+    await inbox.until(/tier \(string\):/)
+    inbox.type('golden\r')
+    await inbox.until(/Comment/)
+    inbox.type('\r')
+    await inbox.until(/INVALID_ANSWER/)
+    await inbox.until(/tier \(string\):/)
+    inbox.type('gold\r')
+    await inbox.until(/Comment/)
+    inbox.type('\r')
+    await inbox.until(/: answered\./)
+    expect(await inbox.ended()).toBe(0)
+    await scenario.expectEnding(run, { state: 'completed', result: { tier: 'gold' } })
   })
 
   it('prints the next one and how to decide elsewhere, and only what the caller may decide', async () => {

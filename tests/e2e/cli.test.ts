@@ -109,7 +109,7 @@ spec:
     expect(stdout).toMatch(/Automation +in-folder.*\nPolicy +in-folder/)
   })
 
-  it('names file, document and place of everything that is wrong', async () => {
+  it('names file, line and place of everything that is wrong', async () => {
     const path = desk.file(
       'bad.yaml',
       `${GOOD}---\nkind: Automation\nname: bad\nspec: { steps: [{ name: A }] }\n`,
@@ -117,7 +117,7 @@ spec:
     const { code, stderr } = await desk.cli(['apply', '-f', path])
     expect(code).toBe(1)
     expect(stderr).toContain('INVALID_MANIFEST: ')
-    expect(stderr).toContain('bad.yaml, document 3 (Automation bad) spec.steps[0]')
+    expect(stderr).toContain('bad.yaml:14:17 spec.steps[0]')
   })
 
   it.each([

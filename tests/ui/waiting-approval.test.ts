@@ -16,26 +16,17 @@ afterAll(async () => {
   await story.close()
 })
 
-/** The tab of a page that shows summary and details; its address has the id of the execution. */
-async function metadataPage(url: string, workflowId: string): Promise<string> {
-  const { runId } = await story.world.temporal.workflow.getHandle(workflowId).describe()
-  return `${url}/${runId}/user-metadata`
-}
-
 test('the page of a waiting approval says who must approve, until when, what changes, and how', async () => {
   const { world, facts } = story
   const lead = await world.as('lena@acme.example', ['billing-lead'])
   await story.fire()
-  const approval = await eventually(async () => (await lead.listApprovals({})).items[0])
+  const { approval_id } = await eventually(async () => (await lead.listApprovals({})).items[0])
+  const approval = await lead.getApproval({ approval_id })
   const page = await browser.newPage({ viewport: { width: 1400, height: 1400 } })
-  const words = await wordsOf(
-    page,
-    await metadataPage(approval.temporal_ui_url ?? '', approval.temporal_workflow_id),
-    {
-      waitFor: 'Waiting for 1 of 1 approvals from',
-      picture: 'waiting-approval',
-    },
-  )
+  const words = await wordsOf(page, approval.temporal_ui_url ?? '', {
+    waitFor: 'Waiting for 1 of 1 approvals from',
+    picture: 'waiting-approval',
+  })
   expect(words).toContain('billing-lead')
   expect(words).toContain(`Expires ${approval.expires_at.slice(0, 10)}`)
   expect(words).toContain('late_fee_cents')
@@ -50,7 +41,7 @@ test('the page of the run says in words what it did and what it waits for', asyn
   const { items } = await world.admin.listRuns({})
   const run = await world.admin.getRun({ run_id: items[0]?.run_id ?? '' })
   const page = await browser.newPage({ viewport: { width: 1400, height: 1400 } })
-  const metadata = await metadataPage(run.temporal_ui_url ?? '', run.temporal_workflow_id)
+  const metadata = run.temporal_ui_url ?? ''
   const words = await wordsOf(page, metadata, {
     waitFor: 'Waits for',
     picture: 'waiting-run',

@@ -4,9 +4,17 @@ import { run as example } from '../../api/openapi/examples/things.ts'
 import { toTime } from '../../cli/filters.ts'
 import { bashCompletion, fishCompletion, zshCompletion } from '../../cli/render/completion.ts'
 import { describeReceipt } from '../../cli/render/receipt.ts'
+import { approvalFields } from '../../cli/render/fields.ts'
 import { storyOf } from '../../cli/render/story.ts'
-import { changesBetween, fitLines, indentOf, inTree, treeLines } from '../../cli/render/tree.ts'
-import { cut, durationText, sourceText } from '../../cli/render/words.ts'
+import {
+  approvalTexts,
+  changesBetween,
+  fitLines,
+  indentOf,
+  inTree,
+  treeLines,
+} from '../../cli/render/tree.ts'
+import { changeText, cut, durationText, missingText, sourceText } from '../../cli/render/words.ts'
 import type { RunView, StepView } from '../../schemas/operations/runs.ts'
 
 const NOW_MS = Date.parse('2026-11-02T09:15:07.120Z')
@@ -39,7 +47,7 @@ describe('the tree of a run', () => {
         '  ✓ invoice  completed, 0.1 s',
         '  ● waive  waits for people',
         '    writes billing-db · update · billing-db/invoices/id=7: planned',
-        '    waits for 1 of role finance, until 2026-11-05 09:14:07',
+        '    waits for 1 of role finance, until 2026-11-05 09:14:07Z',
         '    countersign approve wb_2b7f3a9c4d1e4f60a8b90c1d2e3f4a5b.waive.1',
         '  0 receipts',
       ].join('\n'),
@@ -93,6 +101,49 @@ describe('the tree of a run', () => {
     expect(storyOf(asking, undefined).parts.flat().join('\n')).toContain('countersign answer ask_1.tier')
   })
 
+  test('shows a question as one, and its answer as no approval', () => {
+    const question = { title: 'Which tier?', markdown: 'Look at *both*.', form: { type: 'object' } }
+    const vote = {
+      principal: 'lena@acme.example',
+      verdict: 'approve' as const,
+      at: '2026-11-02T09:15:00.000Z',
+      comment: '',
+      channel: 'cli',
+    }
+    const [first] = example.approvals
+    if (!first) throw new Error('the example has no approval')
+    const answered = {
+      ...first,
+      question,
+      answer: { tier: 'gold' },
+      state: 'approved' as const,
+      votes: [vote],
+      waits_for: null,
+    }
+    const fields = approvalFields(answered).map(([label, value]) => `${label}: ${value}`)
+    expect(fields).toContain('Question: Which tier?')
+    expect(fields).toContain('State: answered')
+    expect(fields).toContain('Answer: {"tier":"gold"}')
+    expect(fields).toContain('Vote: answered by lena@acme.example at 2026-11-02T09:15:00.000Z')
+    expect(fields.join('\n')).not.toMatch(/Write|Guard|approve/)
+    const run: RunView = { ...example, steps: [], writebacks: [], approvals: [answered] }
+    const told = storyOf(run, undefined).parts.flat().join('\n')
+    expect(told).toContain('lena@acme.example answered (cli)')
+    expect(told).not.toMatch(/approved|said approve|policy money/)
+    expect(approvalTexts(answered)).toEqual([
+      'answered by lena@acme.example at 09:15:00Z (cli)',
+      'question answered',
+    ])
+  })
+
+  test('says who is missing, and in which stage', () => {
+    const [first] = example.approvals
+    if (!first) throw new Error('the example has no approval')
+    const open = { stage: 2, stages: 2, missing: 1, roles: ['board'], people: ['ann@acme.example'] }
+    expect(missingText({ waits_for: open })).toBe('1 of role board, ann@acme.example (stage 2 of 2)')
+    expect(changeText(first)).toBe('late_fee_cents: 4200 → 0')
+  })
+
   test('shows what would move the cursor', () => {
     const bad = { ...step('s', 'failed'), error: { code: 'TOOL_FAILED', message: 'no\u001B[2Jscreen' } }
     expect(textOf({ ...example, steps: [bad] })).not.toContain('\u001B')
@@ -130,7 +181,7 @@ describe('changes', () => {
     }
     const [write, said, approved, end] = changesBetween(example, after)
     expect(write).toBe('waive: writes billing-db · update · billing-db/invoices/id=7: applied')
-    expect(said).toMatch(/: approve by lena@acme\.example at 09:15:00 \(cli\): fine$/)
+    expect(said).toMatch(/: approve by lena@acme\.example at 09:15:00Z \(cli\): fine$/)
     expect(approved).toMatch(/: approval approved$/)
     expect(end).toBe('run has ended: completed: waived')
   })
@@ -146,7 +197,7 @@ describe('the story', () => {
     expect(told).toContain('invoice: calls billing/get_invoice; done in 0.1 s')
     expect(told).toMatch(/late_fee_cents +4200 +0/)
     expect(told).toContain('Asked 1 of role finance (policy money, rule waivers)')
-    expect(told).toContain('Waits until 2026-11-05 09:14:07: countersign approve wb_')
+    expect(told).toContain('Waits for 1 of role finance, until 2026-11-05 09:14:07Z: countersign approve wb_')
   })
 
   test('says what is not known', () => {

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { workerProcess } from '../../cli/dev/children.ts'
 import { devConfig } from '../../cli/dev/services.ts'
 import { loadConfig } from '../../config.ts'
+import { readDatabaseAddress } from '../../lib/database-address.ts'
 
 const ADDRESS = 'postgres://countersign:secret@db.example/countersign'
 let folder: string
@@ -53,5 +54,24 @@ describe('the address of the database', () => {
     }
     const { env } = workerProcess({ ...plan, ...of }, {})
     expect(loadConfig({}, env).databaseUrl).toBe(ADDRESS)
+  })
+})
+
+describe('the address of a target database', () => {
+  it.each([
+    'postgres://app:Xk9@Tr0ub4dor/3@host/db',
+    'postgres://app:12/b@host/db',
+    'postgres://app:pw@host/db/more',
+    'hello world',
+  ])('is refused where a part of the password would be the host, and quotes nothing of it: %s', (text) => {
+    const read = readDatabaseAddress(text)
+    const problems = 'problems' in read ? read.problems : []
+    expect(problems).not.toEqual([])
+    expect(problems.join(' ')).not.toMatch(/Tr0ub4dor|Xk9|12/)
+  })
+
+  it('takes a password whose special characters are written encoded', () => {
+    const read = readDatabaseAddress('postgres://app:Xk9%40Tr0ub4dor%2F3@host/db')
+    expect(read).toMatchObject({ address: { hostname: 'host', password: 'Xk9@Tr0ub4dor/3', database: 'db' } })
   })
 })

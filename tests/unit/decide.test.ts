@@ -46,6 +46,42 @@ describe('a vote that counts', () => {
   })
 })
 
+describe('stages', () => {
+  const stages = [
+    { roles: ['lead'], people: [], quorum: 1 },
+    { roles: ['finance'], people: [], quorum: 1 },
+  ]
+  const staged = waiting({ requirement: requirement({ stages }) })
+  const lead = vote({ principal: 'lena', decisionId: 'dec_lena', roles: ['lead'] })
+  const finance = vote({ principal: 'finn', decisionId: 'dec_finn', roles: ['finance'] })
+  const both = vote({ principal: 'bea', decisionId: 'dec_bea', roles: ['finance', 'lead'] })
+
+  it('are asked in their order: whoever comes later is told who is first', () => {
+    const { counted, answer, state } = decide(staged, finance, NOON_MS)
+    expect([counted, answer]).toEqual([
+      false,
+      { accepted: false, state: 'waiting', code: 'NOT_THEIR_TURN', message: 'first 1 of lead must approve' },
+    ])
+    const again = { ...finance, decisionId: 'dec_finn_2' }
+    expect(decide(after(state, lead), again, NOON_MS).answer).toMatchObject({ state: 'approved' })
+  })
+
+  it('leave whoever fits several to where they are needed', () => {
+    expect(decide(after(staged, both), finance, NOON_MS).answer).toMatchObject({ state: 'approved' })
+    expect(decide(after(staged, both), lead, NOON_MS).answer).toMatchObject({ state: 'approved' })
+  })
+
+  it('do not keep anybody from rejecting', () => {
+    expect(decide(staged, { ...finance, verdict: 'reject' }, NOON_MS).answer).toMatchObject({
+      state: 'rejected',
+    })
+  })
+
+  it('are not looked at once more in what has counted before', () => {
+    expect(decide(staged, finance, NOON_MS, { isRecorded: true }).counted).toBe(true)
+  })
+})
+
 describe('a vote that is kept', () => {
   const two = requirement({ stages: [{ roles: ['finance'], people: [], quorum: 2 }] })
   const bob = vote({ principal: 'bob', decisionId: 'dec_bob' })

@@ -60,11 +60,21 @@ describe('a run', () => {
       invoice: { status: 'completed', output: 1 },
     }
     const state = { ...createRunState({}, {}), block }
-    const text = runDetails(plan, state, ['writeback/acme/wb_1'])
+    const text = runDetails(plan, state, [
+      { workflowId: 'writeback/acme/wb_1', whom: '1 of role finance' },
+      { workflowId: 'writeback/acme/wb_2' },
+      { workflowId: 'approval/acme/ask_1', whom: 'role support' },
+      { workflowId: 'run/acme/other/dlv_1' },
+    ])
     expect(cells(text, 'invoice')).toEqual(['invoice', 'billing.get\\_invoice', 'completed', ''])
     expect(cells(text, 'waive')).toEqual(['waive', 'billing.update', 'failed', 'TOOL\\_FAILED: a \\| b'])
     expect(cells(text, 'end')).toEqual(['end', 'return', 'not reached', ''])
-    expect(text).toContain('Waits for `writeback/acme/wb_1`.')
+    expect(text.split('\n').filter((line) => line.startsWith('Waits'))).toEqual([
+      'Waits for `1 of role finance`, in `writeback/acme/wb_1`; who, and what: `countersign writebacks show wb_1`.',
+      'Waits for `writeback/acme/wb_2`; who, and what: `countersign writebacks show wb_2`.',
+      'Waits for `role support`, in `approval/acme/ask_1`; who, and what: `countersign approvals show ask_1`.',
+      'Waits for `run/acme/other/dlv_1`.',
+    ])
   })
 })
 

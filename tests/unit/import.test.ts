@@ -146,13 +146,11 @@ describe('what cannot be imported', () => {
   })
 
   it('is told all at once, each with its path', async () => {
-    expect(await refusalsOf([])).toEqual(['(body): Invalid input: expected object, received array'])
-    expect(await refusalsOf({ name: 'x', steps: [] })).toEqual([
-      'steps: Too small: expected array to have >=1 items',
-    ])
+    expect(await refusalsOf([])).toEqual(['(body): must be an object, not a list'])
+    expect(await refusalsOf({ name: 'x', steps: [] })).toEqual(['steps: is empty'])
     expect(await refusalsOf(flow({ type: 'wait', def: {} }, tool('a', { tool_name: '' })))).toEqual([
-      "steps[0].type: Invalid discriminator value. Expected 'tool_call' | 'code'",
-      'steps[1].def.tool_name: Too small: expected string to have >=1 characters',
+      'steps[0].type: must be one of tool_call, code',
+      'steps[1].def.tool_name: is empty',
     ])
   })
 

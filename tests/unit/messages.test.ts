@@ -32,7 +32,7 @@ describe('a decision message', () => {
 
   it('is somebody’s word', () => {
     const word = { by: 'alice', digest: DIGEST, comment: 'fine' }
-    expect(decisionMessageOf('approve', { ...word, verdict: 'reject', more: 1 })).toEqual({
+    expect(decisionMessageOf('approve', { ...word, verdict: 'approve' })).toEqual({
       verdict: 'approve',
       asserted: word,
     })
@@ -44,6 +44,12 @@ describe('a decision message', () => {
       verdict: 'approve',
       asserted: { by: 'alice' },
     })
+  })
+
+  it('is none where it says something else than its name, or something that nobody reads', () => {
+    expect(decisionMessageOf('approve', { by: 'alice', verdict: 'reject' })).toBe(null)
+    expect(decisionMessageOf('reject', { by: 'alice', verdict: 'approve' })).toBe(null)
+    expect(decisionMessageOf('approve', { by: 'alice', approved: false })).toBe(null)
   })
 
   it.each<[string, unknown]>([

@@ -57,7 +57,7 @@ describe('a step', () => {
       'spec.steps[0]: needs one of tool_call, writeback, run_automation, code, ask, sleep, choose, for_each, parallel, return, fail Add exactly one of them.',
     ])
     expect(wrong([{ ...call('a'), return: 1 }])).toEqual([
-      'spec.steps[0]: Unrecognized key: "return" It belongs to another form: write one or the other.',
+      'spec.steps[0]: has no field `return` It belongs to another form: write one or the other.',
     ])
   })
 
@@ -87,10 +87,10 @@ describe('a step', () => {
     const retry = { max_attempts: 3 }
     expect(wrong([{ ...call('a'), retry }])).toEqual([])
     expect(wrong([{ ...loop('each', [call('a')]), retry }])).toEqual([
-      'spec.steps[0]: Unrecognized key: "retry" It belongs to another form: write one or the other.',
+      'spec.steps[0]: has no field `retry` It belongs to another form: write one or the other.',
     ])
     expect(wrong([{ ...call('a'), retry: { max_attempts: 1 } }])).toEqual([
-      'spec.steps[0].retry.max_attempts: Too small: expected number to be >=2 It takes 2 or more.',
+      'spec.steps[0].retry.max_attempts: must be at least 2 It takes 2 or more.',
     ])
   })
 })
@@ -193,9 +193,7 @@ describe('limits', () => {
     const fan = { name: 'fan', parallel: { branches: { left: many('l', 250), right: many('r', 250) } } }
     expect(wrong([fan])).toEqual(['spec.steps: has 501 steps outside of loops; a run takes 500'])
     expect(wrong([...many('a', 499), loop('each', many('l', 300))])).toEqual([])
-    expect(wrong(many('a', 501))).toEqual([
-      'spec.steps: Too big: expected array to have <=500 items It takes 500 or less.',
-    ])
+    expect(wrong(many('a', 501))).toEqual(['spec.steps: must have at most 500 items It takes 500 or less.'])
   })
 
   it('are 8 blocks in each other', () => {
@@ -211,9 +209,7 @@ describe('limits', () => {
   it('are 20 at once, and a year of sleep', () => {
     expect(
       wrong([{ name: 'each', for_each: { items: 'input', concurrency: 21, steps: [call('a')] } }]),
-    ).toEqual([
-      'spec.steps[0].for_each.concurrency: Too big: expected number to be <=20 It takes 20 or less.',
-    ])
+    ).toEqual(['spec.steps[0].for_each.concurrency: must be at most 20 It takes 20 or less.'])
     expect(wrong([{ name: 'nap', sleep: { for: '400d' } }])).toEqual([
       'spec.steps[0].sleep.for: is over 366 days',
     ])

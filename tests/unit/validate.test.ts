@@ -43,6 +43,7 @@ it('finds nothing wrong with the examples, and says what it cannot see', async (
   expect(report.not_checked).toEqual([
     'that `billing` has get_invoice, get_ticket, list_open_disputes, and that the arguments fit',
     'that `notes` has write_file, and that the arguments fit',
+    'that somebody has the roles billing-lead',
     'that the workers have the secrets BILLING_MCP_TOKEN, BILLING_DATABASE_URL',
     'that the workers have the commands notes',
   ])
@@ -145,12 +146,12 @@ it('hints at the key, the word and the kind that belong there', () => {
     parseDocuments([document]).places.map(({ message, hint }) => `${message} ${hint}`)
   const spec = { steps: [{ name: 'a', sleep: { for: '1s' } }] }
   expect(hints({ kind: 'Automation', name: 'a', spec: { ...spec, descripton: 'x' } })).toEqual([
-    'Unrecognized key: "descripton" Did you mean `description`?',
+    'has no field `descripton` Did you mean `description`?',
   ])
   expect(hints({ kind: 'Automaton', name: 'a', spec })[0]).toContain('Did you mean `Automation`?')
   expect(hints({ kind: 'Automation', spec })).toEqual(['is missing It takes a text.'])
   const call = { name: 'a', on_eror: 'fail', tool_call: { connection: 'c', tool: 't' } }
   expect(hints({ kind: 'Automation', name: 'a', spec: { steps: [call] } })).toEqual([
-    'Unrecognized key: "on_eror" Did you mean `on_error`?',
+    'has no field `on_eror` Did you mean `on_error`?',
   ])
 })

@@ -103,13 +103,19 @@ test('a quorum of two needs two people, and the same person twice is not two', a
   })
 })
 
-test('two stages need both, and one person with both roles fills only one', async () => {
+test('two stages need both, one after the other, and one person with both roles fills only one', async () => {
   const both = await s.world.as('bea@acme.example', ['lead', 'finance'])
   const finance = await s.world.as('finn@acme.example', ['finance'])
   const run = await s.park('two-stages')
+  const first = { stage: 1, stages: 2, missing: 1, roles: ['lead'], people: [] }
+  expect(run.approval.waits_for).toEqual(first)
+  expect(await refusal(finance.decideApproval({ ...about(run.approval), verdict: 'approve' }))).toBe(
+    '409 NOT_THEIR_TURN',
+  )
   expect(await both.decideApproval({ ...about(run.approval), verdict: 'approve' })).toMatchObject({
     state: 'waiting',
   })
+  expect((await s.approvalOf(run)).waits_for).toEqual({ ...first, stage: 2, roles: ['finance'] })
   expect(await finance.decideApproval({ ...about(run.approval), verdict: 'approve' })).toMatchObject({
     state: 'approved',
   })

@@ -128,6 +128,7 @@ function readyOf(
       type: step.type,
       title: asText(title),
       markdown: asText(markdown),
+      ...(step.whom === undefined ? {} : { whom: step.whom }),
       expiresAfterMs: step.expiresAfterMs,
     }
   }

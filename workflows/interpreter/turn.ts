@@ -10,7 +10,7 @@ import type { BlockState, StepError } from './state.ts'
 export type ReadyStep = { path: string } & (
   | { type: 'call' | 'writeback'; call: PlannedCall; timeoutMs: number; round: number; delayMs: number }
   | { type: 'code'; source: string; context: JsonObject; timeoutMs: number; delayMs: number }
-  | { type: 'ask'; title: string; markdown: string; expiresAfterMs: number }
+  | { type: 'ask'; title: string; markdown: string; whom?: string; expiresAfterMs: number }
   | { type: 'run_automation'; automation: string; input: JsonObject }
   | { type: 'sleep'; sleep: { forMs: number } | { untilMs: number } }
 )

@@ -82,7 +82,10 @@ type Names =
 export const configurationExamples: ExamplesOf<Names> = {
   applyManifests: {
     body: { manifests: [manifest], expected_revision: 2 },
-    output: { results: [{ kind: 'Automation', name: 'late-fee', revision: 3, status: 'changed' }] },
+    output: {
+      results: [{ kind: 'Automation', name: 'late-fee', revision: 3, status: 'changed' }],
+      warnings: [],
+    },
   },
   listManifests: { query: { kind: 'Automation', limit: 100 }, output: pageOf(summary) },
   getManifest: {

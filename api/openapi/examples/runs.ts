@@ -64,5 +64,5 @@ export const runExamples: ExamplesOf<Names> = {
   },
   cancelRun: { params: { run_id: RUN_ID }, output: { run_id: RUN_ID, state: 'cancel_requested' } },
   listDeliveries: { query: { connection: 'billing', limit: 20 }, output: pageOf(delivery) },
-  getDelivery: { params: { delivery_id: DELIVERY_ID }, output: delivery },
+  getDelivery: { params: { delivery_id: DELIVERY_ID }, output: { ...delivery, nothing_because: null } },
 }

@@ -76,6 +76,7 @@ export const approval: ApprovalView = {
   question: null,
   answer: null,
   votes: [],
+  waits_for: { stage: 1, stages: 1, missing: 1, roles: ['finance'], people: [] },
   expires_at: '2026-11-05T09:14:07.610Z',
   created_at: ASKED_AT,
   closed_at: null,
