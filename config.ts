@@ -6,26 +6,30 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import { takeAddress } from './lib/address-file.ts'
 import { parseAllowedHosts } from './lib/allowed-hosts.ts'
+import { ownAddressProblem } from './lib/database-address.ts'
+import { tlsProblems } from './lib/tls-settings.ts'
 
 const text = z.string().trim().min(1)
 const port = z.coerce.number().int().min(0).max(65_535)
 
-const TLS_DETAILS = [
-  'temporalClientCertFile',
-  'temporalClientKeyFile',
-  'temporalServerCaFile',
-  'temporalServerName',
-] as const
-
-type TlsSettings = { [Name in 'temporalTls' | (typeof TLS_DETAILS)[number]]?: string | undefined }
-
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
+
+/** Nothing of the address is told: a part of it is a password. */
+const databaseAddress = text.superRefine((address, context) => {
+  const problem = ownAddressProblem(address)
+  if (problem !== undefined) context.addIssue({ code: 'custom', message: problem })
+})
 
 const ConfigSchema = z
   .object({
-    databaseUrl: text,
+    databaseUrl: databaseAddress,
     databaseUrlFile: text.transform((path) => resolve(path)).optional(),
-    temporalAddress: text.default('127.0.0.1:7233'),
+    temporalAddress: text
+      .regex(
+        /^([^\s:/@]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?$/,
+        'must be HOST:PORT, such as 127.0.0.1:7233, without http://',
+      )
+      .default('127.0.0.1:7233'),
     temporalNamespace: text.default('default'),
     temporalApiKey: text.optional(),
     temporalTls: z.enum(['true', 'false']).optional(),
@@ -73,26 +77,6 @@ const ConfigSchema = z
     for (const [path, message] of tlsProblems(config))
       context.addIssue({ code: 'custom', path: [path], message })
   })
-
-/** What would connect in another way than somebody meant who has set it. */
-function tlsProblems(config: TlsSettings): [keyof TlsSettings, string][] {
-  const { temporalTls, temporalClientCertFile: certificate, temporalClientKeyFile: key } = config
-  const withoutTls =
-    temporalTls === 'false'
-      ? TLS_DETAILS.filter((name) => config[name] !== undefined).map(
-          (name) => [name, 'is of no use while TEMPORAL_TLS is false: remove one of them'] as const,
-        )
-      : []
-  return [
-    ...(certificate !== undefined && key === undefined
-      ? [['temporalClientCertFile', 'needs TEMPORAL_TLS_CLIENT_KEY_PATH too: a pair, or neither'] as const]
-      : []),
-    ...(certificate === undefined && key !== undefined
-      ? [['temporalClientKeyFile', 'needs TEMPORAL_TLS_CLIENT_CERT_PATH too: a pair, or neither'] as const]
-      : []),
-    ...withoutTls,
-  ].map(([path, message]) => [path, message])
-}
 
 function isAddressList(list: string): boolean {
   const AddressSchema = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()])
@@ -228,7 +212,7 @@ const SETTINGS: Record<keyof Config, Setting> = {
   commandsFile: setting(
     'COUNTERSIGN_COMMANDS_FILE',
     ['worker', 'dev'],
-    'JSON file with the programs that stdio connections may start on this worker, see below.',
+    'JSON file with the programs that stdio connections may start on this worker, see below. Several with commas between: the first that has a name counts.',
   ),
   reconciler: setting(
     'COUNTERSIGN_RECONCILER',
@@ -281,6 +265,17 @@ export function loadConfig(options: Partial<Config> = {}, environment: Environme
     return `  ${SETTINGS[name].variable}: ${values[name] === undefined ? 'is not set' : issue.message}`
   })
   throw new Error(`the configuration is not complete:\n${problems.join('\n')}`)
+}
+
+/** For a process at its start: what is wrong is told as a line of its log, without a trace of ours, and ends it. */
+export function configAtStart(reader: Reader | 'health check'): Config {
+  try {
+    return loadConfig()
+  } catch (error) {
+    const msg = `the ${reader} cannot start: ${error instanceof Error ? error.message : String(error)}`
+    process.stdout.write(`${JSON.stringify({ level: 60, time: Date.now(), pid: process.pid, msg })}\n`)
+    process.exit(1)
+  }
 }
 
 const SECRET_PREFIX = 'COUNTERSIGN_SECRET_'

@@ -4,6 +4,7 @@ import { findHead } from '../db/queries/manifests.ts'
 import { replaceCatalog } from '../db/queries/tool-catalog.ts'
 import type { JsonObject } from '../lib/json.ts'
 import type { ToolCatalog } from '../mcp/catalog.ts'
+import { durationMs } from '../schemas/common.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { DatabaseResolver, TargetResolver } from './targets.ts'
 
@@ -13,7 +14,8 @@ export interface InspectedTool {
   inputSchema: JsonObject
 }
 
-const DEADLINE_MS = 15_000
+/** Of whoever waits for the save; a program that is fetched before it starts takes its time. */
+const MAX_LISTING_MS = 30_000
 
 export async function inspectConnection(
   deps: {
@@ -35,7 +37,11 @@ export async function inspectConnection(
     deps.databaseOf({ organization, spec })
     return { tools: [] }
   }
-  const limits = { deadlineAtMs: Date.now() + DEADLINE_MS, signal, fresh: true }
+  const limits = {
+    deadlineAtMs: Date.now() + Math.min(durationMs(spec.timeout), MAX_LISTING_MS),
+    signal,
+    fresh: true,
+  }
   const listed = await deps.catalog.listTools(await deps.targetOf({ organization, spec }), limits)
   const entries = listed.map(({ definition, hash }) => ({
     tool: definition.name,

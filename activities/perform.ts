@@ -25,6 +25,7 @@ import { asksWhoAsked, ruleOn } from '../lib/policy.ts'
 import {
   assertDefinitionUnchanged,
   assertMayRead,
+  deniedText,
   factsOf,
   operationOf,
   policiesOf,
@@ -167,7 +168,7 @@ async function apply(
         outcome: await sendWrite(deps, passage, row, { rule: ruling.rule, decisions: [] }),
       }
     case 'deny': {
-      const message = `rule ${ruling.rule} denies it`
+      const message = deniedText(ruling.rule, passage.operation)
       const conclusion = { status: 'refused', code: 'POLICY_DENIED', message, rule: ruling.rule } as const
       return { kind: 'done', outcome: await closePlanned(deps, row, conclusion) }
     }

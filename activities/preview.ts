@@ -30,6 +30,7 @@ import { callsTheSame } from './origin.ts'
 import {
   assertDefinitionUnchanged,
   assertMayRead,
+  deniedText,
   factsOf,
   operationOf,
   policiesOf,
@@ -116,7 +117,7 @@ async function lookAtWrite(deps: PreviewDeps, look: Look): Promise<WouldWrite> {
   return {
     preview: { ...preview, changes: preview.changes.map(shortened) },
     heldBecause: row.connection?.frozen_reason ?? null,
-    ...(await judged(deps, ruling, grant)),
+    ...(await judged(deps, ruling, { ...grant, operation })),
   }
 }
 
@@ -130,12 +131,16 @@ function shortened(change: FieldChange): FieldChange {
 async function judged(
   deps: PreviewDeps,
   ruling: Ruling,
-  { organization, requester }: { organization: string; requester: Requester },
+  {
+    organization,
+    requester,
+    operation,
+  }: { organization: string; requester: Requester; operation: Operation },
 ): Promise<Pick<WouldWrite, 'rule' | 'asks' | 'refusal'>> {
   if (ruling.effect === 'allow') return { rule: ruling.rule, asks: [], refusal: null }
   if (ruling.effect === 'deny') {
     const { rule } = ruling
-    return { rule, asks: [], refusal: { code: 'POLICY_DENIED', message: `rule ${rule} denies it` } }
+    return { rule, asks: [], refusal: { code: 'POLICY_DENIED', message: deniedText(rule, operation) } }
   }
   const { requirement } = ruling
   const { policy, rule, stages } = requirement

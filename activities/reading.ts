@@ -87,3 +87,15 @@ export function previewOf(
   }))
   return { executor: executor.name, connection, operation, target, changes, guard: seen.guard }
 }
+
+/** A tool counts as a write until somebody says that it reads: whoever wanted to read learns here what to say. */
+export function deniedText(rule: string, { connection, operation, spec }: Operation): string {
+  const denied = `rule ${rule} denies it`
+  if (spec.type !== 'mcp') return denied
+  const settings = Object.hasOwn(spec.tools, operation) ? spec.tools[operation] : undefined
+  if (settings?.class !== undefined) return denied
+  return (
+    `${denied}; connection ${connection} does not say of ${operation} what it is, so it counts as a write: ` +
+    `if it only reads, say \`class: read\` of it under \`tools\` of the connection`
+  )
+}

@@ -10,11 +10,11 @@ import { pino, type Logger } from 'pino'
 import { dataConverterOf } from '../codec/data-converter.ts'
 import { loadEncryptionKeys } from '../codec/encryption.ts'
 import { createPayloads, type Payloads } from '../codec/payloads.ts'
-import { loadConfig, type Config } from '../config.ts'
+import { configAtStart, type Config } from '../config.ts'
 import { createDatabase, type Database } from '../db/database.ts'
 import { migrateWhenReady } from '../db/ready.ts'
 import { loadSigningKey, loadTrustedKeys, publicKeysFile } from '../lib/keys.ts'
-import { temporalConnection } from '../lib/temporal-connection.ts'
+import { temporalClientConnection } from '../lib/temporal-connection.ts'
 import { buildApp } from './app.ts'
 import { createInspectTools } from './inspect-tools.ts'
 import { createRateLimits } from './plugins/rate-limit.ts'
@@ -35,7 +35,7 @@ async function main(config: Config, logger: Logger): Promise<void> {
     statementTimeoutMs: STATEMENT_TIMEOUT_MS,
     usedBy: 'API',
   })
-  const connection = Connection.lazy(temporalConnection(config))
+  const connection = Connection.lazy(temporalClientConnection(config))
   const { payloads, dataConverter } = payloadsOf(config, database)
   const temporal = temporalAccess(config, { connection, dataConverter }, logger)
   const inspectTools = createInspectTools(temporal)
@@ -94,9 +94,9 @@ function temporalAccess(
   { connection, dataConverter }: { connection: Connection; dataConverter: DataConverter },
   logger: Logger,
 ): TemporalAccess {
-  const { temporalNamespace: namespace, taskQueue, temporalUiUrl: uiUrl } = config
+  const { temporalNamespace: namespace, taskQueue, temporalAddress: address, temporalUiUrl: uiUrl } = config
   const client = new Client({ connection, namespace, dataConverter })
-  return createTemporalAccess({ client, connection, namespace, taskQueue, uiUrl, logger })
+  return createTemporalAccess({ client, connection, namespace, taskQueue, address, uiUrl, logger })
 }
 
 /** A second signal, or a request that does not end, ends the process at once. */
@@ -119,7 +119,7 @@ function stopOnSignal(logger: Logger, stop: () => Promise<void>): void {
   process.on('SIGINT', onSignal)
 }
 
-const config = loadConfig()
+const config = configAtStart('API')
 const logger = pino({ level: config.logLevel })
 try {
   await main(config, logger)

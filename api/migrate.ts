@@ -2,13 +2,13 @@
  * Brings the database up to date, as the owner of the tables: `DATABASE_URL=… node dist/api/migrate.js`. With the names of two
  * roles, COUNTERSIGN_API_ROLE and COUNTERSIGN_WORKER_ROLE, it gives each what it needs and nothing more.
  */
-import { loadConfig } from '../config.ts'
+import { configAtStart } from '../config.ts'
 import { createDatabase } from '../db/database.ts'
 import { grantRoles } from '../db/grants.ts'
 import { migrate } from '../db/migrate.ts'
 
 async function main(): Promise<void> {
-  const { databaseUrl, apiRole: api, workerRole: worker } = loadConfig()
+  const { databaseUrl, apiRole: api, workerRole: worker } = configAtStart('migration')
   const database = createDatabase(databaseUrl)
   try {
     const applied = await migrate(database)

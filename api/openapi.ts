@@ -40,6 +40,13 @@ export async function installOpenApi(app: FastifyInstance): Promise<void> {
       .header('referrer-policy', 'no-referrer')
       .send((page ??= renderDocs(describe()))),
   )
+  app.get('/', { schema: { hide: true } }, async (_request, reply) =>
+    reply
+      .code(302)
+      .header('location', '/docs')
+      .type('text/plain; charset=utf-8')
+      .send('Countersign API. Its operations: /docs, for programs /openapi.json. Is it ready: /readyz.\n'),
+  )
   for (const [name, schema] of Object.entries(JSON_SCHEMAS))
     app.get(`/schemas/${name}.json`, { schema: { hide: true } }, async () => schema())
 }

@@ -31,15 +31,20 @@ const MAX_PAGES = 40
 const HISTORY_PATIENCE_MS = 10_000
 /** Some connections of the pool stay for others. */
 const READS_AT_ONCE = 6
+/** Writes that wait for people are as many as there are; those that are tried again are few. */
+const MAX_CHILDREN = 60
 /** Where the value that says to which step something belongs is gone, and nothing else says it. */
 const UNKNOWN_PATH = '?'
 
 const OriginSchema = z.object({ path: z.string().min(1) })
+const CallSchema = z
+  .object({ origin: OriginSchema, connection: z.string().optional() })
+  .transform(({ origin, connection = null }) => ({ path: origin.path, connection }))
 /** The first argument of what belongs to a step: a call, something with a call, or a run that has a parent. */
 const StepInputSchema = z.union([
-  z.object({ origin: OriginSchema }).transform(({ origin }) => origin.path),
-  z.object({ call: z.object({ origin: OriginSchema }) }).transform(({ call }) => call.origin.path),
-  z.object({ parent: OriginSchema }).transform(({ parent }) => parent.path),
+  CallSchema,
+  z.object({ call: CallSchema }).transform(({ call }) => call),
+  z.object({ parent: OriginSchema }).transform(({ parent }) => ({ path: parent.path, connection: null })),
 ])
 
 /** In the order in which they were scheduled. */
@@ -62,7 +67,28 @@ export async function attemptsOf(
     const attempt = byActivity.get(pending.activityId ?? '')
     if (attempt) Object.assign(attempt, await pendingChanges(temporal, pending))
   }
-  return [...byEvent.values()]
+  const attempts = [...byEvent.values()]
+  await takeFromChildren(temporal, attempts)
+  return attempts
+}
+
+/** A write with a workflow of its own is tried again in there: what it was told last is why its step does not go on. */
+async function takeFromChildren(temporal: TemporalAccess, attempts: readonly StepAttempt[]): Promise<void> {
+  const open = attempts.filter(({ kind, state }) => kind === 'writeback' && state === 'running')
+  for (let from = 0; from < Math.min(open.length, MAX_CHILDREN); from += READS_AT_ONCE) {
+    await Promise.all(
+      open.slice(from, from + READS_AT_ONCE).map((attempt) => takeFromChild(temporal, attempt)),
+    )
+  }
+}
+
+async function takeFromChild(temporal: TemporalAccess, attempt: StepAttempt): Promise<void> {
+  const handle = temporal.client.workflow.getHandle(attempt.temporal_workflow_id ?? '')
+  const described = await withPatience(temporal, () => handle.describe()).catch(() => undefined)
+  const pending = described?.raw.pendingActivities?.find(({ lastFailure }) => lastFailure)
+  if (!pending) return
+  const { attempt: number, next_attempt_at, failure } = await pendingChanges(temporal, pending)
+  Object.assign(attempt, { attempt: number, next_attempt_at, failure })
 }
 
 interface ReadEvent {
@@ -120,6 +146,7 @@ async function beginning(temporal: TemporalAccess, event: HistoryEvent): Promise
   const isRun = child?.workflowType?.name === WORKFLOW_TYPES.automation
   return {
     path: found.path,
+    connection: found.connection,
     kind: activity ? 'call' : isRun ? 'run' : 'writeback',
     state: 'scheduled',
     attempt: 1,
@@ -137,13 +164,13 @@ async function beginning(temporal: TemporalAccess, event: HistoryEvent): Promise
 async function pathOf(
   temporal: TemporalAccess,
   payloads: Payload[],
-): Promise<Pick<StepAttempt, 'path' | 'failure'> | undefined> {
+): Promise<Pick<StepAttempt, 'path' | 'connection' | 'failure'> | undefined> {
   try {
     const [first] = await decodeArrayFromPayloads(temporal.client.options.loadedDataConverter, payloads)
-    const path = StepInputSchema.safeParse(first)
-    return path.success ? { path: path.data, failure: null } : undefined
+    const found = StepInputSchema.safeParse(first)
+    return found.success ? { ...found.data, failure: null } : undefined
   } catch (error) {
-    return { path: UNKNOWN_PATH, failure: goneValue(error) }
+    return { path: UNKNOWN_PATH, connection: null, failure: goneValue(error) }
   }
 }
 
@@ -209,7 +236,10 @@ type Pending = ExecutionFacts['pendingActivities'][number]
 /** PENDING_ACTIVITY_STATE_STARTED of Temporal's API. */
 const PENDING_STARTED = 2
 
-async function pendingChanges(temporal: TemporalAccess, pending: Pending): Promise<Partial<AttemptView>> {
+async function pendingChanges(
+  temporal: TemporalAccess,
+  pending: Pending,
+): Promise<Pick<AttemptView, 'state' | 'attempt' | 'started_at' | 'next_attempt_at' | 'failure'>> {
   const isRunning = pending.state === PENDING_STARTED
   return {
     state: isRunning ? 'running' : 'scheduled',

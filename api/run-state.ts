@@ -41,6 +41,8 @@ export interface ExecutionFacts {
   historyLength: number
   historyBytes: number
   pendingActivities: NonNullable<RawDescription['pendingActivities']>
+  /** Children that are not over. */
+  pendingChildren: number
   /** A workflow task that no worker has taken, since when. */
   taskWaitsSinceMs: number | null
 }
@@ -118,6 +120,7 @@ function factsOf({ raw, historyLength }: WorkflowExecutionDescription): Executio
     historyLength,
     historyBytes: Number(raw.workflowExecutionInfo?.historySizeBytes ?? 0),
     pendingActivities: raw.pendingActivities ?? [],
+    pendingChildren: raw.pendingChildren?.length ?? 0,
     taskWaitsSinceMs: task?.state === TASK_SCHEDULED ? (optionalTsToMs(task.scheduledTime) ?? null) : null,
   }
 }

@@ -8,11 +8,12 @@ import type { WriteOfStep } from '../db/queries/run-rows.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { MESSAGES } from '../schemas/names.ts'
 import { LogLineSchema, type AttemptView, type RunView, type StepView } from '../schemas/operations/runs.ts'
+import { heldUpBy } from './held-up.ts'
 import { attemptsOf, type StepAttempt } from './run-history.ts'
 import type { RunDescription } from './run-state.ts'
 import { withPatience, type TemporalAccess } from './temporal.ts'
 
-type Steps = Pick<RunView, 'steps' | 'steps_from' | 'attempts_omitted'>
+type Steps = Pick<RunView, 'steps' | 'steps_from' | 'attempts_omitted' | 'held_up_by'>
 
 /** A larger history is not read for every look at its run. */
 const MAX_HISTORY_BYTES = 8 * 1024 * 1024
@@ -48,7 +49,7 @@ export interface StepsContext {
 export async function stepsOf(temporal: TemporalAccess, context: StepsContext): Promise<Steps> {
   const { workflowId, described } = context
   const { execution, temporal_run_id: runId } = described
-  if (!execution || !runId) return { steps: [], steps_from: 'none', attempts_omitted: false }
+  if (!execution || !runId) return { steps: [], steps_from: 'none', attempts_omitted: false, held_up_by: [] }
   const isTooLarge = execution.historyBytes > MAX_HISTORY_BYTES
   const [attempts, told] = await Promise.all([
     isTooLarge ? [] : attemptsOf(temporal, { workflowId, runId }, execution),
@@ -59,6 +60,7 @@ export async function stepsOf(temporal: TemporalAccess, context: StepsContext): 
     steps: paths.map((path) => stepView(path, { told: told?.[path], attempts, context })),
     steps_from: told ? 'workflow' : isTooLarge ? 'none' : 'history',
     attempts_omitted: isTooLarge,
+    held_up_by: described.state === 'running' ? heldUpBy(attempts, execution, Date.now()) : [],
   }
 }
 

@@ -27,6 +27,8 @@ export interface TemporalAccess {
   connection: Connection
   namespace: string
   taskQueue: string
+  /** Host and port, as this API reaches it; undefined if nobody has said it. */
+  address?: string | undefined
   /** Base address of the Temporal UI, if it is known. */
   uiUrl: string | undefined
   presence: Presence
@@ -42,7 +44,9 @@ const CANCELLED_CODE = 1
 const FAILED_PRECONDITION_CODE = 9
 
 export function createTemporalAccess(
-  deps: Pick<TemporalAccess, 'client' | 'connection' | 'namespace' | 'taskQueue' | 'uiUrl'> & { logger: Log },
+  deps: Pick<TemporalAccess, 'client' | 'connection' | 'namespace' | 'taskQueue' | 'address' | 'uiUrl'> & {
+    logger: Log
+  },
 ): TemporalAccess {
   const { logger, ...access } = deps
   let known: boolean | undefined
@@ -96,6 +100,7 @@ export function signalCommand(
 ): string {
   return [
     'temporal workflow signal',
+    ...(temporal.address === undefined ? [] : [`--address ${shellWord(temporal.address)}`]),
     `--namespace ${shellWord(temporal.namespace)}`,
     `--workflow-id ${shellWord(workflowId)}`,
     `--name ${signal}`,

@@ -4,7 +4,7 @@ import { UsageError } from './errors.ts'
 
 /** For commands that do not use our database. */
 export function readConfigHere(options: Partial<Config>, environment: Record<string, string>): Config {
-  return readConfig(options, { ...environment, DATABASE_URL: 'not used here', DATABASE_URL_FILE: '' })
+  return readConfig(options, { ...environment, DATABASE_URL: 'postgres://not.used', DATABASE_URL_FILE: '' })
 }
 
 export function readConfig(options: Partial<Config>, environment: Record<string, string>): Config {

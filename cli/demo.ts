@@ -29,7 +29,7 @@ export async function playDemo(options: DemoOptions): Promise<void> {
   // An organization of its own, so that every demo starts with an empty desk.
   const tenant = seed % 2 === 0 ? 'globex' : 'acme'
   const organization = `${tenant}-${randomBytes(3).toString('hex')}`
-  const story = stageLateFee({ dataDir: options.data, seed, organization, reseed: true })
+  const story = stageLateFee({ dataDir: options.data, seed, organization, reseed: true, log })
   narrator.say(
     `Countersign demo, seed ${seed}. Starting PostgreSQL, Temporal, the API, a worker and two MCP servers.`,
   )
@@ -93,7 +93,8 @@ function conclude(facts: StoryFacts & { seed: number }, options: DemoOptions, na
   }
   narrator.say(
     '',
-    `Done. The data stays in ${options.data}; \`countersign dev\` starts a stack to play with.`,
+    `Done. All of it is stopped now, so the addresses above lead nowhere any more: to look around while they do, run it with`,
+    `--interactive. The data stays in ${options.data}; \`countersign dev\` starts a stack to play with.`,
   )
 }
 

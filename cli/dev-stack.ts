@@ -20,7 +20,16 @@ import {
 import { messageOf, type Log } from '../scripts/stack/waiting.ts'
 import { ensureAdminKeys } from './dev/admin-keys.ts'
 import { codecTokenOf } from './dev/codec-token.ts'
-import { apiProcess, keysFolderOf, secretsFileOf, workerProcess, type ChildPlan } from './dev/children.ts'
+import {
+  apiProcess,
+  keysFolderOf,
+  ownCommandsFileOf,
+  secretsFileOf,
+  workerProcess,
+  workerSettings,
+  type ChildPlan,
+} from './dev/children.ts'
+import { keepRunning } from './dev/start-again.ts'
 import { checkPorts, DEFAULT_PORTS, type PortWishes } from './dev/ports.ts'
 import { devConfig, isOwnTemporal, startServices, temporalDbFileOf, type Services } from './dev/services.ts'
 import { readDevState, writeDevState } from './dev/state.ts'
@@ -35,14 +44,14 @@ export interface DevStackOptions {
   worker?: boolean | undefined
   /** The CLI uses the key of the first one. */
   organizations?: readonly [string, ...string[]] | undefined
-  /** For the worker alone: secrets as COUNTERSIGN_SECRET_NAME, another file of commands. */
-  workerEnvironment?: Record<string, string> | undefined
+  /** For the worker: a file with commands of an example, beside people's own. */
+  moreCommands?: string | undefined
   /** More processes, such as MCP servers: started before the API and stopped after it. */
   children?:
     ((services: Services) => readonly ProcessOptions[] | Promise<readonly ProcessOptions[]>) | undefined
   /** On SIGINT, SIGTERM and SIGHUP everything is stopped, also while it starts, and then this is called. */
   onSignalExit?: ((code: number) => void) | undefined
-  /** A process has ended that nobody asked to. The others run on. */
+  /** A process has ended that nobody asked to, and could not be started again. The others run on. */
   onUnexpectedExit?: ((name: string, exit: Exit) => void) | undefined
   /** Of this process, unless given. */
   environment?: Record<string, string> | undefined
@@ -57,6 +66,11 @@ export interface DevStack extends Services {
   organization: string
   dataDir: string
   keysFolder: string
+  secretsFile: string
+  /** Of people's own, where programs for stdio connections are named. */
+  commandsFile: string
+  /** What a worker that somebody runs in place of ours has to be told, as `node --env-file` reads it. */
+  workerEnvFile: string
   stop(): Promise<void>
 }
 
@@ -109,10 +123,38 @@ async function startAll(start: Start): Promise<Omit<DevStack, 'stop'>> {
   const codecEndpoint = `http://${LOOPBACK}:${apiPort}/codec/open/${codecToken}`
   const services = await startServices({ ...start, ports, codecEndpoint, log: options.log })
   await startChildren(start, services)
-  const plan: ChildPlan = { ...services, dataDir, environment: start.environment, config, codecToken }
+  const { moreCommands } = options
+  const plan: ChildPlan = {
+    ...services,
+    dataDir,
+    environment: start.environment,
+    config,
+    codecToken,
+    moreCommands,
+  }
+  const workerEnvFile = writeWorkerSettings(plan)
   const started = await startOwnProcesses(start, plan, { services, apiPort, mayMove: ports.port === 0 })
   const [organization] = options.organizations ?? ['default']
-  return { ...services, ...started, organization, dataDir, keysFolder: keysFolderOf(dataDir) }
+  return {
+    ...services,
+    ...started,
+    organization,
+    dataDir,
+    keysFolder: keysFolderOf(dataDir),
+    secretsFile: secretsFileOf(plan),
+    commandsFile: ownCommandsFileOf(plan),
+    workerEnvFile,
+  }
+}
+
+/** It holds the password of the worker's login. */
+function writeWorkerSettings(plan: ChildPlan): string {
+  const file = `${plan.dataDir}/worker.env`
+  const lines = Object.entries(workerSettings(plan)).map(
+    ([name, value]) => `${name}=${JSON.stringify(value)}`,
+  )
+  writeFileSync(file, `${lines.join('\n')}\n`, { mode: 0o600 })
+  return file
 }
 
 function wishedPorts({ port = DEFAULT_PORTS.port, temporalPort, uiPort }: DevStackOptions): PortWishes {
@@ -145,9 +187,7 @@ async function startOwnProcesses(
   const { options } = start
   const [api, worker] = await Promise.allSettled([
     startApi(start, plan, { apiPort, mayMove }),
-    options.worker === false
-      ? undefined
-      : startProcess(start, workerProcess(plan, options.workerEnvironment ?? {})),
+    options.worker === false ? undefined : startProcess(start, workerProcess(plan)),
   ])
   if (api.status === 'rejected') throw api.reason
   if (worker.status === 'rejected') throw worker.reason
@@ -183,16 +223,26 @@ async function startApi(
 }
 
 async function startProcess(
-  { options, supervisor, goOn }: Start,
+  { options, dataDir, supervisor, goOn }: Start,
   child: ProcessOptions,
 ): Promise<RunningProcess> {
   goOn()
   options.log(`starting ${child.name}`)
   const running = await supervisor.startProcess(child)
-  void running.exited.then((exit) => {
-    if (exit.unexpected) options.onUnexpectedExit?.(child.name, exit)
+  void keepRunning(running, {
+    log: options.log,
+    start: () => supervisor.startProcess(child),
+    onStarted: ({ pid }) => noteNewPid(dataDir, child.name, pid),
+    onGivenUp: (exit) => options.onUnexpectedExit?.(child.name, exit),
   })
   return running
+}
+
+/** For whoever wants to look at the process, or end it. */
+function noteNewPid(dataDir: string, name: string, pid: number): void {
+  const state = readDevState(dataDir)
+  if (state?.pids[name] === undefined) return
+  writeDevState(dataDir, { ...state, pids: { ...state.pids, [name]: pid } })
 }
 
 async function noteState(

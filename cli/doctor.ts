@@ -42,7 +42,7 @@ function addressAction(from: string): string {
     return 'Start `countersign dev` in this folder, or name a --context.'
   if (from.startsWith('context '))
     return 'Start that API, or log in anew with its address, or use another context.'
-  if (from === 'default') return 'Start `countersign dev`, or `countersign login --server URL`.'
+  if (from === 'default') return 'Start `countersign dev`, or `countersign login --url URL`.'
   return `Start the API, or correct ${from}.`
 }
 

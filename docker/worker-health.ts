@@ -4,15 +4,15 @@
  */
 import { hostname } from 'node:os'
 import { Connection } from '@temporalio/client'
-import { loadConfig } from '../config.ts'
-import { temporalConnection } from '../lib/temporal-connection.ts'
+import { configAtStart } from '../config.ts'
+import { temporalClientConnection } from '../lib/temporal-connection.ts'
 
 /** A worker that polls asks anew at least once a minute. */
 const POLLED_WITHIN_MS = 2 * 60_000
 const WORKFLOW_TASKS = 1
 
-const config = loadConfig()
-const connection = await Connection.connect({ ...temporalConnection(config), connectTimeout: 5_000 })
+const config = configAtStart('health check')
+const connection = await Connection.connect({ ...temporalClientConnection(config), connectTimeout: 5_000 })
 try {
   const { pollers } = await connection.workflowService.describeTaskQueue({
     namespace: config.temporalNamespace,

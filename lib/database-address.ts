@@ -60,6 +60,16 @@ export function readDatabaseAddress(text: string): ReadAddress {
   }
 }
 
+/** Of the address of our own database, which the driver reads: what it would misread is refused; undefined if nothing is wrong. */
+export function ownAddressProblem(address: string): string | undefined {
+  const form = 'must be postgres://USER:PASSWORD@HOST:PORT/DATABASE'
+  if (!SHAPE.test(address)) return form
+  const encoded = `${form}, with what is special in the password encoded (# as %23, / as %2F, ? as %3F, @ as %40)`
+  if (!URL.canParse(address)) return encoded
+  const { hash, search } = new URL(address)
+  return hash === '' && !search.includes('@') ? undefined : encoded
+}
+
 function decodedParts(url: URL): Record<'host' | 'user' | 'database', string> | undefined {
   try {
     decodeURIComponent(url.password)

@@ -103,5 +103,5 @@ function refusePrivate(place: Place, found: readonly string[], allowed: readonly
   if (refused === undefined) return
   const { hostname, port } = place
   const at = hostname === refused ? 'is a private address' : `is at ${refused}, a private address`
-  throw new AddressRefusedError(`${hostname}:${port} ${at} that the operator of the worker has not allowed`)
+  throw new AddressRefusedError(`${hostname}:${port} ${at} that is not allowed`)
 }

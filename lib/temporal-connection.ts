@@ -30,6 +30,20 @@ export function temporalConnection(settings: TemporalSettings): TemporalConnecti
   return { address, tls: isTls ? tls : false, ...(apiKey === undefined ? {} : { apiKey }) }
 }
 
+/** Of a client. While Temporal is away gRPC waits ever longer before it looks again, by itself up to two minutes. */
+const MAX_RECONNECT_PAUSE_MS = 2_000
+
+/** The connection of a client; a worker's own reconnects as soon as it polls again. */
+export function temporalClientConnection(
+  settings: TemporalSettings,
+): TemporalConnectionOptions & { channelArgs: Record<string, number> } {
+  const channelArgs = {
+    'grpc.initial_reconnect_backoff_ms': 500,
+    'grpc.max_reconnect_backoff_ms': MAX_RECONNECT_PAUSE_MS,
+  }
+  return { ...temporalConnection(settings), channelArgs }
+}
+
 function tlsOf(settings: TemporalSettings): TLSConfig {
   const { temporalClientCertFile, temporalClientKeyFile, temporalServerCaFile, temporalServerName } = settings
   return {

@@ -39,8 +39,15 @@ export interface ResolvedCommand {
   cwd?: string
 }
 
+/** `paths`: one, or several with commas between; of a name that stands in two of them, the first one's is used. */
+export async function loadCommandFile(paths: string): Promise<CommandFile> {
+  const files = await Promise.all(paths.split(',').map((path) => loadOne(path.trim())))
+  const commands = Object.fromEntries(files.toReversed().flatMap((file) => Object.entries(file.commands)))
+  return { path: files.map(({ path }) => path).join(', '), commands }
+}
+
 /** A file that does not exist has no commands: most workers need none. */
-export async function loadCommandFile(path: string): Promise<CommandFile> {
+async function loadOne(path: string): Promise<CommandFile> {
   try {
     const content = CommandFileContent.parse(JSON.parse(await readFile(path, 'utf8')))
     return { path, ...content }

@@ -17,23 +17,15 @@ export const ERRORS = {
   INVALID_INPUT: entry(
     400,
     'The request does not have the expected form.',
-    'Correct the fields named in `detail` and send it again.',
+    'Correct the named fields and send it again.',
   ),
-  INVALID_MANIFEST: entry(
-    422,
-    'The manifest is not valid.',
-    'Correct the places named in `detail` and apply it again.',
-  ),
+  INVALID_MANIFEST: entry(422, 'The manifest is not valid.', 'Correct the named places and apply it again.'),
   INVALID_DEFINITION: entry(
     422,
     'The workflow definition cannot be imported.',
-    'Correct the places named in `detail` and import it again.',
+    'Correct the named places and import it again.',
   ),
-  INVALID_EXPRESSION: entry(
-    422,
-    'An expression is not valid.',
-    'Correct the expression at the place named in `detail`.',
-  ),
+  INVALID_EXPRESSION: entry(422, 'An expression is not valid.', 'Correct the expression at the named place.'),
   PAYLOAD_TOO_LARGE: entry(
     413,
     'The request body is too large.',
@@ -49,7 +41,7 @@ export const ERRORS = {
     'The request carries no valid API key.',
     'Send `Authorization: Bearer <key>`; make a key with `countersign keys create`.',
   ),
-  FORBIDDEN: entry(403, 'This API key may not do that.', 'Use a key with the scope named in `detail`.'),
+  FORBIDDEN: entry(403, 'This API key may not do that.', 'Use a key with the named scope.'),
   NOT_FOUND: entry(404, 'There is no such thing.', 'Check the name or id; list what exists with the CLI.'),
   LAST_ADMIN: entry(
     409,
@@ -61,6 +53,11 @@ export const ERRORS = {
     409,
     'Somebody else has changed this manifest meanwhile.',
     'Read the current revision, merge, and apply again.',
+  ),
+  STILL_USED: entry(
+    409,
+    'Something that is in use needs it.',
+    'Change or remove what is named first; let the named writes come to their end.',
   ),
   IDEMPOTENCY_CONFLICT: entry(
     409,
@@ -109,7 +106,7 @@ export const ERRORS = {
   SCHEMA_TOO_COSTLY: entry(
     422,
     'A value cannot be held against a JSON Schema in reasonable time.',
-    'Simplify the schema that `detail` names: its patterns first, then its size. One of a tool is its server’s matter.',
+    'Simplify the named schema: its patterns first, then its size. One of a tool is its server’s matter.',
   ),
   LIMIT_EXCEEDED: entry(422, 'The run went over a limit.', 'Do less in one run, or split it.'),
   VALUE_TOO_LARGE: entry(
@@ -125,7 +122,7 @@ export const ERRORS = {
   PAYLOAD_UNAVAILABLE: entry(
     503,
     'A value of this run cannot be read now.',
-    'Bring back the row of the table `payloads`, or the encryption key, that `detail` names; the run goes on by itself.',
+    'Bring back the named row of the table `payloads`, or the named encryption key; the run goes on by itself.',
     true,
   ),
   SUB_RUN_FORGOTTEN: entry(
@@ -136,12 +133,12 @@ export const ERRORS = {
   STEP_FAILED: entry(
     422,
     'A step of the run has failed.',
-    'Look at the step in the Temporal UI; its cause is named in `detail`.',
+    'Look at the step with `countersign runs show`, or in the Temporal UI.',
   ),
   CODE_FAILED: entry(
     422,
     'The code of a step has failed.',
-    'Look at the line named in `detail` and at the log of the step; correct the automation and start a new run.',
+    'Look at the named line and at the log of the step; correct the automation and start a new run.',
   ),
   CODE_TIMEOUT: entry(
     422,
@@ -166,7 +163,7 @@ export const ERRORS = {
   ADDRESS_NOT_ALLOWED: entry(
     503,
     'The address of the connection is not one that the worker may connect to.',
-    'Correct it; or have the operator of the worker allow the host with COUNTERSIGN_ALLOWED_HOSTS.',
+    'Correct it. A private one needs the word of the operator of the worker, COUNTERSIGN_ALLOWED_HOSTS, and that of an MCP connection too, `allow_private_addresses: true`.',
     true,
   ),
   SECRET_NOT_ALLOWED: entry(
@@ -183,8 +180,8 @@ export const ERRORS = {
   ),
   COMMAND_NOT_FOUND: entry(
     503,
-    'The command that the connection names is not in the worker’s command file.',
-    'Add it to countersign.commands.json on the worker; the call goes on by itself.',
+    'The program of the connection cannot be started on the worker.',
+    'Add its entry to countersign.commands.json there, or install the program that the entry names; the call goes on by itself.',
     true,
   ),
   LOGIN_REFUSED: entry(
@@ -211,7 +208,7 @@ export const ERRORS = {
   INVALID_ARGUMENTS: entry(
     422,
     'The arguments do not fit what the target expects.',
-    'Correct the arguments named in `detail`; nothing was sent.',
+    'Correct the named arguments; nothing was sent.',
   ),
   TOOL_FAILED: entry(
     502,
@@ -257,12 +254,12 @@ export const ERRORS = {
   POLICY_DENIED: entry(
     403,
     'A policy rule denies this call.',
-    'Ask whoever owns the policy; the rule is named in `detail`.',
+    'Ask whoever owns the policy of the named rule.',
   ),
   WRITE_NOT_AUTHORISED: entry(
     403,
     'The decisions do not authorise this write.',
-    'Get it approved; what is missing is named in `detail`.',
+    'Get what is missing approved.',
   ),
   UNKNOWN_ORIGIN: entry(
     403,
@@ -343,15 +340,11 @@ export const ERRORS = {
   ),
 
   // Approvals
-  ALREADY_DECIDED: entry(
-    409,
-    'This approval is already decided.',
-    'Nothing to do; who decided is named in `detail`.',
-  ),
+  ALREADY_DECIDED: entry(409, 'This approval is already decided.', 'Nothing to do: the decision stands.'),
   INVALID_ANSWER: entry(
     422,
     'The answer does not fit the form of the question.',
-    'Correct the places named in `detail` and answer again.',
+    'Correct the named places and answer again.',
   ),
   ALREADY_VOTED: entry(409, 'You have already voted.', 'Nothing to do; somebody else is needed.'),
   SELF_APPROVAL: entry(
@@ -367,7 +360,7 @@ export const ERRORS = {
   NOT_ELIGIBLE: entry(
     409,
     'You may not decide about this writeback.',
-    'Ask somebody with a role named in `detail`.',
+    'Ask somebody with one of the named roles.',
   ),
   STALE_DIGEST: entry(
     409,
@@ -388,7 +381,7 @@ export const ERRORS = {
   NO_ELIGIBLE_APPROVER: entry(
     422,
     'Nobody could approve this write.',
-    'Give somebody other than the requester the role named in `detail`.',
+    'Give somebody other than the requester the named role.',
   ),
   REJECTED: entry(409, 'The write was rejected.', 'Look at the comment of whoever rejected it.'),
   WITHDRAWN: entry(409, 'The write was withdrawn.', 'Start a new run if it is still wanted.'),

@@ -4,10 +4,10 @@
  * listens for both).
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { NativeConnection, Runtime, Worker } from '@temporalio/worker'
+import { makeTelemetryFilterString, NativeConnection, Runtime, Worker } from '@temporalio/worker'
 import { pino, type Logger } from 'pino'
 import { failureConverterPath } from '../codec/data-converter.ts'
-import { loadConfig, type Config } from '../config.ts'
+import { configAtStart, type Config } from '../config.ts'
 import { migrateWhenReady } from '../db/ready.ts'
 import { isSource } from '../lib/modules.ts'
 import { temporalConnection } from '../lib/temporal-connection.ts'
@@ -16,6 +16,7 @@ import { bundleOfSources } from './kept-bundle.ts'
 import { countersign, type PluginDeps } from './plugin.ts'
 
 const WAIT_MS = 2_000
+const CORE_LOG_FILTER = makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' })
 /** Of connections when the worker ends; what does not close by then is left to the end of the process. */
 const CLOSE_PATIENCE_MS = 5_000
 
@@ -23,7 +24,11 @@ async function main(config: Config, logger: Logger): Promise<void> {
   assertUtc()
   const deps = pluginDeps(config)
   const stopped = stopOnSignal(logger)
-  Runtime.install({ logger: temporalLogger(logger) })
+  Runtime.install({
+    logger: temporalLogger(logger),
+    // Lines of Temporal's core go the same way: what reads our log reads JSON.
+    telemetryOptions: { logging: { filter: CORE_LOG_FILTER, forward: {} } },
+  })
   if (config.identity === 'asserted')
     logger.warn('people are taken at their word: for a developer’s machine only')
   let connection: NativeConnection | undefined
@@ -113,7 +118,7 @@ function temporalLogger(logger: Logger): TemporalLogger {
   }
 }
 
-const config = loadConfig()
+const config = configAtStart('worker')
 const logger = pino({ level: config.logLevel, name: 'worker' })
 try {
   await main(config, logger)

@@ -40,7 +40,7 @@ export function outside(summary: string): Outside {
 export function inspection(summary: string): Outside {
   return proxyActivities<Outside>({
     ...base,
-    startToCloseTimeout: '20s',
+    startToCloseTimeout: '35s',
     retry: { maximumAttempts: 1 },
     summary,
   })

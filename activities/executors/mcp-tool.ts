@@ -14,6 +14,7 @@ import type { CatalogTool, ToolCatalog } from '../../mcp/catalog.ts'
 import { cleanText, McpCallError } from '../../mcp/errors.ts'
 import type { McpClientPort, ToolDefinition, ToolResult } from '../../mcp/port.ts'
 import { validateArguments } from '../../mcp/tool-schemas.ts'
+import { toolClass } from '../../lib/tool-class.ts'
 import { CodedError, ERRORS } from '../../schemas/errors.ts'
 import type { McpConnectionSpec, ToolSettings } from '../../schemas/manifests.ts'
 import type { CommandDigest, TargetResolver } from '../targets.ts'
@@ -109,11 +110,8 @@ async function endpointOf(
     : settings
 }
 
-/** The operator's word first; a server's own only if the operator trusts it; else the worst. */
 export function classOf(spec: McpConnectionSpec, definition: ToolDefinition): 'read' | 'write' {
-  const word = spec.tools[definition.name]?.class
-  if (word) return word
-  return spec.trusted && definition.annotations?.['readOnlyHint'] === true ? 'read' : 'write'
+  return toolClass(spec, definition).class
 }
 
 /** A tool shows nothing of its target beforehand: people see the arguments, and they are what is sent. */

@@ -1,5 +1,6 @@
 /** What a check of `countersign doctor` is made of. */
 import type { Check } from '../../schemas/operations/health.ts'
+import { isTemporalAway } from '../temporal.ts'
 
 export function ok(name: string, summary: string): Check {
   return { name, status: 'ok', summary, action: null }
@@ -18,6 +19,8 @@ export function worstOf(checks: readonly Check[]): Check['status'] {
   return has('fail') ? 'fail' : has('warn') ? 'warn' : 'ok'
 }
 
+/** Temporal's client tells a missing answer in the words of gRPC. */
 export function reasonOf(error: unknown): string {
+  if (isTemporalAway(error)) return 'Temporal does not answer in time.'
   return error instanceof Error ? error.message.split('\n', 1)[0]! : String(error)
 }

@@ -4,6 +4,7 @@
  */
 import { listConnections } from '../../db/queries/freezes.ts'
 import { shellWord } from '../../lib/shell-text.ts'
+import { CodedError, ERRORS } from '../../schemas/errors.ts'
 import type { Check } from '../../schemas/operations/health.ts'
 import type { ApiDeps } from '../deps.ts'
 import { fail, ok, reasonOf, warn } from './check.ts'
@@ -13,17 +14,17 @@ const MAX_LOOKED_AT = 20
 /** A server that takes longer is not ready, and people wait for this answer. */
 const PATIENCE_MS = 10_000
 
-export async function connectionsCheck(
+export async function connectionsChecks(
   { database, inspectTools }: Pick<ApiDeps, 'database' | 'inspectTools'>,
   organization: string,
-): Promise<Check> {
+): Promise<Check[]> {
   const connections = await listConnections(database, { organization, limit: 500 })
   const asked = connections.slice(0, MAX_LOOKED_AT)
-  const reasons = await Promise.all(
+  const broken = await Promise.all(
     asked.map(({ name }) =>
       inTime(inspectTools(organization, name)).then(
-        () => undefined,
-        (error: unknown) => `${name}: ${reasonOf(error)}`,
+        () => [],
+        (error: unknown) => [{ name, reason: reasonOf(error), action: actionOf(error) }],
       ),
     ),
   )
@@ -31,9 +32,14 @@ export async function connectionsCheck(
   return judgeConnections({
     count: connections.length,
     answered: asked.filter(({ type }) => type === 'mcp').length,
-    broken: reasons.filter((reason) => reason !== undefined),
+    broken: broken.flat(),
     frozen,
   })
+}
+
+function actionOf(error: unknown): string {
+  if (error instanceof CodedError && error.code !== 'CONNECTION_NOT_READY') return ERRORS[error.code].hint
+  return 'Start its server; or correct its address or credentials, and `countersign apply` it.'
 }
 
 export interface ConnectionFacts {
@@ -41,24 +47,23 @@ export interface ConnectionFacts {
   /** MCP servers that were asked. */
   answered: number
   /** Of those, what was wrong. */
-  broken: readonly string[]
+  broken: readonly { name: string; reason: string; action: string }[]
   frozen: readonly string[]
 }
 
-export function judgeConnections({ count, answered, broken, frozen }: ConnectionFacts): Check {
+/** One for each that is broken: a first one that is named hides what is wrong with the others. */
+export function judgeConnections({ count, answered, broken, frozen }: ConnectionFacts): Check[] {
   const name = 'connections'
-  const [first] = broken
-  if (first !== undefined) {
-    const more = broken.length > 1 ? ` (and ${broken.length - 1} more)` : ''
-    const action = 'Correct its address or credentials, then `countersign apply` it; or start its server.'
-    return fail(name, `${first}${more}`, action)
-  }
+  const failed = broken.map((each) =>
+    fail(name, each.reason.includes(each.name) ? each.reason : `${each.name}: ${each.reason}`, each.action),
+  )
   if (frozen.length > 0) {
     const action = `If that is no longer wanted: countersign connections thaw ${shellWord(frozen[0] ?? '')}`
-    return warn(name, `Frozen, so that their writes are held: ${frozen.join(', ')}.`, action)
+    return [...failed, warn(name, `Frozen, so that their writes are held: ${frozen.join(', ')}.`, action)]
   }
-  if (count === 0) return ok(name, 'There are none yet.')
-  return ok(name, `${count} are saved; ${answered} MCP servers answered a worker.`)
+  if (failed.length > 0) return failed
+  if (count === 0) return [ok(name, 'There are none yet.')]
+  return [ok(name, `${count} are saved; ${answered} MCP servers answered a worker.`)]
 }
 
 async function inTime<Value>(work: Promise<Value>): Promise<Value> {

@@ -17,8 +17,9 @@ import {
   type ScheduleFacts,
 } from './temporal.ts'
 import { clockCheck } from './clocks.ts'
-import { connectionsCheck } from './connections.ts'
+import { connectionsChecks } from './connections.ts'
 import { rolesCheck } from './roles.ts'
+import { runsChecks } from './runs.ts'
 
 export async function examine(
   deps: ApiDeps,
@@ -36,17 +37,25 @@ export async function examine(
     }),
   ])
   // Without a worker nobody could look.
-  const hasWorkers = groups.flat().some(({ name, status }) => name === 'workers' && status === 'ok')
-  const connections = hasWorkers
-    ? await attempted('connections', 'Look at the check of PostgreSQL first.', async () => [
-        await connectionsCheck(deps, organization),
-      ])
-    : []
+  const isOk = (wanted: string): boolean =>
+    groups.flat().some(({ name, status }) => name === wanted && status === 'ok')
+  const [connections, runs] = await Promise.all([
+    isOk('workers')
+      ? attempted('connections', 'Look at the check of PostgreSQL first.', () =>
+          connectionsChecks(deps, organization),
+        )
+      : [],
+    isOk('temporal')
+      ? attempted('runs', 'Look at the checks of PostgreSQL and Temporal first.', () =>
+          runsChecks(deps, organization),
+        )
+      : [],
+  ])
   // Last: by now a worker has used its login.
   const roles = await attempted('database_roles', 'Look at the check of PostgreSQL first.', async () => [
     await rolesCheck(database),
   ])
-  const checks = [...groups.flat(), ...connections, ...roles, keyCheck(deps)]
+  const checks = [...groups.flat(), ...connections, ...runs, ...roles, keyCheck(deps)]
   return { status: worstOf(checks), checked_at: new Date().toISOString(), checks }
 }
 

@@ -1,5 +1,7 @@
 /** What Temporal says: whether it is there, whether the namespace is ready for us, who works, and how the jobs went. */
-import { ScheduleNotFoundError } from '@temporalio/client'
+import { ScheduleNotFoundError, type WorkflowHandle } from '@temporalio/client'
+import { ApplicationFailure } from '@temporalio/common'
+import { ERRORS, isErrorCode } from '../../schemas/errors.ts'
 import { scheduleId, SEARCH_ATTRIBUTES } from '../../schemas/names.ts'
 import type { Check } from '../../schemas/operations/health.ts'
 import { ReconcileReportSchema, type ReconcileReport } from '../../schemas/upkeep.ts'
@@ -82,6 +84,8 @@ interface LastRun {
   takenAtMs: number
   state: string
   result: unknown
+  /** Of one that failed: our code, if it was ours. */
+  code: string | null
 }
 
 export interface ScheduleFacts {
@@ -110,11 +114,23 @@ export async function loadSchedule(
       const handle = client.workflow.getHandle(workflowId, firstExecutionRunId)
       const { status } = await handle.describe()
       const result: unknown = status.name === 'COMPLETED' ? await handle.result() : null
-      return { ...facts, last: { takenAtMs: recent.takenAt.getTime(), state: status.name, result } }
+      const code = status.name === 'FAILED' ? await codeOf(handle) : null
+      return { ...facts, last: { takenAtMs: recent.takenAt.getTime(), state: status.name, result, code } }
     })
   } catch (error) {
     if (error instanceof ScheduleNotFoundError) return undefined
     throw error
+  }
+}
+
+async function codeOf(handle: WorkflowHandle): Promise<string | null> {
+  try {
+    await handle.result()
+    return null
+  } catch (error) {
+    for (let cause = error; cause instanceof Error; cause = cause.cause)
+      if (cause instanceof ApplicationFailure && isErrorCode(cause.type)) return cause.type
+    return null
   }
 }
 
@@ -167,10 +183,17 @@ function scheduleProblem(
     const summary = `Its last round began ${Math.round(sinceMs / 60_000)} minutes ago.`
     return fail(name, summary, 'See whether workers run, and look at the Schedule in the Temporal UI.')
   }
-  if (facts.last && !['COMPLETED', 'RUNNING'].includes(facts.last.state)) {
+  const { last } = facts
+  if (last?.code === 'RECONCILER_OFF') {
+    const summary =
+      'It is switched off on the workers (COUNTERSIGN_RECONCILER=off): nothing is concluded of runs that are over.'
+    return warn(name, summary, ERRORS.RECONCILER_OFF.hint)
+  }
+  if (last && !['COMPLETED', 'RUNNING'].includes(last.state)) {
+    const why = last.code === null ? '' : ` with ${last.code}`
     return fail(
       name,
-      `Its last round ended as ${facts.last.state}.`,
+      `Its last round ended as ${last.state}${why}.`,
       'Look at that workflow in the Temporal UI.',
     )
   }

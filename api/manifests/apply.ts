@@ -140,10 +140,22 @@ async function inspectAll(
   organization: string,
   connections: readonly string[],
 ): Promise<ToolsByConnection> {
-  const inspected = await Promise.all(
+  const asked = await Promise.allSettled(
     connections.map(async (name) => [name, await deps.inspectTools(organization, name)] as const),
   )
-  return new Map(inspected)
+  const failed = asked.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []))
+  if (failed.length > 0) throw togetherOf(failed)
+  return new Map(asked.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : [])))
+}
+
+/** What is wrong with all of them, under the code of the first: one that is told alone hides the others. */
+function togetherOf(errors: readonly unknown[]): unknown {
+  const [first] = errors
+  if (errors.length === 1 || !(first instanceof CodedError)) return first
+  const texts = errors.map((error) =>
+    error instanceof CodedError ? `${error.code}: ${error.message}` : 'it could not be asked',
+  )
+  return new CodedError(first.code, texts.join('; '), { cause: first })
 }
 
 /** Stored connections and automations, with those of the request over them. */

@@ -44,7 +44,7 @@ async function saveOne(
   { manifest, pins }: Savable,
 ): Promise<SavedManifest> {
   const { kind, name } = manifest
-  const number = await lockHead(tx, { organization, kind, name })
+  const { head: number, last } = await lockHead(tx, { organization, kind, name })
   const head = await findHead(tx, { organization, kind, name })
   const contentSha256 = digestOf(manifest)
   if (head?.content_sha256 === contentSha256 && digestOf(head.pins) === digestOf(pins)) {
@@ -56,7 +56,7 @@ async function saveOne(
       `${kind} ${name} is at revision ${number}, not ${expectedRevision}.`,
     )
   }
-  const revision = number + 1
+  const revision = last + 1
   await insertRevision(tx, { organization, number: revision, body: manifest, contentSha256, pins, author })
   return { kind, name, revision, status: 'changed' }
 }

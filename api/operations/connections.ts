@@ -10,8 +10,9 @@ import {
   thawConnection,
   type FreezeRow,
 } from '../../db/queries/freezes.ts'
-import { CodedError } from '../../schemas/errors.ts'
+import { summarizeCatalog } from '../../db/queries/tool-catalog.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
+import { addressOf, noConnection, requireConnection, toolViews, type Named } from '../connection-tools.ts'
 import { NamePositionSchema, openList } from '../pages.ts'
 import { isoTime, writebackView } from '../views.ts'
 import { implement } from './implement.ts'
@@ -20,11 +21,6 @@ const MAX_SHOWN = 100
 /** Most answers are there within milliseconds; those that are not are named in the answer. */
 const UNDER_WAY_PATIENCE_MS = 300
 const LOOK_INTERVAL_MS = 25
-
-interface Named {
-  organization: string
-  connection: string
-}
 
 const list = implement(OPERATIONS.listConnections, async ({ database }, { query, principal }) => {
   const list = openList('connections', query, NamePositionSchema)
@@ -46,6 +42,23 @@ const get = implement(OPERATIONS.getConnectionState, async ({ database }, { para
   const row = await findFreeze(database, named)
   if (!row) throw noConnection(named)
   return stateOf(database, named, row)
+})
+
+const tools = implement(OPERATIONS.listConnectionTools, async ({ database }, { params, principal }) => {
+  const named = { organization: principal.organization, connection: params.name }
+  return {
+    name: params.name,
+    tools: await toolViews(database, named, await requireConnection(database, named)),
+  }
+})
+
+const check = implement(OPERATIONS.checkConnection, async (deps, { params, principal }) => {
+  const named = { organization: principal.organization, connection: params.name }
+  const { spec } = await requireConnection(deps.database, named)
+  const startedMs = performance.now()
+  const found = await deps.inspectTools(named.organization, named.connection)
+  const took_ms = Math.round(performance.now() - startedMs)
+  return { name: params.name, type: spec.type, tools: found.length, took_ms }
 })
 
 const freeze = implement(OPERATIONS.freezeConnection, async ({ database }, { params, body, principal }) => {
@@ -70,6 +83,8 @@ async function untilAnswered(database: Database, named: Named): Promise<void> {
 
 async function stateOf(database: Database, named: Named, row: FreezeRow) {
   const limit = MAX_SHOWN + 1
+  const { spec, revision } = await requireConnection(database, named)
+  const seen = await summarizeCatalog(database, named)
   const [held, underWay] = await Promise.all([
     row.frozen_at === null
       ? { rows: [], isCut: false }
@@ -78,6 +93,10 @@ async function stateOf(database: Database, named: Named, row: FreezeRow) {
   ])
   return {
     name: named.connection,
+    type: spec.type,
+    revision,
+    address: addressOf(spec),
+    tools: seen.seenAt && { count: seen.count, seen_at: isoTime(seen.seenAt) },
     frozen: frozenView(row),
     held: held.rows.slice(0, MAX_SHOWN).map(writebackView),
     held_omitted: held.isCut || held.rows.length > MAX_SHOWN,
@@ -90,8 +109,4 @@ function frozenView({ frozen_at, frozen_by, frozen_reason }: FreezeRow) {
   return frozen_at && { at: isoTime(frozen_at), by: frozen_by ?? '', reason: frozen_reason ?? '' }
 }
 
-function noConnection({ connection }: Named): CodedError {
-  return new CodedError('NOT_FOUND', `There is no connection ${connection}.`)
-}
-
-export const connectionOperations = [list, get, freeze, thaw]
+export const connectionOperations = [list, get, tools, check, freeze, thaw]

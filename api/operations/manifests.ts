@@ -10,6 +10,7 @@ import {
 import { CodedError } from '../../schemas/errors.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
 import { applyManifests } from '../manifests/apply.ts'
+import { removeManifest } from '../manifests/remove.ts'
 import { openList } from '../pages.ts'
 import { isoTime } from '../views.ts'
 import { implement } from './implement.ts'
@@ -59,8 +60,13 @@ const revisions = implement(OPERATIONS.listRevisions, async ({ database }, { par
   return list.page(rows, { item: summary, position: ({ number }) => number })
 })
 
+const remove = implement(OPERATIONS.removeManifest, async ({ database }, { params, principal }) => {
+  const removed = await removeManifest(database, { organization: principal.organization, ...params })
+  return { ...params, removed_revision: removed }
+})
+
 function summary({ kind, name, number, version, content_sha256, author, created_at }: RevisionSummaryRow) {
   return { kind, name, revision: number, version, content_sha256, author, created_at: isoTime(created_at) }
 }
 
-export const manifestOperations = [apply, list, get, revisions]
+export const manifestOperations = [apply, list, get, revisions, remove]

@@ -1,12 +1,16 @@
 /** `countersign apply`: saves manifests, all of them or none, and says of each what happened. */
 import type { Command } from 'commander'
+import { shellWord } from '../../lib/shell-text.ts'
 import type { ProblemPlace } from '../../schemas/problem.ts'
-import { ApiError } from '../../sdk/client/index.ts'
+import { ApiError, type Client } from '../../sdk/client/index.ts'
 import { apiCommand, openApi, type ApiOptions } from '../context.ts'
 import { UsageError } from '../errors.ts'
 import { MalformedFile } from '../file-text.ts'
 import { inItsFile, readManifests, type ManifestSource } from '../files.ts'
 import { note, printJson, printTable, styledNote, visible } from '../output.ts'
+
+/** For what is only a warning. */
+const PATIENCE_MS = 12_000
 
 interface ApplyOptions extends ApiOptions {
   file: string[]
@@ -50,6 +54,30 @@ async function apply(options: ApplyOptions): Promise<void> {
   }
   const rows = results.map(({ kind, name, revision, status }) => [kind, name, String(revision), status])
   printTable(['KIND', 'NAME', 'REVISION', ''], rows, 'Nothing was applied.')
+  const changed = results.filter(({ kind, status }) => kind === 'Connection' && status === 'changed')
+  await warnOfUnreachable(
+    openApi(options),
+    changed.map(({ name }) => name),
+  )
+}
+
+/** They are saved all the same: a server may come later. Whoever has mistyped its address learns it now. */
+async function warnOfUnreachable(client: Client, connections: readonly string[]): Promise<void> {
+  const signal = AbortSignal.timeout(PATIENCE_MS)
+  const answers = connections.map((name) =>
+    client.checkConnection({ name }, { signal }).then(
+      () => [],
+      (error: unknown) => [{ name, error }],
+    ),
+  )
+  for (const { name, error } of (await Promise.all(answers)).flat()) {
+    const { message, hint } =
+      error instanceof ApiError ? error : { message: `no answer within ${PATIENCE_MS / 1_000} s.`, hint: '' }
+    note(`${styledNote('yellow', 'warning')}: ${name} is saved, and does not work yet: ${visible(message)}`)
+    note(
+      `  ${[visible(hint), `Look again: countersign connections check ${shellWord(name)}`].join(' ').trim()}`,
+    )
+  }
 }
 
 /** `late-fee.yaml:12:5 spec.steps[1].if` */

@@ -1,4 +1,4 @@
-/** `countersign connections`: the emergency brake. */
+/** `countersign connections`: what they offer, and the emergency brake. */
 import { Option, type Command } from 'commander'
 import { shellWord } from '../../lib/shell-text.ts'
 import type { OperationOutput } from '../../schemas/operations/operation.ts'
@@ -6,15 +6,18 @@ import type { Operations } from '../../schemas/operations.ts'
 import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
 import { addListOptions, listQuery, tellNextPage, type ListOptions } from '../filters.ts'
 import { note, printFields, printJson, printLine, printTable } from '../output.ts'
+import { counted, cut, durationText } from '../render/words.ts'
 
 type State = OperationOutput<Operations['getConnectionState']>
 
 const TYPES = ['mcp', 'postgres'] as const
+const DESCRIPTION_WIDTH = 60
 
 export function registerConnections(program: Command): void {
   const connections = describedCommand(program, {
     usage: 'connections',
-    summary: 'look at connections, stop all writes through one, and let them through again',
+    summary:
+      'look at connections and what they offer, stop all writes through one, and let them through again',
     examples: ['connections list', 'connections freeze billing --reason "wrong amounts"'],
   })
   addListOptions(
@@ -27,9 +30,20 @@ export function registerConnections(program: Command): void {
   ).action(list)
   apiCommand(connections, {
     usage: 'show <connection>',
-    summary: 'show whether a connection is frozen, and which writes that holds',
+    summary: 'show where a connection leads, whether it is frozen, and which writes that holds',
     examples: ['connections show billing'],
   }).action(show)
+  apiCommand(connections, {
+    usage: 'tools <connection>',
+    summary:
+      'list its tools as its server last described them: whether each reads or writes, and who calls it',
+    examples: ['connections tools billing'],
+  }).action(tools)
+  apiCommand(connections, {
+    usage: 'check <connection>',
+    summary: 'ask its server now, on a worker, for its tools',
+    examples: ['connections check billing'],
+  }).action(check)
   apiCommand(connections, {
     usage: 'freeze <connection>',
     summary: 'send no write through a connection any more; readings go on',
@@ -71,6 +85,44 @@ async function show(name: string, options: ApiOptions): Promise<void> {
   tell(await openApi(options).getConnectionState({ name }), options)
 }
 
+const SAYS: Record<'connection' | 'server' | 'nobody', string> = {
+  connection: 'says the connection',
+  server: 'says its server, which is trusted',
+  nobody: 'nobody says otherwise',
+}
+
+async function tools(name: string, options: ApiOptions): Promise<void> {
+  const answer = await openApi(options).listConnectionTools({ name })
+  if (options.json) return printJson(answer)
+  const rows = answer.tools.map((tool) => [
+    tool.tool,
+    `${tool.class} (${SAYS[tool.class_from]})`,
+    tool.definition_sha256.slice(0, 12),
+    tool.pinned_by
+      .map(({ automation, changed }) => `${automation}${changed ? ' (changed since)' : ''}`)
+      .join(', '),
+    cut(tool.description, DESCRIPTION_WIDTH),
+  ])
+  const none = `Nobody has asked for its tools yet: countersign connections check ${shellWord(name)}`
+  printTable(['TOOL', 'CLASS', 'DEFINITION', 'CALLED BY', 'DESCRIPTION'], rows, none)
+  if (answer.tools.some(({ class_from }) => class_from === 'nobody')) {
+    note(
+      'A tool of which nobody says that it reads counts as a write: `class: read` under `tools` of the connection.',
+    )
+  }
+}
+
+async function check(name: string, options: ApiOptions): Promise<void> {
+  const answer = await openApi(options).checkConnection({ name })
+  if (options.json) return printJson(answer)
+  const { type, tools: count, took_ms: tookMs } = answer
+  printLine(
+    type === 'mcp'
+      ? `${name}: its server answers a worker, with ${counted(count, 'tool', 'tools')}, in ${durationText(tookMs)}.`
+      : `${name}: its secrets and its address are right; whether the database answers shows with the first use.`,
+  )
+}
+
 async function freeze(name: string, options: ApiOptions & { reason: string }): Promise<void> {
   tell(await openApi(options).freezeConnection({ name, reason: options.reason }), options)
 }
@@ -83,9 +135,18 @@ async function thaw(name: string, options: ApiOptions): Promise<void> {
 
 function tell(state: State, options: ApiOptions): void {
   if (options.json) return printJson(state)
-  const { name, frozen, held, under_way: underWay } = state
+  const { name, type, revision, address, tools: seen, frozen, held, under_way: underWay } = state
   printFields([
-    ['Connection', name],
+    ['Connection', `${name} (${type}, revision ${revision})`],
+    ['Address', address],
+    ...(seen === null
+      ? []
+      : [
+          [
+            'Tools',
+            `${seen.count}, as listed ${seen.seen_at}: countersign connections tools ${name}`,
+          ] as const,
+        ]),
     ['Writes', frozen === null ? 'go through' : 'held: the connection is frozen'],
     ...(frozen === null ? [] : [['Since', `${frozen.at}, by ${frozen.by}`] as const]),
     ...(frozen === null || frozen.reason === '' ? [] : [['Reason', frozen.reason] as const]),

@@ -2,9 +2,9 @@
  * `countersign approve` and `reject`: a decision names the digest of the write that was looked at. Without `--digest`
  * the write is shown first, and the digest of what was shown is the one that is sent.
  */
-import { createInterface } from 'node:readline/promises'
 import type { Command } from 'commander'
 import type { Client } from '../../sdk/client/index.ts'
+import { canAsk, confirm } from '../confirm.ts'
 import { apiCommand, openApi, type ApiOptions } from '../context.ts'
 import { EXIT_CODES, UsageError } from '../errors.ts'
 import { note, printJson, printLine, visible } from '../output.ts'
@@ -85,8 +85,7 @@ async function digestLookedAt(
   approvalId: string,
   options: DecisionOptions,
 ): Promise<string | undefined> {
-  const canAsk = process.stdin.isTTY && process.stderr.isTTY
-  if (!options.yes && !canAsk) {
+  if (!options.yes && !canAsk()) {
     throw new UsageError(
       'Here nobody can be asked whether this is the right write.',
       'Add --digest with the digest of the write you have looked at, or --yes to decide about what waits now.',
@@ -94,24 +93,14 @@ async function digestLookedAt(
   }
   const approval = await client.getApproval({ approval_id: approvalId })
   if (approval.question !== null) {
-    throw new UsageError(`${approvalId} is a question, and no write.`, `Answer it: ${decideCommand(approval)}`)
+    throw new UsageError(
+      `${approvalId} is a question, and no write.`,
+      `Answer it: ${decideCommand(approval)}`,
+    )
   }
   for (const line of [...fieldLines(approvalFields(approval)), '', ...changeLines(approval), '']) note(line)
   if (options.yes || (await confirm(`${verdict === 'approve' ? 'Approve' : 'Reject'} this write? [y/N] `))) {
     return approval.digest
   }
   return undefined
-}
-
-/** Ctrl-C and the end of input are a no. */
-async function confirm(question: string): Promise<boolean> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  const closed = new Promise<string>((resolve) => terminal.once('close', () => resolve('')))
-  terminal.once('SIGINT', () => terminal.close())
-  try {
-    const answer = await Promise.race([terminal.question(question), closed])
-    return /^y(es)?$/i.test(answer.trim())
-  } finally {
-    terminal.close()
-  }
 }

@@ -1,14 +1,22 @@
 /** `countersign dev`: everything on this machine, until Ctrl-C. */
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { InvalidArgumentError, Option, type Command } from 'commander'
+import { shellWord } from '../../lib/shell-text.ts'
 import { CodedError } from '../../schemas/errors.ts'
+import { createClient } from '../../sdk/client/index.ts'
 import { dataOption, describedCommand } from '../context.ts'
 import { DEFAULT_DATA_DIR } from '../dev/state.ts'
 import type { LateFee, LateFeeStage } from '../dev/late-fee.ts'
 import type { DevStack } from '../dev-stack.ts'
 import { EXIT_CODES } from '../errors.ts'
 import type { Exit } from '../../scripts/stack/processes.ts'
+import type { Log } from '../../scripts/stack/waiting.ts'
 import { note, printFields, printJson, printLine, styled, styledNote, visible } from '../output.ts'
+
+/** Never the registry's: whoever had the name there would run on the reader's machine. */
+const NPX = 'npx --no-install countersign'
+const LOOK_EVERY_MS = 2_000
 
 interface DevOptions {
   data: string
@@ -57,15 +65,16 @@ interface Ended {
 
 async function dev(options: DevOptions): Promise<void> {
   const { startDevStack } = await import('../dev-stack.ts')
+  const log: Log = (line) => note(`${styledNote('dim', '·')} ${visible(line)}`)
   const example =
-    options.example === undefined ? undefined : await stageExample(options.data, options.example)
+    options.example === undefined ? undefined : await stageExample(options.data, options.example, log)
   let stack: DevStack
   let tellEnd: (ended: Ended) => void = () => undefined
   const firstEnd = new Promise<Ended>((resolve) => (tellEnd = resolve))
   try {
     stack = await startDevStack({
       dataDir: options.data,
-      log: (line) => note(`${styledNote('dim', '·')} ${visible(line)}`),
+      log,
       port: options.port,
       temporalPort: options.temporalPort,
       uiPort: options.uiPort,
@@ -79,18 +88,23 @@ async function dev(options: DevOptions): Promise<void> {
     if (error instanceof CodedError && error.code === 'CANCELLED') return
     throw error
   }
-  const lateFee = await example?.open(stack)
-  if (options.json) printJson(jsonOf(stack))
-  else tell(stack, options.data, lateFee)
-  const { name, exit } = await firstEnd
-  note(`${styledNote('red', name)} has ended (${exit.signal ?? `code ${exit.code}`}). Its last lines:`)
-  note(exit.lastLines)
+  const telling = tellAll(stack, options, example)
+  const ended = await Promise.race([firstEnd, telling.then(() => firstEnd)]).catch(async (error: unknown) => {
+    await stack.stop()
+    throw error
+  })
+  note(`${styledNote('red', ended.name)} has ended (${howOf(ended.exit)}). Its last lines:`)
+  note(ended.exit.lastLines)
   await stack.stop()
   process.exitCode = EXIT_CODES.failed
 }
 
+function howOf({ signal, code }: Exit): string {
+  return signal ?? `code ${code}`
+}
+
 /** Always the same dispute, so that a second start finds it as it was left. */
-async function stageExample(dataDir: string, name: 'late-fee' | 'all'): Promise<LateFeeStage> {
+async function stageExample(dataDir: string, name: 'late-fee' | 'all', log: Log): Promise<LateFeeStage> {
   const { stageLateFee } = await import('../dev/late-fee.ts')
   return stageLateFee({
     dataDir,
@@ -98,29 +112,67 @@ async function stageExample(dataDir: string, name: 'late-fee' | 'all'): Promise<
     organization: 'default',
     reseed: false,
     withOthers: name === 'all',
+    log,
   })
 }
 
-function tell(stack: DevStack, dataDir: string, lateFee: LateFee | undefined): void {
-  const data = dataDir === DEFAULT_DATA_DIR ? '' : ` --data ${dataDir}`
+/** Where nobody works yet, the addresses come first: without them no worker can be started, and without one no example saved. */
+async function tellAll(
+  stack: DevStack,
+  options: DevOptions,
+  example: LateFeeStage | undefined,
+): Promise<void> {
+  const data = options.data === DEFAULT_DATA_DIR ? '' : ` --data ${shellWord(options.data)}`
+  if (!options.json && !options.worker) tellAddresses(stack, options)
+  if (options.json && !options.worker) printJson(jsonOf(stack))
+  if (example && !options.worker) {
+    note('The example is applied when your worker runs: saving it asks its servers for their tools.')
+    await untilSomebodyWorks(stack)
+  }
+  const lateFee = await example?.open(stack)
+  if (options.json) return options.worker ? printJson(jsonOf(stack)) : undefined
+  if (options.worker) tellAddresses(stack, options)
   printLine()
-  printLine(styled('bold', 'Countersign is running.'))
+  printLine('Next, in another terminal:')
+  const firstSteps = [
+    `${NPX} apply${data} -f <your manifests>`,
+    `${NPX} manifests list${data}`,
+    `${NPX} doctor${data}`,
+  ]
+  for (const line of lateFee ? lateFeeSteps(stack, lateFee, data) : firstSteps) printLine(`  ${line}`)
+  printLine()
+  printLine('Ctrl-C stops everything; the data stays.')
+}
+
+function tellAddresses(stack: DevStack, { worker }: DevOptions): void {
+  printLine()
+  printLine(styled('bold', worker ? 'Countersign is running.' : 'Countersign is running, without a worker.'))
   printLine()
   printFields([
     ['API', stack.apiUrl],
     ['Temporal UI', stack.temporalUiUrl],
     ['Temporal', stack.temporalAddress],
+    ['Reference', `${stack.apiUrl}/docs`],
     ['Data', `${stack.dataDir} (logs in ${join(stack.dataDir, 'logs')})`],
+    ['Secrets', `${stack.secretsFile} (read at each use)`],
+    ['Programs', `${stack.commandsFile} (of stdio connections; read at each use)`],
+    ...(worker
+      ? []
+      : ([
+          ['Keys', stack.keysFolder],
+          ['Your worker', `node --env-file=${stack.workerEnvFile} <its program>`],
+          ['', `the file has DATABASE_URL, TEMPORAL_ADDRESS, COUNTERSIGN_KEYS_DIR and the rest`],
+        ] as const)),
   ])
-  printLine()
-  printLine('Next, in another terminal:')
-  const firstSteps = [
-    `npx countersign apply${data} -f <your manifests>`,
-    `npx countersign manifests list${data}`,
-  ]
-  for (const line of lateFee ? lateFeeSteps(stack, lateFee, data) : firstSteps) printLine(`  ${line}`)
-  printLine()
-  printLine('Ctrl-C stops everything; the data stays.')
+}
+
+async function untilSomebodyWorks({ apiUrl, apiKey }: DevStack): Promise<void> {
+  const client = createClient({ baseUrl: apiUrl, apiKey })
+  for (;;) {
+    const { checks } = await client.getHealth()
+    if (checks.some(({ name, status }) => name === 'workers' && status === 'ok')) return
+    await sleep(LOOK_EVERY_MS)
+  }
 }
 
 /** The event of the example, as its billing system would send it. */
@@ -131,8 +183,8 @@ function lateFeeSteps(stack: DevStack, { callbackToken, leadKey, facts }: LateFe
     `curl ${stack.apiUrl}/api/trigger-callback -H 'content-type: application/json' \\`,
     `  -H 'authorization: Bearer ${callbackToken}' \\`,
     `  -d '${JSON.stringify({ type: 'invoice.disputed', data: event })}'`,
-    `npx countersign approvals list${data}`,
-    `npx countersign approve <approval> --url ${stack.apiUrl} --key ${leadKey}`,
+    `${NPX} approvals list${data}`,
+    `${NPX} approve <approval> --url ${stack.apiUrl} --key ${leadKey}`,
   ]
 }
 
@@ -141,6 +193,11 @@ function jsonOf(stack: DevStack): object {
     api_url: stack.apiUrl,
     temporal_address: stack.temporalAddress,
     temporal_ui_url: stack.temporalUiUrl,
+    docs_url: `${stack.apiUrl}/docs`,
+    keys_dir: stack.keysFolder,
+    secrets_file: stack.secretsFile,
+    commands_file: stack.commandsFile,
+    worker_env_file: stack.workerEnvFile,
     organization: stack.organization,
     data_dir: stack.dataDir,
     pids: stack.pids,

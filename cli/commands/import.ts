@@ -1,7 +1,7 @@
 /** `countersign import`: a workflow definition in JSON as an automation, printed for whoever applies it. */
 import { InvalidArgumentError, type Command } from 'commander'
 import { Document, isNode } from 'yaml'
-import { importDefinition, type Imported } from '../../manifests/import.ts'
+import type { Imported } from '../../manifests/import.ts'
 import type { ProblemPlace } from '../../schemas/problem.ts'
 import { describedCommand } from '../context.ts'
 import { PlacesError } from '../errors.ts'
@@ -41,6 +41,7 @@ function addConnection(text: string, known?: ReadonlyMap<string, string>): Reado
 }
 
 async function importFile(file: string, options: ImportCommandOptions): Promise<void> {
+  const { importDefinition } = await import('../../manifests/import.ts')
   const { value, placeOf } = readYamlFile(file)
   const { name, connection: connections = new Map() } = options
   const imported = await importDefinition(value, { name, connections })

@@ -2,7 +2,7 @@
  * `countersign login`, `logout` and `whoami`. A key is kept after the server has said whose it is, and never printed.
  * From a terminal it is read without showing it.
  */
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
@@ -15,7 +15,9 @@ import { note, printFields, printJson, printLine, visible } from '../output.ts'
 import { forget, warnIfHidden } from './contexts.ts'
 
 interface LoginOptions {
-  server: string
+  url: string
+  /** As `--url` was called before. */
+  server?: string
   key?: string
   name?: string
   json?: boolean
@@ -26,11 +28,12 @@ export function registerLogin(program: Command): void {
     usage: 'login',
     summary: 'check an API key with a server, and keep it as a context',
     examples: [
-      'login --server https://countersign.example.org < key.txt',
-      'login --server https://staging.example.org --name staging',
+      'login --url https://countersign.example.org < key.txt',
+      'login --url https://staging.example.org --name staging',
     ],
   })
-    .option('--server <url>', 'address of the API', 'http://127.0.0.1:8700')
+    .option('--url <url>', 'address of the API', 'http://127.0.0.1:8700')
+    .addOption(new Option('--server <url>', 'the same').hideHelp())
     .option(
       '--key <key>',
       'API key (else asked for, or read from standard input, where no process list shows it)',
@@ -54,7 +57,7 @@ export function registerLogin(program: Command): void {
 }
 
 async function login(options: LoginOptions): Promise<void> {
-  const url = originOf(options.server)
+  const url = originOf(options.server ?? options.url)
   const name = options.name ?? new URL(url).host
   assertContextName(name)
   const key = (options.key ?? (await readKey(url))).trim()

@@ -3,9 +3,10 @@ import { InvalidArgumentError, Option, type Command } from 'commander'
 import { stringify } from 'yaml'
 import { nearestName } from '../../lib/nearest-name.ts'
 import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
-import { UsageError } from '../errors.ts'
+import { canAsk, confirm } from '../confirm.ts'
+import { EXIT_CODES, UsageError } from '../errors.ts'
 import { addListOptions, listQuery, tellNextPage, type ListOptions } from '../filters.ts'
-import { printJson, printLine, printTable } from '../output.ts'
+import { note, printJson, printLine, printTable } from '../output.ts'
 
 const KINDS = ['Automation', 'Connection', 'Policy'] as const
 type Kind = (typeof KINDS)[number]
@@ -13,7 +14,7 @@ type Kind = (typeof KINDS)[number]
 export function registerManifests(program: Command): void {
   const manifests = describedCommand(program, {
     usage: 'manifests',
-    summary: 'look at saved manifests',
+    summary: 'look at saved manifests, take one out of use',
     examples: ['manifests list'],
   })
   addListOptions(
@@ -35,6 +36,13 @@ export function registerManifests(program: Command): void {
   })
     .option('--revision <number>', 'as it was then (else the current one)', toRevision)
     .action(show)
+  apiCommand(manifests, {
+    usage: 'remove <kind> <name>',
+    summary: 'take a manifest out of use; refused while something that is saved or open needs it',
+    examples: ['manifests remove Automation late-fee', 'manifests remove Connection old-billing --yes'],
+  })
+    .option('-y, --yes', 'do not ask')
+    .action(remove)
 }
 
 /** Policies have no state beside their manifests. */
@@ -88,15 +96,37 @@ function toRevision(text: string): number {
   throw new InvalidArgumentError('It must be the number of a revision, such as 3.')
 }
 
-async function show(kindText: string, name: string, options: ShowOptions): Promise<void> {
-  const kind = KINDS.find((known) => known.toLowerCase() === kindText.toLowerCase())
-  if (kind === undefined) {
-    const nearest = nearestName(kindText, KINDS)
-    throw new UsageError(
-      `There is no kind ${kindText}.`,
-      nearest === undefined ? `It is one of ${KINDS.join(', ')}.` : `Did you mean ${nearest}?`,
-    )
+function kindOf(text: string): Kind {
+  const kind = KINDS.find((known) => known.toLowerCase() === text.toLowerCase())
+  if (kind !== undefined) return kind
+  const nearest = nearestName(text, KINDS)
+  throw new UsageError(
+    `There is no kind ${text}.`,
+    nearest === undefined ? `It is one of ${KINDS.join(', ')}.` : `Did you mean ${nearest}?`,
+  )
+}
+
+async function remove(
+  kindText: string,
+  name: string,
+  options: ApiOptions & { yes?: boolean },
+): Promise<void> {
+  const kind = kindOf(kindText)
+  if (!options.yes && !canAsk()) {
+    throw new UsageError('Here nobody can be asked whether this is meant.', 'Add --yes.')
   }
+  if (!options.yes && !(await confirm(`Take ${kind} ${name} out of use? [y/N] `))) {
+    note('Nothing was removed.')
+    process.exitCode = EXIT_CODES.failed
+    return
+  }
+  const answer = await openApi(options).removeManifest({ kind, name })
+  if (options.json) return printJson(answer)
+  printLine(`${kind} ${name} is no longer in use. Runs that have begun keep the revision they started with.`)
+}
+
+async function show(kindText: string, name: string, options: ShowOptions): Promise<void> {
+  const kind = kindOf(kindText)
   const manifest = await openApi(options).getManifest({
     kind,
     name,

@@ -1,12 +1,16 @@
 /** `countersign writebacks resolve`: says what became of a write when nobody knew. */
 import { Option, type Command } from 'commander'
+import type { Client } from '../../sdk/client/index.ts'
+import { canAsk, confirm } from '../confirm.ts'
 import { apiCommand, openApi, type ApiOptions } from '../context.ts'
+import { EXIT_CODES } from '../errors.ts'
 import { note, printJson, printLine, visible } from '../output.ts'
 
 interface ResolveOptions extends ApiOptions {
   as: 'applied' | 'not-applied'
   comment: string
   ticket?: boolean
+  yes?: boolean
 }
 
 export function registerResolve(writebacks: Command): void {
@@ -24,12 +28,18 @@ export function registerResolve(writebacks: Command): void {
         .makeOptionMandatory(),
     )
     .option('--comment <text>', 'for those who look at it later', '')
+    .option('-y, --yes', 'do not ask')
     .option('--ticket', 'send nothing; print the signed word, to be pasted as input of the signal `resolve`')
     .action(resolve)
 }
 
 async function resolve(writebackId: string, options: ResolveOptions): Promise<void> {
   const client = openApi(options)
+  if (!(await isMeant(client, writebackId, options))) {
+    note('Nothing was said.')
+    process.exitCode = EXIT_CODES.failed
+    return
+  }
   const word = {
     writeback_id: writebackId,
     resolution: options.as === 'applied' ? ('applied' as const) : ('not_applied' as const),
@@ -49,4 +59,12 @@ async function resolve(writebackId: string, options: ResolveOptions): Promise<vo
   const answer = await client.resolveWriteback(word)
   if (options.json) return printJson(answer)
   printLine(`${visible(writebackId)}: ${answer.state}. ${visible(answer.message)}`)
+}
+
+/** It cannot be taken back. Where nobody can be asked, `--as` is the word. */
+async function isMeant(client: Client, writebackId: string, { as, yes }: ResolveOptions): Promise<boolean> {
+  if (yes || !canAsk()) return true
+  const { preview, state } = await client.getWriteback({ writeback_id: writebackId })
+  note(`${preview.connection} · ${preview.operation} · ${visible(preview.target)}: ${state}`)
+  return confirm(`Say for good that it is ${as === 'applied' ? 'applied' : 'not applied'}? [y/N] `)
 }

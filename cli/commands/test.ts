@@ -3,12 +3,10 @@ import { dirname, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { placesOf } from '../../lib/zod-places.ts'
 import { sentenceOf } from '../../lib/zod-sentences.ts'
-import { knownOf, parsedPlaces } from '../../manifests/check.ts'
-import { parseDocuments } from '../../manifests/document.ts'
 import { TestFileSchema, type TestFile } from '../../schemas/automation-tests.ts'
 import type { Manifest } from '../../schemas/manifests.ts'
 import type { Difference } from '../../testing/compare.ts'
-import { runTests, type TestResult } from '../../testing/run-tests.ts'
+import type { TestResult } from '../../testing/run-tests.ts'
 import { describedCommand } from '../context.ts'
 import { EXIT_CODES, UsageError } from '../errors.ts'
 import { MalformedFile } from '../file-text.ts'
@@ -69,11 +67,16 @@ async function play(file: string, tests: TestFile): Promise<FileResult> {
   const { automation } = tests
   const { manifests, problems } = await readValid(tests.manifests.map((path) => resolve(dirname(file), path)))
   if (problems.length > 0) return { file, automation, tests: [], problems }
+  const { runTests } = await import('../../testing/run-tests.ts')
   return { file, automation, tests: await runTests(tests, manifests, () => performance.now()), problems }
 }
 
 /** What could not be saved is not played either. */
 async function readValid(paths: readonly string[]): Promise<{ manifests: Manifest[]; problems: string[] }> {
+  const [{ knownOf, parsedPlaces }, { parseDocuments }] = await Promise.all([
+    import('../../manifests/check.ts'),
+    import('../../manifests/document.ts'),
+  ])
   const { sources, flaws } = readManifests(paths)
   const parsed = parseDocuments(sources.map(({ manifest }) => manifest))
   const manifests = parsed.documents.map(({ manifest }) => manifest)

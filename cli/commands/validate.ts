@@ -1,8 +1,5 @@
 /** `countersign validate`: what can be wrong with manifests and needs no server to be seen, all of it at once. */
 import type { Command } from 'commander'
-import { knownOf, parsedPlaces } from '../../manifests/check.ts'
-import { parseDocuments } from '../../manifests/document.ts'
-import { uncheckedOf } from '../../manifests/unchecked.ts'
 import type { ProblemPlace } from '../../schemas/problem.ts'
 import { describedCommand } from '../context.ts'
 import { EXIT_CODES } from '../errors.ts'
@@ -31,6 +28,11 @@ export function registerValidate(program: Command): void {
 }
 
 async function validate(options: ValidateOptions): Promise<void> {
+  const [{ knownOf, parsedPlaces }, { parseDocuments }, { uncheckedOf }] = await Promise.all([
+    import('../../manifests/check.ts'),
+    import('../../manifests/document.ts'),
+    import('../../manifests/unchecked.ts'),
+  ])
   const { sources, flaws } = readManifests(options.file)
   const parsed = parseDocuments(sources.map(({ manifest }) => manifest))
   const manifests = parsed.documents.map(({ manifest }) => manifest)

@@ -1,7 +1,7 @@
 /** Every organization of the dev stack has an admin key that works: the noted one, or a new one if the data is new. */
 import pg from 'pg'
 import { bootstrapOrganization } from '../../api/bootstrap.ts'
-import { ApiError, createClient } from '../../sdk/client/index.ts'
+import { ApiError, createClient, type Client } from '../../sdk/client/index.ts'
 
 const ADMIN = 'admin'
 
@@ -36,6 +36,18 @@ async function works(baseUrl: string, apiKey: string): Promise<boolean> {
     return true
   } catch (error) {
     if (error instanceof ApiError && (error.status === 401 || error.status === 403)) return false
+    throw error
+  }
+}
+
+/** Whatever it may do: one without the scope that this needs is refused, and known. */
+export async function isValidKey(client: Client): Promise<boolean> {
+  try {
+    await client.whoAmI()
+    return true
+  } catch (error) {
+    if (error instanceof ApiError && error.code === 'FORBIDDEN') return true
+    if (error instanceof ApiError && error.code === 'UNAUTHENTICATED') return false
     throw error
   }
 }

@@ -21,6 +21,8 @@ export interface ChildPlan {
   temporalAddress: string
   temporalUiUrl: string
   codecToken: string
+  /** A file with commands of an example, beside people's own. */
+  moreCommands: string | undefined
 }
 
 export function apiProcess(plan: ChildPlan, port: number): ProcessOptions {
@@ -28,7 +30,8 @@ export function apiProcess(plan: ChildPlan, port: number): ProcessOptions {
   return {
     ...program(plan, 'api'),
     env: {
-      ...commonEnvironment(plan),
+      ...foreignEnvironment(plan),
+      ...commonSettings(plan),
       DATABASE_URL: plan.apiDatabaseUrl,
       // Loopback only: here people are taken at their word.
       HOST: LOOPBACK,
@@ -41,21 +44,33 @@ export function apiProcess(plan: ChildPlan, port: number): ProcessOptions {
   }
 }
 
-export function workerProcess(plan: ChildPlan, extra: Record<string, string>): ProcessOptions {
+export function workerProcess(plan: ChildPlan): ProcessOptions {
   const secrets = Object.entries(plan.environment).filter(([name]) => name.startsWith('COUNTERSIGN_SECRET_'))
   return {
     ...program(plan, 'worker'),
-    env: {
-      ...commonEnvironment(plan),
-      ...Object.fromEntries(secrets),
-      DATABASE_URL: plan.workerDatabaseUrl,
-      COUNTERSIGN_COMMANDS_FILE: resolve(plan.config.commandsFile),
-      COUNTERSIGN_SECRETS_FILE: secretsFileOf(plan),
-      COUNTERSIGN_ALLOWED_HOSTS: allowedHostsOf(plan),
-      ...extra,
-    },
+    env: { ...foreignEnvironment(plan), ...Object.fromEntries(secrets), ...workerSettings(plan) },
     readyLine: /worker started/,
   }
+}
+
+/** What a worker of this stack has to be told, ours or one that somebody runs in its place. */
+export function workerSettings(plan: ChildPlan): Record<string, string> {
+  const commandFiles = [ownCommandsFileOf(plan), plan.moreCommands].filter((file) => file !== undefined)
+  return {
+    ...commonSettings(plan),
+    DATABASE_URL: plan.workerDatabaseUrl,
+    COUNTERSIGN_COMMANDS_FILE: commandFiles.join(','),
+    COUNTERSIGN_SECRETS_FILE: secretsFileOf(plan),
+    COUNTERSIGN_ALLOWED_HOSTS: allowedHostsOf(plan),
+  }
+}
+
+/** Where people keep the programs of their own stdio servers: nothing of ours is ever written there. */
+export function ownCommandsFileOf({ config }: Pick<ChildPlan, 'config'>): string {
+  return config.commandsFile
+    .split(',')
+    .map((file) => resolve(file.trim()))
+    .join(',')
 }
 
 /** What a developer's machine runs is what its connections are for; and the database server that the examples share. */
@@ -92,16 +107,18 @@ export function nodeArguments(): string[] {
 }
 
 /** The host's own, without what configures us: that is set here, and secrets are for the worker only. */
-function commonEnvironment(plan: ChildPlan): Record<string, string> {
-  const { config, environment } = plan
-  const { encryptionKeysFile } = config
+function foreignEnvironment({ config, environment }: ChildPlan): Record<string, string> {
   // Our own Temporal speaks no TLS and knows no keys.
   const unfit = isOwnTemporal(config)
     ? /^(COUNTERSIGN_|DATABASE_URL_FILE$|TEMPORAL_(TLS|API_KEY))/
     : /^(COUNTERSIGN_|DATABASE_URL_FILE$)/
-  const foreign = Object.entries(environment).filter(([name]) => !unfit.test(name))
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !unfit.test(name)))
+}
+
+function commonSettings(plan: ChildPlan): Record<string, string> {
+  const { config } = plan
+  const { encryptionKeysFile } = config
   return {
-    ...Object.fromEntries(foreign),
     TZ: 'UTC',
     TEMPORAL_ADDRESS: plan.temporalAddress,
     TEMPORAL_NAMESPACE: config.temporalNamespace,

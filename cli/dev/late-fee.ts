@@ -5,17 +5,20 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import pg from 'pg'
 import { z } from 'zod'
 import { loadAllManifests } from '../../examples/manifests.ts'
 import { loadManifests, notesCommand } from '../../examples/late-fee/manifests.ts'
 import { seedBilling, type BillingFacts } from '../../examples/late-fee/seed.ts'
 import { moduleFile } from '../../lib/modules.ts'
-import { choosePort } from '../../scripts/stack/ports.ts'
 import { ensureDatabase } from '../../scripts/stack/postgres.ts'
 import type { ProcessOptions } from '../../scripts/stack/processes.ts'
 import { createClient } from '../../sdk/client/index.ts'
 import type { DevStack, DevStackOptions } from '../dev-stack.ts'
+import type { Log } from '../../scripts/stack/waiting.ts'
 import { nodeArguments } from './children.ts'
+import { ensureExampleKeys, type WantedKey } from './example-keys.ts'
+import { applyExample } from './example-manifests.ts'
 import type { Services } from './services.ts'
 
 const BILLING_PORT = 8811
@@ -32,6 +35,7 @@ export interface LateFeeOptions {
   reseed: boolean
   /** Applies the other examples too, which are about the same systems. */
   withOthers?: boolean | undefined
+  log: Log
 }
 
 /** Everything that a person or a program needs to play the story. */
@@ -47,7 +51,7 @@ export interface LateFee {
 
 export interface LateFeeStage {
   organization: string
-  stackOptions: Pick<DevStackOptions, 'children' | 'workerEnvironment' | 'organizations'>
+  stackOptions: Pick<DevStackOptions, 'children' | 'moreCommands' | 'organizations'>
   /** Once the stack runs: applies the manifests and makes the token of the callback. */
   open(stack: DevStack): Promise<LateFee>
 }
@@ -55,7 +59,8 @@ export interface LateFeeStage {
 interface Prepared {
   facts: BillingFacts
   billingDatabaseUrl: string
-  billingUrl: string
+  serverFile: string
+  logFile: string
 }
 
 export function stageLateFee(options: LateFeeOptions): LateFeeStage {
@@ -68,7 +73,7 @@ export function stageLateFee(options: LateFeeOptions): LateFeeStage {
     organization,
     stackOptions: {
       organizations: [organization],
-      workerEnvironment: { COUNTERSIGN_COMMANDS_FILE: join(folder, 'commands.json') },
+      moreCommands: join(folder, 'commands.json'),
       async children(services) {
         mkdirSync(notesFolder, { recursive: true, mode: 0o700 })
         const made = await prepare({ ...options, folder, organization, notesFolder }, services)
@@ -78,23 +83,36 @@ export function stageLateFee(options: LateFeeOptions): LateFeeStage {
     },
     async open(stack) {
       if (!prepared) throw new Error('the stack was started without the children of the story')
-      const { facts, billingDatabaseUrl, billingUrl } = prepared
-      const client = createClient({ baseUrl: stack.apiUrl, apiKey: stack.apiKey })
+      const { facts, billingDatabaseUrl } = prepared
+      const billingUrl = billingUrlOf(prepared)
+      const { apiUrl, apiKey } = stack
+      const client = createClient({ baseUrl: apiUrl, apiKey })
       const load = options.withOthers ? loadAllManifests : loadManifests
       const manifests = await load({ tenant: facts.disputed.tenant, billingUrl, notesFolder })
-      await client.applyManifests({ manifests })
-      const { key: callbackToken } = await client.createKey({
-        principal: { id: 'connection/billing', kind: 'service', roles: [] },
-        scopes: ['trigger'],
-      })
-      const { key: leadKey } = await client.createKey({
-        principal: { id: 'lena@example.org', kind: 'person', roles: ['billing-lead'] },
-        scopes: ['read', 'approve'],
+      const { log } = options
+      const noted = (name: string): string => join(folder, name)
+      await applyExample(client, { organization, manifests, billingUrl, file: noted('applied.json'), log })
+      const { callbackToken, leadKey } = await ensureExampleKeys(client, {
+        apiUrl,
+        organization,
+        file: noted('keys.json'),
+        wanted: WANTED_KEYS,
       })
       return { organization, facts, billingDatabaseUrl, callbackToken, leadKey, notesFolder }
     },
   }
 }
+
+const WANTED_KEYS = {
+  callbackToken: {
+    principal: { id: 'connection/billing', kind: 'service', roles: [] },
+    scopes: ['trigger'],
+  },
+  leadKey: {
+    principal: { id: 'lena@example.org', kind: 'person', roles: ['billing-lead'] },
+    scopes: ['read', 'approve'],
+  },
+} satisfies Record<string, WantedKey>
 
 async function prepare(
   params: LateFeeOptions & { folder: string; organization: string; notesFolder: string },
@@ -106,9 +124,10 @@ async function prepare(
   const billingDatabaseUrl = await ensureDatabase(services.databaseUrl, name)
   const facts = await seededFacts(params, billingDatabaseUrl)
   const token = randomBytes(24).toString('hex')
-  const port = await choosePort(BILLING_PORT)
+  const serverFile = join(folder, 'billing-server.json')
+  const port = notedPort(serverFile)
   writePrivately(join(folder, 'commands.json'), { commands: { notes: notesCommand(notesFolder) } })
-  writePrivately(join(folder, 'billing-server.json'), { databaseUrl: billingDatabaseUrl, token, port })
+  writePrivately(serverFile, { databaseUrl: billingDatabaseUrl, token, port })
   addSecrets(join(resolve(params.dataDir), 'secrets.json'), organization, {
     BILLING_MCP_TOKEN: token,
     BILLING_DATABASE_URL: facts.appDatabaseUrl,
@@ -116,14 +135,33 @@ async function prepare(
   const server: ProcessOptions = {
     name: 'billing (MCP server of the story)',
     command: process.execPath,
-    args: [...nodeArguments(), SERVER_FILE, join(folder, 'billing-server.json')],
+    args: [...nodeArguments(), SERVER_FILE, serverFile],
     env: { PATH: dirOfNode(), TZ: 'UTC' },
     cwd: folder,
     logFile: join(resolve(params.dataDir), 'logs', 'billing.log'),
     readyLine: /"url"/,
     timeoutMs: READY_TIMEOUT_MS,
   }
-  return { prepared: { facts, billingDatabaseUrl, billingUrl: `http://127.0.0.1:${port}/mcp` }, server }
+  return { prepared: { facts, billingDatabaseUrl, serverFile, logFile: server.logFile }, server }
+}
+
+const ServerFileSchema = z.looseObject({ port: z.int() })
+
+/** The same at each start, if it is free then: connections lead to it. */
+function notedPort(serverFile: string): number {
+  if (!existsSync(serverFile)) return BILLING_PORT
+  return ServerFileSchema.parse(JSON.parse(readFileSync(serverFile, 'utf8'))).port
+}
+
+/** Where the server listens: it takes another port where somebody else was faster. Noted, for when it is started again. */
+function billingUrlOf({ logFile, serverFile }: Pick<Prepared, 'logFile' | 'serverFile'>): string {
+  const told = readFileSync(logFile, 'utf8')
+    .match(/^{"url":.*}$/gm)
+    ?.at(-1)
+  const { url } = z.object({ url: z.url() }).parse(JSON.parse(told ?? '{}'))
+  const noted = ServerFileSchema.parse(JSON.parse(readFileSync(serverFile, 'utf8')))
+  writePrivately(serverFile, { ...noted, port: Number(new URL(url).port) })
+  return url
 }
 
 /** A second start finds the rows as people left them. */
@@ -135,10 +173,36 @@ async function seededFacts(
   const known = existsSync(file)
     ? (JSON.parse(readFileSync(file, 'utf8')) as { seed: number; facts: BillingFacts })
     : null
-  if (known?.seed === params.seed && !params.reseed) return known.facts
+  if (known?.seed === params.seed && !params.reseed) {
+    // PostgreSQL has another port at each start.
+    const facts = { ...known.facts, appDatabaseUrl: movedTo(databaseUrl, known.facts.appDatabaseUrl) }
+    if (await mayRead(facts.appDatabaseUrl)) return facts
+  }
   const facts = await seedBilling({ databaseUrl, seed: params.seed })
   writePrivately(file, { seed: params.seed, facts })
   return facts
+}
+
+function movedTo(databaseUrl: string, appDatabaseUrl: string): string {
+  const url = new URL(databaseUrl)
+  const { username, password } = new URL(appDatabaseUrl)
+  url.username = username
+  url.password = password
+  return url.toString()
+}
+
+/** False of another server, or one whose data was thrown away: there everything is made anew. */
+async function mayRead(appDatabaseUrl: string): Promise<boolean> {
+  const client = new pg.Client({ connectionString: appDatabaseUrl, connectionTimeoutMillis: 5_000 })
+  try {
+    await client.connect()
+    await client.query('select from invoices limit 1')
+    return true
+  } catch {
+    return false
+  } finally {
+    await client.end().catch(() => undefined)
+  }
 }
 
 const SecretsSchema = z.object({

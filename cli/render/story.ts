@@ -36,6 +36,7 @@ export function storyOf(run: Run, steps: readonly StepManifest[] | undefined): S
     title: visible(`${automation}, revision ${revision}: ${stateText(run.state)}`),
     parts: [
       beginningOf(run),
+      heldUpLines(run),
       ...stepParts(run, steps),
       ...questionParts(run),
       endOf(run),
@@ -57,6 +58,11 @@ function beginningOf(run: Run): string[] {
     ),
     `Input: ${shortValue(run.input, 200)}`,
   ]
+}
+
+/** One line each: what does not move, why, when it is tried again, and what to do. */
+export function heldUpLines({ held_up_by: reasons }: Run): string[] {
+  return reasons.map(({ summary, action }) => visible(`Held up: ${summary} → ${action}`))
 }
 
 function stepParts(run: Run, steps: readonly StepManifest[] | undefined): string[][] {

@@ -22,7 +22,7 @@ export async function freezeConnection(
   const { rows } = await db.query<FreezeRow>(
     `update manifests set frozen_at = coalesce(frozen_at, app_now()), frozen_by = coalesce(frozen_by, $3),
        frozen_reason = coalesce(frozen_reason, $4)
-     where organization = $1 and kind = 'Connection' and name = $2 returning ${COLUMNS}`,
+     where organization = $1 and kind = 'Connection' and name = $2 and head > 0 returning ${COLUMNS}`,
     [params.organization, params.connection, params.by, params.reason],
   )
   return rows[0]
@@ -35,7 +35,7 @@ export async function thawConnection(
 ): Promise<boolean> {
   const { rowCount } = await db.query(
     `update manifests set frozen_at = null, frozen_by = null, frozen_reason = null
-     where organization = $1 and kind = 'Connection' and name = $2`,
+     where organization = $1 and kind = 'Connection' and name = $2 and head > 0`,
     [params.organization, params.connection],
   )
   return rowCount === 1
@@ -46,7 +46,7 @@ export async function findFreeze(
   params: { organization: string; connection: string },
 ): Promise<FreezeRow | undefined> {
   const { rows } = await db.query<FreezeRow>(
-    `select ${COLUMNS} from manifests where organization = $1 and kind = 'Connection' and name = $2`,
+    `select ${COLUMNS} from manifests where organization = $1 and kind = 'Connection' and name = $2 and head > 0`,
     [params.organization, params.connection],
   )
   return rows[0]
@@ -114,4 +114,17 @@ export async function countUnderWay(
     [params.organization, params.connection],
   )
   return rows[0]?.count ?? 0
+}
+
+/** Ids of writes through a connection that are not over, oldest first. */
+export async function listWritesInTheWay(
+  db: Queryable,
+  params: { organization: string; connection: string; limit: number },
+): Promise<string[]> {
+  const { rows } = await db.query<{ writeback_id: string }>(
+    `select writeback_id from writebacks where organization = $1 and connection = $2
+       and state in ('planned', 'sending', 'unknown') order by created_at, writeback_id limit $3`,
+    [params.organization, params.connection, params.limit],
+  )
+  return rows.map(({ writeback_id }) => writeback_id)
 }

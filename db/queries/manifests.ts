@@ -22,21 +22,44 @@ export interface AutomationListRow extends Pick<RevisionRow, 'name' | 'number'> 
 
 export type RevisionSummaryRow = Omit<RevisionRow, 'body' | 'pins'>
 
-/** Takes the manifest's row for this transaction and gives its head, 0 if it is new. */
+/**
+ * Takes the manifest's row for this transaction and gives its head, 0 if it is new or was removed, and the number of its
+ * last revision, which is another one only then.
+ */
 export async function lockHead(
   tx: Queryable,
   params: { organization: string; kind: ManifestKind; name: string },
-): Promise<number> {
+): Promise<{ head: number; last: number }> {
+  const named = [params.organization, params.kind, params.name]
   const { rows } = await tx.query<{ head: number }>(
     `insert into manifests (organization, kind, name, head) values ($1, $2, $3, 0)
      on conflict (organization, kind, name) do update set updated_at = app_now()
      returning head`,
-    [params.organization, params.kind, params.name],
+    named,
   )
-  return requireRow(rows, 'manifest head').head
+  const { head } = requireRow(rows, 'manifest head')
+  if (head > 0) return { head, last: head }
+  // A statement of its own: the one above may have waited for whoever made the last revision, and has not seen it.
+  const found = await tx.query<{ last: number }>(
+    `select coalesce(max(number), 0) as last from revisions where organization = $1 and kind = $2 and name = $3`,
+    named,
+  )
+  return { head, last: requireRow(found.rows, 'last revision').last }
 }
 
-/** Only after `lockHead` in the same transaction: the number is head + 1. */
+/** Its revisions stay. Only after `lockHead` in the same transaction. */
+export async function removeHead(
+  tx: Queryable,
+  params: { organization: string; kind: ManifestKind; name: string },
+): Promise<void> {
+  await tx.query(
+    `with gone as (delete from pauses where $2 = 'Automation' and organization = $1 and automation = $3)
+     update manifests set head = 0, updated_at = app_now() where organization = $1 and kind = $2 and name = $3`,
+    [params.organization, params.kind, params.name],
+  )
+}
+
+/** Only after `lockHead` in the same transaction: the number is that of the last revision, plus 1. */
 export async function insertRevision(
   tx: Queryable,
   params: {

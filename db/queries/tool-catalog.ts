@@ -25,3 +25,33 @@ export async function replaceCatalog(
     [organization, connection, JSON.stringify(entries)],
   )
 }
+
+export interface SeenTool extends CatalogEntry {
+  seenAt: Date
+}
+
+/** By name. */
+export async function listCatalog(
+  db: Queryable,
+  params: { organization: string; connection: string },
+): Promise<SeenTool[]> {
+  const { rows } = await db.query<SeenTool>(
+    `select tool, definition, definition_sha256 as "definitionSha256", seen_at as "seenAt" from tool_catalog
+     where organization = $1 and connection = $2 order by tool`,
+    [params.organization, params.connection],
+  )
+  return rows
+}
+
+/** Without the definitions, which may be megabytes. */
+export async function summarizeCatalog(
+  db: Queryable,
+  params: { organization: string; connection: string },
+): Promise<{ count: number; seenAt: Date | null }> {
+  const { rows } = await db.query<{ count: number; seenAt: Date | null }>(
+    `select count(*)::integer as count, max(seen_at) as "seenAt" from tool_catalog
+     where organization = $1 and connection = $2`,
+    [params.organization, params.connection],
+  )
+  return rows[0] ?? { count: 0, seenAt: null }
+}

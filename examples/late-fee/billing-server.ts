@@ -2,7 +2,7 @@
  * A billing system as its owner would put it on MCP: Streamable HTTP without sessions, one bearer token.
  * As a process: `node --import tsx examples/late-fee/billing-server.ts FILE`, where FILE (or `-` for stdin) is JSON
  * `{"databaseUrl", "token", "port", "host"}`, so that no secret shows in the list of processes. It prints one line
- * `{"url": …}` when it is ready, and ends on SIGINT and SIGTERM.
+ * `{"url": …}` when it is ready, on a free port where the wished one is taken, and ends on SIGINT and SIGTERM.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -116,9 +116,16 @@ function refuse(response: ServerResponse, status: number, message: string): void
 async function main(file: string | undefined): Promise<void> {
   if (file === undefined) throw new Error('name a JSON file with the options, or - for stdin')
   const options = OptionsSchema.parse(JSON.parse(readFileSync(file === '-' ? 0 : file, 'utf8')))
-  const server = await startBillingServer(options)
+  const server = await startBillingServer(options).catch((error: unknown) => {
+    if (!isTaken(error)) throw error
+    return startBillingServer({ ...options, port: 0 })
+  })
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void server.close())
   process.stdout.write(`${JSON.stringify({ url: server.url })}\n`)
+}
+
+function isTaken(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv[2])

@@ -1,6 +1,7 @@
 /** Operations on connections: which there are, and the emergency brake. What a connection is, its manifest says. */
 import { z } from 'zod'
 import { NameSchema } from '../common.ts'
+import { INSPECTION_ERRORS } from './manifests.ts'
 import { defineOperation, FlagSchema, LongPageQuerySchema, pageOf, TimestampSchema } from './operation.ts'
 import { WritebackViewSchema } from './views.ts'
 
@@ -10,6 +11,12 @@ const FrozenSchema = z.object({ at: TimestampSchema, by: z.string(), reason: z.s
 
 const ConnectionStateSchema = z.object({
   name: z.string(),
+  type: z.string(),
+  revision: z.number().int(),
+  /** Where it leads, as its manifest says: a URL, with secrets by name, or the command of a program. */
+  address: z.string(),
+  /** What its server listed when somebody last asked; null if nobody has. */
+  tools: z.object({ count: z.number().int(), seen_at: TimestampSchema }).nullable(),
   frozen: FrozenSchema,
   /** Writes that wait for the connection to be thawed, and for nothing else. The first 100. */
   held: z.array(WritebackViewSchema),
@@ -47,6 +54,47 @@ export const getConnectionState = defineOperation({
   params,
   output: ConnectionStateSchema,
   errors: ['NOT_FOUND'],
+  hints: { readOnly: true, idempotent: true },
+})
+
+const ToolViewSchema = z.object({
+  tool: z.string(),
+  description: z.string(),
+  class: z.enum(['read', 'write']),
+  /** Whose word that is. `nobody`: then it counts as a write. */
+  class_from: z.enum(['connection', 'server', 'nobody']),
+  /** Of its definition, as automations pin it. */
+  definition_sha256: z.string(),
+  seen_at: TimestampSchema,
+  /** Automations that call it. `changed`: the definition is no longer the one that they pinned. */
+  pinned_by: z.array(z.object({ automation: z.string(), revision: z.number().int(), changed: z.boolean() })),
+})
+
+export const listConnectionTools = defineOperation({
+  name: 'listConnectionTools',
+  method: 'GET',
+  path: '/v1/connections/:name/tools',
+  scope: 'read',
+  summary:
+    'List the tools of a connection as its server described them when somebody last asked, whether each reads or writes, ' +
+    'and which automations pin it. `checkConnection` asks anew.',
+  params,
+  output: z.object({ name: z.string(), tools: z.array(ToolViewSchema) }),
+  errors: ['NOT_FOUND'],
+  hints: { readOnly: true, idempotent: true },
+})
+
+export const checkConnection = defineOperation({
+  name: 'checkConnection',
+  method: 'POST',
+  path: '/v1/connections/:name/check',
+  scope: 'admin',
+  summary:
+    'Ask the server of a connection now, on a worker, for its tools. Of a database, secrets and address are looked at; it ' +
+    'is not connected to.',
+  params,
+  output: z.object({ name: z.string(), type: z.string(), tools: z.number().int(), took_ms: z.number() }),
+  errors: ['NOT_FOUND', ...INSPECTION_ERRORS],
   hints: { readOnly: true, idempotent: true },
 })
 

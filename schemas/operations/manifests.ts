@@ -11,7 +11,7 @@ import {
   TimestampSchema,
 } from './operation.ts'
 
-const KindSchema = z.enum(['Automation', 'Connection', 'Policy'])
+export const KindSchema = z.enum(['Automation', 'Connection', 'Policy'])
 
 const ManifestSummarySchema = z.object({
   kind: KindSchema,
@@ -24,7 +24,7 @@ const ManifestSummarySchema = z.object({
 })
 
 /** Tools are looked at on a worker, and what is wrong there is the answer. */
-const INSPECTION_ERRORS = [
+export const INSPECTION_ERRORS = [
   'CONNECTION_NOT_FOUND',
   'CONNECTION_NOT_READY',
   'SECRET_NOT_FOUND',
@@ -122,4 +122,19 @@ export const listRevisions = defineOperation({
   output: pageOf(ManifestSummarySchema),
   errors: ['NOT_FOUND'],
   hints: { readOnly: true, idempotent: true },
+})
+
+export const removeManifest = defineOperation({
+  name: 'removeManifest',
+  method: 'DELETE',
+  path: '/v1/manifests/:kind/:name',
+  scope: 'admin',
+  summary:
+    'Take a manifest out of use: it is in no list any more, and starts, reaches and rules nothing. Refused while ' +
+    'something that is saved, or a write that is open, needs it. Its revisions stay for runs that are pinned to them; ' +
+    'a manifest that is applied under its name later goes on counting.',
+  params,
+  output: z.object({ kind: KindSchema, name: z.string(), removed_revision: z.number().int() }),
+  errors: ['NOT_FOUND', 'STILL_USED'],
+  hints: { readOnly: false, idempotent: true },
 })

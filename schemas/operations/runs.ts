@@ -110,7 +110,10 @@ const AttemptSchema = z.object({
   closed_at: TimestampSchema.nullable(),
   /** When it is tried again; null unless it waits for that. */
   next_attempt_at: TimestampSchema.nullable(),
+  /** Of the last try that went wrong; of a write that has a workflow of its own, what that one was told. */
   failure: z.object({ code: z.string(), message: z.string() }).nullable(),
+  /** What the call goes through; null for what is no call. */
+  connection: z.string().nullable(),
   /** Of the child workflow. */
   temporal_workflow_id: z.string().nullable(),
   temporal_ui_url: TemporalUiUrlSchema,
@@ -136,6 +139,21 @@ const StepViewSchema = z.object({
   attempts: z.array(AttemptSchema),
 })
 
+const HeldUpSchema = z.object({
+  /** Null for the run as a whole, which no worker takes up. */
+  path: z.string().nullable(),
+  connection: z.string().nullable(),
+  attempt: z.number().int().nullable(),
+  /** Of the last attempt. */
+  failure: z.object({ code: z.string(), message: z.string() }).nullable(),
+  /** Null while an attempt is under way, and where no worker is there to make one. */
+  next_attempt_at: TimestampSchema.nullable(),
+  /** All of that in a sentence. */
+  summary: z.string(),
+  /** What to do about it. */
+  action: z.string(),
+})
+
 const RunViewSchema = RunHeadSchema.extend({
   state: RunStateSchema,
   input: JsonSchema,
@@ -154,6 +172,8 @@ const RunViewSchema = RunHeadSchema.extend({
    * are missing. `none`: Temporal has no history of the run, or not yet.
    */
   steps_from: z.enum(['workflow', 'history', 'none']),
+  /** Why it does not move, where that is nobody's decision: calls that are tried again, and workers that are missing. */
+  held_up_by: z.array(HeldUpSchema),
   /** The history is over 8 MB: what was tried stands in the Temporal UI only. */
   attempts_omitted: z.boolean(),
   /** Newest first. */
@@ -232,4 +252,5 @@ export const cancelRun = defineOperation({
 
 export type RunView = z.infer<typeof RunViewSchema>
 export type StepView = z.infer<typeof StepViewSchema>
+export type HeldUp = z.infer<typeof HeldUpSchema>
 export type AttemptView = z.infer<typeof AttemptSchema>

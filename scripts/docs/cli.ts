@@ -25,7 +25,7 @@ export function renderCli(): string {
   )
 }
 
-const INTRODUCTION = `In a clone it is \`npx countersign\`, in a project that has installed the package too. Results go to standard output, notes
+const INTRODUCTION = `In a clone it is \`npx --no-install countersign\`, in a project that has installed the package too. Results go to standard output, notes
 and errors to standard error; with \`--json\` the result is what the API answers. Colours are used on a terminal only, and
 not where \`NO_COLOR\` is set.`
 

@@ -319,3 +319,111 @@ describe('tools', () => {
     expect((await api.call({ url: '/v1/manifests/Automation/later' })).status).toBe(404)
   })
 })
+
+describe('taking a manifest out of use', () => {
+  const remove = (kind: string, name: string) =>
+    api.call({ method: 'DELETE', url: `/v1/manifests/${kind}/${name}` })
+  const old = { ...billingConnection, name: 'old' }
+  const caller = {
+    kind: 'Automation',
+    name: 'caller-of-old',
+    spec: {
+      steps: [
+        { name: 'read', tool_call: { connection: 'old', tool: 'get_invoice', arguments: { id: '1' } } },
+      ],
+    },
+  }
+  const around = {
+    kind: 'Automation',
+    name: 'around-caller',
+    spec: { steps: [{ name: 'go', run_automation: { automation: 'caller-of-old' } }] },
+  }
+
+  it('is refused while something needs it, which is named', async () => {
+    expect(await apply([old, caller, around])).toMatchObject({ status: 200 })
+    expect(await remove('Connection', 'old')).toMatchObject({
+      status: 409,
+      body: { code: 'STILL_USED', detail: 'Connection old is needed by automation caller-of-old.' },
+    })
+    expect(await remove('Automation', 'caller-of-old')).toMatchObject({
+      status: 409,
+      body: { code: 'STILL_USED', detail: 'Automation caller-of-old is needed by automation around-caller.' },
+    })
+  })
+
+  it('ends what it was, and leaves its revisions for runs that are pinned to them', async () => {
+    for (const [kind, name] of [
+      ['Automation', 'around-caller'],
+      ['Automation', 'caller-of-old'],
+      ['Connection', 'old'],
+    ] as const) {
+      expect(await remove(kind, name)).toMatchObject({
+        status: 200,
+        body: { kind, name, removed_revision: 1 },
+      })
+      expect(await api.call({ url: `/v1/manifests/${kind}/${name}` })).toMatchObject({ status: 404 })
+      expect(await remove(kind, name)).toMatchObject({ status: 404 })
+      const kept = await api.call({ url: `/v1/manifests/${kind}/${name}?revision=1` })
+      expect(kept).toMatchObject({ status: 200, body: { name } })
+    }
+    const start = await api.call({ method: 'POST', url: '/v1/automations/caller-of-old/runs', body: {} })
+    expect(start).toMatchObject({ status: 404 })
+    expect(await api.call({ url: '/v1/connections/old' })).toMatchObject({ status: 404 })
+    const listed = await api.call({ url: '/v1/manifests?limit=500' })
+    const names = (listed.body['items'] as { name: string }[]).map(({ name }) => name)
+    expect(names.filter((name) => /old|around/.test(name))).toEqual([])
+  })
+
+  it('may be taken back: what is applied under its name goes on counting', async () => {
+    const { body } = await apply([old])
+    expect(body['results']).toMatchObject([{ name: 'old', revision: 2, status: 'changed' }])
+  })
+})
+
+describe('what a connection offers', () => {
+  it('is where it leads, its tools with their class, and who has pinned which definition', async () => {
+    const spec = { type: 'mcp', transport: 'http', url: 'https://offers.example/mcp', tools: {} }
+    const offers = { kind: 'Connection', name: 'offers', spec }
+    expect(await apply([offers])).toMatchObject({ status: 200 })
+    const tool = { name: 'get_invoice', description: 'Reads one.', annotations: { readOnlyHint: true } }
+    await api.database.query(
+      `insert into tool_catalog (organization, connection, tool, definition, definition_sha256)
+       values ('acme', 'offers', 'get_invoice', $1, $2)`,
+      [JSON.stringify(tool), 'a'.repeat(64)],
+    )
+    definition = 'a'.repeat(64)
+    const reader = { ...calling('reader', { id: '1' }), name: 'reader-of-offers' }
+    const [step] = reader.spec.steps
+    await apply([
+      { ...reader, spec: { steps: [{ ...step, tool_call: { ...step!.tool_call, connection: 'offers' } }] } },
+    ])
+    const tools = async () => (await api.call({ url: '/v1/connections/offers/tools' })).body['tools']
+    expect(await tools()).toMatchObject([
+      {
+        tool: 'get_invoice',
+        description: 'Reads one.',
+        class: 'write',
+        class_from: 'nobody',
+        pinned_by: [{ automation: 'reader-of-offers', revision: 1, changed: false }],
+      },
+    ])
+    await api.database.query(`update tool_catalog set definition_sha256 = $1 where connection = 'offers'`, [
+      'b'.repeat(64),
+    ])
+    await apply([{ ...offers, spec: { ...spec, trusted: true } }])
+    expect(await tools()).toMatchObject([
+      { class: 'read', class_from: 'server', pinned_by: [{ changed: true }] },
+    ])
+    expect(await api.call({ url: '/v1/connections/offers' })).toMatchObject({
+      body: { type: 'mcp', revision: 2, address: 'https://offers.example/mcp', tools: { count: 1 } },
+    })
+  })
+
+  it('is asked for anew on a worker, and what is wrong there is the answer', async () => {
+    const check = () => api.call({ method: 'POST', url: '/v1/connections/offers/check' })
+    expect(await check()).toMatchObject({ status: 200, body: { name: 'offers', type: 'mcp', tools: 1 } })
+    isAway = true
+    expect(await check()).toMatchObject({ status: 503, body: { code: 'CONNECTION_NOT_READY' } })
+    expect(await api.call({ url: '/v1/connections/nowhere/tools' })).toMatchObject({ status: 404 })
+  })
+})

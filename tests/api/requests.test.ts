@@ -19,6 +19,15 @@ async function makeKey(scopes: string[], id = 'reader@example.org') {
   return { id: String(body['id']), key: String(body['key']) }
 }
 
+describe('the address alone', () => {
+  it('leads to what the API can do, without a key', async () => {
+    const answer = await api.app.inject('/')
+    expect(answer.statusCode).toBe(302)
+    expect(answer.headers['location']).toBe('/docs')
+    expect(answer.body).toContain('/openapi.json')
+  })
+})
+
 describe('who is asking', () => {
   it('is asked for before the body is read', async () => {
     const broken = { method: 'POST', url: '/v1/manifests', body: '{"manifests":', key: null } as const
@@ -114,7 +123,7 @@ describe('a request that is refused', () => {
     expect(paths).toEqual(expect.arrayContaining(['verdict', 'digest', '(body)']))
   })
 
-  it.each(['/v1/nothing', '/', '/v1/runs/extra/parts/here', '/%ff'])(
+  it.each(['/v1/nothing', '/v1', '/v1/runs/extra/parts/here', '/%ff'])(
     'at %s is a problem too',
     async (url) => {
       const answer = await api.call({ url })

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { RunView } from '../../schemas/operations/runs.ts'
 import { ApiError, createClient, followRun } from '../../sdk/client/index.ts'
-import { CHANGE, LOOK, NOTE, ONE_LEAD } from '../support/automations.ts'
+import { CHANGE, LOOK, NOTE, ONE_LEAD, SHOP, TOOLS } from '../support/automations.ts'
 import { whileCollecting } from '../support/garbage.ts'
 import { startScenario, type Scenario, type ScenarioOptions } from '../support/scenario.ts'
 import { eventually } from '../support/world.ts'
@@ -77,6 +77,38 @@ it('shows what a call has tried, while it goes on trying and when it is through'
     return now.steps[0]?.state === 'completed' && now.steps[0]
   })
   expect(through.attempts).toMatchObject([{ state: 'completed', attempt: 3 }])
+})
+
+it('names what a run that does not move is waiting for, and so does the doctor', async () => {
+  failures = 1_000
+  const run = await s.start('parked')
+  const held = await eventually(async () => {
+    const [first] = (await detail(run.runId)).held_up_by
+    return first?.next_attempt_at !== null && first
+  })
+  failures = 0
+  expect(held).toMatchObject({ path: 'look', connection: TOOLS })
+  expect(held.summary).toContain(`step look, through connection ${TOOLS}: attempt`)
+  expect(held.action.length).toBeGreaterThan(0)
+})
+
+it('names the freeze that holds a write, also of one that people have approved', async () => {
+  const reason = 'wrong amounts'
+  const run = await s.park('parked')
+  await s.world.admin.freezeConnection({ name: SHOP, reason })
+  try {
+    const { approval_id, digest } = run.approval
+    await s.lena.decideApproval({ approval_id, digest, verdict: 'approve' })
+    const [held] = await eventually(async () => {
+      const { held_up_by: found } = await detail(run.runId)
+      return found.length > 0 && found
+    })
+    expect(held).toMatchObject({ path: 'change', connection: SHOP, failure: { code: 'CONNECTION_FROZEN' } })
+    expect(held?.summary).toContain(reason)
+    expect(held?.action).toContain('countersign connections thaw')
+  } finally {
+    await s.world.admin.thawConnection({ name: SHOP })
+  }
 })
 
 it('says of a run that failed why, and what it had done', async () => {

@@ -710,9 +710,9 @@ const changedTools: Door[] = [
     name: 'a tool that says it reads is believed',
     patches: [
       {
-        file: 'activities/executors/mcp-tool.ts',
-        find: "return spec.trusted && definition.annotations?.['readOnlyHint'] === true",
-        replace: "return definition.annotations?.['readOnlyHint'] === true",
+        file: 'lib/tool-class.ts',
+        find: "const reads = spec.trusted && definition.annotations?.['readOnlyHint'] === true",
+        replace: "const reads = definition.annotations?.['readOnlyHint'] === true",
       },
     ],
     test: { file: 'changed-tools.test.ts', title: 'is a write on a connection that nobody trusts' },

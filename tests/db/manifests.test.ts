@@ -31,8 +31,8 @@ const connection = (name: string): Manifest =>
 /** As the API saves: lock, look, insert. */
 function save(organization: string, body: Manifest, number?: number): Promise<number> {
   return inTransaction(db.database, async (tx) => {
-    const head = await lockHead(tx, { organization, kind: body.kind, name: body.name })
-    const next = number ?? head + 1
+    const { last } = await lockHead(tx, { organization, kind: body.kind, name: body.name })
+    const next = number ?? last + 1
     const pins = { 'billing/get': 'f'.repeat(64) }
     await insertRevision(tx, { organization, number: next, body, contentSha256: 'c', pins, author: 'alice' })
     return next

@@ -25,19 +25,24 @@ export function commandsIn(text: string): string[] {
         .replace(/^(?:[A-Z_]+=\S* )+/, '')
         .replace(/^\$ /, ''),
     )
-    .filter((command) => /^(npx )?countersign |^npm (run |test)/.test(command))
+    .filter((command) => /^(npx --no-install )?countersign |^npx countersign |^npm (run |test)/.test(command))
 }
 
 /** `` `countersign connections freeze` `` in the prose. */
 export function inlineCommands(page: string): string[] {
-  return [...page.matchAll(/`((?:npx )?(?:countersign (?!:)[a-z]|npm (?:run |test))[^`\n]*)`/g)].flatMap(
-    ([, command = '']) => commandsIn(command.replaceAll('…', '')),
-  )
+  return [
+    ...page.matchAll(/`((?:npx (?:--no-install )?)?(?:countersign (?!:)[a-z]|npm (?:run |test))[^`\n]*)`/g),
+  ].flatMap(([, command = '']) => commandsIn(command.replaceAll('…', '')))
 }
 
 export function commandProblems(command: string): string[] {
   if (command.startsWith('npm')) return npmProblems(command)
-  const words = command.replace(/^npx /, '').split(/\s+/).slice(1)
+  // Without the option npx takes a package of this name from the registry, whoever has it there.
+  if (command.startsWith('npx countersign')) return ['npx needs --no-install']
+  const words = command
+    .replace(/^npx --no-install /, '')
+    .split(/\s+/)
+    .slice(1)
   let current: Command = program
   while (current.commands.length > 0) {
     const [word] = words

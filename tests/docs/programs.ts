@@ -24,6 +24,7 @@ const CHECKS: Record<string, (words: readonly string[]) => string[]> = {
   openssl: nothing,
   jq: nothing,
   pg_dump: nothing,
+  pg_restore: nothing,
   psql: nothing,
   temporal: nothing,
 }

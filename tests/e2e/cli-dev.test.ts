@@ -1,6 +1,6 @@
 /** `countersign dev` as people live with it: started, stopped, killed, started again. */
 import type { ChildProcess } from 'node:child_process'
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -51,8 +51,10 @@ function noted(): Noted {
 }
 
 /** Resolves when it has told its addresses. */
-async function startDev(): Promise<{ child: ChildProcess; output: () => string; noted: Noted }> {
-  const child = spawnCli(['dev', '--port', '0'], { cwd: folder, environment: environment() })
+async function startDev(
+  more: readonly string[] = [],
+): Promise<{ child: ChildProcess; output: () => string; noted: Noted }> {
+  const child = spawnCli(['dev', '--port', '0', ...more], { cwd: folder, environment: environment() })
   let output = ''
   child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()))
   child.stderr?.on('data', (chunk: Buffer) => (output += chunk.toString()))
@@ -67,6 +69,14 @@ async function startDev(): Promise<{ child: ChildProcess; output: () => string; 
 
 function ended(child: ChildProcess): Promise<number | null> {
   return new Promise((resolve) => child.once('exit', resolve))
+}
+
+/** As the printed curl would send it. */
+function eventIn(output: string): { url: string; token: string; body: string } {
+  const [, url = ''] = /curl (\S+)\/api\/trigger-callback/.exec(output) ?? []
+  const [, token = ''] = /Bearer (\S+)'/.exec(output) ?? []
+  const [, body = ''] = /-d '(.*)'/.exec(output) ?? []
+  return { url, token, body }
 }
 
 function running(some: readonly number[]): number[] {
@@ -126,13 +136,55 @@ describe('countersign dev', { timeout: 240_000 }, () => {
     expect(running(pids)).toEqual([])
   })
 
-  it('ends everything, and says why, when a part of it dies', async () => {
+  it('starts a worker that dies again, and goes on', async () => {
     const { child, output, noted: state } = await startDev()
+    const { worker = 0 } = state.pids
+    process.kill(worker, 'SIGKILL')
+    await eventually(async () => output().includes('worker runs again'), START_TIMEOUT_MS)
+    expect(output()).toContain('worker has ended (SIGKILL): starting it again')
+    const now = noted().pids
+    pids.push(now['worker'] ?? 0)
+    expect(now['worker']).not.toBe(worker)
+    expect(running([now['worker'] ?? 0, now['api'] ?? 0])).toHaveLength(2)
     const code = ended(child)
-    process.kill(state.pids['worker'] ?? 0, 'SIGKILL')
-    expect(await code).toBe(1)
-    expect(output()).toContain('worker has ended (SIGKILL)')
+    child.kill('SIGINT')
+    expect(await code).toBe(130)
     expect(running(pids)).toEqual([])
+  })
+
+  it('plays its example again after a restart, as somebody has edited it, with the same keys', async () => {
+    const example = ['--example', 'late-fee']
+    const first = await startDev(example)
+    const event = eventIn(first.output())
+    const file = join(folder, 'mine.yaml')
+    const saved = await cli('manifests', 'show', 'Automation', 'late-fee')
+    writeFileSync(file, saved.stdout.replace(/description: .*/, 'description: Edited by somebody.'))
+    expect(await cli('apply', '-f', file)).toMatchObject({ code: 0 })
+    const keys = (await cli('keys', 'list', '--json')).stdout
+    const code = ended(first.child)
+    first.child.kill('SIGINT')
+    expect(await code).toBe(130)
+
+    const second = await startDev(example)
+    expect(second.output()).toContain('left as you have edited it: Automation late-fee')
+    expect((await cli('manifests', 'show', 'Automation', 'late-fee')).stdout).toContain('Edited by somebody.')
+    expect((await cli('keys', 'list', '--json')).stdout).toBe(keys)
+    expect(eventIn(second.output())).toEqual({ ...event, url: second.noted.url })
+    const { url, token, body } = eventIn(second.output())
+    const answer = await fetch(`${url}/api/trigger-callback`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      body,
+    })
+    expect(answer.status).toBe(202)
+    // It has read the database, whose port is another one now.
+    await eventually(
+      async () => (await cli('approvals', 'list')).stdout.includes('billing-db/invoices'),
+      60_000,
+    )
+    const gone = ended(second.child)
+    second.child.kill('SIGINT')
+    expect(await gone).toBe(130)
   })
 
   it('leaves no process behind when it is stopped while it starts', async () => {

@@ -226,7 +226,7 @@ describe('contexts', () => {
   it('keep a key that the server knows, for its owner only, and never show it', async () => {
     const { apiUrl } = desk.scenario.world
     const key = desk.scenario.lena.apiKey
-    const refused = await run(['login', '--server', apiUrl], 'wrong\n')
+    const refused = await run(['login', '--url', apiUrl], 'wrong\n')
     expect(refused).toMatchObject({ code: 1, stdout: '' })
     expect(existsSync(contexts())).toBe(false)
     const login = await run(['login', '--server', apiUrl, '--name', 'shop'], `${key}\n`)

@@ -172,9 +172,9 @@ describe('the demo', () => {
     for (const words of [
       'disputes the late fee',
       'late_fee_cents   2923     0',
-      'npx countersign approve wb_',
+      'npx --no-install countersign approve wb_',
       'temporal workflow signal',
-      'npx countersign receipts verify',
+      'npx --no-install countersign receipts verify',
       'starts nothing',
       'WAIT_OVER',
     ]) {

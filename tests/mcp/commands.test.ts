@@ -44,6 +44,17 @@ describe('the command file', () => {
     }
   })
 
+  it('is several where several are named: the first that has a name counts, and each may be missing', async () => {
+    const own = await fileWith(JSON.stringify({ commands: { files: { command: 'own' } } }))
+    const other = join(directory, 'example.json')
+    const content = { commands: { files: { command: 'other' }, notes: { command: 'notes' } } }
+    await writeFile(other, JSON.stringify(content))
+    const file = await loadCommandFile(`${join(directory, 'missing.json')}, ${own},${other}`)
+    const commandOf = (name: string) => resolveCommand(file, { name, organization: 'acme' }, String).command
+    expect([commandOf('files'), commandOf('notes')]).toEqual(['own', 'notes'])
+    expect(() => commandOf('nothing')).toThrow(own)
+  })
+
   it('has for others no command that is for some organizations', async () => {
     const content = { commands: { files: { command: 'node', organizations: ['acme'] } } }
     const file = await loadCommandFile(await fileWith(JSON.stringify(content)))

@@ -50,14 +50,19 @@ describe('the doctor', () => {
     expect(keyHere(target, 'missing').action).toContain('countersign login')
   })
 
-  test('names connections whose server does not answer, before those that are frozen', () => {
+  test('names every connection whose server does not answer, before those that are frozen', () => {
     const facts = { count: 3, answered: 2, broken: [], frozen: [] }
-    expect(judgeConnections(facts)).toMatchObject({ status: 'ok' })
-    expect(judgeConnections({ ...facts, frozen: ['billing'] })).toMatchObject({
+    expect(judgeConnections(facts)).toMatchObject([{ status: 'ok' }])
+    const frozen = {
       status: 'warn',
       action: 'If that is no longer wanted: countersign connections thaw billing',
-    })
-    const broken = judgeConnections({ ...facts, broken: ['a: gone', 'b: gone'], frozen: ['billing'] })
-    expect(broken).toMatchObject({ status: 'fail', summary: 'a: gone (and 1 more)' })
+    }
+    expect(judgeConnections({ ...facts, frozen: ['billing'] })).toMatchObject([frozen])
+    const broken = ['a', 'b'].map((name) => ({ name, reason: 'gone', action: 'Start it.' }))
+    expect(judgeConnections({ ...facts, broken, frozen: ['billing'] })).toMatchObject([
+      { status: 'fail', summary: 'a: gone', action: 'Start it.' },
+      { status: 'fail', summary: 'b: gone' },
+      frozen,
+    ])
   })
 })

@@ -200,6 +200,13 @@ describe('the story', () => {
     expect(told).toContain('Waits for 1 of role finance, until 2026-11-05 09:14:07Z: countersign approve wb_')
   })
 
+  test('says in one line what does not move, why, when it is tried again, and what to do', () => {
+    const summary = 'step waive, through connection billing-db: attempt 3 ended with CONNECTION_FROZEN'
+    const held = { path: 'waive', connection: 'billing-db', attempt: 4, failure: null, next_attempt_at: null }
+    const run = { ...example, held_up_by: [{ ...held, summary, action: 'Thaw it.' }] }
+    expect(storyOf(run, undefined).parts.flat()).toContain(`Held up: ${summary} → Thaw it.`)
+  })
+
   test('says what is not known', () => {
     const writebacks = example.writebacks.map((each) => ({ ...each, state: 'unknown' as const }))
     const run = { ...example, writebacks, steps_from: 'history' as const }

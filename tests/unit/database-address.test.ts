@@ -51,8 +51,9 @@ describe('the address of the database', () => {
       temporalAddress: 'somewhere:7233',
       temporalUiUrl: '',
       codecToken: '',
+      moreCommands: undefined,
     }
-    const { env } = workerProcess({ ...plan, ...of }, {})
+    const { env } = workerProcess({ ...plan, ...of })
     expect(loadConfig({}, env).databaseUrl).toBe(ADDRESS)
   })
 })

@@ -40,7 +40,7 @@ const REPORT: ReconcileReport = {
 }
 
 function schedule(over: Partial<ScheduleFacts> = {}, ageMs = 30_000): ScheduleFacts {
-  const last = { takenAtMs: NOW_MS - ageMs, state: 'COMPLETED', result: REPORT }
+  const last = { takenAtMs: NOW_MS - ageMs, state: 'COMPLETED', result: REPORT, code: null }
   return { isPaused: false, note: '', createdAtMs: NOW_MS - 1e9, last, ...over }
 }
 
@@ -97,14 +97,28 @@ const CASES: [string, Check, Check['status'], RegExp][] = [
   ['a late pass', reconcilerCheck(schedule({}, 4 * MINUTE_MS), NOW_MS), 'fail', /4 minutes ago/],
   [
     'a pass that failed',
-    reconcilerCheck(schedule({ last: { takenAtMs: NOW_MS, state: 'FAILED', result: null } }), NOW_MS),
+    reconcilerCheck(
+      schedule({ last: { takenAtMs: NOW_MS, state: 'FAILED', result: null, code: null } }),
+      NOW_MS,
+    ),
     'fail',
     /FAILED/,
   ],
   [
+    'a reconciler that somebody has switched off',
+    reconcilerCheck(
+      schedule({ last: { takenAtMs: NOW_MS, state: 'FAILED', result: null, code: 'RECONCILER_OFF' } }),
+      NOW_MS,
+    ),
+    'warn',
+    /switched off on the workers/,
+  ],
+  [
     'rows that could not be closed',
     reconcilerCheck(
-      schedule({ last: { takenAtMs: NOW_MS, state: 'COMPLETED', result: { ...REPORT, failed: 2 } } }),
+      schedule({
+        last: { takenAtMs: NOW_MS, state: 'COMPLETED', result: { ...REPORT, failed: 2 }, code: null },
+      }),
       NOW_MS,
     ),
     'warn',
@@ -113,7 +127,9 @@ const CASES: [string, Check, Check['status'], RegExp][] = [
   [
     'rows of which nothing can be concluded',
     reconcilerCheck(
-      schedule({ last: { takenAtMs: NOW_MS, state: 'COMPLETED', result: { ...REPORT, doubted: 4 } } }),
+      schedule({
+        last: { takenAtMs: NOW_MS, state: 'COMPLETED', result: { ...REPORT, doubted: 4 }, code: null },
+      }),
       NOW_MS,
     ),
     'warn',

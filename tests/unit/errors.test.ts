@@ -10,6 +10,10 @@ describe('the error table', () => {
     expect(entry.status).toBeLessThan(600)
   })
 
+  it('names no field of an answer, which whoever uses the CLI never sees', () => {
+    expect(Object.entries(ERRORS).filter(([, { hint }]) => hint.includes('`detail`'))).toEqual([])
+  })
+
   it('does not say that the same request may succeed later where the request is at fault', () => {
     const atFault = Object.entries(ERRORS).filter(([, { status }]) =>
       [400, 401, 403, 404, 422].includes(status),

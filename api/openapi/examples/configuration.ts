@@ -59,12 +59,15 @@ type Names =
   | 'listManifests'
   | 'getManifest'
   | 'listRevisions'
+  | 'removeManifest'
   | 'listAutomations'
   | 'getAutomation'
   | 'pauseAutomation'
   | 'resumeAutomation'
   | 'listConnections'
   | 'getConnectionState'
+  | 'listConnectionTools'
+  | 'checkConnection'
   | 'freezeConnection'
   | 'thawConnection'
   | 'createKey'
@@ -98,6 +101,10 @@ export const configurationExamples: ExamplesOf<Names> = {
     query: { limit: 20 },
     output: pageOf(summary),
   },
+  removeManifest: {
+    params: { kind: 'Automation', name: 'late-fee' },
+    output: { kind: 'Automation', name: 'late-fee', removed_revision: 3 },
+  },
   listAutomations: { query: { paused: 'false', limit: 100 }, output: pageOf(automation) },
   getAutomation: { params: { name: 'late-fee' }, output: automation },
   pauseAutomation: {
@@ -111,6 +118,10 @@ export const configurationExamples: ExamplesOf<Names> = {
     params: { name: 'billing-db' },
     output: {
       name: 'billing-db',
+      type: 'postgres',
+      revision: 2,
+      address: '${secret:BILLING_DATABASE_URL}',
+      tools: null,
       frozen: null,
       held: [],
       held_omitted: false,
@@ -118,11 +129,36 @@ export const configurationExamples: ExamplesOf<Names> = {
       under_way_omitted: false,
     },
   },
+  listConnectionTools: {
+    params: { name: 'billing' },
+    output: {
+      name: 'billing',
+      tools: [
+        {
+          tool: 'get_invoice',
+          description: 'Reads an invoice.',
+          class: 'read',
+          class_from: 'server',
+          definition_sha256: DIGEST,
+          seen_at: SAVED_AT,
+          pinned_by: [{ automation: 'late-fee', revision: 3, changed: false }],
+        },
+      ],
+    },
+  },
+  checkConnection: {
+    params: { name: 'billing' },
+    output: { name: 'billing', type: 'mcp', tools: 4, took_ms: 212 },
+  },
   freezeConnection: {
     params: { name: 'billing-db' },
     body: { reason: 'wrong rates' },
     output: {
       name: 'billing-db',
+      type: 'postgres',
+      revision: 2,
+      address: '${secret:BILLING_DATABASE_URL}',
+      tools: null,
       frozen,
       held: [writeback],
       held_omitted: false,

@@ -105,7 +105,13 @@ export const runHead = {
   temporal_ui_url: uiUrl(WORKFLOW_ID),
 }
 
-const noFailure = { next_attempt_at: null, failure: null, temporal_workflow_id: null, temporal_ui_url: null }
+const noFailure = {
+  next_attempt_at: null,
+  failure: null,
+  connection: null,
+  temporal_workflow_id: null,
+  temporal_ui_url: null,
+}
 
 const steps: Run['steps'] = [
   {
@@ -164,6 +170,7 @@ export const run: Run = {
   closed_at: null,
   steps,
   steps_from: 'workflow',
+  held_up_by: [],
   attempts_omitted: false,
   writebacks: [writeback],
   writebacks_omitted: false,

@@ -152,7 +152,9 @@ async function leadApproves({ stage, narrator, lead }: Play, approval: Approval)
   const { approval_id, digest } = approval
   narrator.chapter('A billing lead approves, by a workflow signal')
   narrator.say('lena@example.org has the role. From a terminal she would type:')
-  narrator.command(`npx countersign approve ${approval_id} --url ${stage.apiUrl} --key ${stage.leadKey}`)
+  narrator.command(
+    `npx --no-install countersign approve ${approval_id} --url ${stage.apiUrl} --key ${stage.leadKey}`,
+  )
   narrator.say(
     'This demo takes the raw way: she signs a ticket for exactly this write, and sends it with the Temporal CLI:',
   )
@@ -203,7 +205,9 @@ async function receiptsProve(
     `${count} signed receipts: who decided, and what was done, each tied to the one before. Checked offline: ${problems.length === 0 ? 'all right' : problems.join('; ')}.`,
     'That needs no server. Now, or when all of this is gone:',
   )
-  narrator.command(`npx countersign receipts verify ${stage.receiptsFile} --keys ${stage.publicKeysFile}`)
+  narrator.command(
+    `npx --no-install countersign receipts verify ${stage.receiptsFile} --keys ${stage.publicKeysFile}`,
+  )
   return { count, problems, head_sha256: head?.sha256 ?? null }
 }
 

@@ -55,11 +55,11 @@ describe('the tutorial', () => {
         text: manifest,
       })
     }
-    await type('npx countersign apply -f examples-of-how-to')
+    await type('npx --no-install countersign apply -f examples-of-how-to')
     const readers = [...blocks.entries()].filter(
       ([, { text }]) => !/^kind|writeback:|write_file|sleep:|ask:/m.test(text),
     )
-    for (const [index] of readers) await type(`npx countersign run example-${index} --wait`)
+    for (const [index] of readers) await type(`npx --no-install countersign run example-${index} --wait`)
     expect(blocks.length).toBeGreaterThan(8)
     expect(readers.length).toBeGreaterThan(3)
   }, 120_000)

@@ -1,0 +1,81 @@
+/** What a mistyped setting is answered with: every one at once, by name, without the value where that is a secret. */
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { loadConfig } from '../../config.ts'
+import { nodeArguments } from '../../cli/dev/children.ts'
+
+const GOOD = { DATABASE_URL: 'postgres://api:s3cret@db:5432/countersign' }
+
+function problem(environment: Record<string, string>): string {
+  try {
+    loadConfig({}, { ...GOOD, ...environment })
+    return ''
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}
+
+describe('the configuration', () => {
+  it.each([
+    'temporal:7233',
+    'temporal.example.org',
+    'ns.abcde.tmprl.cloud:7233',
+    '127.0.0.1:7233',
+    '[::1]:7233',
+  ])('takes %s for the address of Temporal', (address) => {
+    expect(problem({ TEMPORAL_ADDRESS: address })).toBe('')
+  })
+
+  it.each(['http://temporal:7233', 'temporal:port', 'user@temporal:7233', 'temporal/7233'])(
+    'refuses %s, and says what the address of Temporal looks like',
+    (address) => {
+      expect(problem({ TEMPORAL_ADDRESS: address })).toContain('TEMPORAL_ADDRESS: must be HOST:PORT')
+    },
+  )
+
+  it.each([
+    'mysql://u:s3cret@db/x',
+    'db:5432',
+    'postgres://u:s3#cret@db/x',
+    'postgres://u:s3/cret@db/x',
+    'postgres://u:1?s3cret@db/x',
+    'postgres://u:12#s3cret@db/x',
+  ])('refuses a database address that the driver would misread, and tells nothing of it: %s', (address) => {
+    const told = problem({ DATABASE_URL: address })
+    expect(told).toContain('DATABASE_URL: must be postgres://USER:PASSWORD@HOST:PORT/DATABASE')
+    expect(told).not.toContain('cret')
+  })
+
+  it('takes a password that is written encoded, and what PostgreSQL itself takes', () => {
+    for (const address of [
+      'postgres://u:s3%23cret@db/x',
+      'postgresql://u@db/x?sslmode=verify-full&sslrootcert=/etc/ca.pem',
+      'postgres:///countersign?host=/var/run/postgresql',
+    ]) {
+      expect(problem({ DATABASE_URL: address })).toBe('')
+    }
+  })
+
+  it('is told as one line of the log at the start of a process, with all that is wrong and without a trace', () => {
+    const worker = fileURLToPath(new URL('../../workers/main.ts', import.meta.url))
+    const { stdout, stderr, status } = spawnSync(process.execPath, [...nodeArguments(), worker], {
+      env: {
+        PATH: process.env['PATH'],
+        TZ: 'UTC',
+        DATABASE_URL: 'mysql://x',
+        TEMPORAL_ADDRESS: 'http://foo',
+        PORT: 'x',
+      },
+      encoding: 'utf8',
+    })
+    expect(status).toBe(1)
+    expect(stderr).toBe('')
+    const lines = stdout.trimEnd().split('\n')
+    expect(lines).toHaveLength(1)
+    const { level, msg } = JSON.parse(lines[0] ?? '') as { level: number; msg: string }
+    expect(level).toBe(60)
+    for (const name of ['DATABASE_URL', 'TEMPORAL_ADDRESS', 'PORT']) expect(msg).toContain(`${name}: `)
+    expect(msg).not.toContain('    at ')
+  })
+})
