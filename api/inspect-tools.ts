@@ -6,7 +6,7 @@ import { WorkflowFailedError } from '@temporalio/client'
 import { ApplicationFailure } from '@temporalio/common'
 import { detailIn } from '../lib/failure-text.ts'
 import { CodedError, isErrorCode } from '../schemas/errors.ts'
-import type { InspectedTool, InspectTools } from './deps.ts'
+import type { Inspection, InspectTools } from './deps.ts'
 import { newId } from './ids.ts'
 import { isTemporalAway, withPatience, type TemporalAccess } from './temporal.ts'
 
@@ -24,10 +24,9 @@ export function createInspectTools(temporal: TemporalAccess): InspectTools {
         workflowExecutionTimeout: TIMEOUT_MS,
       })
     try {
-      const { tools } = (await withPatience(temporal, start, TIMEOUT_MS + 2_000)) as {
-        tools: InspectedTool[]
-      }
-      return tools
+      const found = (await withPatience(temporal, start, TIMEOUT_MS + 2_000)) as Partial<Inspection>
+      // Workers of the release before say nothing of warnings.
+      return { tools: found.tools ?? [], warnings: found.warnings ?? [] }
     } catch (error) {
       throw inspectionError(connection, error)
     }

@@ -19,11 +19,11 @@ export async function connectionsCheck(
 ): Promise<Check> {
   const connections = await listConnections(database, { organization, limit: 500 })
   const asked = connections.slice(0, MAX_LOOKED_AT)
-  const reasons = await Promise.all(
+  const looks = await Promise.all(
     asked.map(({ name }) =>
       inTime(inspectTools(organization, name)).then(
-        () => undefined,
-        (error: unknown) => `${name}: ${reasonOf(error)}`,
+        ({ warnings }) => ({ warnings: warnings.map(({ message }) => ({ name, message })) }),
+        (error: unknown) => ({ warnings: [], broken: `${name}: ${reasonOf(error)}` }),
       ),
     ),
   )
@@ -31,8 +31,9 @@ export async function connectionsCheck(
   return judgeConnections({
     count: connections.length,
     answered: asked.filter(({ type }) => type === 'mcp').length,
-    broken: reasons.filter((reason) => reason !== undefined),
+    broken: looks.flatMap((look) => ('broken' in look ? [look.broken] : [])),
     frozen,
+    odd: looks.flatMap(({ warnings }) => warnings),
   })
 }
 
@@ -43,9 +44,11 @@ export interface ConnectionFacts {
   /** Of those, what was wrong. */
   broken: readonly string[]
   frozen: readonly string[]
+  /** What servers say of their tools that cannot be read or checked. */
+  odd: readonly { name: string; message: string }[]
 }
 
-export function judgeConnections({ count, answered, broken, frozen }: ConnectionFacts): Check {
+export function judgeConnections({ count, answered, broken, frozen, odd }: ConnectionFacts): Check {
   const name = 'connections'
   const [first] = broken
   if (first !== undefined) {
@@ -56,6 +59,12 @@ export function judgeConnections({ count, answered, broken, frozen }: Connection
   if (frozen.length > 0) {
     const action = `If that is no longer wanted: countersign connections thaw ${shellWord(frozen[0] ?? '')}`
     return warn(name, `Frozen, so that their writes are held: ${frozen.join(', ')}.`, action)
+  }
+  const [strange] = odd
+  if (strange !== undefined) {
+    const more = odd.length > 1 ? ` (and ${odd.length - 1} more)` : ''
+    const action = `All that can be used is used; look at the rest: countersign connections show ${shellWord(strange.name)}`
+    return warn(name, `${strange.name}: ${strange.message}${more}`, action)
   }
   if (count === 0) return ok(name, 'There are none yet.')
   return ok(name, `${count} are saved; ${answered} MCP servers answered a worker.`)

@@ -17,18 +17,31 @@ import type { ApiDeps } from '../deps.ts'
 import { PlacedError } from '../errors.ts'
 import { checkDocuments, checkTools } from './check.ts'
 import { saveManifests, type Savable, type SaveContext, type SavedManifest } from './save.ts'
-import { calledConnections, namesTools, pinsOf, type ToolsByConnection } from './tools.ts'
+import {
+  calledConnections,
+  namesTools,
+  pinsOf,
+  warningsAbout,
+  type ServerWarning,
+  type ToolsByConnection,
+} from './tools.ts'
 
 const MAX_PLACES = 100
 /** For a server that no automation of the request needs. */
 const PATIENCE_MS = 5_000
+
+export interface Applied {
+  results: SavedManifest[]
+  /** What was saved all the same. */
+  warnings: ServerWarning[]
+}
 
 /** In the order of the request. Throws INVALID_MANIFEST with every place, REVISION_CONFLICT, or that a server is away. */
 export async function applyManifests(
   deps: ApiDeps,
   context: SaveContext,
   values: readonly unknown[],
-): Promise<SavedManifest[]> {
+): Promise<Applied> {
   if (context.expectedRevision !== undefined && values.length !== 1) {
     throw new CodedError('INVALID_INPUT', 'expected_revision: goes with a single manifest only.')
   }
@@ -41,16 +54,20 @@ export async function applyManifests(
   ]
   const tools = await askable(deps, context.organization, { documents, stored, hasWrong: wrong.length > 0 })
   throwIfAny([...wrong, ...(await checkTools(documents, tools, organization))])
-  const saved = await saveAll(deps, context, { documents, tools })
+  const { saved, asked } = await saveAll(deps, context, { documents, tools })
   const order = documents.map(({ manifest }) => `${manifest.kind}/${manifest.name}`)
-  return saved.toSorted((a, b) => order.indexOf(`${a.kind}/${a.name}`) - order.indexOf(`${b.kind}/${b.name}`))
+  const place = ({ kind, name }: SavedManifest): number => order.indexOf(`${kind}/${name}`)
+  return {
+    results: saved.toSorted((a, b) => place(a) - place(b)),
+    warnings: warningsAbout(documents, asked).slice(0, MAX_PLACES),
+  }
 }
 
 async function saveAll(
   deps: ApiDeps,
   context: SaveContext,
   { documents, tools: known }: { documents: readonly Document[]; tools: ToolsByConnection },
-): Promise<SavedManifest[]> {
+): Promise<{ saved: SavedManifest[]; asked: ToolsByConnection }> {
   const automations = ofKind(documents, 'Automation')
   const others = documents
     .filter(({ manifest }) => manifest.kind !== 'Automation')
@@ -61,7 +78,8 @@ async function saveAll(
   throwIfAny(await checkTools(documents, tools, context.organization))
   const pinned = automations.map(({ manifest }) => ({ manifest, pins: pinsOf(manifest.spec, tools) }))
   const rest = unasked.length > 0 ? pinned : [...others, ...pinned]
-  return [...first, ...(await saveManifests(deps.database, context, rest))]
+  const last = await saveManifests(deps.database, context, rest)
+  return { saved: [...first, ...last], asked: tools }
 }
 
 /**
@@ -104,7 +122,7 @@ async function soon(asking: Promise<ToolsByConnection>): Promise<ToolsByConnecti
     timer = setTimeout(() => resolve(new Map()), PATIENCE_MS)
   })
   const answered = asking.catch((error: unknown) => {
-    if (error instanceof CodedError) return new Map<string, []>()
+    if (error instanceof CodedError) return new Map<string, never>()
     throw error
   })
   return Promise.race([answered, late]).finally(() => clearTimeout(timer))

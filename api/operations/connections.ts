@@ -10,6 +10,7 @@ import {
   thawConnection,
   type FreezeRow,
 } from '../../db/queries/freezes.ts'
+import { findListingWarnings } from '../../db/queries/tool-catalog.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
 import { NamePositionSchema, openList } from '../pages.ts'
@@ -70,7 +71,8 @@ async function untilAnswered(database: Database, named: Named): Promise<void> {
 
 async function stateOf(database: Database, named: Named, row: FreezeRow) {
   const limit = MAX_SHOWN + 1
-  const [held, underWay] = await Promise.all([
+  const [warnings, held, underWay] = await Promise.all([
+    findListingWarnings(database, named),
     row.frozen_at === null
       ? { rows: [], isCut: false }
       : listOpenWritebacks(database, { ...named, which: 'held', limit }),
@@ -83,6 +85,7 @@ async function stateOf(database: Database, named: Named, row: FreezeRow) {
     held_omitted: held.isCut || held.rows.length > MAX_SHOWN,
     under_way: underWay.rows.slice(0, MAX_SHOWN).map(writebackView),
     under_way_omitted: underWay.isCut || underWay.rows.length > MAX_SHOWN,
+    warnings,
   }
 }
 

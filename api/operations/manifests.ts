@@ -20,7 +20,7 @@ const apply = implement(OPERATIONS.applyManifests, async (deps, { body, principa
     author: principal.id,
     expectedRevision: body.expected_revision,
   }
-  return { results: await applyManifests(deps, context, body.manifests) }
+  return applyManifests(deps, context, body.manifests)
 })
 
 const PositionSchema = z.object({ kind: z.string(), name: z.string() })

@@ -4,7 +4,7 @@ import { ApiError } from '../../sdk/client/index.ts'
 import { apiCommand, openApi, type ApiOptions } from '../context.ts'
 import { UsageError } from '../errors.ts'
 import { readManifests, type ManifestSource } from '../files.ts'
-import { printJson, printTable } from '../output.ts'
+import { note, printJson, printTable } from '../output.ts'
 
 interface ApplyOptions extends ApiOptions {
   file: string[]
@@ -31,7 +31,7 @@ async function apply(options: ApplyOptions): Promise<void> {
   if (expected !== undefined && !/^\d{1,9}$/.test(expected)) {
     throw new UsageError(`--expected-revision ${expected} is not a number.`)
   }
-  const { results } = await openApi(options)
+  const { results, warnings } = await openApi(options)
     .applyManifests({
       manifests: sources.map(({ manifest }) => manifest),
       ...(expected === undefined ? {} : { expected_revision: Number(expected) }),
@@ -39,9 +39,10 @@ async function apply(options: ApplyOptions): Promise<void> {
     .catch((error: unknown) => {
       throw error instanceof ApiError ? withFiles(error, sources) : error
     })
-  if (options.json) return printJson({ results })
+  if (options.json) return printJson({ results, warnings })
   const rows = results.map(({ kind, name, revision, status }) => [kind, name, String(revision), status])
   printTable(['KIND', 'NAME', 'REVISION', ''], rows, 'Nothing was applied.')
+  for (const { connection, message } of warnings) note(`Connection ${connection}: ${message}`)
 }
 
 /** The API counts the manifests of the request; people know their files. */

@@ -66,6 +66,8 @@ export const applyManifests = defineOperation({
         status: z.enum(['changed', 'unchanged']),
       }),
     ),
+    /** What servers say of their tools that cannot be read or checked. It is saved all the same. */
+    warnings: z.array(z.object({ connection: z.string(), message: z.string() })),
   }),
   errors: ['INVALID_MANIFEST', 'INVALID_EXPRESSION', 'REVISION_CONFLICT', ...INSPECTION_ERRORS],
   hints: { readOnly: false, idempotent: true },

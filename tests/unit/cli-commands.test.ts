@@ -51,7 +51,7 @@ describe('the doctor', () => {
   })
 
   test('names connections whose server does not answer, before those that are frozen', () => {
-    const facts = { count: 3, answered: 2, broken: [], frozen: [] }
+    const facts = { count: 3, answered: 2, broken: [], frozen: [], odd: [] }
     expect(judgeConnections(facts)).toMatchObject({ status: 'ok' })
     expect(judgeConnections({ ...facts, frozen: ['billing'] })).toMatchObject({
       status: 'warn',
@@ -59,5 +59,8 @@ describe('the doctor', () => {
     })
     const broken = judgeConnections({ ...facts, broken: ['a: gone', 'b: gone'], frozen: ['billing'] })
     expect(broken).toMatchObject({ status: 'fail', summary: 'a: gone (and 1 more)' })
+    const odd = judgeConnections({ ...facts, odd: [{ name: 'crm', message: 'tool x is left out' }] })
+    expect(odd).toMatchObject({ status: 'warn', summary: 'crm: tool x is left out' })
+    expect(odd.action).toContain('countersign connections show crm')
   })
 })

@@ -82,7 +82,10 @@ type Names =
 export const configurationExamples: ExamplesOf<Names> = {
   applyManifests: {
     body: { manifests: [manifest], expected_revision: 2 },
-    output: { results: [{ kind: 'Automation', name: 'late-fee', revision: 3, status: 'changed' }] },
+    output: {
+      results: [{ kind: 'Automation', name: 'late-fee', revision: 3, status: 'changed' }],
+      warnings: [],
+    },
   },
   listManifests: { query: { kind: 'Automation', limit: 100 }, output: pageOf(summary) },
   getManifest: {
@@ -113,6 +116,7 @@ export const configurationExamples: ExamplesOf<Names> = {
       held_omitted: false,
       under_way: [],
       under_way_omitted: false,
+      warnings: [],
     },
   },
   freezeConnection: {
@@ -125,6 +129,7 @@ export const configurationExamples: ExamplesOf<Names> = {
       held_omitted: false,
       under_way: [],
       under_way_omitted: false,
+      warnings: [],
     },
   },
   thawConnection: { params: { name: 'billing-db' }, output: { name: 'billing-db', frozen: null } },
