@@ -126,6 +126,25 @@ async function watchedFetch(state: LinkState, url: string | URL, init: RequestIn
     ? sendOnce(state, url, init, state.window)
     : state.guarded(url, init))
   state.retryAfterMs = parseRetryAfterMs(response.headers.get('retry-after'))
+  return handedOn(state, response, {
+    method,
+    resumes,
+    onEnd: () => failWithoutAnswer(state, answersBefore),
+  })
+}
+
+interface Asked {
+  method: string
+  /** A stream goes on that was cut off before. */
+  resumes: boolean
+  onEnd: () => void
+}
+
+function handedOn(
+  state: LinkState,
+  response: Response,
+  { method, resumes, onEnd }: Asked,
+): Response | Promise<Response> {
   if (!response.ok) {
     // The SDK takes 405 for "no such stream" and would wait on.
     if (resumes && response.status === 405) state.reject(new LocalFailure('interrupted'))
@@ -133,8 +152,8 @@ async function watchedFetch(state: LinkState, url: string | URL, init: RequestIn
     return method === 'tools/call' && response.status === 500 ? ownError(state, page) : page
   }
   if (resumes) return readResponse(limitBody(response, resultLimit(state)), state.awaited)
-  if (!isAwaited) return limitBody(response, { maxBytes: MAX_CONTROL_BYTES, onTooLarge: refuse })
-  return answerTo(state, method, response, () => failWithoutAnswer(state, answersBefore))
+  if (AWAITED_METHODS.has(method)) return answerTo(state, method, response, onEnd)
+  return limitBody(response, { maxBytes: MAX_CONTROL_BYTES, onTooLarge: refuse })
 }
 
 /** Who answers 500 with an error of JSON-RPC is the server itself, and done with the call; a proxy knows no such thing. */
