@@ -24,7 +24,10 @@ const MAX_LISTING_PAGES = 100
 const MAX_WARNINGS = 50
 const OBJECTS = ['inputSchema', 'outputSchema', 'annotations']
 
-const ListingPage = z.looseObject({ tools: z.array(z.unknown()).default([]), nextCursor: z.unknown().optional() })
+const ListingPage = z.looseObject({
+  tools: z.array(z.unknown()).default([]),
+  nextCursor: z.unknown().optional(),
+})
 
 const SchemaOrAny = z.union([z.record(z.string(), z.unknown()), z.literal(true).transform(() => ({}))])
 

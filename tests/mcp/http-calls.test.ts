@@ -396,7 +396,11 @@ describe('a failure over HTTP', () => {
     ['has the content type of a text', { 'content-type': 'text/plain; charset=utf-8' }, done],
     ['has no content type', {}, done],
     ['is an event whose end is missing', { 'content-type': 'text/event-stream' }, `data: ${done}`],
-    ['is an event of another name', { 'content-type': 'text/event-stream' }, `event: result\ndata: ${done}\n\n`],
+    [
+      'is an event of another name',
+      { 'content-type': 'text/event-stream' },
+      `event: result\ndata: ${done}\n\n`,
+    ],
     ['is a list of one', { 'content-type': 'application/json' }, `[${done}]`],
   ])('is none where the answer is whole, and %s', async (_what, headers, text) => {
     const server = await start({

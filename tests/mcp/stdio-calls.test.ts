@@ -114,7 +114,14 @@ describe('a process that is killed', () => {
       console.error([process.pid, inner.pid].join(' '))
       setInterval(() => {}, 1000)`
     const pipe = new URL('../../mcp/child-pipe.ts', import.meta.url).href
-    const target = { type: 'stdio', name: 'x', command: process.execPath, args: ['-e', server], env: {}, poolKey: 'a' }
+    const target = {
+      type: 'stdio',
+      name: 'x',
+      command: process.execPath,
+      args: ['-e', server],
+      env: {},
+      poolKey: 'a',
+    }
     const script = `
       import { ChildPipe } from ${JSON.stringify(pipe)}
       const child = new ChildPipe(${JSON.stringify(target)}, { maxMessageBytes: 1000 })

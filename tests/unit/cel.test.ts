@@ -391,9 +391,9 @@ describe('json()', () => {
       rows: [{ id: 7, at: null }],
     })
     expect(evaluateExpression('json(result.text).rows[0].id == 7', text('{"rows": [{"id": 7}]}'))).toBe(true)
-    expect(evaluateExpression('json(result.text).exists(row, row.id == 2)', text('[{"id": 1}, {"id": 2}]'))).toBe(
-      true,
-    )
+    expect(
+      evaluateExpression('json(result.text).exists(row, row.id == 2)', text('[{"id": 1}, {"id": 2}]')),
+    ).toBe(true)
     expect(evaluateExpression('json(result.text)', text('"a text"'))).toBe('a text')
   })
 
@@ -411,6 +411,8 @@ describe('json()', () => {
 
   it('costs by the length of its text', () => {
     const long = `[${'1,'.repeat(1_000_000)}1]`
-    expect(errorOf(() => evaluateExpression('json(result.text)', text(long))).code).toBe('EXPRESSION_TOO_COSTLY')
+    expect(errorOf(() => evaluateExpression('json(result.text)', text(long))).code).toBe(
+      'EXPRESSION_TOO_COSTLY',
+    )
   })
 })
