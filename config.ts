@@ -172,7 +172,7 @@ const SETTINGS: Record<keyof Config, Setting> = {
   rateLimit: setting(
     'COUNTERSIGN_RATE_LIMIT',
     ['API'],
-    'Requests of one API key per second; 0 for no limit.',
+    'Requests of one API key per second; 0 for no limit. Events wait up to 8 s for their turn, for not every sender comes again.',
   ),
   unknownRateLimit: setting(
     'COUNTERSIGN_UNKNOWN_RATE_LIMIT',

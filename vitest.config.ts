@@ -10,6 +10,7 @@ export default defineConfig({
       'tests/ui/**',
       'tests/packaging/**',
       'tests/contract/**',
+      'tests/servers/**',
       'tests/docs/tutorial/**',
       'tests/bench/**',
       'tests/load/**',

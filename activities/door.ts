@@ -27,6 +27,8 @@ interface Witness {
   said: readonly unknown[]
   /** Resolves when it is kept. Throws if it is not, or if the attempt is not ours any more. */
   tell(claim: Envelope): Promise<void>
+  /** For the next attempt: what came instead of an answer. */
+  tellLost(lost: Envelope): Promise<void>
   /** Asks what earlier executions have told of the write. Null: there are none, or they have told nothing. */
   askEarlier: AskEarlier | null
 }

@@ -28,7 +28,10 @@ export function toApplicationFailure(
   const isLate = timeoutMs !== null && nowMs - info.scheduledTimestampMs > timeoutMs
   if (!(error instanceof CodedError)) return unforeseen(error, isLate || isWornOut(info, timeoutMs))
   const { retryable } = ERRORS[error.code]
-  const overdue = isLate && !NEVER_OVERDUE.includes(error.code)
+  // What a server asks us to wait is waited for within the time of the step, and not instead of it.
+  const nextAtMs = nowMs + (error.nextRetryDelayMs ?? 0)
+  const isTooLate = isLate || (timeoutMs !== null && nextAtMs > info.scheduledTimestampMs + timeoutMs)
+  const overdue = isTooLate && !NEVER_OVERDUE.includes(error.code)
   return ApplicationFailure.create({
     type: error.code,
     message: failureText(error.code, error.message),

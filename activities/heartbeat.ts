@@ -9,6 +9,8 @@ import type { Envelope } from '../schemas/run.ts'
 interface Said {
   /** Of the last attempt that was about to send. */
   claim?: Envelope
+  /** What came instead of its answer. */
+  lost?: Envelope
   tool?: string
   /** Earlier executions of a run that was reset were asked, and had nothing to tell. */
   knowsEarlier?: true

@@ -42,7 +42,7 @@ import type { Executor } from './executors/executor.ts'
 import { createSqlExecutor } from './executors/sql.ts'
 import type { TargetDatabases } from './executors/sql-targets.ts'
 import { beat } from './heartbeat.ts'
-import { inspectConnection, type InspectedTool } from './inspect.ts'
+import { inspectConnection, type Inspection } from './inspect.ts'
 import { askingEarlier, createPerform, findToldClaim } from './passing.ts'
 import { recordResolution } from './resolutions.ts'
 import { reconcile } from './reconcile.ts'
@@ -106,9 +106,7 @@ export function createActivities(deps: ActivityDeps) {
         openSubRun({ database: deps.database, client: Context.current().client, caller: callerId() }, params),
       ),
     ...createDryActivities(deps, door, inShare),
-    inspectConnection: (
-      params: Parameters<typeof inspectConnection>[1],
-    ): Promise<{ tools: InspectedTool[] }> =>
+    inspectConnection: (params: Parameters<typeof inspectConnection>[1]): Promise<Inspection> =>
       withContext(door, null, (signal) =>
         inShare(params.organization, () => inspectConnection(inspection, params, signal)),
       ),

@@ -30,9 +30,10 @@ import { issueReceipt, type ReceiptContent } from './receipts.ts'
  * target says that it stores, so that nobody can be asked before.
  */
 export async function planWriteback(deps: DoorDeps, arrival: Arrival): Promise<WritebackRow> {
-  const { call, operation, executor, resolved, origin, timeoutMs, signal } = arrival
+  const { call, operation, executor, resolved, origin, timeoutMs, giveUpAtMs, signal } = arrival
   await assertFollows(deps, arrival)
-  const planned = await executor.plan(operation, { deadlineAtMs: deps.nowMs() + timeoutMs, signal })
+  const deadlineAtMs = Math.min(deps.nowMs() + timeoutMs, giveUpAtMs)
+  const planned = await executor.plan(operation, { deadlineAtMs, signal })
   assertStillOurs(arrival)
   const { stored, preconditions } = planned
   const { described, ruling } = arrival.judge(stored)

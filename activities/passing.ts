@@ -1,5 +1,5 @@
 /** The door as an activity: what Temporal has been told before, by whom, is at hand for whoever passes or ends a write. */
-import { activityInfo, Context } from '@temporalio/activity'
+import { activityInfo, Context, type Info } from '@temporalio/activity'
 import type { Asks, Call, Envelope, PerformResult } from '../schemas/run.ts'
 import { claimsAmong, type AboutClaim } from './claims.ts'
 import { callerId, organizationHere, withContext } from './context.ts'
@@ -22,12 +22,13 @@ export function createPerform(door: DoorDeps, inShare: InShare) {
     const work = (signal: AbortSignal) =>
       perform(door, call, decisions, {
         signal,
-        giveUpAtMs: activityInfo().scheduledTimestampMs + timeoutMs,
+        giveUpAtMs: beginOfStepMs(activityInfo()) + timeoutMs,
         caller: callerId(),
         toEnd: toEnd ?? null,
         witness: {
           said: [saidBefore()],
           tell: (claim) => beatAndWait({ claim }),
+          tellLost: (lost) => beatAndWait({ lost }),
           askEarlier: afterReset && !saidBefore().knowsEarlier ? askingEarlier(door, about) : null,
         },
       })
@@ -35,6 +36,11 @@ export function createPerform(door: DoorDeps, inShare: InShare) {
       withContext(door, timeoutMs, (signal) => inShare(organizationHere(), () => work(signal)))
     return tellingEnd(door, call, passing, () => saidBefore().claim)
   }
+}
+
+/** Where no worker was there for longer than the step may take, it is tried once all the same. */
+function beginOfStepMs({ attempt, scheduledTimestampMs }: Info): number {
+  return attempt === 1 ? Math.max(scheduledTimestampMs, Date.now()) : scheduledTimestampMs
 }
 
 /** Histories are long: where they have nothing to tell, later attempts do not read them again. */

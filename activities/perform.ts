@@ -19,6 +19,7 @@ import { askForApproval, judgeWrite, refuseRejected } from './authorise.ts'
 import type { Stored } from './executors/executor.ts'
 import { digestOfWrite, type DoorDeps, type Judged, type Passage, type StepLimits } from './door.ts'
 import { closePlanned, idempotencyKeyOf, planWriteback, reopened } from './ledger.ts'
+import { inWords, lostAnswerOf } from './lost-answers.ts'
 import { provenOutcome } from './outcomes.ts'
 import { verifyOrigin, type VerifiedOrigin } from './origin.ts'
 import { asksWhoAsked, ruleOn } from '../lib/policy.ts'
@@ -60,7 +61,9 @@ export async function perform(
     // An attempt is gone, and what stands in the way of settling it will not go away: nobody knows, and we say so.
     const { giveUpAtMs } = limits
     if (writeback?.state !== 'sending' || mayPassAway(error, { nowMs: deps.nowMs(), giveUpAtMs })) throw error
-    return { kind: 'done', outcome: await concludeUnknown(deps, writeback, (error as CodedError).message) }
+    const lost = inWords(writeback, lostAnswerOf(deps, limits, writeback))
+    const message = `${lost}; ${(error as CodedError).message}`
+    return { kind: 'done', outcome: await concludeUnknown(deps, writeback, message) }
   }
 }
 
@@ -70,7 +73,7 @@ async function pass(
   context: CallContextRow,
 ): Promise<PerformResult> {
   const { operation, executor, timeoutMs } = operationOf(deps.executors, call, context)
-  const limits = { deadlineAtMs: deps.nowMs() + timeoutMs, signal: step.signal }
+  const limits = limitsOf(deps, context, step, timeoutMs)
   const resolved = await executor.resolve(operation, limits)
   // What was planned as a write does not become a reading because somebody calls it one meanwhile.
   const isWrite = resolved.class === 'write' || call.raisedToWrite || context.writeback !== null
@@ -102,6 +105,20 @@ async function pass(
   if (row.state !== 'sending') return apply(deps, passage, row, decisions)
   const settled = await settle(deps, passage, row, decisions)
   return settled ?? apply(deps, passage, { ...row, state: 'planned', deadline_at: null }, decisions)
+}
+
+/**
+ * For one call of the target. Nothing that has not begun to write goes on when the time of its step is over; what may be
+ * under way is looked into for as long as a call may take.
+ */
+function limitsOf(
+  { nowMs }: DoorDeps,
+  { writeback }: CallContextRow,
+  { giveUpAtMs, signal }: StepLimits,
+  timeoutMs: number,
+): { deadlineAtMs: number; signal: AbortSignal } {
+  const deadlineAtMs = nowMs() + timeoutMs
+  return { deadlineAtMs: writeback ? deadlineAtMs : Math.min(deadlineAtMs, giveUpAtMs), signal }
 }
 
 /** Nobody wants it any more, and it waits. */

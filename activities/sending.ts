@@ -15,6 +15,7 @@ import type { AuthorisationFacts } from './authorise.ts'
 import { signClaim } from './claims.ts'
 import type { Answer } from './executors/executor.ts'
 import { closeOverdue, closeSending, type Conclusion } from './ledger.ts'
+import { lookAtOnce, tellLost } from './lost-answers.ts'
 import { assertStillOurs, type DoorDeps, type Passage } from './door.ts'
 
 /**
@@ -55,7 +56,7 @@ export async function sendWrite(
   })
   assertPassed(window, answer)
   const deadlineAtMs = window.deadlineAtMs + DEADLINE_MARGIN_MS
-  return record(deps, row, { claimed, deadlineAtMs, authorisation, how: executor.how }, answer)
+  return record(deps, passage, row, { claimed, deadlineAtMs, authorisation, how: executor.how }, answer)
 }
 
 /** The row as our claim leaves it. Throws WRITE_IN_PROGRESS. */
@@ -108,7 +109,13 @@ interface Sent {
   how: Exclude<How, 'person'>
 }
 
-async function record(deps: DoorDeps, row: WritebackRow, sent: Sent, answer: Answer): Promise<WriteOutcome> {
+async function record(
+  deps: DoorDeps,
+  passage: Passage,
+  row: WritebackRow,
+  sent: Sent,
+  answer: Answer,
+): Promise<WriteOutcome> {
   const { claimed, deadlineAtMs, authorisation, how } = sent
   const isFirst = row.state === 'planned'
   switch (answer.kind) {
@@ -123,14 +130,30 @@ async function record(deps: DoorDeps, row: WritebackRow, sent: Sent, answer: Ans
       const { by, error } = answer
       return notDone(deps, sent, { error, coversAll: isFirst || by === 'receipt', how })
     }
-    case 'lost': {
-      const detail = `${row.writeback_id}: no answer to attempt ${claimed.attempt}: ${answer.error.message}`
-      const nextRetryDelayMs = Math.max(0, deadlineAtMs - deps.nowMs()) + 50
-      throw new CodedError('WRITE_IN_PROGRESS', detail, { cause: answer.error, nextRetryDelayMs })
-    }
+    case 'lost':
+      return withoutAnswer(deps, passage, sent, answer)
     default:
       return answer satisfies never
   }
+}
+
+/** The next attempt settles it, and says what this one has seen. */
+async function withoutAnswer(
+  deps: DoorDeps,
+  passage: Passage,
+  { claimed, deadlineAtMs, authorisation }: Sent,
+  answer: Extract<Answer, { kind: 'lost' }>,
+): Promise<WriteOutcome> {
+  const seen = answer.isAnswered ? await lookAtOnce(passage, claimed, deadlineAtMs) : null
+  if (seen) {
+    const conclusion = { status: 'applied', output: seen.output, how: 'checked', ...authorisation } as const
+    return whileAway(deps, deadlineAtMs, () => closeSending(deps, claimed, conclusion))
+  }
+  await tellLost(deps, passage, claimed, answer)
+  const { writeback_id: writebackId, attempt } = claimed
+  const detail = `${writebackId}: no answer to attempt ${attempt}: ${answer.error.message}`
+  const nextRetryDelayMs = Math.max(0, deadlineAtMs - deps.nowMs()) + 50
+  throw new CodedError('WRITE_IN_PROGRESS', detail, { cause: answer.error, nextRetryDelayMs })
 }
 
 /** A failure says nothing about an earlier attempt whose fate is unknown. */

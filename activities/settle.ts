@@ -7,11 +7,13 @@
  */
 import { releaseSending, type WritebackRow } from '../db/queries/writebacks.ts'
 import { CodedError, ERRORS } from '../schemas/errors.ts'
+import type { LostAnswer } from '../schemas/claim.ts'
 import type { Envelope, PerformResult } from '../schemas/run.ts'
 import { judgeWrite, type AuthorisationFacts } from './authorise.ts'
 import type { DoorDeps, Passage } from './door.ts'
 import type { CheckAnswer } from './executors/executor.ts'
 import { closeOverdue } from './ledger.ts'
+import { inWords, lostAnswerOf } from './lost-answers.ts'
 import { concludeUnknown, sendWrite } from './sending.ts'
 
 /** Null: it was surely not done, the row is planned again, and goes the way of every planned write. */
@@ -51,7 +53,8 @@ async function settleByLooking(
   const limits = { deadlineAtMs: deps.nowMs() + timeoutMs, signal }
   const { idempotency_key: key, digest } = row
   const seen = await executor.check(operation, { key, digest, ...limits })
-  const lost = `the answer to attempt ${row.attempt} is lost; look at ${row.plan.target}`
+  const told = lostAnswerOf(deps, passage, row)
+  const lost = inWords(row, told)
   switch (seen?.kind) {
     case undefined:
       return { kind: 'done', outcome: await concludeUnknown(deps, row, lost) }
@@ -66,7 +69,7 @@ async function settleByLooking(
         message: seen.message,
       })
     case 'not_applied':
-      return settleNotApplied(deps, passage, row, seen)
+      return settleNotApplied(deps, passage, row, { seen, told })
     default:
       return seen satisfies never
   }
@@ -91,7 +94,7 @@ async function settleNotApplied(
   deps: DoorDeps,
   passage: Passage,
   row: WritebackRow,
-  seen: Extract<CheckAnswer, { kind: 'not_applied' }>,
+  { seen, told }: { seen: Extract<CheckAnswer, { kind: 'not_applied' }>; told: LostAnswer | null },
 ): Promise<PerformResult | null> {
   const { timeoutMs, overdueMs, giveUpAtMs, toEnd } = passage
   const uncertainMs = Math.ceil(timeoutMs - overdueMs)
@@ -99,8 +102,14 @@ async function settleNotApplied(
     const detail = `${row.writeback_id}: a reading shows no effect of attempt ${row.attempt} yet`
     throw new CodedError('WRITE_IN_PROGRESS', detail, { nextRetryDelayMs: uncertainMs + 50 })
   }
+  // What it would be answered with once more. `retry` of the step may try it anew, for nothing was changed.
+  if (told?.isAnswered && !ERRORS[told.code].retryable) {
+    const message = `${told.words}; ${row.plan.target} shows no effect of it`
+    return conclude(deps, passage, row, { status: 'failed', code: told.code, message })
+  }
   if (toEnd || deps.nowMs() >= giveUpAtMs) {
-    const message = `the answer to attempt ${row.attempt} was lost, and ${row.plan.target} shows no effect of it`
+    const words = told ? ` (${told.words})` : ''
+    const message = `the answer to attempt ${row.attempt} was lost${words}, and ${row.plan.target} shows no effect of it`
     return conclude(deps, passage, row, { status: 'failed', code: 'NOT_APPLIED', message })
   }
   const { writeback_id: writebackId, attempt } = row

@@ -13,8 +13,14 @@ export interface InspectedTool {
   inputSchema: JsonObject
 }
 
+export interface Inspection {
+  tools: InspectedTool[]
+  /** What could not be read of the list, and of which schemas nothing can be checked. */
+  warnings: { tool: string | null; message: string }[]
+}
+
 /** Asks the server of a saved connection, on a worker, what tools it has. Throws coded errors. */
-export type InspectTools = (organization: string, connection: string) => Promise<InspectedTool[]>
+export type InspectTools = (organization: string, connection: string) => Promise<Inspection>
 
 export interface ApiDeps {
   database: Database

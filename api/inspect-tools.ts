@@ -7,7 +7,7 @@ import { WorkflowFailedError } from '@temporalio/client'
 import { ApplicationFailure } from '@temporalio/common'
 import { detailIn } from '../lib/failure-text.ts'
 import { CodedError, isErrorCode } from '../schemas/errors.ts'
-import type { InspectedTool, InspectTools } from './deps.ts'
+import type { Inspection, InspectTools } from './deps.ts'
 import { workersCheck } from './doctor/temporal.ts'
 import { newId } from './ids.ts'
 import { isTemporalAway, temporalError, withPatience, type TemporalAccess } from './temporal.ts'
@@ -35,11 +35,12 @@ export function createInspectTools(temporal: TemporalAccess): InspectTools {
     const over = new AbortController()
     try {
       const result = withPatience(temporal, () => handle.result(), TIMEOUT_MS + 2_000)
-      const { tools } = (await Promise.race([
+      const found = (await Promise.race([
         result,
         unlessSomebodyWorks(temporal, connection, over.signal),
-      ])) as { tools: InspectedTool[] }
-      return tools
+      ])) as Partial<Inspection>
+      // Workers of the release before say nothing of warnings.
+      return { tools: found.tools ?? [], warnings: found.warnings ?? [] }
     } catch (error) {
       throw inspectionError(temporal, connection, error)
     } finally {

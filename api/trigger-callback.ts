@@ -78,7 +78,7 @@ async function findOutSender(
     deps.limits?.noteUnknown(request)
     return reply.code(401).send({ error: 'Invalid callback token' })
   }
-  deps.limits?.takeOfKey(sender.keyId)
+  await deps.limits?.turnOfKey(sender.keyId)
   request.sender = sender
   return undefined
 }

@@ -44,5 +44,7 @@ grant select on approvals to :api;
 grant select, insert, update, delete on approvals to :worker;
 grant select on tool_catalog to :api;
 grant select, insert, update, delete on tool_catalog to :worker;
+grant select on listing_warnings to :api;
+grant select, insert, update on listing_warnings to :worker;
 grant select, insert, update on payloads to :api;
 grant select, insert, update, delete on payloads to :worker;

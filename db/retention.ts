@@ -68,7 +68,7 @@ export const RETENTION: readonly RetentionRule[] = [
     why: 'Decisions and receipts name principals; a revoked key stays, so that its id never means anything else.',
   },
   {
-    tables: ['tool_catalog'],
+    tables: ['tool_catalog', 'listing_warnings'],
     keep: 'until the connection is looked at again',
     why: 'What a server said last replaces what it said before.',
   },

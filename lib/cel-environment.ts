@@ -7,6 +7,7 @@
  */
 import './cel-date-fix.ts'
 import { Environment, EvaluationError } from '@marcbachmann/cel-js'
+import { registerJson } from './cel-json.ts'
 import { durationToText } from './cel-result.ts'
 import { nameOnce } from './cel-work.ts'
 
@@ -98,6 +99,7 @@ function createBaseEnvironment(): Environment {
   registerMixedNumbers(environment)
   registerTime(environment)
   registerText(environment)
+  registerJson(environment)
   return environment
 }
 

@@ -30,6 +30,8 @@ const CHARACTER = 1
 const SEARCHED = 5
 /** Of a text that is taken apart: each part is a new text. */
 const TAKEN_APART = 12
+/** Of a text of JSON, which is read by the engine and once more by us. */
+const PARSED = 60
 /** The engine prepares so many characters of what is looked for, and compares the rest again at each place. */
 const PREPARED_LENGTH = 250
 const READ_SOURCE = 30
@@ -147,6 +149,7 @@ function payText(name: string, length: number, soughtLength: number): void {
   if (name === 'contains' || name === 'indexOf') pay(length * perPlace)
   else if (name === 'lastIndexOf') pay(length * (SEARCHED + soughtLength))
   else if (name === 'split') pay(length * (TAKEN_APART + perPlace))
+  else if (name === 'json') pay(length * PARSED)
   else if (name === 'startsWith' || name === 'endsWith') pay(soughtLength * CHARACTER)
   else if (name !== 'substring') pay(length * SEARCHED)
 }

@@ -36,10 +36,16 @@ export function compileSchema(schema: JsonObject, isChecked = true): CompiledSch
 
 function compileOnce(schema: JsonObject, isChecked: boolean): CompiledSchema {
   if (schema['$async'] !== undefined) return { ok: false, message: '$async is not part of JSON Schema' }
+  const compiled = tryToCompile(schema, { ...OPTIONS, validateSchema: isChecked })
+  if (compiled.ok || isChecked || !/regular expression/i.test(compiled.message)) return compiled
+  // Patterns of servers are often written for engines that know no flag `u`, such as `^https\:\/\/`.
+  const older = tryToCompile(schema, { ...OPTIONS, validateSchema: false, unicodeRegExp: false })
+  return older.ok ? older : compiled
+}
+
+function tryToCompile(schema: JsonObject, options: Options): CompiledSchema {
   try {
-    const validate = createAjv(schema['$schema'], { ...OPTIONS, validateSchema: isChecked }).compile(
-      withoutDialect(schema),
-    )
+    const validate = createAjv(schema['$schema'], options).compile(withoutDialect(schema))
     return { ok: true, misfitsOf: (value) => misfitsOf(validate, value) }
   } catch (error) {
     return { ok: false, message: error instanceof Error ? error.message : String(error) }

@@ -8,7 +8,7 @@ import { jsonBytes, MAX_LISTING_BYTES } from '../lib/limits.ts'
 import { McpCallError, toMcpCallError } from './errors.ts'
 import { withinLimits } from './limits.ts'
 import { hashToolDefinition, targetKey } from './port.ts'
-import type { CallLimits, McpClientPort, McpServer, ToolDefinition } from './port.ts'
+import type { CallLimits, McpClientPort, McpServer, ToolDefinition, ToolListing } from './port.ts'
 
 export interface CatalogTool {
   definition: ToolDefinition
@@ -23,7 +23,13 @@ export interface CatalogLimits extends CallLimits {
 export interface ToolCatalog {
   /** Rejects with `TOOL_NOT_FOUND` if a fresh list does not have it. */
   getTool(target: McpServer, name: string, limits: CatalogLimits): Promise<CatalogTool>
-  listTools(target: McpServer, limits: CatalogLimits): Promise<CatalogTool[]>
+  listTools(target: McpServer, limits: CatalogLimits): Promise<ListedTools>
+}
+
+export interface ListedTools {
+  tools: CatalogTool[]
+  /** What of the list could not be read, for people. */
+  warnings: readonly string[]
 }
 
 /**
@@ -37,6 +43,7 @@ const LISTING_LIMIT_MS = 30_000
 interface Tools {
   get: (name: string) => CatalogTool | undefined
   all: () => CatalogTool[]
+  warnings: readonly string[]
   /** Those that were asked for. */
   hashed: ReadonlyMap<string, CatalogTool>
 }
@@ -77,7 +84,8 @@ export function createToolCatalog(port: McpClientPort, options: { ttlMs?: number
       })
     },
     async listTools(target, limits) {
-      return (await lookUp(state, target, limits)).tools.all()
+      const { tools } = await lookUp(state, target, limits)
+      return { tools: tools.all(), warnings: tools.warnings }
     },
   }
 }
@@ -133,10 +141,10 @@ function list(state: CatalogState, target: McpServer, key: string): Listing {
   const { port, listings } = state
   const previous = listings.get(key)?.tools
   const limits = { deadlineAtMs: Date.now() + LISTING_LIMIT_MS, signal: new AbortController().signal }
-  const tools = port.listTools(target, limits).then(async (definitions) => {
+  const tools = port.listTools(target, limits).then(async (listed) => {
     const known = await previous?.catch(() => undefined)
-    listing.size = jsonBytes(definitions as unknown as JsonValue)
-    return toolsOf(definitions, known?.hashed)
+    listing.size = jsonBytes(listed as unknown as JsonValue)
+    return toolsOf(listed, known?.hashed)
   })
   // A renewed secret makes a new target; the list of the old one must not stay for ever.
   for (const [other, listing] of listings) {
@@ -177,10 +185,12 @@ function isCurrent({ ttlMs }: CatalogState, { listedAtMs }: Listing): boolean {
 
 /** An unchanged definition stays the same object, and with it its compiled schemas. */
 function toolsOf(
-  definitions: readonly ToolDefinition[],
+  { tools: definitions, warnings }: ToolListing,
   known: ReadonlyMap<string, CatalogTool> | undefined,
 ): Tools {
-  const byName = new Map(definitions.map((definition) => [definition.name, definition]))
+  const byName = new Map<string, ToolDefinition>(
+    definitions.map((definition) => [definition.name, definition]),
+  )
   const hashed = new Map<string, CatalogTool>()
   const get = (name: string): CatalogTool | undefined => {
     const definition = byName.get(name)
@@ -192,5 +202,5 @@ function toolsOf(
     hashed.set(name, tool)
     return tool
   }
-  return { get, hashed, all: () => [...byName.keys()].flatMap((name) => get(name) ?? []) }
+  return { get, hashed, warnings, all: () => [...byName.keys()].flatMap((name) => get(name) ?? []) }
 }

@@ -13,8 +13,9 @@ import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import type { JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js'
 import type { SendWindow } from '../lib/send-window.ts'
 import { LocalFailure } from './errors.ts'
-import { withNote } from './exact-answers.ts'
+import { endWithUs, hasEnded, signalGroup } from './orphans.ts'
 import type { StdioServer } from './port.ts'
+import { readText } from './reader.ts'
 import type { McpRequest } from './session.ts'
 
 /** For a child that is asked to end, each time before it is asked less kindly. */
@@ -32,6 +33,9 @@ export class ChildPipe implements Transport {
   readonly #maxMessageBytes: number
   /** By the object of the arguments, which the SDK hands on as it is. */
   readonly #announced = new WeakMap<object, SendWindow | null>()
+  /** Requests that wait for an answer, by their ids. */
+  readonly #awaited = new Map<string | number, string>()
+  #isInitialized = false
   #child: ChildProcess | undefined
   /** Of a line that has not ended. */
   #chunks: Buffer[] = []
@@ -44,17 +48,25 @@ export class ChildPipe implements Transport {
 
   async start(): Promise<void> {
     const { command, args, env, cwd } = this.#server
-    const child = spawn(command, args, { cwd, env: { ...getDefaultEnvironment(), ...env }, stdio: 'pipe' })
+    const child = spawn(command, args, {
+      cwd,
+      env: { ...getDefaultEnvironment(), ...env },
+      stdio: 'pipe',
+      // A group of its own, so that all of it can be ended.
+      detached: true,
+    })
     this.#child = child
     const onError = (error: Error): void => this.onerror?.(error)
     for (const source of [child, child.stdin, child.stdout]) source.on('error', onError)
     child.on('close', () => {
+      if (child.pid !== undefined) hasEnded(child.pid)
       this.#child = undefined
       this.onclose?.()
     })
     child.stdout.on('data', (chunk: Buffer) => this.#read(chunk))
     child.stderr.pipe(this.stderr)
     await once(child, 'spawn')
+    if (child.pid !== undefined) endWithUs(child.pid)
   }
 
   expect(message: McpRequest, window: SendWindow | null): void {
@@ -70,18 +82,31 @@ export class ChildPipe implements Transport {
   async send(message: JSONRPCMessage): Promise<void> {
     const stdin = this.#child?.stdin
     if (!stdin) throw new Error('Not connected')
+    if (this.#isLeftOut(message)) return
     if ('method' in message && message.method === 'tools/call') {
       const window = this.#announced.get(message.params?.['arguments'] as object)
       if (window === undefined) throw new Error('a call that nobody has announced')
       if (window && this.backlogBytes > 0) throw new LocalFailure('not_reading')
       window?.pass()
     }
+    if ('method' in message && 'id' in message) this.#awaited.set(message.id, message.method)
     if (!stdin.write(serializeMessage(message)))
       await new Promise<void>((resolve) => stdin.once('drain', resolve))
   }
 
+  /** MCP forbids to cancel `initialize`; the SDK does so all the same when the time is over. */
+  #isLeftOut(message: JSONRPCMessage): boolean {
+    if (!('method' in message)) return false
+    if (message.method === 'notifications/initialized') this.#isInitialized = true
+    if (message.method !== 'notifications/cancelled') return false
+    // Nobody waits for it any more, so an answer without an id is not its answer.
+    const { requestId } = message.params ?? {}
+    this.#awaited.delete(requestId as string | number)
+    return !this.#isInitialized
+  }
+
   kill(): void {
-    this.#child?.kill('SIGKILL')
+    if (this.#child) end(this.#child, 'SIGKILL')
   }
 
   /** Resolves when it has ended, or was sent SIGKILL. */
@@ -89,16 +114,17 @@ export class ChildPipe implements Transport {
     const child = this.#child
     if (!child) return
     this.#child = undefined
-    const closed = new Promise((resolve) => child.once('close', resolve))
+    let isClosed = false
+    const closed = once(child, 'close').then(() => (isClosed = true))
     const patience = (): Promise<unknown> =>
       Promise.race([closed, sleep(END_PATIENCE_MS, undefined, { ref: false })])
     child.stdin?.end()
     await patience()
-    if (child.exitCode === null && child.signalCode === null) {
-      child.kill('SIGTERM')
+    if (!isClosed) {
+      end(child, 'SIGTERM')
       await patience()
     }
-    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
+    if (!isClosed) end(child, 'SIGKILL')
   }
 
   #read(chunk: Buffer): void {
@@ -122,11 +148,21 @@ export class ChildPipe implements Transport {
     return false
   }
 
+  /** A line that is no JSON is one for people, which should stand on standard error. */
   #take(line: string): void {
+    const read = readText(line, this.#awaited)
+    if (read === null) return
     try {
-      this.onmessage?.(deserializeMessage(withNote(line.replace(/\r$/, ''))))
+      const message = deserializeMessage(read)
+      if (!('method' in message) && message.id !== undefined) this.#awaited.delete(Number(message.id))
+      this.onmessage?.(message)
     } catch (error) {
       this.onerror?.(error as Error)
     }
   }
+}
+
+/** With what it has started; a package manager does not hand a signal on. */
+function end(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): void {
+  if (child.pid === undefined || !signalGroup(child.pid, signal)) child.kill(signal)
 }

@@ -4,28 +4,14 @@
  */
 import * as z from 'zod'
 import { hiding } from '../lib/hidden-secrets.ts'
-import type { JsonValue } from '../lib/json.ts'
 import { MOST_KEPT, type Room } from '../lib/kept.ts'
-import {
-  jsonBytes,
-  MAX_LISTING_BYTES,
-  MAX_TOOL_BYTES,
-  MAX_TOOLS,
-  MAX_VALUE_DEPTH,
-  readableBytes,
-} from '../lib/limits.ts'
+import { MAX_LISTING_BYTES, MAX_VALUE_DEPTH } from '../lib/limits.ts'
 import { isNestedDeeper } from '../lib/nesting.ts'
 import { LocalFailure, McpCallError, toMcpCallError } from './errors.ts'
 import { INEXACT } from './exact-answers.ts'
 import { runOverHttp } from './http-session.ts'
-import type {
-  CallToolRequest,
-  McpClientPort,
-  McpServer,
-  Progress,
-  ToolDefinition,
-  ToolResult,
-} from './port.ts'
+import { listAll, tooLarge } from './listing.ts'
+import type { CallToolRequest, McpClientPort, McpServer, Progress, ToolResult } from './port.ts'
 import type { McpSession, SessionLimits, SessionWork } from './session.ts'
 import { createStdioPool } from './stdio-pool.ts'
 import type { StdioPool } from './stdio-pool.ts'
@@ -40,29 +26,15 @@ export interface McpClientOptions {
 
 const DEFAULT_STDIO_IDLE_MS = 5 * 60_000
 const DEFAULT_STDIO_MESSAGE_BYTES = 10 * 1024 * 1024
-/** A server that never stops giving cursors would otherwise fill the memory. */
-const MAX_LISTING_PAGES = 100
-
 /** Looser than the SDK's: kinds of content that it does not know are passed on. */
 const CallResult = z.looseObject({
   // Newer protocols answer a call with something else than its result, which must not pass for an empty success.
   resultType: z.literal('complete').optional(),
   task: z.undefined().optional(),
   content: z.array(z.looseObject({ type: z.string() })).default([]),
-  structuredContent: z.record(z.string(), z.unknown()).optional(),
+  structuredContent: z.unknown().optional(),
   isError: z.boolean().default(false),
   [INEXACT]: z.string().optional(),
-})
-
-const ListingPage = z.looseObject({ tools: z.array(z.unknown()), nextCursor: z.string().optional() })
-
-const Definition = z.object({
-  name: z.string(),
-  title: z.string().optional(),
-  description: z.string().optional(),
-  inputSchema: z.record(z.string(), z.unknown()),
-  outputSchema: z.record(z.string(), z.unknown()).optional(),
-  annotations: z.record(z.string(), z.unknown()).optional(),
 })
 
 export function createMcpClient(options: McpClientOptions = {}): McpClientPort {
@@ -88,8 +60,8 @@ export function createMcpClient(options: McpClientOptions = {}): McpClientPort {
     async listTools(target, limits) {
       refuseWhenClosed()
       const listing = { ...limits, target, window: null, maxResultBytes: MAX_LISTING_BYTES }
-      const tools = await withSession(pool, listing, listAll).catch(asListingError)
-      return hiding(target.secrets ?? [])(tools)
+      const listed = await withSession(pool, listing, listAll).catch(asListingError)
+      return hiding(target.secrets ?? [])(listed)
     },
     async close() {
       closed = true
@@ -125,7 +97,7 @@ async function callTool(session: McpSession, request: CallToolRequest): Promise<
   const result: ToolResult = {
     content,
     isError,
-    ...(structuredContent ? { structuredContent } : {}),
+    ...(structuredContent === undefined ? {} : { structuredContent }),
     ...(inexact === undefined ? {} : { inexact }),
   }
   // Over HTTP the stream was counted; a child's message is bounded for the pool as a whole, not for this call.
@@ -139,40 +111,6 @@ async function callTool(session: McpSession, request: CallToolRequest): Promise<
 function asListingError(error: unknown): never {
   if (!(error instanceof McpCallError) || error.code !== 'RESULT_TOO_LARGE') throw error
   throw toMcpCallError(tooLarge(), { phase: 'connect' })
-}
-
-function tooLarge(): LocalFailure {
-  const most = `${MAX_TOOLS} tools and ${readableBytes(MAX_LISTING_BYTES)}`
-  return new LocalFailure('listing_too_large', `the list of tools is too large: at most ${most} are read`)
-}
-
-/** Each tool is hashed, and read again and again: one that is as large as a list is refused with its name. */
-function bytesOf(tools: readonly unknown[]): number {
-  return tools.reduce<number>((sum, tool) => {
-    const bytes = jsonBytes(tool as JsonValue)
-    if (bytes <= MAX_TOOL_BYTES) return sum + bytes
-    const name = String((tool as { name?: unknown } | null)?.name ?? 'without a name')
-    const sizes = `${readableBytes(bytes)}, at most ${readableBytes(MAX_TOOL_BYTES)}`
-    throw new LocalFailure('listing_too_large', `tool ${name} is too large: ${sizes}`)
-  }, 0)
-}
-
-async function listAll(session: McpSession): Promise<ToolDefinition[]> {
-  const tools: ToolDefinition[] = []
-  let cursor: string | undefined
-  let bytes = 0
-  for (let page = 1; page <= MAX_LISTING_PAGES; page++) {
-    const params = cursor === undefined ? {} : { cursor }
-    const answer = parse(ListingPage, await session.request({ method: 'tools/list', params }))
-    // One malformed tool does not hide the others; nobody can call it anyway.
-    const flat = answer.tools.filter((tool) => !isNestedDeeper(tool, MAX_VALUE_DEPTH))
-    bytes += bytesOf(flat)
-    if (bytes > MAX_LISTING_BYTES || tools.length + flat.length > MAX_TOOLS) throw tooLarge()
-    tools.push(...flat.map((tool) => Definition.safeParse(tool).data).filter((tool) => tool !== undefined))
-    cursor = answer.nextCursor
-    if (cursor === undefined) return tools
-  }
-  throw new LocalFailure('listing_too_large', `the list of tools has more than ${MAX_LISTING_PAGES} pages`)
 }
 
 function parse<Schema extends z.ZodType>(schema: Schema, answer: unknown): z.infer<Schema> {

@@ -30,6 +30,8 @@ export interface McpFailure {
   sessionLost?: true
   /** The HTTP status or JSON-RPC code of the error that the call was answered with. */
   answer?: number
+  /** The HTTP status that such an error of JSON-RPC came with, if it was no 200. */
+  status?: number
 }
 
 export interface FailureContext {
@@ -40,6 +42,8 @@ export interface FailureContext {
   connectionClosed?: boolean
   hasSession?: boolean
   retryAfterMs?: number | undefined
+  /** Of HTTP, where the answer is an error of JSON-RPC as well. */
+  status?: number | undefined
   /** The last words of a child process. */
   stderrTail?: string
   /** Texts that must not appear in a message. */
@@ -51,6 +55,7 @@ export class McpCallError extends CodedError {
   readonly cancelled: boolean
   readonly sessionLost: boolean
   readonly answer: number | undefined
+  readonly status: number | undefined
 
   constructor(failure: McpFailure, cause?: unknown) {
     const delay = failure.retryAfterMs === undefined ? {} : { nextRetryDelayMs: failure.retryAfterMs }
@@ -60,6 +65,7 @@ export class McpCallError extends CodedError {
     this.cancelled = failure.cancelled ?? false
     this.sessionLost = failure.sessionLost ?? false
     this.answer = failure.answer
+    this.status = failure.status
   }
 }
 
@@ -78,6 +84,8 @@ export class LocalFailure extends Error {
 
 /** Codes with which a server says that it has not begun: parse, request, method, parameters, header, capability, version, URL needed. */
 const REFUSING_RPC_CODES = new Set([-32700, -32600, -32601, -32602, -32020, -32021, -32022, -32042])
+/** Its address is in the message by then. */
+const URL_NEEDED = -32042
 const MAX_SERVER_TEXT_LENGTH = 500
 
 const LOCAL_FAILURES = {
@@ -118,7 +126,8 @@ function classify(error: unknown, context: FailureContext): Classified {
   if (error instanceof StreamableHTTPError) return classifyStatus(error.code ?? -1, context)
   if (isSpawnError(error)) return { code: 'COMMAND_NOT_FOUND', sent: 'unknown' }
   if (neverConnected(error)) return { code: 'CONNECTION_NOT_READY', sent: 'unknown' }
-  if (error instanceof McpError && context.connectionClosed !== true) return classifyRpcCode(error.code)
+  if (error instanceof McpError && context.connectionClosed !== true)
+    return { ...classifyRpcCode(error.code), ...(context.status ? { status: context.status } : {}) }
   if (context.phase === 'connect') return { code: 'CONNECTION_NOT_READY', sent: 'unknown' }
   if (isShapeError(error)) return { code: 'RESULT_INVALID', sent: 'yes' }
   return { code: 'CALL_INTERRUPTED', sent: 'unknown' }
@@ -180,11 +189,32 @@ function systemErrors(error: unknown): NodeJS.ErrnoException[] {
 }
 
 function describe(error: unknown, context: FailureContext): string {
-  const texts = systemErrors(error).map(({ message }) => message)
+  const texts = systemErrors(error).map(statedBy)
   const stated = texts.filter((text) => text !== '').join(': ') || String(error)
   const secrets = context.secrets ?? []
   const tail = context.connectionClosed === true ? cleanText(context.stderrTail ?? '', secrets, 'end') : ''
   return cleanText(stated, secrets) + (tail === '' ? '' : `; the server process last wrote: ${tail}`)
+}
+
+/** The words of a server are in the data of its error as often as in the message. */
+function statedBy(error: Error): string {
+  const { issues } = error as { issues?: unknown }
+  if (isShapeError(error) && Array.isArray(issues)) return `it is no message of MCP${placesOf(issues)}`
+  if (!(error instanceof McpError) || isEmpty(error.data) || error.code === URL_NEEDED) return error.message
+  const data = typeof error.data === 'string' ? error.data : JSON.stringify(error.data)
+  return error.message.includes(data) ? error.message : `${error.message} (${data})`
+}
+
+/** What a validator has found, without its own form. */
+function placesOf(issues: readonly unknown[]): string {
+  const [first] = issues as { path?: PropertyKey[]; message?: string }[]
+  return first
+    ? `: ${first.path?.map(String).join('.') || 'the whole'}: ${first.message ?? 'does not fit'}`
+    : ''
+}
+
+function isEmpty(data: unknown): boolean {
+  return data === undefined || data === null || data === '' || JSON.stringify(data) === '{}'
 }
 
 /** A foreign text made fit for a message: one line, no control characters, no secrets of ours, bounded. */

@@ -11,7 +11,8 @@ import type { GuardedFetch } from '../lib/guarded-fetch.ts'
 import type { SendWindow } from '../lib/send-window.ts'
 import { LocalFailure } from './errors.ts'
 import type { LocalFailureKind } from './errors.ts'
-import { withNotes } from './exact-answers.ts'
+import { readResponse, readText } from './reader.ts'
+import { isFields, type Awaited } from './tolerant-messages.ts'
 
 export interface HttpLink {
   fetch: FetchLike
@@ -23,6 +24,8 @@ export interface HttpLink {
   /** The stream carries event ids: the SDK resumes it, so its end is not the end of the call. */
   markResumable(): void
   retryAfterMs(): number | undefined
+  /** Of an answer that is an error of JSON-RPC as well. */
+  status(): number | undefined
   close(): void
 }
 
@@ -40,7 +43,7 @@ const MAX_ERROR_BYTES = 16 * 1024
 /** The SDK parses the last event after the body has ended. */
 const SETTLE_MS = 100
 const MAX_RETRY_AFTER_MS = 60 * 60 * 1000
-const AWAITED_METHODS = new Set<unknown>(['initialize', 'tools/call', 'tools/list'])
+const AWAITED_METHODS = new Set<string>(['initialize', 'tools/call', 'tools/list'])
 
 export function createHttpLink(options: HttpLinkOptions): HttpLink {
   let reject: (reason: LocalFailure) => void = () => {}
@@ -63,6 +66,9 @@ export function createHttpLink(options: HttpLinkOptions): HttpLink {
     answers: 0,
     resumable: false,
     retryAfterMs: undefined,
+    awaited: new Map(),
+    status: undefined,
+    isInitialized: false,
   }
   return {
     fetch: (url, init) => watchedFetch(state, url, init ?? {}),
@@ -75,6 +81,7 @@ export function createHttpLink(options: HttpLinkOptions): HttpLink {
       state.resumable = true
     },
     retryAfterMs: () => state.retryAfterMs,
+    status: () => state.status,
     close: state.guarded.close,
   }
 }
@@ -90,39 +97,89 @@ interface LinkState {
   answers: number
   resumable: boolean
   retryAfterMs: number | undefined
+  status: number | undefined
+  /** The request under way. */
+  awaited: Awaited
+  isInitialized: boolean
 }
 
 async function watchedFetch(state: LinkState, url: string | URL, init: RequestInit): Promise<Response> {
   const resumes = new Headers(init.headers).has('last-event-id')
   // The optional stream for messages outside of a call: nothing in it is for us, and it costs a connection per call.
   if (init.method === 'GET' && !resumes) return new Response(null, { status: 405 })
-  const method = methodOf(init.body)
+  const { method = '', id } = messageIn(init.body)
+  const isAwaited = AWAITED_METHODS.has(method)
   // Whoever was told that nothing was sent must stay right.
-  if (state.lost && AWAITED_METHODS.has(method)) throw new LocalFailure('interrupted')
+  if (state.lost && isAwaited) throw new LocalFailure('interrupted')
+  // MCP forbids to cancel it; the SDK does so all the same when the time is over.
+  if (method === 'notifications/cancelled' && !state.isInitialized) return new Response(null, { status: 202 })
   // Sent by the SDK between the answer to initialize and the end of `connect`.
-  if (method === 'notifications/initialized') state.answers += 1
+  if (method === 'notifications/initialized') {
+    state.isInitialized = true
+    state.answers += 1
+  }
   if (method === 'initialize') state.initializedAt = url
+  if (isAwaited && id !== undefined) state.awaited = new Map([[id, method]])
   // Taken now: a stream may end long after its answer was read.
   const answersBefore = state.answers
   const response = await (method === 'tools/call' && state.window
     ? sendOnce(state, url, init, state.window)
     : state.guarded(url, init))
   state.retryAfterMs = parseRetryAfterMs(response.headers.get('retry-after'))
+  return handedOn(state, response, {
+    method,
+    resumes,
+    onEnd: () => failWithoutAnswer(state, answersBefore),
+  })
+}
+
+interface Asked {
+  method: string
+  /** A stream goes on that was cut off before. */
+  resumes: boolean
+  onEnd: () => void
+}
+
+function handedOn(
+  state: LinkState,
+  response: Response,
+  { method, resumes, onEnd }: Asked,
+): Response | Promise<Response> {
   if (!response.ok) {
     // The SDK takes 405 for "no such stream" and would wait on.
     if (resumes && response.status === 405) state.reject(new LocalFailure('interrupted'))
-    return limitBody(response, { maxBytes: MAX_ERROR_BYTES, onTooLarge: cutShort })
+    const page = limitBody(response, { maxBytes: MAX_ERROR_BYTES, onTooLarge: cutShort })
+    return method === 'tools/call' && response.status === 500 ? ownError(state, page) : page
   }
-  if (resumes) return withNotes(limitBody(response, resultLimit(state)))
-  if (!AWAITED_METHODS.has(method)) {
-    return limitBody(response, { maxBytes: MAX_CONTROL_BYTES, onTooLarge: refuse })
-  }
+  if (resumes) return readResponse(limitBody(response, resultLimit(state)), state.awaited)
+  if (AWAITED_METHODS.has(method)) return answerTo(state, method, response, onEnd)
+  return limitBody(response, { maxBytes: MAX_CONTROL_BYTES, onTooLarge: refuse })
+}
+
+/** Who answers 500 with an error of JSON-RPC is the server itself, and done with the call; a proxy knows no such thing. */
+async function ownError(state: LinkState, page: Response): Promise<Response> {
+  const text = await page.text()
+  const read = readText(text, state.awaited)
+  const { status, statusText, headers } = page
+  const isOwn =
+    read !== null && isFields(JSON.parse(read)) && Object.hasOwn(JSON.parse(read) as object, 'error')
+  if (!isOwn) return new Response(text, { status, statusText, headers })
+  state.status = status
+  return new Response(read, { headers: { 'content-type': 'application/json' } })
+}
+
+function answerTo(
+  state: LinkState,
+  method: string,
+  response: Response,
+  onEnd: () => void,
+): Promise<Response> | Response {
   const limit =
     method === 'initialize' ? { maxBytes: MAX_CONTROL_BYTES, onTooLarge: refuse } : resultLimit(state)
-  const onEnd = () => failWithoutAnswer(state, answersBefore)
   if (response.body === null) onEnd()
   const limited = limitBody(response, { ...limit, onEnd })
-  return method === 'tools/call' ? withNotes(limited) : limited
+  // Accepted, and nothing more: the SDK reads no body of it.
+  return response.status === 202 ? limited : readResponse(limited, state.awaited)
 }
 
 /**
@@ -208,10 +265,10 @@ function limitedSource(
 }
 
 /** Not every POST during a call is the call: the client also answers pings of the server, which have no method. */
-function methodOf(body: RequestInit['body']): unknown {
-  if (typeof body !== 'string') return undefined
+function messageIn(body: RequestInit['body']): { method?: string; id?: string | number } {
+  if (typeof body !== 'string') return {}
   const message: unknown = JSON.parse(body)
-  return typeof message === 'object' && message !== null && 'method' in message ? message.method : undefined
+  return isFields(message) ? message : {}
 }
 
 /** Seconds or an HTTP date (RFC 9110, 10.2.3); at most an hour, since the text is foreign. */

@@ -62,6 +62,7 @@ async function runOnce<T>(target: HttpServer, limits: SessionLimits, work: Sessi
     stopped = wasStopped(error)
     context.hasSession = connection?.transport.sessionId !== undefined
     context.retryAfterMs = connection?.link.retryAfterMs()
+    context.status = connection?.link.status()
     throw toMcpCallError(error, context)
   } finally {
     if (connection) await close(connection, stopped)

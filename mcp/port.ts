@@ -63,7 +63,8 @@ export interface CallToolRequest extends CallLimits {
 
 export interface ToolResult {
   content: unknown[]
-  structuredContent?: Record<string, unknown>
+  /** An object; servers that know no better give other values. */
+  structuredContent?: unknown
   isError: boolean
   /** What of it is not what the server has said, because JavaScript cannot hold it. */
   inexact?: string
@@ -78,11 +79,17 @@ export interface ToolDefinition {
   annotations?: Record<string, unknown> | undefined
 }
 
+export interface ToolListing {
+  tools: ToolDefinition[]
+  /** What of the list could not be read, for people. */
+  warnings: string[]
+}
+
 /** Every rejection is a `McpCallError`, which says whether the call was sent. */
 export interface McpClientPort {
   callTool(request: CallToolRequest): Promise<ToolResult>
   /** All pages. */
-  listTools(target: McpServer, limits: CallLimits): Promise<ToolDefinition[]>
+  listTools(target: McpServer, limits: CallLimits): Promise<ToolListing>
   /** Ends every child process. Calls after it are refused. */
   close(): Promise<void>
 }

@@ -2,7 +2,9 @@
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import type { RequestOptions } from '@modelcontextprotocol/sdk/shared/protocol.js'
 import * as z from 'zod'
+import { LocalFailure } from './errors.ts'
 import type { CallLimits, CallToolRequest, Progress } from './port.ts'
+import { UNREADABLE } from './tolerant-messages.ts'
 
 export interface McpSession {
   /** Rejects with the raw error of the SDK or a LocalFailure; `withSession` classifies it. */
@@ -30,7 +32,7 @@ const AnyResult = z.looseObject({})
  * The raw request, because `client.callTool` and `client.listTools` do more than we want: they refuse tools by a cache
  * that each page of a listing empties, and one schema that does not compile makes the whole listing throw.
  */
-export function sendRequest(
+export async function sendRequest(
   client: Client,
   message: McpRequest,
   options: RequestOptions,
@@ -38,8 +40,11 @@ export function sendRequest(
   const { method, params } = message
   const onProgress = message.method === 'tools/call' ? message.onProgress : undefined
   // The SDK asks for progress only when somebody listens.
-  return client.request({ method, params }, AnyResult, {
+  const answer = await client.request({ method, params }, AnyResult, {
     ...options,
     ...(onProgress ? { onprogress: onProgress } : {}),
   })
+  const why = answer[UNREADABLE]
+  if (typeof why === 'string') throw new LocalFailure('result_invalid', `the answer cannot be read: ${why}`)
+  return answer
 }

@@ -21,6 +21,7 @@ export const PLACE_RULES = [
   'endless',
   'code',
   'import',
+  'tool-list',
 ] as const
 
 export const ProblemPlaceSchema = z.object({

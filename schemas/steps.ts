@@ -77,7 +77,7 @@ const WholeTemplateSchema = z
   .max(4_000)
   .regex(/^\$\{\{[\s\S]*\}\}$/, 'must be an object, or one `${{ … }}` that gives one')
 
-/** Calls a tool of an MCP server. The output is what the tool answers. */
+/** Calls a tool of an MCP server. The output is what the tool answers: its structured content, or else an object with `text` and `content`. `json(…)` in an expression reads JSON that is text. */
 export const ToolCallStepSchema = z.strictObject({
   ...calling,
   tool_call: z.strictObject({

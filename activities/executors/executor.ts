@@ -73,7 +73,7 @@ export interface Sending extends Limits {
 }
 
 export type Answer =
-  /** A code and a message: it was done, but its output cannot be kept. */
+  /** A code and a message: it was done, but its output cannot be kept, or does not fit the target's own declaration. */
   | {
       kind: 'answered'
       status: 'applied' | 'already_applied'
@@ -101,8 +101,8 @@ export type Answer =
   | { kind: 'not_sent'; unsent: NotSent }
   /** It has, and nothing was done, by a word that counts: the operator's about this answer, or the target's own receipt. */
   | { kind: 'not_done'; by: 'operator' | 'receipt'; error: CodedError }
-  /** It may have happened. */
-  | { kind: 'lost'; error: CodedError }
+  /** It may have happened. `isAnswered`: the target is done with it, and a look may tell at once what it has done. */
+  | { kind: 'lost'; error: CodedError; isAnswered: boolean }
 
 /** For what is looked at the target: the key of the write, and the digest of what was sent under it. */
 export type Looking = Limits & Pick<Sending, 'key' | 'digest'>

@@ -4,16 +4,14 @@
  */
 import { evaluateStrictly, type Scope } from '../../lib/cel.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
-import { MAX_VALUE_SIZE, sizeOf, tooLarge } from '../../lib/limits.ts'
 import { factsOfTool } from '../../lib/policy.ts'
 import type { SendWindow } from '../../lib/send-window.ts'
-import { storableValue } from '../../lib/storable.ts'
 import { resolveTemplates } from '../../lib/templates.ts'
 import { writeSettings } from '../../lib/write-settings.ts'
 import type { CatalogTool, ToolCatalog } from '../../mcp/catalog.ts'
-import { cleanText, McpCallError } from '../../mcp/errors.ts'
+import { McpCallError } from '../../mcp/errors.ts'
 import type { McpClientPort, ToolDefinition, ToolResult } from '../../mcp/port.ts'
-import { validateArguments } from '../../mcp/tool-schemas.ts'
+import { validateArguments, validateResult } from '../../mcp/tool-schemas.ts'
 import { toolClass } from '../../lib/tool-class.ts'
 import { CodedError, ERRORS } from '../../schemas/errors.ts'
 import type { McpConnectionSpec, ToolSettings } from '../../schemas/manifests.ts'
@@ -30,9 +28,12 @@ import type {
   Resolved,
   Sending,
 } from './executor.ts'
+import { keptOf, outputOf, wordsOf, type Kept } from './mcp-answers.ts'
 
 /** Of the answer on the wire: servers repeat a structured value as text, where quotes take two bytes. */
 const MAX_ANSWER_BYTES = 10 * 1024 * 1024
+/** The list was read for this very call; should it be gone, the answer is not kept waiting for it. */
+const DECLARATION_LIMIT_MS = 1_000
 /**
  * Our vendor prefix in `_meta`, where a server that cares can find the key of a write, and the digest of what people have
  * approved. The same key with another digest is another plan of a write that it has done: our records were restored.
@@ -55,8 +56,7 @@ export function createMcpToolExecutor(deps: McpToolDeps): Executor {
     name: 'mcp_tool',
     how: 'answered',
     resolve: (operation, limits) => resolve(deps, ofMcp(operation), limits),
-    read: async (operation, limits) =>
-      outputOf(operation.operation, await call(deps, ofMcp(operation), limits, 'reading')),
+    read: (operation, limits) => read(deps, ofMcp(operation), limits),
     plan: async (operation) => planTool(ofMcp(operation)),
     describe: describeTool,
     apply: (operation, sending) => apply(deps, ofMcp(operation), sending),
@@ -71,7 +71,7 @@ async function resolve(
   limits: Limits,
 ): Promise<Resolved> {
   const tool = await currentTool(deps, operation, limits)
-  const problems = await validateArguments(tool.definition, operation.arguments, operation.organization)
+  const { problems } = await validateArguments(tool.definition, operation.arguments, operation.organization)
   if (problems.length > 0) {
     throw new CodedError(
       'INVALID_ARGUMENTS',
@@ -95,6 +95,21 @@ async function currentTool(
   const known = await deps.catalog.getTool(target, operation.operation, limits)
   if (classOf(operation.spec, known.definition) === 'read') return known
   return deps.catalog.getTool(target, operation.operation, { ...limits, fresh: true })
+}
+
+/** What does not fit the server's own declaration is no answer, where we can check it. */
+async function read(
+  deps: McpToolDeps,
+  operation: Operation<McpConnectionSpec>,
+  limits: Limits,
+): Promise<JsonValue> {
+  const { operation: tool, organization } = operation
+  const { definition } = await currentTool(deps, operation, limits)
+  const result = await call(deps, operation, limits, 'reading')
+  const output = outputOf(tool, result)
+  const { problems } = await validateResult(definition, result, organization)
+  if (problems.length > 0) throw new CodedError('RESULT_INVALID', `${tool}: ${problems.join('; ')}`)
+  return output
 }
 
 /** A manifest only names its command: what that is, the worker's own file says. */
@@ -143,13 +158,14 @@ async function apply(
       window: sending.window,
       meta: { [KEY_IN_META]: sending.key, [DIGEST_IN_META]: sending.digest },
     })
-    if (!result.isError) return { kind: 'answered', status: 'applied', ...keptOf(result) }
+    if (!result.isError)
+      return { kind: 'answered', status: 'applied', ...(await appliedOf(deps, operation, result)) }
     return {
       kind: 'answered',
       status: 'failed',
       output: keptOf(result).output,
       code: 'TOOL_FAILED',
-      message: cleanText(textOf(result)),
+      message: wordsOf(result),
       // Also where a second sending is harmless: a new round has a new key, which the tool does not know again.
       mayHaveChanged: !settings.refusals?.includes('isError'),
     }
@@ -160,21 +176,40 @@ async function apply(
   }
 }
 
+/** A write that was done is done, also where its answer does not fit what the server declares. */
+async function appliedOf(
+  { catalog, targetOf }: McpToolDeps,
+  operation: Operation<McpConnectionSpec>,
+  result: ToolResult,
+): Promise<Kept> {
+  const kept = keptOf(result)
+  if (kept.code !== undefined) return kept
+  try {
+    const limits = { deadlineAtMs: Date.now() + DECLARATION_LIMIT_MS, signal: new AbortController().signal }
+    const { definition } = await catalog.getTool(await targetOf(operation), operation.operation, limits)
+    const { problems } = await validateResult(definition, result, operation.organization)
+    return problems.length === 0 ? kept : { ...kept, code: 'RESULT_INVALID', message: problems.join('; ') }
+  } catch {
+    return kept
+  }
+}
+
 /**
  * Of a call that has left us. What the server, or what stands before it, answers is its word: a look tells more, and
- * only the operator can say that a tool which refuses has done nothing. An answer that cannot be read is as good as lost
- * where a look can tell what it would have said.
+ * only the operator can say that a tool which refuses has done nothing. An answer that cannot be read, and an error that
+ * may come after the deed, are looked at where a look can tell; else nobody knows, and the server's words are all there is.
  */
 function answerOf(error: CodedError, settings: ToolSettings): Answer {
-  if (!(error instanceof McpCallError)) return { kind: 'lost', error }
-  const { sent, answer, code, message } = error
-  if (answer !== undefined && settings.refusals?.includes(answer))
+  if (!(error instanceof McpCallError)) return { kind: 'lost', error, isAnswered: false }
+  const { sent, answer, status, code, message } = error
+  if (settings.refusals?.some((word) => word === answer || word === status))
     return { kind: 'not_done', by: 'operator', error }
   const isSentAgain = resendOf(settings) === 'safe' && ERRORS[code].retryable
-  if (sent === 'unknown' || sent === 'no' || settings.check !== undefined || isSentAgain)
-    return { kind: 'lost', error }
+  const isAnswered = sent === 'yes' || sent === 'refused' || code === 'TOOL_FAILED'
+  if (!isAnswered || isSentAgain || settings.check !== undefined)
+    return { kind: 'lost', error, isAnswered: isAnswered && !isSentAgain }
   const answered = { kind: 'answered', code, message, output: null } as const
-  if (sent === 'yes') return { ...answered, status: 'unknown' }
+  if (sent !== 'refused') return { ...answered, status: 'unknown' }
   return { ...answered, status: 'failed', mayHaveChanged: true }
 }
 
@@ -201,42 +236,6 @@ async function call(
   })
 }
 
-function outputOf(tool: string, result: ToolResult): JsonValue {
-  if (result.isError) throw new CodedError('TOOL_FAILED', `${tool}: ${cleanText(textOf(result))}`)
-  const { output, code, message } = keptOf(result)
-  if (code !== undefined) throw new CodedError(code, `${tool}: ${message}`)
-  return output
-}
-
-type Kept =
-  | { output: JsonValue; code?: never; message?: never }
-  | { output: null; code: 'RESULT_INVALID' | 'RESULT_TOO_LARGE'; message: string }
-
-/** A write that was done is done, also when its answer cannot be kept as it is. */
-function keptOf(result: ToolResult): Kept {
-  if (result.inexact !== undefined)
-    return { output: null, code: 'RESULT_INVALID', message: `the answer is not kept: ${result.inexact}` }
-  const output = jsonOf(result)
-  const message = tooLarge('the answer', sizeOf(output), MAX_VALUE_SIZE)
-  if (message !== null) return { output: null, code: 'RESULT_TOO_LARGE', message }
-  return { output: storableValue(output) }
-}
-
-/** Structured content where the tool gives it, else its text, and its content blocks of other kinds. */
-function jsonOf(result: ToolResult): JsonValue {
-  if (result.structuredContent) return result.structuredContent as JsonObject
-  const others = result.content.filter((block) => (block as { type?: unknown }).type !== 'text')
-  return { text: textOf(result), content: others } as JsonObject
-}
-
-function textOf(result: ToolResult): string {
-  const texts = result.content.flatMap((block) => {
-    const { type, text } = block as { type?: unknown; text?: unknown }
-    return type === 'text' && typeof text === 'string' ? [text] : []
-  })
-  return texts.join('\n')
-}
-
 function settingsOf({ spec, operation }: Operation<McpConnectionSpec>): ToolSettings {
   return (Object.hasOwn(spec.tools, operation) ? spec.tools[operation] : undefined) ?? {}
 }
@@ -260,7 +259,7 @@ async function check(
     const tool = await currentTool(deps, reading, looking)
     if (classOf(operation.spec, tool.definition) !== 'read')
       return { kind: 'unclear', message: `${declared.tool}, which should tell, is not a reading tool` }
-    const result = outputOf(declared.tool, await call(deps, reading, looking, 'reading'))
+    const result = await read(deps, reading, looking)
     const verdict = evaluateStrictly(declared.applied_if, { ...scope, result })
     if (typeof verdict !== 'boolean')
       return { kind: 'unclear', message: `applied_if of ${operation.operation} gives no yes or no` }

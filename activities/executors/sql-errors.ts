@@ -36,7 +36,7 @@ export function isRefusedCommit(error: unknown): boolean {
 export function answerOfFailure(error: unknown, window: SendWindow): Answer {
   if (isFinal(error) && !window.hasPassed) return { kind: 'not_done', by: 'receipt', error: refused(error) }
   const unsent = window.giveUp(uncommitted(error))
-  return unsent ? { kind: 'not_sent', unsent } : { kind: 'lost', error: unanswered(error) }
+  return unsent ? { kind: 'not_sent', unsent } : { kind: 'lost', error: unanswered(error), isAnswered: false }
 }
 
 /** The target refuses this write, and would again. Its receipt was claimed before: no earlier attempt has one. */

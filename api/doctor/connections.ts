@@ -20,11 +20,14 @@ export async function connectionsChecks(
 ): Promise<Check[]> {
   const connections = await listConnections(database, { organization, limit: 500 })
   const asked = connections.slice(0, MAX_LOOKED_AT)
-  const broken = await Promise.all(
+  const looks = await Promise.all(
     asked.map(({ name }) =>
       inTime(inspectTools(organization, name)).then(
-        () => [],
-        (error: unknown) => [{ name, reason: reasonOf(error), action: actionOf(error) }],
+        ({ warnings }) => ({ odd: warnings.map(({ message }) => ({ name, message })), broken: [] }),
+        (error: unknown) => ({
+          odd: [],
+          broken: [{ name, reason: reasonOf(error), action: actionOf(error) }],
+        }),
       ),
     ),
   )
@@ -32,8 +35,9 @@ export async function connectionsChecks(
   return judgeConnections({
     count: connections.length,
     answered: asked.filter(({ type }) => type === 'mcp').length,
-    broken: broken.flat(),
+    broken: looks.flatMap(({ broken }) => broken),
     frozen,
+    odd: looks.flatMap(({ odd }) => odd),
   })
 }
 
@@ -49,10 +53,12 @@ export interface ConnectionFacts {
   /** Of those, what was wrong. */
   broken: readonly { name: string; reason: string; action: string }[]
   frozen: readonly string[]
+  /** What servers say of their tools that cannot be read or checked. */
+  odd: readonly { name: string; message: string }[]
 }
 
 /** One for each that is broken: a first one that is named hides what is wrong with the others. */
-export function judgeConnections({ count, answered, broken, frozen }: ConnectionFacts): Check[] {
+export function judgeConnections({ count, answered, broken, frozen, odd }: ConnectionFacts): Check[] {
   const name = 'connections'
   const failed = broken.map((each) =>
     fail(name, each.reason.includes(each.name) ? each.reason : `${each.name}: ${each.reason}`, each.action),
@@ -62,6 +68,12 @@ export function judgeConnections({ count, answered, broken, frozen }: Connection
     return [...failed, warn(name, `Frozen, so that their writes are held: ${frozen.join(', ')}.`, action)]
   }
   if (failed.length > 0) return failed
+  const [strange] = odd
+  if (strange !== undefined) {
+    const more = odd.length > 1 ? ` (and ${odd.length - 1} more)` : ''
+    const action = `All that can be used is used; look at the rest: countersign connections show ${shellWord(strange.name)}`
+    return [warn(name, `${strange.name}: ${strange.message}${more}`, action)]
+  }
   if (count === 0) return [ok(name, 'There are none yet.')]
   return [ok(name, `${count} are saved; ${answered} MCP servers answered a worker.`)]
 }

@@ -19,7 +19,7 @@ import type { ApiDeps } from '../deps.ts'
 import { PlacedError } from '../errors.ts'
 import { checkDocuments, checkTools } from './check.ts'
 import { saveManifests, type Savable, type SaveContext, type SavedManifest } from './save.ts'
-import { calledConnections, namesTools, pinsOf, type ToolsByConnection } from './tools.ts'
+import { calledConnections, namesTools, pinsOf, warningsAbout, type ToolsByConnection } from './tools.ts'
 
 const MAX_PLACES = 100
 /** For a server that no automation of the request needs. */
@@ -28,6 +28,7 @@ const PATIENCE_MS = 5_000
 export interface Applied {
   /** In the order of the request. */
   results: SavedManifest[]
+  /** What was saved all the same. */
   warnings: ProblemPlace[]
 }
 
@@ -47,13 +48,14 @@ export async function applyManifests(
   const wrong = [...places, ...(await checkDocuments([...documents, ...halves], known, organization))]
   const tools = await askable(deps, context.organization, { documents, stored, hasWrong: wrong.length > 0 })
   throwIfAny([...wrong, ...(await checkTools(documents, tools, organization))])
-  const saved = await saveAll(deps, context, { documents, tools })
+  const { saved, asked } = await saveAll(deps, context, { documents, tools })
   const order = documents.map(({ manifest }) => `${manifest.kind}/${manifest.name}`)
   const place = ({ kind, name }: SavedManifest) => order.indexOf(`${kind}/${name}`)
-  return {
-    results: saved.toSorted((a, b) => place(a) - place(b)),
-    warnings: await warningsOf(deps, organization, documents, known),
-  }
+  const warnings = [
+    ...(await warningsOf(deps, organization, documents, known)),
+    ...warningsAbout(documents, asked),
+  ]
+  return { results: saved.toSorted((a, b) => place(a) - place(b)), warnings: warnings.slice(0, MAX_PLACES) }
 }
 
 async function warningsOf(
@@ -63,14 +65,14 @@ async function warningsOf(
   known: Known,
 ): Promise<ProblemPlace[]> {
   const persons = await listCandidates(database, { organization, ...wantedBy(documents) })
-  return warningPlaces(documents, known, persons).slice(0, MAX_PLACES)
+  return warningPlaces(documents, known, persons)
 }
 
 async function saveAll(
   deps: ApiDeps,
   context: SaveContext,
   { documents, tools: known }: { documents: readonly Document[]; tools: ToolsByConnection },
-): Promise<SavedManifest[]> {
+): Promise<{ saved: SavedManifest[]; asked: ToolsByConnection }> {
   const automations = ofKind(documents, 'Automation')
   const others = documents
     .filter(({ manifest }) => manifest.kind !== 'Automation')
@@ -81,7 +83,8 @@ async function saveAll(
   throwIfAny(await checkTools(documents, tools, context.organization))
   const pinned = automations.map(({ manifest }) => ({ manifest, pins: pinsOf(manifest.spec, tools) }))
   const rest = unasked.length > 0 ? pinned : [...others, ...pinned]
-  return [...first, ...(await saveManifests(deps.database, context, rest))]
+  const last = await saveManifests(deps.database, context, rest)
+  return { saved: [...first, ...last], asked: tools }
 }
 
 /**
@@ -124,7 +127,7 @@ async function soon(asking: Promise<ToolsByConnection>): Promise<ToolsByConnecti
     timer = setTimeout(() => resolve(new Map()), PATIENCE_MS)
   })
   const answered = asking.catch((error: unknown) => {
-    if (error instanceof CodedError) return new Map<string, []>()
+    if (error instanceof CodedError) return new Map<string, never>()
     throw error
   })
   return Promise.race([answered, late]).finally(() => clearTimeout(timer))

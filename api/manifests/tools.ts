@@ -5,15 +5,34 @@
 import type { JsonObject } from '../../lib/json.ts'
 import type { AutomationSpec } from '../../schemas/manifests.ts'
 import type { ProblemPlace } from '../../schemas/problem.ts'
-import type { InspectedTool } from '../deps.ts'
+import type { InspectedTool, Inspection } from '../deps.ts'
 import { allSteps } from '../../schemas/step-tree.ts'
 import { argumentPlaces } from '../../manifests/arguments.ts'
-import { ofKind, unknownName, type Document } from '../../manifests/document.ts'
+import { ofKind, place, unknownName, type Document } from '../../manifests/document.ts'
 import { gapIn } from '../../manifests/shapes.ts'
 import { pathText } from '../../lib/path-text.ts'
 
 /** Of connections by name. */
-export type ToolsByConnection = ReadonlyMap<string, readonly InspectedTool[]>
+export type ToolsByConnection = ReadonlyMap<string, Inspection>
+
+/** Of the tools that the automations call and the connections name, and of lists as a whole. */
+export function warningsAbout(documents: readonly Document[], inspected: ToolsByConnection): ProblemPlace[] {
+  const connections = ofKind(documents, 'Connection')
+  const pathOf = (name: string) => connections.find(({ manifest }) => manifest.name === name)?.path ?? ''
+  const named = new Set([
+    ...ofKind(documents, 'Automation').flatMap(({ manifest }) =>
+      toolCalls(manifest.spec).map(({ call }) => `${call.connection}/${call.tool}`),
+    ),
+    ...connections.flatMap(({ manifest: { name, spec } }) =>
+      spec.type === 'mcp' ? Object.keys(spec.tools).map((tool) => `${name}/${tool}`) : [],
+    ),
+  ])
+  return [...inspected].flatMap(([connection, { warnings }]) =>
+    warnings
+      .filter(({ tool }) => tool === null || named.has(`${connection}/${tool}`))
+      .map(({ message }) => place('tool-list', pathOf(connection), `Connection ${connection}: ${message}`)),
+  )
+}
 
 /** Names of the connections whose tools the automations call. */
 export function calledConnections(automations: readonly Document<'Automation'>[]): string[] {
@@ -40,7 +59,7 @@ export function toolPlaces(documents: readonly Document[], tools: ToolsByConnect
 export function pinsOf(spec: AutomationSpec, tools: ToolsByConnection): Record<string, string> {
   const pins: Record<string, string> = {}
   for (const { call } of toolCalls(spec)) {
-    const tool = tools.get(call.connection)?.find((candidate) => candidate.tool === call.tool)
+    const tool = tools.get(call.connection)?.tools.find((candidate) => candidate.tool === call.tool)
     if (tool) pins[`${call.connection}/${call.tool}`] = tool.definitionSha256
   }
   return pins
@@ -49,7 +68,7 @@ export function pinsOf(spec: AutomationSpec, tools: ToolsByConnection): Record<s
 function callPlaces({ path, manifest }: Document<'Automation'>, tools: ToolsByConnection): ProblemPlace[] {
   return toolCalls(manifest.spec).flatMap(({ at, call }) => {
     const inside = `${path}.${at}.tool_call`
-    const offered = tools.get(call.connection)
+    const offered = tools.get(call.connection)?.tools
     if (!offered) return []
     const tool = offered.find((candidate) => candidate.tool === call.tool)
     if (!tool) return [noTool(`${inside}.tool`, call, offered)]
@@ -61,7 +80,7 @@ function settingPlaces(
   { path, manifest: { name, spec } }: Document<'Connection'>,
   tools: ToolsByConnection,
 ): ProblemPlace[] {
-  const offered = tools.get(name)
+  const offered = tools.get(name)?.tools
   if (spec.type !== 'mcp' || !offered) return []
   return Object.entries(spec.tools).flatMap(([tool, { check, key_argument }]) => {
     const at = pathText(`${path}.spec.tools`, [tool])

@@ -10,7 +10,7 @@ import {
   thawConnection,
   type FreezeRow,
 } from '../../db/queries/freezes.ts'
-import { summarizeCatalog } from '../../db/queries/tool-catalog.ts'
+import { findListingWarnings, summarizeCatalog } from '../../db/queries/tool-catalog.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
 import { addressOf, noConnection, requireConnection, toolViews, type Named } from '../connection-tools.ts'
 import { NamePositionSchema, openList } from '../pages.ts'
@@ -58,7 +58,7 @@ const check = implement(OPERATIONS.checkConnection, async (deps, { params, princ
   const startedMs = performance.now()
   const found = await deps.inspectTools(named.organization, named.connection)
   const took_ms = Math.round(performance.now() - startedMs)
-  return { name: params.name, type: spec.type, tools: found.length, took_ms }
+  return { name: params.name, type: spec.type, tools: found.tools.length, took_ms }
 })
 
 const freeze = implement(OPERATIONS.freezeConnection, async ({ database }, { params, body, principal }) => {
@@ -85,7 +85,8 @@ async function stateOf(database: Database, named: Named, row: FreezeRow) {
   const limit = MAX_SHOWN + 1
   const { spec, revision } = await requireConnection(database, named)
   const seen = await summarizeCatalog(database, named)
-  const [held, underWay] = await Promise.all([
+  const [warnings, held, underWay] = await Promise.all([
+    findListingWarnings(database, named),
     row.frozen_at === null
       ? { rows: [], isCut: false }
       : listOpenWritebacks(database, { ...named, which: 'held', limit }),
@@ -102,6 +103,7 @@ async function stateOf(database: Database, named: Named, row: FreezeRow) {
     held_omitted: held.isCut || held.rows.length > MAX_SHOWN,
     under_way: underWay.rows.slice(0, MAX_SHOWN).map(writebackView),
     under_way_omitted: underWay.isCut || underWay.rows.length > MAX_SHOWN,
+    warnings,
   }
 }
 

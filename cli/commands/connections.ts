@@ -159,6 +159,7 @@ function tell(state: State, options: ApiOptions): void {
     printLine()
     printTable(['WRITEBACK', 'TARGET', 'STATE'], rows, '')
   }
+  for (const { message } of state.warnings) note(`The server says what cannot be used: ${message}`)
   if (state.held_omitted || state.under_way_omitted) {
     note(`There are more: countersign writebacks list --connection ${shellWord(name)}`)
   }

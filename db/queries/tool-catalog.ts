@@ -8,12 +8,40 @@ export interface CatalogEntry {
   definitionSha256: string
 }
 
+/** Of the tool, if it can be told, or of the list as a whole. */
+export interface ListingWarning {
+  tool: string | null
+  message: string
+}
+
+/** When somebody last asked the server; none if nobody has. */
+export async function findListingWarnings(
+  db: Queryable,
+  params: { organization: string; connection: string },
+): Promise<ListingWarning[]> {
+  const { rows } = await db.query<{ warnings: ListingWarning[] }>(
+    'select warnings from listing_warnings where organization = $1 and connection = $2',
+    [params.organization, params.connection],
+  )
+  return rows[0]?.warnings ?? []
+}
+
 /** Replaces what was known of the connection. */
 export async function replaceCatalog(
   tx: Queryable,
-  params: { organization: string; connection: string; entries: CatalogEntry[] },
+  params: {
+    organization: string
+    connection: string
+    entries: CatalogEntry[]
+    warnings: readonly ListingWarning[]
+  },
 ): Promise<void> {
-  const { organization, connection, entries } = params
+  const { organization, connection, entries, warnings } = params
+  await tx.query(
+    `insert into listing_warnings (organization, connection, warnings) values ($1, $2, $3::jsonb)
+     on conflict (organization, connection) do update set warnings = excluded.warnings, seen_at = app_now()`,
+    [organization, connection, JSON.stringify(warnings)],
+  )
   await tx.query(
     `with gone as (
        delete from tool_catalog where organization = $1 and connection = $2

@@ -26,6 +26,8 @@ const ConnectionStateSchema = z.object({
   under_way: z.array(WritebackViewSchema),
   /** More are under way than are shown. */
   under_way_omitted: z.boolean(),
+  /** What of the server's list of tools could not be read, or cannot be checked, when somebody last asked for it. */
+  warnings: z.array(z.object({ tool: z.string().nullable(), message: z.string() })),
 })
 
 export const listConnections = defineOperation({

@@ -67,7 +67,7 @@ export const applyManifests = defineOperation({
         status: z.enum(['changed', 'unchanged']),
       }),
     ),
-    /** What was saved and will hardly do what was meant, such as a rule that waits for a role which nobody has. */
+    /** What was saved and will hardly do what was meant: a rule for a role that nobody has, a tool that cannot be read. */
     warnings: z.array(ProblemPlaceSchema),
   }),
   errors: ['INVALID_MANIFEST', 'INVALID_EXPRESSION', 'REVISION_CONFLICT', ...INSPECTION_ERRORS],

@@ -52,6 +52,7 @@ export const FUNCTION_EXAMPLES: Record<string, string> = {
   int: 'int(2.9)',
   uint: 'uint(3)',
   string: 'string(input.limit)',
+  json: 'json("[{\\"id\\": 7}]")[0].id',
   startsWith: 'input.invoice_id.startsWith("INV-")',
   endsWith: 'input.invoice_id.endsWith("7")',
   contains: 'input.note.contains("late")',

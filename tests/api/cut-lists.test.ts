@@ -74,6 +74,7 @@ it('a freeze tells of writes under way behind any number of those that wait for 
   expect(body).toMatchObject({
     under_way: [{ writeback_id: sent }],
     under_way_omitted: false,
+    warnings: [],
     held: [{ writeback_id: held }],
     held_omitted: false,
   })

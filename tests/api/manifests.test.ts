@@ -27,9 +27,10 @@ const inputSchema = {
 /** What the server behind `billing` offers; a test may change it. */
 let definition = 'a'.repeat(64)
 let isAway = false
+let warnings: { tool: string | null; message: string }[] = []
 const inspectTools: InspectTools = async (_organization, connection) => {
   if (isAway) throw new CodedError('CONNECTION_NOT_READY', `${connection} does not answer`)
-  return [{ tool: 'get_invoice', definitionSha256: definition, inputSchema }]
+  return { tools: [{ tool: 'get_invoice', definitionSha256: definition, inputSchema }], warnings }
 }
 
 let api: TestApi

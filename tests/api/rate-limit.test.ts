@@ -8,9 +8,15 @@ const PER_KEY = 5
 const PER_ADDRESS = 2
 
 let nowMs = 1_000_000
+let waitedMs: number[] = []
 let api: TestApi
 beforeAll(async () => {
-  const limits = createRateLimits({ perKey: PER_KEY, perUnknownAddress: PER_ADDRESS }, () => nowMs)
+  const config = { perKey: PER_KEY, perUnknownAddress: PER_ADDRESS }
+  const limits = createRateLimits(
+    config,
+    () => nowMs,
+    async (ms) => void waitedMs.push(ms),
+  )
   api = await createTestApi({ limits })
 })
 afterAll(() => api.close())
@@ -39,8 +45,9 @@ describe('a key', () => {
     expect((await api.call({ url: '/v1/runs', key: String(made.body['key']) })).status).toBe(200)
   })
 
-  it('of a connection is held to it as well, in the form of that contract', async () => {
+  it('of a connection has its events wait for their turn, for senders that do not repeat them', async () => {
     nowMs += 60_000
+    waitedMs = []
     const applied = {
       method: 'POST',
       url: '/v1/manifests',
@@ -49,7 +56,11 @@ describe('a key', () => {
     expect((await api.call(applied)).status).toBe(200)
     const key = await triggerToken(api, 'billing')
     const event = { method: 'POST', url: '/api/trigger-callback', key, body: { type: 'x' } } as const
-    expect(await untilRefused(() => api.call(event))).toBe(4 * PER_KEY)
+    // Four seconds' worth at once, eight more one after the other, and no more than that wait.
+    expect(await untilRefused(() => api.call(event))).toBe((4 + 8) * PER_KEY)
+    expect(waitedMs).toHaveLength(8 * PER_KEY)
+    expect(waitedMs.at(0)).toBe(1_000 / PER_KEY)
+    expect(waitedMs.at(-1)).toBe(8_000)
     const refused = await api.call(event)
     expect(refused.body).toEqual({ error: 'Too many requests.' })
     expect(refused.headers['retry-after']).toBeDefined()

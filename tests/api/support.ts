@@ -62,7 +62,7 @@ export interface TestApiOptions {
   temporalUiUrl?: string
 }
 
-const noTools: InspectTools = async () => []
+const noTools: InspectTools = async () => ({ tools: [], warnings: [] })
 
 export async function createTestApi(options: TestApiOptions = {}): Promise<TestApi> {
   const suffix = randomBytes(6).toString('hex')

@@ -14,7 +14,7 @@ export const counts: Door[] = [
     name: 'how many values a tool answers is not counted',
     patches: [
       {
-        file: 'activities/executors/mcp-tool.ts',
+        file: 'activities/executors/mcp-answers.ts',
         find: "if (message !== null) return { output: null, code: 'RESULT_TOO_LARGE', message }",
         replace: "if (message === '') return { output: null, code: 'RESULT_TOO_LARGE', message }",
       },

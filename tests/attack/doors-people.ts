@@ -257,8 +257,8 @@ export const quoting: Door[] = [
     patches: [
       {
         file: 'mcp/client.ts',
-        find: 'return hiding(target.secrets ?? [])(tools)',
-        replace: 'return tools',
+        find: 'return hiding(target.secrets ?? [])(listed)',
+        replace: 'return listed',
       },
     ],
     test: {

@@ -85,9 +85,9 @@ export const hostileWork: Door[] = [
     name: 'a server lists without end',
     patches: [
       {
-        file: 'mcp/client.ts',
-        find: 'tools.length + flat.length > MAX_TOOLS) throw tooLarge()',
-        replace: 'tools.length < 0) throw tooLarge()',
+        file: 'mcp/listing.ts',
+        find: 'count > MAX_TOOLS) throw tooLarge()',
+        replace: 'count < 0) throw tooLarge()',
       },
     ],
     test: { file: WORK, title: 'that lists too many tools is refused' },

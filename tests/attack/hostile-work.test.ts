@@ -212,7 +212,7 @@ describe('a server', () => {
   ])('that lists %s is refused', async (_what, tools) => {
     server.tools.splice(0, server.tools.length, ...tools())
     const listed = client.listTools(httpTarget(server.url), limits()).then(
-      (all) => `${all.length} tools`,
+      ({ tools }) => `${tools.length} tools`,
       (error: { code: string }) => error.code,
     )
     expect(await listed).toBe('LISTING_TOO_LARGE')

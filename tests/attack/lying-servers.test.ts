@@ -16,6 +16,9 @@ import { about, startScenario, type Ending, type Scenario, type StartedRun } fro
 
 type Say = (response: ServerResponse, id: number) => void
 
+/** Of `CALL_TIMEOUT`. */
+const CALL_TIMEOUT_MS = 2_000
+
 let s: Scenario
 let folder: string
 let file: string
@@ -31,10 +34,17 @@ const status =
     response.writeHead(code, headers).end('not done, honestly')
 
 const rpcError =
-  (code: number): Say =>
+  (code: number, httpStatus = 200): Say =>
+  (response, id) => {
+    response.writeHead(httpStatus, { 'content-type': 'application/json' })
+    response.end(JSON.stringify({ jsonrpc: '2.0', id, error: { code, message: 'not done, honestly' } }))
+  }
+
+const json =
+  (result: string): Say =>
   (response, id) => {
     response.writeHead(200, { 'content-type': 'application/json' })
-    response.end(JSON.stringify({ jsonrpc: '2.0', id, error: { code, message: 'not done, honestly' } }))
+    response.end(`{"jsonrpc": "2.0", "id": ${id}, "result": ${result}}`)
   }
 
 /** Pays, and says something else. */
@@ -152,24 +162,58 @@ describe('a write that was done, and answered with', () => {
     expect(await lastPredicate(run)).toMatchObject({ status: 'failed', mayHaveChanged: true })
   })
 
-  test.each<[string, Say]>([
-    ['500', status(500)],
-    ['503', status(503)],
-    ['-32603', rpcError(-32603)],
-  ])('%s waits for a person, done once', async (_what, answer) => {
+  test.each<[string, Say, string]>([
+    ['500', status(500), 'OUTCOME_UNKNOWN'],
+    ['503', status(503), 'OUTCOME_UNKNOWN'],
+    ['-32603', rpcError(-32603), 'TOOL_FAILED'],
+    ['500 and -32603', rpcError(-32603, 500), 'TOOL_FAILED'],
+  ])('%s waits for a person, done once, with the words of the server', async (_what, answer, code) => {
     say = answer
     const run = await approvedRun('pay', { state: 'waiting_for_resolution', writebacks: ['unknown'] })
+    expect(paid).toEqual([run.account])
+    const message = expect.stringContaining('not done, honestly') as string
+    expect(await lastPredicate(run)).toMatchObject({ status: 'unknown', code, message })
+  })
+
+  test('-32603 is sent no second time, also where the same key may be sent twice', async () => {
+    say = rpcError(-32603)
+    const run = await s.start('pay-again')
+    await s.expectEnding(run, { state: 'waiting_for_resolution', writebacks: ['unknown'] })
     expect(paid).toEqual([run.account])
   })
 
   test.each<[string, Say]>([
     ['429', status(429)],
     ['-32602', rpcError(-32602)],
+    ['-32603', rpcError(-32603)],
+    ['what cannot be read', json('"done"')],
   ])('%s is found to be done, where a look can tell', async (_what, answer) => {
     say = answer
+    const startedAtMs = Date.now()
     const run = await approvedRun('pay-checked', { state: 'completed', writebacks: ['applied'] })
     expect(paid).toEqual([run.account])
+    expect(await lastPredicate(run)).toMatchObject({ status: 'applied', how: 'checked' })
+    // At once, and not when the time of the call is over.
+    expect(Date.now() - startedAtMs).toBeLessThan(CALL_TIMEOUT_MS + 1_500)
   })
+})
+
+test('an error of a write that is looked at, and was not done, ends it with the words of the server', async () => {
+  let sent = 0
+  say = (response, id) => {
+    sent += 1
+    paid.pop()
+    rpcError(-32603)(response, id)
+  }
+  const run = await s.park('pay-checked')
+  await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
+  // `retry` of the step begins a new round, for nothing was changed; the round itself sends nothing again.
+  await s.expectEnding(run, { state: 'waiting_for_approval', writebacks: ['planned', 'failed'] })
+  expect(sent).toBe(1)
+  const predicate = await lastPredicate(run)
+  expect(predicate).toMatchObject({ status: 'failed', code: 'TOOL_FAILED', how: 'checked' })
+  expect(predicate['message']).toContain('not done, honestly')
+  expect(predicate).not.toHaveProperty('mayHaveChanged')
 })
 
 describe('an answer that the operator calls a refusal', () => {

@@ -60,7 +60,12 @@ export const WITHOUT_DOOR: Partial<Record<string, Record<string, string>>> = {
       'as *a run that was reset writes without asking the execution before it*',
   },
   'lying-servers.test.ts': {
-    '%s waits for a person, done once': 'as *a server that says no is believed*',
+    '%s waits for a person, done once, with the words of the server':
+      'as *a server that says no is believed*',
+    '-32603 is sent no second time, also where the same key may be sent twice':
+      'as *a server that says no is believed*',
+    'an error of a write that is looked at, and was not done, ends it with the words of the server':
+      'what is right',
     '%s is found to be done, where a look can tell': 'as *a server that says no is believed*',
     'is sent again in the same round if waiting may help': 'what is right',
     '%s is a failure that has changed nothing, and may be tried in a new round': 'what is right',

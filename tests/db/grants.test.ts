@@ -20,6 +20,7 @@ const MATRIX: Record<string, { api: string; worker: string }> = {
   approvals: { api: 's', worker: 'siud' },
   decisions: { api: 'si u(decision_id)', worker: 'sid u(envelope) u(recorded_at)' },
   deliveries: { api: 'siu', worker: 'siud' },
+  listing_warnings: { api: 's', worker: 'siu' },
   manifests: { api: 'siu', worker: 's u(held)' },
   pauses: { api: 'sid', worker: 's' },
   payloads: { api: 'siu', worker: 'siud' },

@@ -44,7 +44,7 @@ async function planned(over: Parameters<typeof newWriteback>[0] = {}): Promise<W
 const now = (writebackId: string): Promise<WritebackRow> => requireWriteback(deps, ORGANIZATION, writebackId)
 
 const { signal } = new AbortController()
-const witness = { said: undefined, tell: async () => undefined }
+const witness = { said: undefined, tell: async () => undefined, tellLost: async () => undefined }
 
 /** A call on its way, to a target that answers as told. `timeoutMs` is below zero for one that is over at once. */
 function passageTo(answer: Answer | typeof notSent, timeoutMs = 1_000): Passage {
@@ -58,7 +58,7 @@ function passageTo(answer: Answer | typeof notSent, timeoutMs = 1_000): Passage 
 }
 
 const APPLIED: Answer = { kind: 'answered', status: 'applied', output: { fee: '0' } }
-const LOST: Answer = { kind: 'lost', error: new CodedError('CALL_INTERRUPTED', 'gone') }
+const LOST: Answer = { kind: 'lost', error: new CodedError('CALL_INTERRUPTED', 'gone'), isAnswered: false }
 const AWAY = new CodedError('CONNECTION_NOT_READY', 'away')
 function notSent(window: SendWindow, error = AWAY): Answer {
   const unsent = window.giveUp(error)

@@ -2,8 +2,8 @@ import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { createToolCatalog } from '../../mcp/catalog.ts'
 import { createMcpClient } from '../../mcp/client.ts'
 import { hashToolDefinition } from '../../mcp/port.ts'
-import type { ToolDefinition } from '../../mcp/port.ts'
-import { validateArguments, validateResult } from '../../mcp/tool-schemas.ts'
+import type { ToolDefinition, ToolResult } from '../../mcp/port.ts'
+import { schemaWarnings, validateArguments, validateResult } from '../../mcp/tool-schemas.ts'
 import { startTestMcpServer, textResult } from '../support/mcp-server.ts'
 import type { TestMcpServer, TestMcpServerOptions } from '../support/mcp-server.ts'
 import { failureOf, httpTarget, limits } from './calls.ts'
@@ -37,7 +37,7 @@ describe('the catalog', () => {
     ])
     expect(count.definition.annotations).toMatchObject({ readOnlyHint: false })
     expect(echo.hash).toBe(hashToolDefinition(echo.definition))
-    expect(await catalog.listTools(target, limits())).toHaveLength(6)
+    expect((await catalog.listTools(target, limits())).tools).toHaveLength(6)
     expect(listings(server)).toBe(3)
   })
 
@@ -100,7 +100,7 @@ describe('the catalog', () => {
         return true
       },
     })
-    expect(await client.listTools(httpTarget(slow.url), limits())).toEqual([])
+    expect((await client.listTools(httpTarget(slow.url), limits())).tools).toEqual([])
   })
 
   it('keeps no failure', async () => {
@@ -119,19 +119,16 @@ describe('the catalog', () => {
     expect((await catalog.getTool(target, 'echo', limits())).definition.name).toBe('echo')
   })
 
-  it('skips a malformed tool and ends a listing without end', async () => {
-    const tools = [{ name: 'good', inputSchema: {} }, { name: 'bad' }, 7]
-    const answer = (result: object): TestMcpServerOptions => ({
+  it('ends a listing without end', async () => {
+    const endless = await start({
       intercept: ({ method, id }, response) => {
         if (method !== 'tools/list') return false
         response.writeHead(200, { 'content-type': 'application/json' })
+        const result = { tools: [], nextCursor: `page ${id}` }
         response.end(JSON.stringify({ jsonrpc: '2.0', id, result }))
         return true
       },
     })
-    const some = await start(answer({ tools }))
-    expect(await client.listTools(httpTarget(some.url), limits())).toEqual([tools[0]])
-    const endless = await start(answer({ tools: [], nextCursor: 'again' }))
     const failure = await failureOf(client.listTools(httpTarget(endless.url), limits()))
     expect(failure).toMatchObject({ code: 'LISTING_TOO_LARGE' })
   })
@@ -139,6 +136,14 @@ describe('the catalog', () => {
 
 function withInput(inputSchema: Record<string, unknown>): ToolDefinition {
   return { name: 'transfer', inputSchema }
+}
+
+async function problemsOf(definition: ToolDefinition, args: object): Promise<string[]> {
+  return (await validateArguments(definition, args, 'acme')).problems
+}
+
+async function misfitsOf(definition: ToolDefinition, result: ToolResult): Promise<string[]> {
+  return (await validateResult(definition, result, 'acme')).problems
 }
 
 describe('the schemas of a tool', () => {
@@ -149,8 +154,8 @@ describe('the schemas of a tool', () => {
       required: ['amount'],
       additionalProperties: false,
     })
-    expect(await validateArguments(definition, { amount: 1, day: '2026-11-20' }, 'acme')).toEqual([])
-    expect(await validateArguments(definition, { day: 'today', extra: 'hidden' }, 'acme')).toEqual([
+    expect(await problemsOf(definition, { amount: 1, day: '2026-11-20' })).toEqual([])
+    expect(await problemsOf(definition, { day: 'today', extra: 'hidden' })).toEqual([
       "/ must have required property 'amount'",
       '/ must NOT have additional properties (extra)',
       '/day must match format "date"',
@@ -159,32 +164,64 @@ describe('the schemas of a tool', () => {
 
   it('follow the dialect they name, 2020-12 without one', async () => {
     const tuple = { pair: { type: 'array', prefixItems: [{ type: 'string' }, { type: 'number' }] } }
-    expect(await validateArguments(withInput({ properties: tuple }), { pair: ['a', 'b'] }, 'acme')).toEqual([
+    expect(await problemsOf(withInput({ properties: tuple }), { pair: ['a', 'b'] })).toEqual([
       '/pair/1 must be number',
     ])
     const old = withInput({
       $schema: 'http://json-schema.org/draft-07/schema#',
       properties: { pair: { type: 'array', items: [{ type: 'string' }, { type: 'number' }] } },
     })
-    expect(await validateArguments(old, { pair: ['a', 'b'] }, 'acme')).toEqual(['/pair/1 must be number'])
+    expect(await problemsOf(old, { pair: ['a', 'b'] })).toEqual(['/pair/1 must be number'])
   })
 
   it('may share an $id', async () => {
     const schema = { $id: 'https://tools.example/args', type: 'object' }
-    expect(await validateArguments(withInput({ ...schema }), {}, 'acme')).toEqual([])
-    expect(await validateArguments(withInput({ ...schema }), {}, 'acme')).toEqual([])
+    expect(await problemsOf(withInput({ ...schema }), {})).toEqual([])
+    expect(await problemsOf(withInput({ ...schema }), {})).toEqual([])
   })
 
-  it('give a message about themselves when they cannot be used', async () => {
-    const remote = withInput({ properties: { a: { $ref: 'https://schemas.example/a.json' } } })
-    expect((await validateArguments(remote, {}, 'acme'))[0]).toMatch(
-      /^the input schema of tool transfer cannot be used: /,
-    )
-    expect((await validateArguments(withInput({ type: 'nonsense' }), {}, 'acme'))[0]).toContain(
-      'cannot be used',
-    )
-    const huge = withInput({ description: 'x'.repeat(300_000) })
-    expect((await validateArguments(huge, {}, 'acme'))[0]).toContain('too large')
+  it('pass on what they cannot check, and say why', async () => {
+    const odd: [string, Record<string, unknown>][] = [
+      ['a reference to another document', { properties: { a: { $ref: 'https://schemas.example/a.json' } } }],
+      ['a reference to nothing', { properties: { a: { $ref: '#/$defs/gone' } } }],
+      ['a type that does not exist', { type: 'nonsense' }],
+      ['a list for properties', { type: 'object', properties: [] }],
+      ['required as in draft 3', { type: 'object', properties: { a: { type: 'string', required: true } } }],
+      ['bounds as in draft 4', { properties: { a: { type: 'number', minimum: 1, exclusiveMinimum: true } } }],
+      ['nullable without a type', { properties: { a: { nullable: true } } }],
+      ['a list of items as in older drafts', { properties: { a: { items: [{ type: 'string' }] } } }],
+      ['a pattern that is none', { properties: { a: { type: 'string', pattern: '(' } } }],
+      ['more than we look at', { description: 'x'.repeat(300_000) }],
+    ]
+    for (const [what, schema] of odd) {
+      const { problems, unusable } = await validateArguments(withInput(schema), { a: 'x' }, 'acme')
+      expect([what, problems]).toEqual([what, []])
+      expect(unusable).toMatch(/^the input schema of tool transfer cannot be used: /)
+    }
+  })
+
+  it('check patterns that are written for older engines', async () => {
+    const url = { type: 'string', pattern: String.raw`^https\:\/\/` }
+    const definition = withInput({ properties: { url } })
+    expect(await validateArguments(definition, { url: 'https://a.example' }, 'acme')).toEqual({
+      problems: [],
+    })
+    const { problems } = await validateArguments(definition, { url: 'ftp://a.example' }, 'acme')
+    expect(problems).toEqual([expect.stringContaining('/url must match pattern')])
+  })
+
+  it('warn of what they cannot check', async () => {
+    const outputSchema = { properties: [] }
+    const definition = { ...withInput({ type: 'nonsense' }), outputSchema }
+    expect(await schemaWarnings(definition, 'acme')).toEqual([
+      expect.stringMatching(
+        /^the input schema of tool transfer cannot be used: .*; arguments are passed on as they are$/,
+      ),
+      expect.stringMatching(
+        /^the output schema of tool transfer cannot be used: .*; results are taken as they are$/,
+      ),
+    ])
+    expect(await schemaWarnings({ ...withInput({ type: 'object' }), outputSchema: {} }, 'acme')).toEqual([])
   })
 
   it('check a result only where something is declared about it', async () => {
@@ -193,15 +230,13 @@ describe('the schemas of a tool', () => {
       outputSchema: { type: 'object', properties: { id: { type: 'string' } } },
     }
     const result = { content: [], isError: false }
-    expect(await validateResult(withInput({}), result, 'acme')).toEqual([])
-    expect(await validateResult(definition, { ...result, structuredContent: { id: 'x' } }, 'acme')).toEqual(
-      [],
-    )
-    expect(await validateResult(definition, { ...result, structuredContent: { id: 1 } }, 'acme')).toEqual([
+    expect(await misfitsOf(withInput({}), result)).toEqual([])
+    expect(await misfitsOf(definition, { ...result, structuredContent: { id: 'x' } })).toEqual([])
+    expect(await misfitsOf(definition, { ...result, structuredContent: { id: 1 } })).toEqual([
       '/id must be string',
     ])
-    expect((await validateResult(definition, result, 'acme'))[0]).toContain('without structured content')
-    expect(await validateResult(definition, { ...result, isError: true }, 'acme')).toEqual([])
+    expect((await misfitsOf(definition, result))[0]).toContain('without structured content')
+    expect(await misfitsOf(definition, { ...result, isError: true })).toEqual([])
   })
 })
 

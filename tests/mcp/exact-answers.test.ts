@@ -109,7 +109,7 @@ it('any number in an answer comes as it was written, or is said to', async () =>
   const chance = chanceOf('answers')
   const texts = Array.from({ length: 40 }, () => decimalOf(chance))
   const { structuredContent } = await answered(`{"structuredContent": {"all": [${texts.join(',')}]}}`, asJson)
-  const all = structuredContent?.['all'] as number[]
+  const { all } = structuredContent as { all: number[] }
   for (const [index, text] of texts.entries()) {
     const isExact = exactDecimal(text) === exactDecimal(String(all[index]))
     const { inexact } = await answered(`{"structuredContent": {"v": ${text}}}`, asEvents('\n'))
@@ -132,6 +132,9 @@ it('a listing may have bounds of 64 bits', async () => {
   })
   servers.push(server)
   const signal = new AbortController().signal
-  const tools = await client.listTools(httpTarget(server.url), { deadlineAtMs: Date.now() + 5_000, signal })
+  const { tools } = await client.listTools(httpTarget(server.url), {
+    deadlineAtMs: Date.now() + 5_000,
+    signal,
+  })
   expect(tools.map(({ name }) => name)).toEqual(['t'])
 })

@@ -229,6 +229,14 @@ const FAILURES: Record<string, Failing> = {
     answer: status(500),
     expected: { code: 'CALL_INTERRUPTED', sent: 'unknown' },
   },
+  'the call answers 500 with an error of its own': {
+    on: 'tools/call',
+    answer: (response, id) => {
+      response.writeHead(500, { 'content-type': 'application/json' })
+      response.end(JSON.stringify({ jsonrpc: '2.0', id, error: { code: -32603, message: 'disk full' } }))
+    },
+    expected: { code: 'TOOL_FAILED', sent: 'unknown', answer: -32603, status: 500 },
+  },
   'the call answers 408': {
     on: 'tools/call',
     answer: status(408),
@@ -372,6 +380,38 @@ describe('a failure over HTTP', () => {
     expect(message.length).toBeLessThan(520)
     expect(message).toContain('is wrong')
     expect(message).not.toMatch(/s3cret-token|\p{Cc}/u)
+  })
+
+  it('does not cancel an introduction, which MCP forbids', async () => {
+    const server = await start({ intercept: ({ method }) => method === 'initialize' })
+    const call = request(httpTarget(server.url), 'echo', { deadlineAtMs: Date.now() + 300 })
+    expect(await failureOf(client.callTool(call))).toMatchObject({ code: 'CALL_TIMEOUT', sent: 'no' })
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(server.methods).toEqual(['initialize'])
+  })
+
+  const done = '{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"done"}]}}'
+
+  it.each([
+    ['has the content type of a text', { 'content-type': 'text/plain; charset=utf-8' }, done],
+    ['has no content type', {}, done],
+    ['is an event whose end is missing', { 'content-type': 'text/event-stream' }, `data: ${done}`],
+    [
+      'is an event of another name',
+      { 'content-type': 'text/event-stream' },
+      `event: result\ndata: ${done}\n\n`,
+    ],
+    ['is a list of one', { 'content-type': 'application/json' }, `[${done}]`],
+  ])('is none where the answer is whole, and %s', async (_what, headers, text) => {
+    const server = await start({
+      intercept: ({ method }, response) => {
+        if (method !== 'tools/call') return false
+        response.writeHead(200, headers).end(text)
+        return true
+      },
+    })
+    const { content } = await client.callTool(request(httpTarget(server.url), 'echo'))
+    expect(content).toEqual([{ type: 'text', text: 'done' }])
   })
 
   it('survives the resumption of a stream that carries event ids', async () => {

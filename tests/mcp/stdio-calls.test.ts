@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -56,7 +58,7 @@ describe('the filesystem server over stdio', () => {
 
   it('lists its tools and writes a file', async () => {
     const client = createClient()
-    const tools = await client.listTools(target, limits())
+    const { tools } = await client.listTools(target, limits())
     expect(tools.find(({ name }) => name === 'write_file')?.annotations).toMatchObject({
       readOnlyHint: false,
     })
@@ -101,6 +103,38 @@ describe('the pool of child processes', () => {
     expect(isAlive(pid)).toBe(false)
     const failure = await failureOf(client.callTool(request(stdioTarget(), 'pid')))
     expect(failure).toMatchObject({ code: 'CONNECTION_NOT_READY', sent: 'no' })
+  })
+})
+
+describe('a process that is killed', () => {
+  it('takes its children with it, also those that do not mind the end of their input, and what they have started', async () => {
+    const server = `
+      const { spawn } = require('node:child_process')
+      const inner = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' })
+      console.error([process.pid, inner.pid].join(' '))
+      setInterval(() => {}, 1000)`
+    const pipe = new URL('../../mcp/child-pipe.ts', import.meta.url).href
+    const target = {
+      type: 'stdio',
+      name: 'x',
+      command: process.execPath,
+      args: ['-e', server],
+      env: {},
+      poolKey: 'a',
+    }
+    const script = `
+      import { ChildPipe } from ${JSON.stringify(pipe)}
+      const child = new ChildPipe(${JSON.stringify(target)}, { maxMessageBytes: 1000 })
+      child.stderr.pipe(process.stdout)
+      await child.start()`
+    const holder = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script])
+    const [said] = (await once(holder.stdout, 'data')) as [Buffer]
+    const pids = said.toString().trim().split(' ').map(Number)
+    expect(pids.map(isAlive)).toEqual([true, true])
+    // So that the shell beside it has heard of the child.
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    holder.kill('SIGKILL')
+    await until(() => !pids.some(isAlive))
   })
 })
 

@@ -127,7 +127,7 @@ describe('a child process that does not read', () => {
   async function stoppedChild(): Promise<{ target: StdioServer; pid: number }> {
     const target = overStdio()
     const { structuredContent } = await client.callTool(request(target, 'pid'))
-    const pid = Number(structuredContent?.['pid'])
+    const { pid } = structuredContent as { pid: number }
     process.kill(pid, 'SIGSTOP')
     return { target, pid }
   }

@@ -382,3 +382,37 @@ describe('numbers that would lose digits', () => {
     expect(evaluateExpression(source, scope)).toBe(expected)
   })
 })
+
+describe('json()', () => {
+  const text = (json: string): Scope => ({ result: { text: json } })
+
+  it('reads JSON that a tool gives as text', () => {
+    expect(evaluateExpression('json(result.text)', text('{"rows": [{"id": 7, "at": null}]}'))).toEqual({
+      rows: [{ id: 7, at: null }],
+    })
+    expect(evaluateExpression('json(result.text).rows[0].id == 7', text('{"rows": [{"id": 7}]}'))).toBe(true)
+    expect(
+      evaluateExpression('json(result.text).exists(row, row.id == 2)', text('[{"id": 1}, {"id": 2}]')),
+    ).toBe(true)
+    expect(evaluateExpression('json(result.text)', text('"a text"'))).toBe('a text')
+  })
+
+  it.each([
+    ['done', 'json() needs a text that is JSON'],
+    ['', 'json() needs a text that is JSON'],
+    ['{"id": 9007199254740993}', 'id is a number that cannot be kept exactly'],
+    ['{"to": 1, "to": 2}', 'to stands here twice'],
+    [`${'['.repeat(300)}${']'.repeat(300)}`, 'nested deeper than 200 levels'],
+  ])('fails for %s', (json, message) => {
+    const error = errorOf(() => evaluateExpression('json(result.text)', text(json)))
+    expect(error.code).toBe('EXPRESSION_FAILED')
+    expect(error.message).toContain(message)
+  })
+
+  it('costs by the length of its text', () => {
+    const long = `[${'1,'.repeat(1_000_000)}1]`
+    expect(errorOf(() => evaluateExpression('json(result.text)', text(long))).code).toBe(
+      'EXPRESSION_TOO_COSTLY',
+    )
+  })
+})

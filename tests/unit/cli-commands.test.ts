@@ -51,7 +51,7 @@ describe('the doctor', () => {
   })
 
   test('names every connection whose server does not answer, before those that are frozen', () => {
-    const facts = { count: 3, answered: 2, broken: [], frozen: [] }
+    const facts = { count: 3, answered: 2, broken: [], frozen: [], odd: [] }
     expect(judgeConnections(facts)).toMatchObject([{ status: 'ok' }])
     const frozen = {
       status: 'warn',
@@ -64,5 +64,8 @@ describe('the doctor', () => {
       { status: 'fail', summary: 'b: gone' },
       frozen,
     ])
+    const odd = judgeConnections({ ...facts, odd: [{ name: 'crm', message: 'tool x is left out' }] })
+    expect(odd).toMatchObject([{ status: 'warn', summary: 'crm: tool x is left out' }])
+    expect(odd[0]?.action).toContain('countersign connections show crm')
   })
 })

@@ -41,6 +41,13 @@ describe('a failure with a code', () => {
     expect(made(new CodedError('RESULT_INVALID', 'x'))).toMatchObject({ nonRetryable: true })
   })
 
+  it('is not tried again where the server asks to wait for longer than the step may take', () => {
+    const throttled = new CodedError('CALL_THROTTLED', 'x', { nextRetryDelayMs: 30_000 })
+    expect(made(throttled)).toMatchObject({ nonRetryable: false, nextRetryDelay: 30_000 })
+    expect(made(throttled, { afterMs: STEP_MS - 29_000 })).toMatchObject({ nonRetryable: true })
+    expect(made(throttled, { timeoutMs: null })).toMatchObject({ nonRetryable: false })
+  })
+
   it('that waits for its turn waits as long as it takes', () => {
     const busy = new CodedError('ORGANIZATION_BUSY', 'x', { nextRetryDelayMs: 5_000 })
     expect(made(busy, { afterMs: 1e9 })).toMatchObject({ nonRetryable: false, nextRetryDelay: 5_000 })

@@ -298,7 +298,8 @@ describe('tools of steps inside', () => {
     const [document] = ofKind(documents, 'Automation')
     if (!document) throw new Error('the automation is not valid')
     const inputSchema = { type: 'object', properties: { about: { type: 'number' } } }
-    const tools = new Map([['crm', [{ tool: 'get', definitionSha256: 'f'.repeat(64), inputSchema }]]])
+    const offered = [{ tool: 'get', definitionSha256: 'f'.repeat(64), inputSchema }]
+    const tools = new Map([['crm', { tools: offered, warnings: [] }]])
     const pins = pinsOf(document.manifest.spec, tools)
     const places = toolPlaces(documents, tools)
     expect(pins).toEqual({ 'crm/get': 'f'.repeat(64) })

@@ -168,6 +168,7 @@ test('only an administrator freezes, and only what exists', async () => {
     held_omitted: false,
     under_way: [],
     under_way_omitted: false,
+    warnings: [],
   })
 })
 

@@ -127,6 +127,7 @@ export const configurationExamples: ExamplesOf<Names> = {
       held_omitted: false,
       under_way: [],
       under_way_omitted: false,
+      warnings: [],
     },
   },
   listConnectionTools: {
@@ -164,6 +165,7 @@ export const configurationExamples: ExamplesOf<Names> = {
       held_omitted: false,
       under_way: [],
       under_way_omitted: false,
+      warnings: [],
     },
   },
   thawConnection: { params: { name: 'billing-db' }, output: { name: 'billing-db', frozen: null } },
