@@ -4,7 +4,7 @@ import { durationMs } from './common.ts'
 import type { AutomationSpec, SqlUpdate, StepManifest } from './manifests.ts'
 import type { BlockStep, CallStep, Plan, PlanStep, SleepStep } from './planned.ts'
 
-/** A time as it is, where an expression is expected. */
+
 /** Something that begins like a day: never meant as the difference of three numbers. */
 const PLAIN_TIME = /^\d{4}-\d\d?-\d\d?(?:$|[Tt]|\s+\d)/
 
@@ -75,7 +75,7 @@ function compileSleep(sleep: { for: string } | { until: string }): SleepStep['sl
 
 /** A time stands for itself; a day without one too, and is refused as such. */
 export function untilExpression(until: string): string {
-  return PLAIN_TIME.test(until.trim()) ? JSON.stringify(until) : until
+  return PLAIN_TIME.test(until.trim()) ? JSON.stringify(until.trim()) : until
 }
 
 type BlockManifest = Extract<

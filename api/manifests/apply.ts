@@ -15,6 +15,7 @@ import type { ConnectionSpec, Manifest } from '../../schemas/manifests.ts'
 import type { ProblemPlace } from '../../schemas/problem.ts'
 import type { ApiDeps } from '../deps.ts'
 import { PlacedError } from '../errors.ts'
+import type { MoreFaults } from '../operations/implement.ts'
 import { checkDocuments, checkTools } from './check.ts'
 import { saveManifests, type Savable, type SaveContext, type SavedManifest } from './save.ts'
 import { calledConnections, namesTools, pinsOf, type ToolsByConnection } from './tools.ts'
@@ -32,19 +33,26 @@ export async function applyManifests(
   if (context.expectedRevision !== undefined && values.length !== 1) {
     throw new CodedError('INVALID_INPUT', 'expected_revision: goes with a single manifest only.')
   }
-  const { documents, places } = parseDocuments(values)
-  const stored = await listHeads(deps.database, { organization: context.organization })
   const { organization } = context
-  const wrong = [
-    ...places,
-    ...(await checkDocuments(documents, whatIsKnown(stored, documents), organization)),
-  ]
+  const { documents, stored, wrong } = await examine(deps, organization, values)
   const tools = await askable(deps, context.organization, { documents, stored, hasWrong: wrong.length > 0 })
   throwIfAny([...wrong, ...(await checkTools(documents, tools, organization))])
   const saved = await saveAll(deps, context, { documents, tools })
   const order = documents.map(({ manifest }) => `${manifest.kind}/${manifest.name}`)
   return saved.toSorted((a, b) => order.indexOf(`${a.kind}/${a.name}`) - order.indexOf(`${b.kind}/${b.name}`))
 }
+
+/** What is wrong with them, as far as no server has to be asked. */
+async function examine(deps: ApiDeps, organization: string, values: readonly unknown[]) {
+  const { documents, places } = parseDocuments(values)
+  const stored = await listHeads(deps.database, { organization })
+  const known = whatIsKnown(stored, documents)
+  return { documents, stored, wrong: [...places, ...(await checkDocuments(documents, known, organization))] }
+}
+
+/** Of a request whose form is wrong, or whose JSON cannot be kept. */
+export const moreManifestFaults: MoreFaults = async (deps, { body: { manifests }, principal }) =>
+  Array.isArray(manifests) ? (await examine(deps, principal.organization, manifests)).wrong : []
 
 async function saveAll(
   deps: ApiDeps,

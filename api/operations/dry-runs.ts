@@ -6,7 +6,7 @@ import type { AutomationSpec } from '../../schemas/manifests.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
 import type { DryRunView, DryStepView } from '../../schemas/operations/dry-runs.ts'
 import { findStep } from '../../schemas/step-tree.ts'
-import { dryRun } from '../dry-runs.ts'
+import { dryRun, moreDryRunFaults } from '../dry-runs.ts'
 import { workflowUrl } from '../temporal.ts'
 import { implement } from './implement.ts'
 
@@ -33,7 +33,7 @@ const play = implement(OPERATIONS.dryRun, async (deps, { params, body, principal
     temporal_workflow_id: workflowId,
     temporal_ui_url: workflowUrl(deps.temporal, workflowId),
   }
-})
+}, moreDryRunFaults)
 
 type Fits = (value: JsonValue) => boolean
 

@@ -9,7 +9,7 @@ import {
 } from '../../db/queries/manifests.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
-import { applyManifests } from '../manifests/apply.ts'
+import { applyManifests, moreManifestFaults } from '../manifests/apply.ts'
 import { openList } from '../pages.ts'
 import { isoTime } from '../views.ts'
 import { implement } from './implement.ts'
@@ -21,7 +21,7 @@ const apply = implement(OPERATIONS.applyManifests, async (deps, { body, principa
     expectedRevision: body.expected_revision,
   }
   return { results: await applyManifests(deps, context, body.manifests) }
-})
+}, moreManifestFaults)
 
 const PositionSchema = z.object({ kind: z.string(), name: z.string() })
 

@@ -6,6 +6,7 @@ import { OPERATIONS } from '../../schemas/operations.ts'
 import type { RunView } from '../../schemas/operations/runs.ts'
 import { cancelRun } from '../cancel-run.ts'
 import { acceptStart } from '../deliveries.ts'
+import { moreStartFaults } from '../deliveries/input.ts'
 import type { ApiDeps } from '../deps.ts'
 import { openList, type Page } from '../pages.ts'
 import { runView } from '../run-view.ts'
@@ -38,7 +39,7 @@ const start = implement(OPERATIONS.startRun, async (deps, { params, body, princi
     temporal_workflow_id: run.workflowId,
     temporal_ui_url: workflowUrl(deps.temporal, run.workflowId),
   }
-})
+}, moreStartFaults)
 
 const list = implement(OPERATIONS.listRuns, async (deps, request) => {
   const { state } = request.query
