@@ -3,11 +3,16 @@
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import { gunzipSync } from 'node:zlib'
-import { decoded, startsWith } from '../lib/decoded-text.ts'
 import { LIMITS } from '../lib/limits.ts'
 import { CodedError } from '../schemas/errors.ts'
 
 const GZIP = [0x1f, 0x8b]
+/** At the beginning of a text, with the encoding that it names. No part of the text. */
+const MARKS: readonly (readonly [bytes: readonly number[], encoding: string])[] = [
+  [[0xef, 0xbb, 0xbf], 'utf-8'],
+  [[0xff, 0xfe], 'utf-16le'],
+  [[0xfe, 0xff], 'utf-16be'],
+]
 
 /** Throws INVALID_INPUT, PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE. */
 export function bodyText(
@@ -15,13 +20,24 @@ export function bodyText(
   headers: Pick<IncomingHttpHeaders, 'content-encoding' | 'content-type'>,
 ): string {
   const unpacked = unpackedOf(bytes, headers['content-encoding']?.trim().toLowerCase() ?? '')
-  const read = decoded(unpacked, charsetOf(headers['content-type'] ?? ''))
-  if (read.ok) return read.text
-  if (read.isKnown) throw unusable(`is not in ${read.encoding}`)
-  throw new CodedError(
-    'UNSUPPORTED_MEDIA_TYPE',
-    `The body has the charset ${read.encoding}, which is not known here; send UTF-8.`,
-  )
+  const marked = MARKS.find(([mark]) => startsWith(unpacked, mark))?.[1]
+  const encoding = marked ?? charsetOf(headers['content-type'] ?? '') ?? 'utf-8'
+  const decoder = decoderOf(encoding)
+  try {
+    return decoder.decode(unpacked)
+  } catch {
+    throw unusable(`is not in ${encoding}`)
+  }
+}
+
+/** It replaces nothing in silence, and leaves the mark out. */
+function decoderOf(encoding: string): TextDecoder {
+  try {
+    return new TextDecoder(encoding, { fatal: true })
+  } catch (error) {
+    const detail = `The body has the charset ${encoding}, which is not known here; send UTF-8.`
+    throw new CodedError('UNSUPPORTED_MEDIA_TYPE', detail, { cause: error })
+  }
 }
 
 function unpackedOf(bytes: Buffer, encoding: string): Buffer {
@@ -44,6 +60,10 @@ function unpackedOf(bytes: Buffer, encoding: string): Buffer {
 
 function charsetOf(contentType: string): string | undefined {
   return /;\s*charset\s*=\s*"?([^";\s]+)/i.exec(contentType)?.[1]?.toLowerCase()
+}
+
+function startsWith(bytes: Buffer, mark: readonly number[]): boolean {
+  return mark.every((byte, index) => bytes[index] === byte)
 }
 
 function unusable(message: string): CodedError {

@@ -18,15 +18,6 @@ export function inexactNodes(document: Document): InexactNode[] {
   return found
 }
 
-/** Checks of the rest go on with the largest number there is, and not with one that is no JSON. */
-export function makeFinite(document: Document): void {
-  visit(document, {
-    Scalar: (_key, node) => {
-      if (typeof node.value === 'number' && !Number.isFinite(node.value)) node.value = Number.MAX_VALUE
-    },
-  })
-}
-
 function isExact({ value, source = '' }: Scalar): boolean {
   if (typeof value !== 'number') return true
   if (/^0[xo]/.test(source)) return Number.isSafeInteger(value)

@@ -3,12 +3,11 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isMap, isNode, LineCounter, parseAllDocuments, type Document } from 'yaml'
 import { JsonObjectSchema } from '../schemas/common.ts'
-import { decoded } from '../lib/decoded-text.ts'
 import { parseExactJson, type ExactJson } from '../lib/exact-json.ts'
 import type { JsonObject, JsonValue } from '../lib/json.ts'
 import { pathParts } from '../lib/path-text.ts'
 import { UsageError } from './errors.ts'
-import { inexactNodes, makeFinite } from './exact-yaml.ts'
+import { inexactNodes } from './exact-yaml.ts'
 
 export interface ManifestSource {
   manifest: JsonObject
@@ -32,27 +31,22 @@ export class MalformedFile extends UsageError {
   }
 }
 
-type Tell = (...faults: MalformedFile[]) => void
-
 const TEST_FILE = /\.test\.ya?ml$/i
 const STANDARD_INPUT = '-'
 const MANIFEST_FILE = /(?<!\.test)\.(ya?ml|json)$/i
 
 /** Of a folder, its YAML and JSON files in the order of their names; tests of automations are none. */
 export function readManifests(paths: readonly string[]): ManifestSource[] {
-  return manifestFiles(paths).flatMap((path) => readManifestFile(path))
+  return manifestFiles(paths).flatMap(readManifestFile)
 }
 
 export function manifestFiles(paths: readonly string[]): string[] {
   return paths.flatMap((path) => filesOf(path, MANIFEST_FILE))
 }
 
-/**
- * Throws MalformedFile. `tell` hears of the values that cannot be kept instead, so that the rest can be looked at; such a
- * source is not to be sent to anybody.
- */
-export function readManifestFile(path: string, tell?: Tell): ManifestSource[] {
-  return parseManifests(readText(path), path === STANDARD_INPUT ? 'standard input' : path, tell)
+/** Throws MalformedFile. */
+export function readManifestFile(path: string): ManifestSource[] {
+  return parseManifests(readText(path), path === STANDARD_INPUT ? 'standard input' : path)
 }
 
 /** Tests of automations: files as they are, and of folders all below them. */
@@ -100,14 +94,8 @@ function filesOf(path: string, wanted: RegExp): string[] {
 }
 
 function readText(path: string): string {
-  const read = decoded(readBytes(path))
-  if (read.ok) return read.text
-  throw new MalformedFile(path, `is not in ${read.encoding}.`, 'Save it as UTF-8.')
-}
-
-function readBytes(path: string): Buffer {
   try {
-    return readFileSync(path === STANDARD_INPUT ? 0 : path)
+    return readFileSync(path === STANDARD_INPUT ? 0 : path, 'utf8')
   } catch (error) {
     throw new UsageError(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`)
   }
@@ -130,8 +118,8 @@ function parsedJson(text: string, what: string): ExactJson {
 }
 
 /** JSON is YAML too. */
-function parseManifests(text: string, name: string, tell?: Tell): ManifestSource[] {
-  const sources = parseYaml(text, name, tell).flatMap(({ document, place, lineOf }) => {
+function parseManifests(text: string, name: string): ManifestSource[] {
+  const sources = parseYaml(text, name).flatMap(({ document, place, lineOf }) => {
     if (document.contents === null) return []
     const values: unknown = document.toJS()
     if (isMap(document.contents) || !Array.isArray(values)) return [toSource(values, place, lineOf)]
@@ -153,7 +141,7 @@ interface ParsedYaml {
 }
 
 /** Throws MalformedFile. */
-function parseYaml(text: string, name: string, tell = refuse): ParsedYaml[] {
+function parseYaml(text: string, name: string): ParsedYaml[] {
   const lineCounter = new LineCounter()
   const textAt = (offset: number): string => {
     const { line, col } = lineCounter.linePos(offset)
@@ -163,22 +151,11 @@ function parseYaml(text: string, name: string, tell = refuse): ParsedYaml[] {
   return documents.map((document, index) => {
     const [error] = document.errors
     if (error !== undefined) throw new MalformedFile(textAt(error.pos[0]), `is not YAML: ${error.message}`)
-    const inexact = inexactNodes(document)
-    if (inexact.length > 0) makeFinite(document)
-    const faults = inexact.map(
-      ({ offset, message, hint }) => new MalformedFile(textAt(offset), `${message}.`, hint),
-    )
-    tell(...faults)
+    const [inexact] = inexactNodes(document)
+    if (inexact) throw new MalformedFile(textAt(inexact.offset), `${inexact.message}.`, inexact.hint)
     const place = documents.length > 1 ? `${name}, document ${index + 1}` : name
     return { document, place, lineOf: (path) => textAt(offsetOf(document, path)) }
   })
-}
-
-/** The first of them, with the places of the others. */
-function refuse(...[first, ...others]: MalformedFile[]): void {
-  if (!first) return
-  const also = others.map(({ message }) => ` ${message}`).join('')
-  throw new MalformedFile(first.place, first.reason + also, first.hint)
 }
 
 /** Of the innermost node on the way. */

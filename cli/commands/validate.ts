@@ -46,19 +46,16 @@ async function validate(options: ValidateOptions): Promise<void> {
   if (errors.length > 0) process.exitCode = EXIT_CODES.failed
 }
 
-/** A file that is not YAML, or a value that cannot be kept, is one more thing that is wrong, and does not keep the rest from being looked at. */
+/** A file that is not YAML is one more thing that is wrong, and does not keep the others from being looked at. */
 function readSources(paths: readonly string[]): { sources: ManifestSource[]; malformed: Finding[] } {
   const malformed: Finding[] = []
-  const tell = (...faults: MalformedFile[]): void => {
-    for (const { place, reason, hint } of faults)
-      malformed.push({ place, path: '', rule: 'yaml', message: reason, ...(hint === undefined ? {} : { hint }) })
-  }
   const sources = manifestFiles(paths).flatMap((path) => {
     try {
-      return readManifestFile(path, tell)
+      return readManifestFile(path)
     } catch (error) {
       if (!(error instanceof MalformedFile)) throw error
-      tell(error)
+      const hint = error.hint === undefined ? {} : { hint: error.hint }
+      malformed.push({ place: error.place, path: '', rule: 'yaml', message: error.reason, ...hint })
       return []
     }
   })

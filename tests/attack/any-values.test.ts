@@ -7,7 +7,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { stringify } from 'yaml'
-import { readJsonArgument, readManifestFile, readYamlFile } from '../../cli/files.ts'
+import { readJsonArgument, readYamlFile } from '../../cli/files.ts'
 import { canonicalJson } from '../../lib/canonical-json.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { storableText } from '../../lib/storable.ts'
@@ -194,7 +194,7 @@ describe('what can be kept', () => {
   })
 
   test('comes from a command, as JSON and as YAML', async () => {
-    const file = desk.file('input.json', `\ufeff${inputText}`)
+    const file = desk.file('input.json', inputText)
     const started = await desk.json(['run', 'echo', '--input', `@${file}`])
     expect(changed((await resultOf(String(started['run_id'])))['values'])).toEqual([])
     expect(changed((readYamlFile(desk.file('input.yaml', stringify({ values }))).value as JsonObject)['values'])).toEqual(
@@ -205,8 +205,8 @@ describe('what can be kept', () => {
   test('stands in a manifest', async () => {
     const plain = values.filter((value) => !JSON.stringify(value).includes('${{'))
     const manifest = automation('said', [{ name: 'end', return: { values: plain } }])
-    const [source] = readManifestFile(desk.file('said.yaml', stringify(manifest)))
-    await desk.scenario.apply(source?.manifest ?? {})
+    const { value } = readYamlFile(desk.file('said.yaml', stringify(manifest)))
+    await desk.scenario.apply(value as JsonObject)
     const { run_id } = await desk.scenario.clerk.startRun({ name: 'said', input: {} })
     expect(changed((await resultOf(run_id))['values'], plain)).toEqual([])
   })
