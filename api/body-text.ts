@@ -31,7 +31,7 @@ export function bodyText(
 }
 
 /** It replaces nothing in silence, and leaves the mark out. */
-function decoderOf(encoding: string): TextDecoder {
+function decoderOf(encoding: string): InstanceType<typeof TextDecoder> {
   try {
     return new TextDecoder(encoding, { fatal: true })
   } catch (error) {

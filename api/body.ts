@@ -42,12 +42,17 @@ export interface ReadBody {
 export function installJsonBodies(app: FastifyInstance): void {
   app.decorateRequest('inexact', null)
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, async (request, bytes) => {
-    if (bytes.length === 0) return undefined
-    const { value, inexact } = readBody(bodyText(bytes, request.headers))
-    if (inexact.length > 0) request.inexact = inexact
-    return value
-  })
+  const options = { parseAs: 'buffer' } as const
+  app.addContentTypeParser<Buffer>(
+    'application/json',
+    options,
+    async (request: FastifyRequest, bytes: Buffer) => {
+      if (bytes.length === 0) return undefined
+      const { value, inexact } = readBody(bodyText(bytes, request.headers))
+      if (inexact.length > 0) request.inexact = inexact
+      return value
+    },
+  )
   app.addHook('preHandler', refuseFaults)
 }
 

@@ -99,7 +99,10 @@ async function play(
 /** Of a request whose form is wrong, or whose JSON cannot be kept. */
 export const moreDryRunFaults: MoreFaults = async (deps, request) => {
   const { organization } = request.principal
-  const { spec } = await findAutomation(deps.database, { organization, automation: request.params['name'] ?? '' })
+  const { spec } = await findAutomation(deps.database, {
+    organization,
+    automation: request.params['name'] ?? '',
+  })
   const { answers: given } = request.body
   const isObject = typeof given === 'object' && given !== null && !Array.isArray(given)
   const answers = isObject ? (given as Record<string, JsonValue>) : {}
@@ -134,7 +137,8 @@ async function answerMisfits(
   const places: ProblemPlace[] = []
   for (const [path, answer] of Object.entries(answers)) {
     const step = findStep(spec.steps, path)
-    const problem = step && 'ask' in step ? await misfit(step.ask.form as JsonObject, answer, organization) : null
+    const problem =
+      step && 'ask' in step ? await misfit(step.ask.form as JsonObject, answer, organization) : null
     if (problem !== null) places.push({ path: placeOfAnswer(path), rule: 'argument', message: problem })
   }
   return places

@@ -13,7 +13,12 @@ import type { ProblemPlace } from '../schemas/problem.ts'
 import { CodedError } from '../schemas/errors.ts'
 import { PlacedError } from './errors.ts'
 import { problemResponses } from './openapi/problems.ts'
-import type { Implementation, OperationDeps, OperationRequest } from './operations/implement.ts'
+import type {
+  Implementation,
+  OperationDeps,
+  OperationRequest,
+  UncheckedRequest,
+} from './operations/implement.ts'
 import { principalOf, requireScope } from './plugins/authentication.ts'
 
 const headersSchema = (description: string) =>
@@ -48,8 +53,11 @@ async function faultsOf(
   request: FastifyRequest,
 ): Promise<readonly ProblemPlace[]> {
   const { params, body } = request
-  const isObject = typeof body === 'object' && body !== null
-  const asked = { params: params as Record<string, string>, body: isObject ? body : {}, principal: principalOf(request) }
+  const asked: UncheckedRequest = {
+    params: params as UncheckedRequest['params'],
+    body: typeof body === 'object' && body !== null ? (body as UncheckedRequest['body']) : {},
+    principal: principalOf(request),
+  }
   try {
     return await moreFaults(deps, asked)
   } catch (error) {

@@ -148,35 +148,40 @@ function doubleOf(whole: bigint): number {
 
 function registerTime(environment: Environment): void {
   const type = 'google.protobuf.Timestamp'
-  environment.registerFunction(`timestamp_(string): ${type}`, timeFromText)
-  environment.registerFunction(`timestamp_(int): ${type}`, timeFromSeconds)
-  environment.registerFunction(`timestamp_(double): ${type}`, timeFromSeconds)
+  environment.registerFunction(`timestamp_(string): ${type}`, ours(timeFromText))
+  environment.registerFunction(`timestamp_(int): ${type}`, ours(timeFromSeconds))
+  environment.registerFunction(`timestamp_(double): ${type}`, ours(timeFromSeconds))
   environment.registerFunction(`timestamp_(${type}): ${type}`, (date: Date) => date)
   environment.registerFunction(`${type}.getDayOfYear_(): int`, dayOfYear)
-  environment.registerFunction(`string(${type}): string`, timeText)
+  environment.registerFunction(`string(${type}): string`, ours(timeText))
 
   environment.registerFunction('duration_(string): google.protobuf.Duration', (text: string) => {
     if (text.length > MAX_DURATION_LENGTH)
       throw failure('invalid_duration', 'The text of a duration is too long')
     return durationFromText(text)
   })
-  environment.registerFunction('string(google.protobuf.Duration): string', durationText)
+  environment.registerFunction('string(google.protobuf.Duration): string', ours(durationText))
+}
+
+/** The library notes something on a function that it is given, and exports of preloaded modules are frozen. */
+function ours<Parameters extends unknown[], Result>(handler: (...parameters: Parameters) => Result) {
+  return (...parameters: Parameters): Result => handler(...parameters)
 }
 
 function registerText(environment: Environment): void {
   environment.registerFunction('list.join_(): string', (list: Iterable<unknown>) => joinTexts(list, ''))
   environment.registerFunction('list.join_(string): string', joinTexts)
-  environment.registerFunction('string.indexOf_(string): int', indexOf)
-  environment.registerFunction('string.lastIndexOf_(string): int', lastIndexOf)
-  environment.registerFunction('string.split_(string): list<string>', split)
+  environment.registerFunction('string.indexOf_(string): int', ours(indexOf))
+  environment.registerFunction('string.lastIndexOf_(string): int', ours(lastIndexOf))
+  environment.registerFunction('string.split_(string): list<string>', ours(split))
   // JSON numbers are doubles, and the library takes only integers.
   for (const type of ['int', 'double']) {
-    environment.registerFunction(`string.indexOf_(string, ${type}): int`, indexOf)
-    environment.registerFunction(`string.lastIndexOf_(string, ${type}): int`, lastIndexOf)
-    environment.registerFunction(`string.split_(string, ${type}): list<string>`, split)
-    environment.registerFunction(`string.substring_(${type}): string`, substring)
+    environment.registerFunction(`string.indexOf_(string, ${type}): int`, ours(indexOf))
+    environment.registerFunction(`string.lastIndexOf_(string, ${type}): int`, ours(lastIndexOf))
+    environment.registerFunction(`string.split_(string, ${type}): list<string>`, ours(split))
+    environment.registerFunction(`string.substring_(${type}): string`, ours(substring))
     for (const end of ['int', 'double'])
-      environment.registerFunction(`string.substring_(${type}, ${end}): string`, substring)
+      environment.registerFunction(`string.substring_(${type}, ${end}): string`, ours(substring))
   }
 }
 

@@ -95,7 +95,10 @@ function isPlace(count: number): boolean {
 /** Half of a character could be found within a whole one. */
 function assertWhole(sought: string): void {
   if (!isWhole(sought))
-    throw new EvaluationError({ code: 'half_character', message: 'The text that is looked for holds half of a character' })
+    throw new EvaluationError({
+      code: 'half_character',
+      message: 'The text that is looked for holds half of a character',
+    })
 }
 
 function outOfRange(message: string): EvaluationError {

@@ -19,6 +19,12 @@ const FIRST_MS = -62_135_596_800_000
 const LAST_MS = 253_402_300_799_999
 
 const nanosBelow = new WeakMap<Date, number>()
+/** Of one evaluation: until then no comparison has to look for times inside of its values. */
+let hasNanos = false
+
+export function resetTimes(): void {
+  hasNanos = false
+}
 
 /** The library does not export its class; these are its public getters. */
 interface DurationLike {
@@ -42,7 +48,8 @@ export function timeFromText(text: string): Date {
 
 /** By the digits of the number, for a multiplication with 1,000 would lose some. */
 export function timeFromSeconds(seconds: bigint | number): Date {
-  const text = typeof seconds === 'number' && /e/.test(String(seconds)) ? seconds.toFixed(NANO_DIGITS) : `${seconds}`
+  const text =
+    typeof seconds === 'number' && /e/.test(String(seconds)) ? seconds.toFixed(NANO_DIGITS) : `${seconds}`
   const [, sign = '', whole, fraction = ''] = /^(-?)(\d+)(?:\.(\d+))?$/.exec(text) ?? []
   if (whole === undefined) throw invalid('timestamp() needs seconds since 1970 within the years 1 to 9999')
   const digits = fraction.padEnd(NANO_DIGITS, '0').slice(0, NANO_DIGITS)
@@ -66,6 +73,7 @@ export function operate(operator: string, left: unknown, right: unknown, handle:
     if (ofTimes !== undefined) return ofTimes
   }
   const value = handle()
+  if (!hasNanos) return value
   const isSame = operator === '==' ? value === true : operator === '!=' && value === false
   return isSame && !haveSameTimes(left, right) ? operator === '!=' : value
 }
@@ -73,7 +81,9 @@ export function operate(operator: string, left: unknown, right: unknown, handle:
 function timeOperation(operator: string, left: unknown, right: unknown): unknown {
   if (left instanceof Time && right instanceof Time) {
     const difference = nanosOf(left) - nanosOf(right)
-    return operator === '-' ? durationFromText(`${secondsText(difference)}s`) : comparison(operator, difference)
+    return operator === '-'
+      ? durationFromText(`${secondsText(difference)}s`)
+      : comparison(operator, difference)
   }
   if (left instanceof Time && operator === 'in' && isArray(right))
     return right.some((item) => item instanceof Time && nanosOf(left) === nanosOf(item))
@@ -88,6 +98,7 @@ function timeOperation(operator: string, left: unknown, right: unknown): unknown
 
 /** Of values that the library calls the same: whether times in them are too. */
 function haveSameTimes(left: unknown, right: unknown): boolean {
+  if (left === right) return true
   if (left instanceof Time && right instanceof Time) return nanosOf(left) === nanosOf(right)
   if (isArray(left) && isArray(right)) return left.every((item, index) => haveSameTimes(item, right[index]))
   if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) return true
@@ -116,7 +127,10 @@ function comparison(operator: string, difference: bigint): boolean | undefined {
 function timeOf({ ms, nanos }: Instant): Date {
   if (ms < FIRST_MS || ms > LAST_MS) throw invalid('A time has to be within the years 1 to 9999')
   const time = new Time(ms)
-  if (nanos !== 0) nanosBelow.set(time, nanos)
+  if (nanos !== 0) {
+    hasNanos = true
+    nanosBelow.set(time, nanos)
+  }
   return time
 }
 

@@ -82,7 +82,11 @@ export const JsonObjectSchema = z
     const told = { expected: 'record', continue: false } as const
     const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
     if (!isObject)
-      addIssue({ ...told, code: 'invalid_type', message: `Invalid input: expected record, received ${kindOf(value)}` })
+      addIssue({
+        ...told,
+        code: 'invalid_type',
+        message: `Invalid input: expected record, received ${kindOf(value)}`,
+      })
     else if (!isJson(value)) addIssue({ ...told, code: 'custom', message: 'must be a JSON value' })
   })
   .meta({

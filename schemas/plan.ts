@@ -4,7 +4,6 @@ import { durationMs } from './common.ts'
 import type { AutomationSpec, SqlUpdate, StepManifest } from './manifests.ts'
 import type { BlockStep, CallStep, Plan, PlanStep, SleepStep } from './planned.ts'
 
-
 /** Something that begins like a day: never meant as the difference of three numbers. */
 const PLAIN_TIME = /^\d{4}-\d\d?-\d\d?(?:$|[Tt]|\s+\d)/
 

@@ -72,11 +72,7 @@ function isTime(column: string): string {
 }
 
 /** Of the row `t`. Null means null; a parameter without a cast takes the column's type, and lists and objects are cast as new values are. */
-export function conditions(
-  address: RowAddress,
-  columns: Record<string, unknown>,
-  values: unknown[],
-): string {
+export function conditions(address: RowAddress, columns: Record<string, unknown>, values: unknown[]): string {
   const parts = Object.entries(columns).map(([column, value]) => {
     if (value === null) return `t.${quote(column)} is null`
     if (typeof value === 'object')

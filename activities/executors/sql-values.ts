@@ -57,10 +57,7 @@ type Pair = [string | null, JsonValue]
 
 function mapped<T>(columns: RowColumns, part: (pair: Pair) => T): Record<string, T> {
   return Object.fromEntries(
-    Object.entries(columns).map(([column, text]) => [
-      column,
-      part(PairSchema.parse(readPair(text)) as Pair),
-    ]),
+    Object.entries(columns).map(([column, text]) => [column, part(PairSchema.parse(readPair(text)) as Pair)]),
   )
 }
 

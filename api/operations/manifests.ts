@@ -14,14 +14,18 @@ import { openList } from '../pages.ts'
 import { isoTime } from '../views.ts'
 import { implement } from './implement.ts'
 
-const apply = implement(OPERATIONS.applyManifests, async (deps, { body, principal }) => {
-  const context = {
-    organization: principal.organization,
-    author: principal.id,
-    expectedRevision: body.expected_revision,
-  }
-  return { results: await applyManifests(deps, context, body.manifests) }
-}, moreManifestFaults)
+const apply = implement(
+  OPERATIONS.applyManifests,
+  async (deps, { body, principal }) => {
+    const context = {
+      organization: principal.organization,
+      author: principal.id,
+      expectedRevision: body.expected_revision,
+    }
+    return { results: await applyManifests(deps, context, body.manifests) }
+  },
+  moreManifestFaults,
+)
 
 const PositionSchema = z.object({ kind: z.string(), name: z.string() })
 

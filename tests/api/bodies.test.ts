@@ -1,7 +1,13 @@
 /** Bodies as senders make them: what can be read is read, and of the rest it is said what it is. */
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { billingConnection, createTestApi, returningAutomation, triggerToken, type TestApi } from './support.ts'
+import {
+  billingConnection,
+  createTestApi,
+  returningAutomation,
+  triggerToken,
+  type TestApi,
+} from './support.ts'
 
 const EVENT = { type: 'row.changed', data: { name: 'Größe 👍' } }
 const START = { input: { name: 'Größe 👍' } }
@@ -12,14 +18,21 @@ let token: string
 
 beforeAll(async () => {
   api = await createTestApi()
-  const trigger = { type: 'event', connection: 'billing', event: 'row.changed', input: { name: '${{ event.data.name }}' } }
+  const trigger = {
+    type: 'event',
+    connection: 'billing',
+    event: 'row.changed',
+    input: { name: '${{ event.data.name }}' },
+  }
   const input = {
     type: 'object',
     properties: { count: { type: 'integer', maximum: 5 }, name: { type: 'string' } },
     additionalProperties: false,
   }
   const manifests = [billingConnection, returningAutomation('keep', { triggers: [trigger], input })]
-  expect(await api.call({ method: 'POST', url: '/v1/manifests', body: { manifests } })).toMatchObject({ status: 200 })
+  expect(await api.call({ method: 'POST', url: '/v1/manifests', body: { manifests } })).toMatchObject({
+    status: 200,
+  })
   token = await triggerToken(api, 'billing')
   url = await api.app.listen({ host: '127.0.0.1', port: 0 })
 })
@@ -30,7 +43,12 @@ interface Told {
   text: string
 }
 
-async function send(path: string, key: string, body: Buffer, headers: Record<string, string> = {}): Promise<Told> {
+async function send(
+  path: string,
+  key: string,
+  body: Buffer,
+  headers: Record<string, string> = {},
+): Promise<Told> {
   const response = await fetch(url + path, {
     method: 'POST',
     headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...headers },
@@ -40,7 +58,10 @@ async function send(path: string, key: string, body: Buffer, headers: Record<str
 }
 
 /** Through both doors, which take the same bodies. */
-async function both(make: (json: string) => Buffer, headers: Record<string, string> = {}): Promise<[Told, Told]> {
+async function both(
+  make: (json: string) => Buffer,
+  headers: Record<string, string> = {},
+): Promise<[Told, Told]> {
   return [
     await send('/v1/automations/keep/runs', api.adminKey, make(JSON.stringify(START)), headers),
     await send('/api/trigger-callback', token, make(JSON.stringify(EVENT)), headers),
@@ -66,7 +87,11 @@ describe('a body that can be read', () => {
   })
 
   it('may have fields with names that every object has', async () => {
-    const { status } = await send('/api/trigger-callback', token, Buffer.from('{"type": "x", "data": {"__proto__": 1, "constructor": {"prototype": 2}}}'))
+    const { status } = await send(
+      '/api/trigger-callback',
+      token,
+      Buffer.from('{"type": "x", "data": {"__proto__": 1, "constructor": {"prototype": 2}}}'),
+    )
     expect(status).toBe(202)
   })
 })
@@ -74,13 +99,37 @@ describe('a body that can be read', () => {
 describe('a body that cannot be read', () => {
   it.each<[string, (json: string) => Buffer, Record<string, string>, number, string]>([
     ['in Latin-1 that says nothing', latin1, {}, 400, 'is not in utf-8'],
-    ['in Latin-1 that says UTF-8', latin1, { 'content-type': 'application/json; charset="utf-8"' }, 400, 'is not in utf-8'],
-    ['in an encoding nobody knows', (json) => Buffer.from(json), { 'content-type': 'application/json; charset=klingon' }, 415, 'charset klingon'],
+    [
+      'in Latin-1 that says UTF-8',
+      latin1,
+      { 'content-type': 'application/json; charset="utf-8"' },
+      400,
+      'is not in utf-8',
+    ],
+    [
+      'in an encoding nobody knows',
+      (json) => Buffer.from(json),
+      { 'content-type': 'application/json; charset=klingon' },
+      415,
+      'charset klingon',
+    ],
     ['as gzip that says nothing', (json) => gzipSync(json), {}, 400, 'is gzip'],
     ['as no gzip', (json) => Buffer.from(json), { 'content-encoding': 'gzip' }, 400, 'is not gzip'],
     ['as brotli', (json) => Buffer.from(json), { 'content-encoding': 'br' }, 415, 'Content-Encoding br'],
-    ['with a number that is none', (json) => Buffer.from(json.replace(/"Gr.*"/, 'NaN')), {}, 400, 'is not JSON'],
-    ['nested 150 deep', () => Buffer.from(`${'['.repeat(150)}${']'.repeat(150)}`), {}, 400, 'nested over 100 deep'],
+    [
+      'with a number that is none',
+      (json) => Buffer.from(json.replace(/"Gr.*"/, 'NaN')),
+      {},
+      400,
+      'is not JSON',
+    ],
+    [
+      'nested 150 deep',
+      () => Buffer.from(`${'['.repeat(150)}${']'.repeat(150)}`),
+      {},
+      400,
+      'nested over 100 deep',
+    ],
     ['that is empty', () => Buffer.from(' '), {}, 400, 'is not JSON'],
   ])('%s is told so', async (_name, make, headers, status, says) => {
     for (const told of await both(make, headers)) {
@@ -103,7 +152,8 @@ describe('all that is wrong is told at once:', () => {
     expect(status, text).toBe(400)
     return (JSON.parse(text) as { errors: { path: string }[] }).errors.map((place) => place.path).toSorted()
   }
-  const WRONG = '{"inputt": 1, "input": {"count": 6, "other": "\\u0000", "name": 9007199254740993}, "on_behalf_of": ["Bob", "nobody@x.example"]}'
+  const WRONG =
+    '{"inputt": 1, "input": {"count": 6, "other": "\\u0000", "name": 9007199254740993}, "on_behalf_of": ["Bob", "nobody@x.example"]}'
 
   it.each(['/v1/automations/keep/runs', '/v1/automations/keep/dry-run'])(
     'of a request to %s its numbers, its form, and what it means',
@@ -131,7 +181,11 @@ describe('all that is wrong is told at once:', () => {
 
   it('texts that cannot be kept hide nothing either', async () => {
     const body = '{"input": {"count": 6, "name": "\\u0000"}, "on_behalf_of": ["nobody@x.example"]}'
-    expect(await placesOf('/v1/automations/keep/runs', body)).toEqual(['input.count', 'input.name', 'on_behalf_of[0]'])
+    expect(await placesOf('/v1/automations/keep/runs', body)).toEqual([
+      'input.count',
+      'input.name',
+      'on_behalf_of[0]',
+    ])
   })
 
   it('of manifests', async () => {

@@ -93,7 +93,11 @@ function samplesConnection(): JsonObject {
 function onEvent(): JsonObject {
   const input = { values: '${{ event.data.values }}' }
   const triggers = [{ type: 'event', connection: TOOLS, event: 'sent', input }]
-  return { kind: 'Automation', name: 'heard', spec: { triggers, steps: [{ name: 'end', return: '${{ input }}' }] } }
+  return {
+    kind: 'Automation',
+    name: 'heard',
+    spec: { triggers, steps: [{ name: 'end', return: '${{ input }}' }] },
+  }
 }
 
 const tool = (name: string, args: JsonObject = {}): JsonObject => ({
@@ -104,7 +108,10 @@ const tool = (name: string, args: JsonObject = {}): JsonObject => ({
 /** From the input and a server through code to a server and a database; people are asked about both writes. */
 const THROUGH: JsonObject[] = [
   tool('give'),
-  { name: 'made', code: { source: 'export default ({ input, steps }) => [input.values, steps.give.output.answer]' } },
+  {
+    name: 'made',
+    code: { source: 'export default ({ input, steps }) => [input.values, steps.give.output.answer]' },
+  },
   tool('take', { values: '${{ input.values }}', made: '${{ steps.made.output }}' }),
   {
     name: 'sample',
@@ -127,7 +134,11 @@ const THROUGH: JsonObject[] = [
 /** Words of servers and of code, which people read when a step has failed. */
 const TOLD: JsonObject[] = [
   { ...tool('refuse'), on_error: 'continue' },
-  { name: 'thrown', on_error: 'continue', code: { source: 'export default ({ input }) => { throw new Error(JSON.parse(input.quoted)) }' } },
+  {
+    name: 'thrown',
+    on_error: 'continue',
+    code: { source: 'export default ({ input }) => { throw new Error(JSON.parse(input.quoted)) }' },
+  },
   { name: 'made', code: { source: 'export default ({ input }) => JSON.parse(input.quoted)' } },
   { name: 'end', fail: { code: 'TOLD', message: '${{ steps.made.output }}' } },
 ]
@@ -197,9 +208,9 @@ describe('what can be kept', () => {
     const file = desk.file('input.json', inputText)
     const started = await desk.json(['run', 'echo', '--input', `@${file}`])
     expect(changed((await resultOf(String(started['run_id'])))['values'])).toEqual([])
-    expect(changed((readYamlFile(desk.file('input.yaml', stringify({ values }))).value as JsonObject)['values'])).toEqual(
-      [],
-    )
+    expect(
+      changed((readYamlFile(desk.file('input.yaml', stringify({ values }))).value as JsonObject)['values']),
+    ).toEqual([])
   })
 
   test('stands in a manifest', async () => {
@@ -228,7 +239,10 @@ describe('what can be kept', () => {
       const shown = await desk.json(['approvals', 'show', approval.approval_id])
       expect(JSON.stringify(shown)).toContain(approval.digest)
       await lena.decideApproval({ ...about(approval), verdict: 'approve' })
-      await eventually(async () => (await desk.scenario.approvalOf(run).catch(() => null))?.approval_id !== approval.approval_id)
+      await eventually(
+        async () =>
+          (await desk.scenario.approvalOf(run).catch(() => null))?.approval_id !== approval.approval_id,
+      )
     }
     const result = (await resultOf(run_id)) as unknown as JsonValue[][]
     expect([changed(result[0]), changed(result[1])]).toEqual([[], []])
@@ -237,7 +251,11 @@ describe('what can be kept', () => {
     const { rows } = await shop.query<{ doc: JsonValue[]; words: string; list: string[] }>(
       `select doc, words, list from samples where id = 'a'`,
     )
-    expect([changed(rows[0]?.doc), rows[0]?.words === words, changed(rows[0]?.list, list)]).toEqual([[], true, []])
+    expect([changed(rows[0]?.doc), rows[0]?.words === words, changed(rows[0]?.list, list)]).toEqual([
+      [],
+      true,
+      [],
+    ])
     const ledger = (await world.admin.listWritebacks({ run_id })).items
     expect(ledger.map(({ state }) => state)).toEqual(['applied', 'applied'])
     expect(await desk.scenario.statements(run)).toHaveLength(4)
@@ -291,5 +309,7 @@ test('no word of a server, of code or of an automation stops the worker, whateve
     expect(run.failure?.code).toBe('TOLD')
     expect(run.failure?.message).toContain(text.replace(/\p{Surrogate}/gu, '\ufffd'))
   }
-  expect(await resultOf((await desk.scenario.clerk.startRun({ name: 'echo', input: { v: 1 } })).run_id)).toEqual({ v: 1 })
+  expect(
+    await resultOf((await desk.scenario.clerk.startRun({ name: 'echo', input: { v: 1 } })).run_id),
+  ).toEqual({ v: 1 })
 })

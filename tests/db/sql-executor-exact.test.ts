@@ -175,7 +175,10 @@ describe('a column', () => {
   })
 
   it('is named with all others that do not take their values, and with no value', async () => {
-    const planning = sql.executor.plan(operation({ small: 'seven', tags: [1], code: 'abcd' }, 'x', { big: 'nine', at: 'soon' }), limits())
+    const planning = sql.executor.plan(
+      operation({ small: 'seven', tags: [1], code: 'abcd' }, 'x', { big: 'nine', at: 'soon' }),
+      limits(),
+    )
     const error = (await planning.catch((thrown: unknown) => thrown)) as Error
     const places = error.message.match(/(?:key|guard|set)\.\w+/g)
     expect(places).toEqual(['key.id', 'guard.big', 'guard.at', 'set.small', 'set.code'])
@@ -194,7 +197,9 @@ describe('a column', () => {
     await written({ tags: ['a', 'b,"c"', null] })
     await written({ doc: { a: [1, { b: null }] } })
     const guard = { tags: ['a', 'b,"c"', null], doc: { a: [1, { b: null }] } }
-    expect(await sql.executor.plan(operation({ small: 3 }, 1, guard), limits())).toMatchObject({ guard: 'atomic' })
+    expect(await sql.executor.plan(operation({ small: 3 }, 1, guard), limits())).toMatchObject({
+      guard: 'atomic',
+    })
     const other = operation({ small: 3 }, 1, { tags: ['a'] })
     await expect(sql.executor.plan(other, limits())).rejects.toMatchObject({ code: 'WRITE_CONFLICT' })
   })

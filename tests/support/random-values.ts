@@ -16,7 +16,16 @@ export interface RandomValue {
   isStorable: boolean
 }
 
-const NAMES = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', 'valueOf', 'length', 'then']
+const NAMES = [
+  '__proto__',
+  'constructor',
+  'prototype',
+  'toString',
+  'hasOwnProperty',
+  'valueOf',
+  'length',
+  'then',
+]
 const PIECES = [
   '',
   ' ',
@@ -119,7 +128,8 @@ function isExact(text: string): boolean {
     json.replace(/"(?:[^"\\]|\\.)*"/g, '""').match(/-?\d[\d.eE+-]*/g) ?? []
   const written = numbersIn(text)
   if (!written.every(isExactNumber)) return false
-  const namesIn = (json: string): number => json.replace(/"(?:[^"\\]|\\.)*"/g, '""').match(/"":/g)?.length ?? 0
+  const namesIn = (json: string): number =>
+    json.replace(/"(?:[^"\\]|\\.)*"/g, '""').match(/"":/g)?.length ?? 0
   return namesIn(text) === namesIn(JSON.stringify(JSON.parse(text)))
 }
 

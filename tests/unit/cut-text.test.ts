@@ -36,6 +36,8 @@ test.each([
   const error = ApplicationFailure.create({ type: 'ODD_\udc4d', message: 'half \ud83d 👍', cause })
   const told = JSON.stringify(failureConverter.errorToFailure(error, defaultPayloadConverter))
   expect(told).not.toMatch(/\\u(d83d|dc4d)/i)
-  const plain = JSON.stringify(failureConverter.errorToFailure(new Error('whole 👍'), defaultPayloadConverter))
+  const plain = JSON.stringify(
+    failureConverter.errorToFailure(new Error('whole 👍'), defaultPayloadConverter),
+  )
   if (path === plainFailuresPath) expect(told + plain).toMatch(/half \ufffd 👍.*whole 👍/s)
 })
