@@ -1,7 +1,7 @@
 /**
  * Any value, through every door to every exit: what can be kept arrives as it was sent, and what cannot is refused where
  * it arrives. No value stops a worker. Another seed makes other values: `VALUES_SEED=x npx vitest run
- * tests/attack/any-values.test.ts`.
+ * tests/workflows/any-values.test.ts`.
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
