@@ -3,6 +3,7 @@ import { ApplicationFailure, type Info } from '@temporalio/activity'
 import { CancelledFailure, TemporalFailure } from '@temporalio/common'
 import { isDatabaseAway } from '../db/away.ts'
 import { findWriteback } from '../db/queries/writebacks.ts'
+import { startOf } from '../lib/cut-text.ts'
 import { failureText } from '../lib/failure-text.ts'
 import { CodedError, ERRORS } from '../schemas/errors.ts'
 import { NOTHING_PLANNED } from '../schemas/names.ts'
@@ -48,7 +49,7 @@ function isWornOut({ attempt }: Info, timeoutMs: number | null): boolean {
 /** A database that is away comes back, and what waits for it goes on then; anything else ends with its time. */
 function unforeseen(error: unknown, isOver: boolean): unknown {
   if (!isOver || error instanceof TemporalFailure || isDatabaseAway(error)) return error
-  const detail = error instanceof Error ? error.message.slice(0, MAX_DETAIL_LENGTH) : 'no error was thrown'
+  const detail = error instanceof Error ? startOf(error.message, MAX_DETAIL_LENGTH) : 'no error was thrown'
   return ApplicationFailure.create({
     type: 'INTERNAL',
     message: failureText('INTERNAL', detail),

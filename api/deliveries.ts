@@ -11,14 +11,15 @@ import {
   type DeliveryRow,
   type SkippedAutomation,
 } from '../db/queries/deliveries.ts'
-import { findHead, listAutomationsForEvent, type RevisionRow } from '../db/queries/manifests.ts'
+import { listAutomationsForEvent, type RevisionRow } from '../db/queries/manifests.ts'
 import { listPauses } from '../db/queries/pauses.ts'
 import { digestOf, sha256Hex } from '../lib/canonical-json.ts'
 import type { JsonObject, JsonValue } from '../lib/json.ts'
+import { unstorableTexts } from '../lib/storable.ts'
 import { CodedError } from '../schemas/errors.ts'
 import { runWorkflowId } from '../schemas/names.ts'
 import type { Requester } from '../schemas/run.ts'
-import { checkInput, checkOnBehalfOf, checkTexts } from './deliveries/input.ts'
+import { findAutomation, startPlaces, throwIfAny } from './deliveries/input.ts'
 import { groupMatches, matchEvent, type AutomationRevision, type DeliveryGroup } from './deliveries/match.ts'
 import { pausedBecause } from '../lib/pauses.ts'
 import { startDelivery, type StartDeps } from './deliveries/start.ts'
@@ -43,7 +44,8 @@ export interface AcceptedStart {
 /** A start that somebody asks for. The same key with the same request gives the first delivery again. */
 export async function acceptStart(deps: StartDeps, request: StartRequest): Promise<AcceptedStart> {
   const { organization, automation, requester, idempotencyKey } = request
-  checkTexts(request.input)
+  // Neither the digest nor the database can hold such texts: then all that is wrong is told before anything else.
+  if (unstorableTexts(request.input, 'input').length > 0) await checkStart(deps.database, request)
   const source = `api/${automation}`
   const requestSha256 = digestOfRequest(request)
   // Looked up before the input is checked again: what was accepted stays so, whatever the automation has become.
@@ -143,19 +145,23 @@ async function freezeRun(
   request: StartRequest,
   deliveryId: string,
 ): Promise<DeliveredRun> {
+  const { organization, automation, input } = request
+  const revision = await checkStart(database, request)
+  return toRun(organization, deliveryId, { automation, revision, input })
+}
+
+/** The revision that would be started. Throws NOT_FOUND, that it is paused, INVALID_INPUT with every place. */
+async function checkStart(database: Database, request: StartRequest): Promise<number> {
   const { organization, automation, input, requester } = request
-  const head = await findHead(database, { organization, kind: 'Automation', name: automation })
-  if (head?.body.kind !== 'Automation') {
-    throw new CodedError('NOT_FOUND', `There is no automation ${automation}.`)
-  }
+  const { spec, revision } = await findAutomation(database, request)
   const paused = pausedBecause(
     await listPauses(database, { organization, automations: [automation] }),
     automation,
   )
   if (paused) throw paused
-  await checkInput(head.body.spec, input, organization)
-  await checkOnBehalfOf(database, organization, requester.onBehalfOf)
-  return toRun(organization, deliveryId, { automation, revision: head.number, input })
+  const { onBehalfOf } = requester
+  throwIfAny(await startPlaces(database, spec, { organization, input, onBehalfOf }))
+  return revision
 }
 
 function toRun(

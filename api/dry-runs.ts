@@ -3,7 +3,6 @@
  * requester, this one execution, for a little longer than it may take. Nothing is stored.
  */
 import { WorkflowFailedError } from '@temporalio/client'
-import { findHead } from '../db/queries/manifests.ts'
 import { misfit } from '../lib/answer-form.ts'
 import { signEnvelope } from '../lib/dsse.ts'
 import type { JsonObject, JsonValue } from '../lib/json.ts'
@@ -20,10 +19,13 @@ import { dryRunWorkflowId, WORKFLOW_TYPES } from '../schemas/names.ts'
 import { compilePlan } from '../schemas/plan.ts'
 import type { Plan, Requester } from '../schemas/run.ts'
 import { findStep } from '../schemas/step-tree.ts'
-import { checkInput, checkOnBehalfOf, checkTexts } from './deliveries/input.ts'
+import { unstorableTexts } from '../lib/storable.ts'
+import type { ProblemPlace } from '../schemas/problem.ts'
+import { findAutomation, moreStartFaults, startPlaces, throwIfAny } from './deliveries/input.ts'
 import type { ApiDeps } from './deps.ts'
 import { PlacedError } from './errors.ts'
 import { newId } from './ids.ts'
+import type { MoreFaults } from './operations/implement.ts'
 import { isTemporalAway, withPatience } from './temporal.ts'
 
 export interface DryRunRequest {
@@ -42,15 +44,15 @@ export async function dryRun(
   request: DryRunRequest,
 ): Promise<{ result: DryRunResult; spec: AutomationSpec; revision: number; workflowId: string }> {
   const { organization, automation, input, answers, requester } = request
-  const head = await findHead(deps.database, { organization, kind: 'Automation', name: automation })
-  if (head?.body.kind !== 'Automation')
-    throw new CodedError('NOT_FOUND', `There is no automation ${automation}.`)
-  const { number: revision } = head
-  const { spec } = head.body
-  checkTexts(input)
-  await checkInput(spec, input, organization)
-  await checkOnBehalfOf(deps.database, organization, requester.onBehalfOf)
-  await checkAnswers(spec, answers, organization)
+  const { spec, revision } = await findAutomation(deps.database, request)
+  const { onBehalfOf } = requester
+  const places = [
+    ...(await startPlaces(deps.database, spec, { organization, input, onBehalfOf })),
+    ...answerPlaces(spec, answers),
+  ]
+  const misfits = await answerMisfits(spec, answers, organization)
+  throwIfAny(places.length > 0 ? [...places, ...misfits] : [])
+  if (misfits.length > 0) throw new PlacedError('INVALID_ANSWER', misfits)
   const id = newId('dry')
   const workflowId = dryRunWorkflowId({ organization, automation, dryRunId: id })
   const grant: DryRunGrant = {
@@ -94,22 +96,54 @@ async function play(
   }
 }
 
-/** An answer stands for something that a dry run does not do. Throws INVALID_INPUT, INVALID_ANSWER. */
-async function checkAnswers(
-  spec: AutomationSpec,
-  answers: Record<string, JsonValue>,
-  organization: string,
-): Promise<void> {
-  for (const [path, answer] of Object.entries(answers)) {
-    checkTexts(answer)
+/** Of a request whose form is wrong, or whose JSON cannot be kept. */
+export const moreDryRunFaults: MoreFaults = async (deps, request) => {
+  const { organization } = request.principal
+  const { spec } = await findAutomation(deps.database, {
+    organization,
+    automation: request.params['name'] ?? '',
+  })
+  const { answers: given } = request.body
+  const isObject = typeof given === 'object' && given !== null && !Array.isArray(given)
+  const answers = isObject ? (given as Record<string, JsonValue>) : {}
+  return [
+    ...(await moreStartFaults(deps, request)),
+    ...answerPlaces(spec, answers),
+    ...(await answerMisfits(spec, answers, organization)),
+  ]
+}
+
+/** An answer stands for something that a dry run does not do. */
+function answerPlaces(spec: AutomationSpec, answers: Record<string, JsonValue>): ProblemPlace[] {
+  return Object.entries(answers).flatMap(([path, answer]) => {
+    const at = placeOfAnswer(path)
     const step = findStep(spec.steps, path)
     const mayHave =
       step && ('tool_call' in step || 'writeback' in step || 'ask' in step || 'run_automation' in step)
-    if (!mayHave) {
-      const message = step ? 'this step is done in a dry run, and takes no answer' : 'there is no such step'
-      throw new PlacedError('INVALID_INPUT', [{ path: `answers["${path}"]`, rule: 'argument', message }])
-    }
-    const problem = 'ask' in step ? await misfit(step.ask.form as JsonObject, answer, organization) : null
-    if (problem !== null) throw new CodedError('INVALID_ANSWER', `${path}: ${problem}`)
+    const message = step ? 'this step is done in a dry run, and takes no answer' : 'there is no such step'
+    return [
+      ...(mayHave ? [] : [{ path: at, rule: 'argument' as const, message }]),
+      ...unstorableTexts(answer, at),
+    ]
+  })
+}
+
+/** Answers to questions that do not fit their forms. */
+async function answerMisfits(
+  spec: AutomationSpec,
+  answers: Record<string, JsonValue>,
+  organization: string,
+): Promise<ProblemPlace[]> {
+  const places: ProblemPlace[] = []
+  for (const [path, answer] of Object.entries(answers)) {
+    const step = findStep(spec.steps, path)
+    const problem =
+      step && 'ask' in step ? await misfit(step.ask.form as JsonObject, answer, organization) : null
+    if (problem !== null) places.push({ path: placeOfAnswer(path), rule: 'argument', message: problem })
   }
+  return places
+}
+
+function placeOfAnswer(path: string): string {
+  return `answers["${path}"]`
 }

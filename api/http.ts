@@ -10,9 +10,16 @@ import { z } from 'zod'
 import { IdempotencyKeySchema, type Operation } from '../schemas/operations/operation.ts'
 import { placesOf } from '../lib/zod-places.ts'
 import { sentenceOf } from '../lib/zod-sentences.ts'
+import type { ProblemPlace } from '../schemas/problem.ts'
+import { CodedError } from '../schemas/errors.ts'
 import { PlacedError } from './errors.ts'
 import { problemResponses } from './openapi/problems.ts'
-import type { Implementation, OperationDeps, OperationRequest } from './operations/implement.ts'
+import type {
+  Implementation,
+  OperationDeps,
+  OperationRequest,
+  UncheckedRequest,
+} from './operations/implement.ts'
 import { principalOf, requireScope } from './plugins/authentication.ts'
 
 const headersSchema = (description: string) =>
@@ -23,17 +30,40 @@ export function installOperations(
   deps: OperationDeps,
   implementations: readonly Implementation[],
 ): void {
-  for (const { operation, handle } of implementations) {
+  for (const { operation, handle, moreFaults } of implementations) {
     app.route({
       method: operation.method,
       url: operation.path,
       schema: routeSchema(operation),
+      // Told together with all else that is wrong: see body.ts.
+      attachValidation: true,
+      ...(moreFaults ? { config: { moreFaults: (request) => faultsOf(moreFaults, deps, request) } } : {}),
       onRequest: requireScope(deps, operation.scope),
       handler: async (request, reply) => {
         void reply.code(operation.status ?? 200)
         return handle(deps, toOperationRequest(operation, request, reply))
       },
     })
+  }
+}
+
+/** The operation's own errors say nothing of places, and what is wrong with the form comes first. */
+async function faultsOf(
+  moreFaults: NonNullable<Implementation['moreFaults']>,
+  deps: OperationDeps,
+  request: FastifyRequest,
+): Promise<readonly ProblemPlace[]> {
+  const { params, body } = request
+  const asked: UncheckedRequest = {
+    params: params as UncheckedRequest['params'],
+    body: typeof body === 'object' && body !== null ? (body as UncheckedRequest['body']) : {},
+    principal: principalOf(request),
+  }
+  try {
+    return await moreFaults(deps, asked)
+  } catch (error) {
+    if (error instanceof CodedError) return []
+    throw error
   }
 }
 

@@ -6,14 +6,15 @@
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import { parseExactJson } from '../lib/exact-json.ts'
-import type { JsonObject } from '../lib/json.ts'
 import { pathParts } from '../lib/path-text.ts'
 import { IdempotencyKeySchema } from '../schemas/operations/operation.ts'
 import { sha256Hex } from '../lib/canonical-json.ts'
-import { ERRORS } from '../schemas/errors.ts'
+import { CodedError, ERRORS } from '../schemas/errors.ts'
+import { JsonObjectSchema } from '../schemas/common.ts'
 import type { ProblemPlace } from '../schemas/problem.ts'
-import { BODY_LIMIT_BYTES, excessPlace } from './body.ts'
+import { BODY_LIMIT_BYTES, readBody, WHOLE_BODY } from './body.ts'
+import { bodyText } from './body-text.ts'
+import { PlacedError } from './errors.ts'
 import { acceptEvent } from './deliveries.ts'
 import type { ApiDeps } from './deps.ts'
 import { findPrincipal } from './plugins/authentication.ts'
@@ -32,10 +33,7 @@ declare module 'fastify' {
   }
 }
 
-const BodySchema = z.object({
-  type: z.string().min(1),
-  data: z.record(z.string(), z.unknown()).default({}),
-})
+const BodySchema = z.object({ type: z.string().min(1), data: JsonObjectSchema.default({}) })
 
 const PREFIX = 'Bearer '
 const CONNECTION_PREFIX = 'connection/'
@@ -90,16 +88,13 @@ async function handleCallback(
 ): Promise<FastifyReply> {
   const { sender } = request
   if (!sender) return reply.code(401).send({ error: 'Invalid callback token' })
-  const { value, places } = parseBody(request.body)
-  if (places.length > 0) {
-    return reply.code(400).send({ error: 'Invalid body', details: places.map(issueOf) })
-  }
+  const { value, inexact } = readBody(textOf(request))
   const parsed = BodySchema.safeParse(value)
-  if (!parsed.success) {
-    return reply.code(400).send({ error: 'Invalid body', details: parsed.error.issues })
+  if (!parsed.success || inexact.length > 0) {
+    const details = [...(parsed.error?.issues ?? []), ...inexact.map(issueOf)]
+    return reply.code(400).send({ error: 'Invalid body', details })
   }
-  const { type } = parsed.data
-  const data = parsed.data.data as JsonObject
+  const { type, data } = parsed.data
   const { organization, connection } = sender
   await acceptEvent(deps, {
     organization,
@@ -124,23 +119,20 @@ async function findSender(
   return { organization: of, connection: id.slice(CONNECTION_PREFIX.length), keyId }
 }
 
-/** What is no JSON is refused like any other value that is no object. */
-function parseBody(body: unknown): { value: unknown; places: ProblemPlace[] } {
-  const nothing = { value: undefined, places: [] }
-  if (!Buffer.isBuffer(body)) return nothing
-  const text = body.toString('utf8')
-  const excess = excessPlace(text)
-  if (excess) return { value: undefined, places: [{ ...excess, path: '' }] }
-  try {
-    return parseExactJson(text)
-  } catch {
-    return nothing
-  }
+function textOf({ body, headers }: FastifyRequest): string {
+  if (Buffer.isBuffer(body) && body.length > 0) return bodyText(body, headers)
+  throw new CodedError('INVALID_INPUT', 'The body is empty.')
 }
 
 /** In the form that the contract gives its details. */
 function issueOf({ path, message, hint = '' }: ProblemPlace): object {
-  return { code: 'custom', path: pathParts(path), message: `${message}. ${hint}` }
+  return { code: 'custom', path: path === WHOLE_BODY ? [] : pathParts(path), message: `${message}. ${hint}` }
+}
+
+/** What a body is that cannot be read. */
+function issuesOf(error: CodedError): object[] {
+  const ofBody = { path: WHOLE_BODY, rule: 'schema', message: error.message } as const
+  return error instanceof PlacedError ? error.places.map(issueOf) : [issueOf({ ...ofBody, hint: '' })]
 }
 
 /** The contract has no answer for a bad key, so one that cannot be kept as it is stands as its hash. */
@@ -151,8 +143,10 @@ function idempotencyKeyOf(request: FastifyRequest): string | undefined {
 }
 
 function answerCallbackError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-  const { code } = toCodedError(error)
-  const { status, title } = ERRORS[code]
+  const coded = toCodedError(error)
+  const { status, title } = ERRORS[coded.code]
+  if (status === 400 || status === 415)
+    return reply.code(status).send({ error: 'Invalid body', details: issuesOf(coded) })
   if (status === 413) return reply.code(413).send({ error: 'Payload too large' })
   if (status >= 500) request.log.error({ err: error }, 'a trigger callback could not be accepted')
   if (status === 503 || status === 429) void reply.header('retry-after', RETRY_AFTER_S)

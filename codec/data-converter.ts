@@ -8,8 +8,10 @@ import type { DataConverter, PayloadCodec, SerializationContext } from '@tempora
 import { organizationOfWorkflow } from '../schemas/names.ts'
 import { createPayloads, type Payloads, type PayloadsOptions } from './payloads.ts'
 
-/** Puts messages and stack traces of failures where the codec reaches them; also for bundles of workflows. */
-export const failureConverterPath = fileURLToPath(new URL('./failure-converter.cjs', import.meta.url))
+/** Makes texts of failures well-formed; also for bundles of workflows. */
+export const plainFailuresPath = fileURLToPath(new URL('./plain-failures.cjs', import.meta.url))
+/** The same, and puts messages and stack traces of failures where the codec reaches them; also for bundles of workflows. */
+export const encryptedFailuresPath = fileURLToPath(new URL('./encrypted-failures.cjs', import.meta.url))
 
 export function createDataConverter(options: PayloadsOptions): DataConverter {
   return dataConverterOf(createPayloads(options), options)
@@ -21,7 +23,7 @@ export function dataConverterOf(
   { encryption }: Pick<PayloadsOptions, 'encryption'>,
 ): DataConverter {
   const payloadCodecs = [createCodec(payloads)]
-  return encryption ? { payloadCodecs, failureConverterPath } : { payloadCodecs }
+  return { payloadCodecs, failureConverterPath: encryption ? encryptedFailuresPath : plainFailuresPath }
 }
 
 function createCodec(payloads: Payloads): PayloadCodec {

@@ -8,7 +8,8 @@
 import './cel-date-fix.ts'
 import { Environment, EvaluationError } from '@marcbachmann/cel-js'
 import { registerJson } from './cel-json.ts'
-import { durationToText } from './cel-result.ts'
+import { indexOf, lastIndexOf, split, substring } from './cel-text.ts'
+import { durationFromText, durationText, timeFromSeconds, timeFromText, timeText } from './cel-time.ts'
 import { nameOnce } from './cel-work.ts'
 
 /** Depth and size of one expression are bounded so that no expression can exhaust the stack of its evaluator. */
@@ -21,12 +22,12 @@ const MAX_DURATION_LENGTH = 40
 const MAX_TYPE_DEPTH = 6
 const MAX_TEXT_LENGTH = 4 * 1024 * 1024
 const DAY_MS = 86_400_000
-/** Without an offset `new Date` reads local time, which is another instant on another worker. */
-const TIMESTAMP_PATTERN = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/
 
 interface Evaluator {
   debugType: (value: unknown) => unknown
   debugTypeDeep: (value: unknown) => unknown
+  mapType: unknown
+  objectTypesByConstructor: Pick<ReadonlyMap<unknown, unknown>, 'get'>
 }
 
 export const REPLACED_FUNCTIONS = new Map([
@@ -35,7 +36,11 @@ export const REPLACED_FUNCTIONS = new Map([
 ])
 export const REPLACED_METHODS = new Map([
   ['getDayOfYear', 'getDayOfYear_'],
+  ['indexOf', 'indexOf_'],
   ['join', 'join_'],
+  ['lastIndexOf', 'lastIndexOf_'],
+  ['split', 'split_'],
+  ['substring', 'substring_'],
 ])
 
 const base = createBaseEnvironment()
@@ -71,6 +76,7 @@ function boundTypes(environment: Environment): void {
   Reflect.apply(setMeta, probe.ast, [
     'evaluate',
     (evaluator: Evaluator) => {
+      readNamesAsData(evaluator)
       const nameType = evaluator.debugTypeDeep
       let depth = 0
       evaluator.debugTypeDeep = (value) => {
@@ -88,6 +94,18 @@ function boundTypes(environment: Environment): void {
     },
   ])
   probe({})
+}
+
+/**
+ * The library asks a value for its `constructor` to see what it is. Where a name of an object is that word, the answer is
+ * data, and the object is a map like any other.
+ */
+function readNamesAsData(evaluator: Evaluator): void {
+  const known = evaluator.objectTypesByConstructor
+  const map = { type: evaluator.mapType }
+  evaluator.objectTypesByConstructor = {
+    get: (maker) => (typeof maker === 'function' || maker === undefined ? known.get(maker) : map),
+  }
 }
 
 function createBaseEnvironment(): Environment {
@@ -132,49 +150,41 @@ function doubleOf(whole: bigint): number {
 
 function registerTime(environment: Environment): void {
   const type = 'google.protobuf.Timestamp'
-  environment.registerFunction(`timestamp_(string): ${type}`, timestampFromText)
-  environment.registerFunction(`timestamp_(int): ${type}`, timestampFromSeconds)
-  environment.registerFunction(`timestamp_(double): ${type}`, timestampFromSeconds)
+  environment.registerFunction(`timestamp_(string): ${type}`, ours(timeFromText))
+  environment.registerFunction(`timestamp_(int): ${type}`, ours(timeFromSeconds))
+  environment.registerFunction(`timestamp_(double): ${type}`, ours(timeFromSeconds))
   environment.registerFunction(`timestamp_(${type}): ${type}`, (date: Date) => date)
   environment.registerFunction(`${type}.getDayOfYear_(): int`, dayOfYear)
-  environment.registerFunction(`string(${type}): string`, (date: Date) => date.toISOString())
+  environment.registerFunction(`string(${type}): string`, ours(timeText))
 
-  const parseDuration = new Environment().registerVariable('text', 'string').parse('duration(text)')
   environment.registerFunction('duration_(string): google.protobuf.Duration', (text: string) => {
     if (text.length > MAX_DURATION_LENGTH)
       throw failure('invalid_duration', 'The text of a duration is too long')
-    return parseDuration({ text })
+    return durationFromText(text)
   })
-  environment.registerFunction('string(google.protobuf.Duration): string', durationToText)
+  environment.registerFunction('string(google.protobuf.Duration): string', ours(durationText))
+}
+
+/** The library notes something on a function that it is given, and exports of preloaded modules are frozen. */
+function ours<Parameters extends unknown[], Result>(handler: (...parameters: Parameters) => Result) {
+  return (...parameters: Parameters): Result => handler(...parameters)
 }
 
 function registerText(environment: Environment): void {
   environment.registerFunction('list.join_(): string', (list: Iterable<unknown>) => joinTexts(list, ''))
   environment.registerFunction('list.join_(string): string', joinTexts)
-  // JSON numbers are doubles, and the library takes only integers here.
-  environment.registerFunction('string.substring(double): string', substring)
-  for (const types of ['double, double', 'int, double', 'double, int']) {
-    environment.registerFunction(`string.substring(${types}): string`, substring)
+  environment.registerFunction('string.indexOf_(string): int', ours(indexOf))
+  environment.registerFunction('string.lastIndexOf_(string): int', ours(lastIndexOf))
+  environment.registerFunction('string.split_(string): list<string>', ours(split))
+  // JSON numbers are doubles, and the library takes only integers.
+  for (const type of ['int', 'double']) {
+    environment.registerFunction(`string.indexOf_(string, ${type}): int`, ours(indexOf))
+    environment.registerFunction(`string.lastIndexOf_(string, ${type}): int`, ours(lastIndexOf))
+    environment.registerFunction(`string.split_(string, ${type}): list<string>`, ours(split))
+    environment.registerFunction(`string.substring_(${type}): string`, ours(substring))
+    for (const end of ['int', 'double'])
+      environment.registerFunction(`string.substring_(${type}, ${end}): string`, ours(substring))
   }
-}
-
-function timestampFromText(text: string): Date {
-  const date = new Date(TIMESTAMP_PATTERN.test(text) ? text : Number.NaN)
-  if (Number.isNaN(date.getTime())) {
-    throw failure(
-      'invalid_timestamp',
-      'timestamp() needs a date and time with an offset, such as 2026-01-31T09:30:00Z',
-    )
-  }
-  return date
-}
-
-function timestampFromSeconds(seconds: bigint | number): Date {
-  const date = new Date(Number(seconds) * 1000)
-  if (Number.isNaN(date.getTime()) || date.getUTCFullYear() < 1 || date.getUTCFullYear() > 9999) {
-    throw failure('invalid_timestamp', 'timestamp() needs seconds since 1970 within the years 1 to 9999')
-  }
-  return date
 }
 
 /** Counted from 0, as CEL does. */
@@ -194,18 +204,6 @@ function joinTexts(list: Iterable<unknown>, separator: string): string {
     if (length > MAX_TEXT_LENGTH) throw failure('value_too_large', 'join() would make a text over 4 MB')
   }
   return texts.join(separator)
-}
-
-function substring(text: string, start: bigint | number, end: bigint | number = text.length): string {
-  const from = Number(start)
-  const to = Number(end)
-  if (!Number.isInteger(from) || !Number.isInteger(to) || from < 0 || to < from || to > text.length) {
-    throw failure(
-      'index_out_of_range',
-      `substring(${from}, ${to}) is outside a text of length ${text.length}`,
-    )
-  }
-  return text.substring(from, to)
 }
 
 function failure(code: string, message: string): EvaluationError {

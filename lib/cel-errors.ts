@@ -4,6 +4,7 @@ import type { ASTNode, SourceRange } from '@marcbachmann/cel-js'
 import { CodedError } from '../schemas/errors.ts'
 import { REPLACED_FUNCTIONS, REPLACED_METHODS } from './cel-environment.ts'
 import { staticPathOf } from './cel-references.ts'
+import { shortened } from './cut-text.ts'
 import { nearestName } from './nearest-name.ts'
 
 const MAX_QUOTED_LENGTH = 120
@@ -12,7 +13,6 @@ const REFERENCE_CODES = new Set(['no_such_key', 'unknown_variable', 'index_out_o
 
 const HINTS: Record<string, string> = {
   no_such_overload: ' (make text with string(), numbers with int() or double())',
-  unsupported_type: ' (an object that has a key named `constructor` cannot be read)',
   limit_exceeded: ' (an expression of this size is hard to read; split it into steps)',
 }
 
@@ -148,7 +148,7 @@ function quote(text: string): string {
 }
 
 function quoteLess(text: string): string {
-  return text.length > MAX_QUOTED_LENGTH ? `${text.slice(0, MAX_QUOTED_LENGTH)}…` : text
+  return shortened(text, MAX_QUOTED_LENGTH)
 }
 
 function messageOf(error: unknown): string {

@@ -4,6 +4,7 @@
  */
 import { Optional } from '@marcbachmann/cel-js'
 import { CodedError } from '../schemas/errors.ts'
+import { durationText, isDuration, timeText } from './cel-time.ts'
 import { payResultValue } from './cel-work.ts'
 import type { JsonValue } from './json.ts'
 import { LIMITS } from './limits.ts'
@@ -18,13 +19,6 @@ const nameOf = String
 const MAX_RESULT_SIZE = 4 * 1024 * 1024
 /** The same on every stack, and far below the end of any. */
 const MAX_RESULT_DEPTH = 200
-const NANOS_PER_SECOND = 1_000_000_000n
-
-/** The library does not export its class; these are its public getters. */
-interface DurationLike {
-  seconds: bigint
-  nanos: number
-}
 
 interface Budget {
   size: number
@@ -34,14 +28,6 @@ interface Budget {
 
 export function toJson(value: unknown): JsonValue {
   return convert(value, { size: 0, parts: 0, depth: 0 })
-}
-
-/** Seconds with at most nine decimals, such as `5400s` or `-1.5s`. */
-export function durationToText(duration: DurationLike): string {
-  const total = duration.seconds * NANOS_PER_SECOND + BigInt(Math.round(duration.nanos))
-  const amount = total < 0n ? -total : total
-  const decimals = (amount % NANOS_PER_SECOND).toString().padStart(9, '0').replace(/0+$/, '')
-  return `${total < 0n ? '-' : ''}${amount / NANOS_PER_SECOND}${decimals === '' ? '' : `.${decimals}`}s`
 }
 
 function convert(value: unknown, budget: Budget): JsonValue {
@@ -100,14 +86,14 @@ function convertObject(value: object, budget: Budget): JsonValue {
   }
   if (value instanceof Set) return Array.from(value, (item) => convert(item, budget))
   if (value instanceof Map) return convertEntries(value.entries(), budget)
-  if (value instanceof Date) return value.toISOString()
+  if (value instanceof Date) return timeText(value)
   if (value instanceof Optional) {
     throw new CodedError(
       'EXPRESSION_FAILED',
       'The result is optional; say with .orValue(…) what counts without it',
     )
   }
-  if (isDuration(value)) return durationToText(value)
+  if (isDuration(value)) return durationText(value)
   if (typeof value.valueOf() === 'bigint') return convertInteger(BigInt(String(value)))
   throw notJson(Object.prototype.toString.call(value).slice('[object '.length, -1))
 }
@@ -127,10 +113,6 @@ function convertEntries(entries: Iterable<[unknown, unknown]>, budget: Budget): 
   }
   // Unlike assignment, this makes an own property even of a key named `__proto__`.
   return fromEntries(converted)
-}
-
-function isDuration(value: object): value is DurationLike {
-  return Object.prototype.toString.call(value) === '[object google.protobuf.Duration]'
 }
 
 function notJson(kind: string): CodedError {

@@ -5,6 +5,7 @@
  */
 import { EvaluationError } from '@marcbachmann/cel-js'
 import type { ASTNode } from '@marcbachmann/cel-js'
+import { operate } from './cel-time.ts'
 
 interface Evaluator {
   run: (node: unknown, context: unknown) => unknown
@@ -32,7 +33,7 @@ export function compareStrictly(node: ASTNode): void {
   ;(node as unknown as NodeInternals).setMeta('evaluate', (evaluator, self, context) => {
     const left = evaluator.run(self.left, context)
     const right = evaluator.run(self.right, context)
-    const result = self.handle(left, right, self, evaluator)
+    const result = operate(op, left, right, () => self.handle(left, right, self, evaluator))
     // What was found is there, whatever stands beside it.
     if (op !== 'in' || result !== true) assertFit(left, right)
     return result

@@ -10,6 +10,8 @@ import { childrenOf, LOOP_MACROS } from './cel-references.ts'
 import { isInexactLiteral, keepExact } from './cel-exact.ts'
 import { compareStrictly } from './cel-strict.ts'
 import { REPLACED_FUNCTIONS, REPLACED_METHODS } from './cel-environment.ts'
+import { isWhole } from './cel-text.ts'
+import { operate } from './cel-time.ts'
 import { payCall, payLoop, payNode, payOperator } from './cel-work.ts'
 
 /** Steps of all loops of one evaluation: far above any list in a run, far below a second of CPU. */
@@ -19,8 +21,6 @@ const MAX_TEXT_LENGTH = 4 * 1024 * 1024
 
 const ARITHMETIC = new Set(['+', '-', '*', '/', '%'])
 const BINARY = new Set([...ARITHMETIC, '==', '!=', 'in', '<', '<=', '>', '>='])
-/** The library drops such keys of a map without a word. */
-const DROPPED_KEYS = new Set(['__proto__', 'constructor', 'prototype'])
 const TIME_GETTERS = new Set([
   'getDate',
   'getDayOfMonth',
@@ -101,10 +101,8 @@ function refusalOf(node: ASTNode): string | undefined {
   if (isInexactLiteral(node)) return 'The number cannot be kept exactly; write fewer digits, or a text'
   if (node.op === 'value' && node.args instanceof Uint8Array) return 'Bytes are not available; use text'
   if (node.op === 'call' && node.args[0] === 'bytes') return 'bytes() is not available; use text'
-  if (node.op === 'map') {
-    const dropped = node.args.map(([key]) => key.args).find((key) => DROPPED_KEYS.has(String(key)))
-    return dropped === undefined ? undefined : `A map cannot have the key '${String(dropped)}'`
-  }
+  if (node.op === 'value' && typeof node.args === 'string' && !isWhole(node.args))
+    return 'The text holds half of a character'
   if (node.op !== 'rcall') return undefined
   const [method, , parameters] = node.args
   if (method === 'matches') {
@@ -181,13 +179,27 @@ function payingEvaluation(node: ASTNode, evaluate: Evaluate): Evaluate {
       const left = evaluator.run(self.left, context)
       const right = evaluator.run(self.right, context)
       payOperator(op, left, right)
-      const value = self.handle(left, right, self, evaluator)
+      const value = operate(op, left, right, () => self.handle(left, right, self, evaluator))
       return ARITHMETIC.has(op) ? boundedResult(value) : value
     }
   }
+  if (op === 'map') return payingMap(node.args)
   return (evaluator, self, context) => {
     payNode()
     return evaluate(evaluator, self, context)
+  }
+}
+
+/** The library leaves out the keys `__proto__`, `constructor` and `prototype`, which are data like any other. */
+function payingMap(entries: readonly [ASTNode, ASTNode][]): Evaluate {
+  return (evaluator, _self, context) => {
+    payNode()
+    return Object.fromEntries(
+      entries.map(([key, value]) => [
+        evaluator.run(key, context) as PropertyKey,
+        evaluator.run(value, context),
+      ]),
+    )
   }
 }
 

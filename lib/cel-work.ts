@@ -144,7 +144,8 @@ export function payCall(name: string, [first, second]: readonly unknown[]): void
   }
 }
 
-function payText(name: string, length: number, soughtLength: number): void {
+function payText(called: string, length: number, soughtLength: number): void {
+  const name = called.replace(/_$/, '')
   const perPlace = SEARCHED + (soughtLength > PREPARED_LENGTH ? soughtLength : 0)
   if (name === 'contains' || name === 'indexOf') pay(length * perPlace)
   else if (name === 'lastIndexOf') pay(length * (SEARCHED + soughtLength))

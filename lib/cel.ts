@@ -11,6 +11,7 @@ import { environmentFor } from './cel-environment.ts'
 import { defectOf, defectToError, evaluationFailure } from './cel-errors.ts'
 import type { Defect } from './cel-errors.ts'
 import { toJson } from './cel-result.ts'
+import { resetTimes } from './cel-time.ts'
 import { paySource, withinWork } from './cel-work.ts'
 import { collectOptional, collectReferences } from './cel-references.ts'
 import { guardTree, keepsValues, resetIterations } from './cel-tree.ts'
@@ -53,6 +54,7 @@ function evaluate(source: string, scope: Scope, comparison: Comparison): JsonVal
   try {
     return withinWork(source, () => {
       resetIterations()
+      resetTimes()
       return toJson(compiled.run(scope))
     })
   } catch (error) {

@@ -1,13 +1,46 @@
-/** Times as texts: ISO 8601, to the second at least, with a zone. */
+/** Times as texts: ISO 8601 with a zone, also in the spelling of PostgreSQL (`2026-10-01 12:00:00.5+00`). */
 
-const ISO_TIME = /^(\d{4}-\d\d-\d\d)T[\d:.]+(Z|[+-]\d\d:\d\d)$/
+/** A day, and what may follow it: hours and minutes, seconds with up to nine decimals, and a zone. */
+const TIME = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)? ?([Zz]|[+-]\d\d(?::?\d\d)?)$/
+const NANO_DIGITS = 9
+const MILLI_DIGITS = 3
 
-/** Milliseconds since 1970; null if the value is no such text, or no such day exists. */
+/** An instant. JavaScript's own times have no more than milliseconds. */
+export interface Instant {
+  /** Since 1970. */
+  ms: number
+  /** Nanoseconds after that millisecond. */
+  nanos: number
+}
+
+/** Null if it is no such text, or no such day exists. */
+export function instantOf(text: string): Instant | null {
+  const [, day = '', minutes, seconds = '00', fraction = '', zone = ''] = TIME.exec(text) ?? []
+  if (minutes === undefined || !isDay(day)) return null
+  const digits = fraction.padEnd(NANO_DIGITS, '0')
+  const ms = Date.parse(
+    `${day}T${minutes}:${seconds}.${digits.slice(0, MILLI_DIGITS)}${zoneOf(zone.toUpperCase())}`,
+  )
+  return Number.isFinite(ms) ? { ms, nanos: Number(digits.slice(MILLI_DIGITS)) } : null
+}
+
+/** With as many decimals as it has, three at least. */
+export function instantText({ ms, nanos }: Instant): string {
+  const text = new Date(ms).toISOString()
+  if (nanos === 0) return text
+  const digits = String(nanos).padStart(NANO_DIGITS - MILLI_DIGITS, '0')
+  return text.replace('Z', `${digits.replace(/000$/, '')}Z`)
+}
+
+/** Milliseconds since 1970; null if the value is no time. */
 export function isoTimeMs(value: unknown): number | null {
-  const [, day] = typeof value === 'string' ? (ISO_TIME.exec(value) ?? []) : []
-  if (day === undefined || !isDay(day)) return null
-  const timeMs = Date.parse(String(value))
-  return Number.isFinite(timeMs) ? timeMs : null
+  return typeof value === 'string' ? (instantOf(value)?.ms ?? null) : null
+}
+
+function zoneOf(zone: string): string {
+  if (zone === 'Z') return zone
+  const digits = zone.replace(':', '').padEnd('+0000'.length, '0')
+  return `${digits.slice(0, 3)}:${digits.slice(3)}`
 }
 
 /** The engine reads 30 February as 2 March. */

@@ -15,7 +15,8 @@ export type CompiledSchema =
   { ok: true; misfitsOf: (value: unknown) => Misfit[] } | { ok: false; message: string }
 
 // Not strict: unknown keywords are legal in JSON Schema.
-const OPTIONS: Options = { strict: false, allErrors: true, logger: false }
+// `ownProperties`: names that every object has, such as `constructor`, are in a value only if it brings them.
+const OPTIONS: Options = { strict: false, allErrors: true, logger: false, ownProperties: true }
 const MAX_CACHED_SCHEMAS = 200
 
 const cache = new Map<string, CompiledSchema>()

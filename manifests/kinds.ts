@@ -37,10 +37,11 @@ export function typedExpressionPlaces(
 /** Without a variable it gives the same in every run. */
 function constantPlaces(path: string, source: string, kind: keyof typeof KINDS): ProblemPlace[] {
   const value = evaluateExpression(source, {})
-  if (kind === 'time' && isoTimeMs(value) === null)
-    return [
-      place('wrong-kind', path, 'is not a time in ISO 8601 with a zone', 'Such as 2026-10-01T12:00:00Z.'),
-    ]
+  if (kind === 'time' && isoTimeMs(value) === null) {
+    const isDay = typeof value === 'string' && isoTimeMs(`${value}T00:00:00Z`) !== null
+    const example = isDay ? `${value}T00:00:00Z` : '2026-10-01T12:00:00Z'
+    return [place('wrong-kind', path, 'is not a time in ISO 8601 with a zone', `Such as ${example}.`)]
+  }
   if (Array.isArray(value) && value.length > MAX_ITEMS)
     return [place('limit', path, `is a list of ${value.length}; a loop takes ${MAX_ITEMS}`)]
   return []

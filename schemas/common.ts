@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { isJson, type JsonValue } from '../lib/json.ts'
+import { isJson, type JsonObject, type JsonValue } from '../lib/json.ts'
 import { LIMITS, MAX_SLEEP_MS, utf8Bytes } from '../lib/limits.ts'
 
 /** Names of people's own making: organizations, connections, automations, steps. Safe in ids, URLs and expressions. */
@@ -75,7 +75,30 @@ export const JsonSchema = z.unknown().superRefine((value, { addIssue }) => {
   else if (!isJson(value)) addIssue({ ...told, code: 'custom', message: 'must be a JSON value' })
 }) as z.ZodType<JsonValue, JsonValue>
 
-export const JsonObjectSchema = z.record(z.string(), JsonSchema)
+/** The library's own form of it leaves out a field that is named `__proto__`. */
+export const JsonObjectSchema = z
+  .unknown()
+  .superRefine((value, { addIssue }) => {
+    const told = { expected: 'record', continue: false } as const
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
+    if (!isObject)
+      addIssue({
+        ...told,
+        code: 'invalid_type',
+        message: `Invalid input: expected record, received ${kindOf(value)}`,
+      })
+    else if (!isJson(value)) addIssue({ ...told, code: 'custom', message: 'must be a JSON value' })
+  })
+  .meta({
+    type: 'object',
+    propertyNames: { type: 'string' },
+    additionalProperties: {},
+  }) as z.ZodType<JsonObject, JsonObject>
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'null'
+  return Array.isArray(value) ? 'array' : typeof value
+}
 
 export const SHA256_HEX = /^[0-9a-f]{64}$/
 

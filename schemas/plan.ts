@@ -5,8 +5,8 @@ import { durationMs } from './common.ts'
 import type { AutomationSpec, SqlUpdate, StepManifest } from './manifests.ts'
 import type { BlockStep, CallStep, Plan, PlanStep, SleepStep } from './planned.ts'
 
-/** A time as it is, where an expression is expected. */
-const PLAIN_TIME = /^\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)$/
+/** Something that begins like a day: never meant as the difference of three numbers. */
+const PLAIN_TIME = /^\d{4}-\d\d?-\d\d?(?:$|[Tt]|\s+\d)/
 
 export function compilePlan(automation: string, revision: number, spec: AutomationSpec): Plan {
   return { automation, revision, steps: compileSteps(spec.steps) }
@@ -74,9 +74,9 @@ function compileSleep(sleep: { for: string } | { until: string }): SleepStep['sl
   return { until: untilExpression(sleep.until) }
 }
 
-/** An ISO time stands for itself. */
+/** A time stands for itself; a day without one too, and is refused as such. */
 export function untilExpression(until: string): string {
-  return PLAIN_TIME.test(until) ? JSON.stringify(until) : until
+  return PLAIN_TIME.test(until.trim()) ? JSON.stringify(until.trim()) : until
 }
 
 type BlockManifest = Extract<

@@ -1,4 +1,5 @@
 /** One call of a step: class, policy, people, answer; a conflict is planned anew, as in a real run. */
+import { shortened } from '../lib/cut-text.ts'
 import type { JsonObject } from '../lib/json.ts'
 import { factsOfTool, factsOfUpdate, ruleOn, type Ruling } from '../lib/policy.ts'
 import type { Outcome } from '../schemas/automation-tests.ts'
@@ -180,8 +181,7 @@ function answerTo({ world, asking, step }: Passage): Outcome {
 }
 
 function textOf(args: JsonObject): string {
-  const text = JSON.stringify(args)
-  return text.length > 200 ? `${text.slice(0, 200)}…` : text
+  return shortened(JSON.stringify(args), 200)
 }
 
 function codeOf(code: string): ErrorCode {

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { bundleWorkflowCode, type BundleOptions } from '@temporalio/worker'
+import { plainFailuresPath } from '../codec/data-converter.ts'
 import { codeRoot, isSource, moduleFile } from '../lib/modules.ts'
 
 export const workflowsPath = moduleFile('workflows/index')
@@ -19,9 +20,14 @@ export function builtBundle(): { codePath: string } | undefined {
 }
 
 /**
- * For the build, replays and tests; with encryption it takes `failureConverterPath` of codec/data-converter.ts. A worker
+ * For the build, replays and tests; with encryption it takes `encryptedFailuresPath` of codec/data-converter.ts. A worker
  * that is given none bundles by itself at start (1 to 2 s).
  */
 export async function bundleWorkflows(options: Partial<BundleOptions> = {}): Promise<{ code: string }> {
-  return bundleWorkflowCode({ workflowsPath, preloadModules, ...options })
+  return bundleWorkflowCode({
+    workflowsPath,
+    preloadModules,
+    failureConverterPath: plainFailuresPath,
+    ...options,
+  })
 }

@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { makeTelemetryFilterString, NativeConnection, Runtime, Worker } from '@temporalio/worker'
 import { pino, type Logger } from 'pino'
-import { failureConverterPath } from '../codec/data-converter.ts'
+import { encryptedFailuresPath } from '../codec/data-converter.ts'
 import { configAtStart, type Config } from '../config.ts'
 import { migrateWhenReady } from '../db/ready.ts'
 import { isSource } from '../lib/modules.ts'
@@ -59,7 +59,7 @@ async function createWorker(
     plugins: [countersign(deps)],
     // A build has its bundle, which the plugin knows.
     ...(isSource && {
-      workflowBundle: await bundleOfSources(deps.encryption && failureConverterPath),
+      workflowBundle: await bundleOfSources(deps.encryption && encryptedFailuresPath),
     }),
   })
 }

@@ -7,7 +7,7 @@ import { SimplePlugin } from '@temporalio/plugin'
 import type { BundleOptions, WorkerOptions } from '@temporalio/worker'
 import { createActivities, type ActivityDeps } from '../activities/index.ts'
 import { createTargetDatabases } from '../activities/executors/sql-targets.ts'
-import { createDataConverter } from '../codec/data-converter.ts'
+import { createDataConverter, plainFailuresPath } from '../codec/data-converter.ts'
 import type { EncryptionKeys } from '../codec/encryption.ts'
 import { createMcpClient } from '../mcp/client.ts'
 import { builtBundle, preloadModules, workflowsPath } from './bundle.ts'
@@ -67,7 +67,7 @@ export class CountersignPlugin extends SimplePlugin {
   }
 }
 
-/** Then the bundle of the build holds all that this worker's would: it takes no workflows, interceptors or converters. */
+/** Then the bundle of the build holds all that this worker's would: it takes no workflows, interceptors or converters but ours. */
 function isOursAlone(options: WorkerOptions): boolean {
   const { bundlerOptions, dataConverter, interceptors, plugins = [] } = options
   return (
@@ -76,7 +76,7 @@ function isOursAlone(options: WorkerOptions): boolean {
     bundlerOptions === undefined &&
     (interceptors?.workflowModules ?? []).length === 0 &&
     dataConverter?.payloadConverterPath === undefined &&
-    dataConverter?.failureConverterPath === undefined
+    dataConverter?.failureConverterPath === plainFailuresPath
   )
 }
 

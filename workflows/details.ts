@@ -1,5 +1,6 @@
 /** What the Temporal UI shows of us, in markdown: what a run does, what it waits for, and how a person goes on. Pure. */
 import { judge } from '../lib/quorum.ts'
+import { shortened } from '../lib/cut-text.ts'
 import type { JsonObject, JsonValue } from '../lib/json.ts'
 import { markdownText, visible } from '../lib/shown-text.ts'
 import { shellWord } from '../lib/shell-text.ts'
@@ -258,5 +259,5 @@ function cell(value: string): string {
 
 /** Whoever decides must see that there is more. */
 function cut(line: string): string {
-  return line.length <= MAX_CELL_LENGTH ? line : `${line.slice(0, MAX_CELL_LENGTH)}…`
+  return shortened(line, MAX_CELL_LENGTH)
 }

@@ -71,20 +71,16 @@ function isTime(column: string): string {
   return `pg_typeof(s.${quote(column)}) in (${types.join(', ')})`
 }
 
-/** Of the row `t`. Null means null; a parameter without a cast takes the column's type. */
-export function conditions(columns: Record<string, unknown>, values: unknown[]): string {
+/** Of the row `t`. Null means null; a parameter without a cast takes the column's type, and lists and objects are cast as new values are. */
+export function conditions(address: RowAddress, columns: Record<string, unknown>, values: unknown[]): string {
   const parts = Object.entries(columns).map(([column, value]) => {
     if (value === null) return `t.${quote(column)} is null`
-    values.push(parameterOf(value))
+    if (typeof value === 'object')
+      return `t.${quote(column)} = (${castRow({ address, set: { [column]: value } }, values)}).${quote(column)}`
+    values.push(String(value as JsonValue))
     return `t.${quote(column)} = $${values.length}`
   })
   return parts.length > 0 ? parts.join(' and ') : 'true'
-}
-
-/** Scalars go as text, which PostgreSQL reads as the column's type; objects and arrays as JSON. */
-function parameterOf(value: unknown): string | null {
-  if (value === null) return null
-  return typeof value === 'object' ? JSON.stringify(value) : String(value as JsonValue)
 }
 
 export function tableOf(address: RowAddress): string {

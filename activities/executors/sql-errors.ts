@@ -2,6 +2,7 @@
  * What a failed statement says about the write. Before COMMIT was handed over we know by ourselves that nothing remains;
  * after it, an error is somebody's word, and only the receipt in the target tells.
  */
+import { startOf } from '../../lib/cut-text.ts'
 import { AddressRefusedError } from '../../lib/guarded-lookup.ts'
 import type { SendWindow } from '../../lib/send-window.ts'
 import { CodedError } from '../../schemas/errors.ts'
@@ -119,5 +120,5 @@ function messageOf(error: unknown): string {
   if (error instanceof AggregateError) return messageOf(error.errors[0])
   if (!(error instanceof Error)) return 'the database did not answer'
   const isAboutValue = sqlStateOf(error)?.startsWith('22') ?? false
-  return (isAboutValue ? error.message.replace(/".*"/s, '"…"') : error.message).slice(0, 500)
+  return startOf(isAboutValue ? error.message.replace(/".*"/s, '"…"') : error.message, 500)
 }

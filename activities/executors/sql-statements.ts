@@ -37,13 +37,13 @@ export async function readRow(
     const values: unknown[] = []
     const written = Object.keys(params.set)
     const selected = [
-      conditions(params.guard, values),
+      conditions(params.address, params.guard, values),
       ...params.columns.map((column) => pairOf('t', column)),
       ...written.map((column) => pairOf('s', column)),
     ]
     const { rows } = await client.query<[boolean | null, ...string[]]>({
       text: `select ${selected.join(', ')} from ${tableOf(params.address)} as t, ${castRow(params, values)} as s
-        where ${conditions(params.address.where, values)} limit 2`,
+        where ${conditions(params.address, params.address.where, values)} limit 2`,
       values,
       rowMode: 'array',
     })
@@ -203,7 +203,7 @@ async function lockMatchingRow(
   const values: unknown[] = []
   const { rowCount } = await client.query(
     `select from ${tableOf(params.address)} as t, ${castRow(params, values)} as s
-     where ${conditions(params.address.where, values)} and ${unchanged(params.preconditions, values)}
+     where ${conditions(params.address, params.address.where, values)} and ${unchanged(params.preconditions, values)}
        and ${asPlanned(params, values)} for update of t`,
     values,
   )
@@ -221,7 +221,7 @@ async function updateLockedRow(
     return `${quote(column)} = $${values.length}`
   })
   const { rowCount } = await client.query(
-    `update ${tableOf(address)} as t set ${assignments.join(', ')} where ${conditions(address.where, values)}`,
+    `update ${tableOf(address)} as t set ${assignments.join(', ')} where ${conditions(address, address.where, values)}`,
     values,
   )
   return rowCount ?? 0
@@ -242,7 +242,7 @@ async function completeReceiptOf(
   const values: unknown[] = [key, JSON.stringify(texts)]
   const { rows } = await client.query<string[]>({
     text: `update countersign_receipts as r set status = 'applied', result = $2::jsonb, completed_at = now()
-      from ${tableOf(address)} as t where r.idempotency_key = $1 and ${conditions(where, values)}
+      from ${tableOf(address)} as t where r.idempotency_key = $1 and ${conditions(address, where, values)}
       returning ${columns.map((column) => pairOf('t', column)).join(', ')}`,
     values,
     rowMode: 'array',

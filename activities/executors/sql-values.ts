@@ -7,6 +7,8 @@ import { z } from 'zod'
 import { JsonSchema } from '../../schemas/common.ts'
 import { parseWithTexts } from '../../lib/exact-json.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import { excessOf } from '../../lib/json-shape.ts'
+import { MAX_VALUE_DEPTH } from '../../lib/limits.ts'
 import { unstorableTexts } from '../../lib/storable.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import type { Stored } from './executor.ts'
@@ -36,7 +38,7 @@ export function textsOf(columns: RowColumns): Record<string, string | null> {
 /**
  * As policy judges them and people see them: numbers, truths and JSON as such, a number that JSON cannot hold exactly as
  * its text, times as ISO 8601, and everything else as the target writes it. So is JSON with a character that our own
- * database cannot keep: there it stands escaped.
+ * database cannot keep, where it stands escaped, and JSON that is nested too deep.
  */
 export function valuesOf(columns: RowColumns): JsonObject {
   return mapped(columns, ([text, value]) => (unstorableTexts(value, '').length === 0 ? value : text))
@@ -55,16 +57,20 @@ type Pair = [string | null, JsonValue]
 
 function mapped<T>(columns: RowColumns, part: (pair: Pair) => T): Record<string, T> {
   return Object.fromEntries(
-    Object.entries(columns).map(([column, text]) => [
-      column,
-      part(PairSchema.parse(parseWithTexts(text)) as Pair),
-    ]),
+    Object.entries(columns).map(([column, text]) => [column, part(PairSchema.parse(readPair(text)) as Pair)]),
   )
+}
+
+/** JSON that is nested deeper than what walks over values may go stands as its text. */
+function readPair(text: string): JsonValue {
+  const pair = parseWithTexts(text)
+  const isDeep = excessOf(text, { depth: MAX_VALUE_DEPTH + 1, parts: Number.POSITIVE_INFINITY }) !== null
+  return isDeep && Array.isArray(pair) ? [pair[0] ?? null, pair[0] ?? null] : pair
 }
 
 function pairIn(text: string): { success: boolean } {
   try {
-    return PairSchema.safeParse(parseWithTexts(text))
+    return PairSchema.safeParse(readPair(text))
   } catch {
     return { success: false }
   }

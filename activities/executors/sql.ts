@@ -27,6 +27,7 @@ import type {
   Sending,
 } from './executor.ts'
 import { answerOfFailure, plannedFailure } from './sql-errors.ts'
+import { findMisfits } from './sql-misfits.ts'
 import { findReceipt, readRow, updateRowOnce, type RowAddress } from './sql-statements.ts'
 import type { TargetDatabases } from './sql-targets.ts'
 import type { DatabaseResolver } from '../targets.ts'
@@ -161,9 +162,9 @@ async function plan(
   const guarded = [...Object.keys(update.guard), ...(table.version ? [table.version] : [])]
   const columns = [...new Set([...Object.keys(update.set), ...guarded, ...key])]
   const { guard, set } = update
-  const row = await readRow(pool, { address, columns, guard, set, ...limits }).catch((error: unknown) => {
-    throw plannedFailure(error, `tables.${update.table} of the connection ${operation.connection}`)
-  })
+  const row = await readRow(pool, { address, columns, guard, set, ...limits }).catch((error: unknown) =>
+    refusePlan(pool, statement, { limits, error }),
+  )
   const target = targetOf(operation.connection, update.table, update.key as JsonObject)
   if (!row) throw new CodedError('WRITE_CONFLICT', `${target}: no such row`)
   if (!row.matchesGuard)
@@ -177,6 +178,19 @@ async function plan(
     preconditions: textsOf(ofRow(guarded)),
     guard: guarded.length > 0 ? 'atomic' : 'none',
   }
+}
+
+/** With the names of the columns that do not take their values. */
+async function refusePlan(
+  pool: pg.Pool,
+  { operation, update, address }: Statement,
+  { limits, error }: { limits: Limits; error: unknown },
+): Promise<never> {
+  const failure = plannedFailure(error, `tables.${update.table} of the connection ${operation.connection}`)
+  if (failure === error || failure.code !== 'INVALID_ARGUMENTS') throw failure
+  const { key, guard, set } = update
+  const misfits = await findMisfits(pool, { address, key, guard, set, ...limits }).catch(() => [])
+  throw misfits.length > 0 ? invalid(misfits.join('; ')) : failure
 }
 
 /** In the order in which the automation names the columns: what the ledger keeps has lost it. */

@@ -3,6 +3,7 @@
  * of the input: without encryption these texts are what everybody sees who may look at the namespace.
  */
 import type { DeliveredRun, DeliveryRow } from '../../db/queries/deliveries.ts'
+import { startOf } from '../../lib/cut-text.ts'
 import type { JsonValue } from '../../lib/json.ts'
 import type { AutomationSpec } from '../../schemas/manifests.ts'
 
@@ -14,7 +15,7 @@ const MAX_SHOWN_FIELDS = 20
 
 export function runSummary(delivery: Arrival, run: DeliveredRun): string {
   const text = `**${run.automation}** (revision ${run.revision}), ${occasion(delivery)}`
-  return text.slice(0, MAX_SUMMARY_LENGTH)
+  return startOf(text, MAX_SUMMARY_LENGTH)
 }
 
 export function runDetails(delivery: Arrival, run: DeliveredRun, spec: AutomationSpec): string {
@@ -28,7 +29,7 @@ export function runDetails(delivery: Arrival, run: DeliveredRun, spec: Automatio
     `- Input: ${shapeOf(run.input, spec)}`,
     `- Steps: ${spec.steps.map((step) => `\`${step.name}\``).join(' → ')}`,
   ]
-  return lines.join('\n').slice(0, 10_000)
+  return startOf(lines.join('\n'), 10_000)
 }
 
 function occasion({ source, requester }: Arrival): string {

@@ -17,6 +17,7 @@ import type { ConnectionSpec, Manifest } from '../../schemas/manifests.ts'
 import type { ProblemPlace } from '../../schemas/problem.ts'
 import type { ApiDeps } from '../deps.ts'
 import { PlacedError } from '../errors.ts'
+import type { MoreFaults } from '../operations/implement.ts'
 import { checkDocuments, checkTools } from './check.ts'
 import { saveManifests, type Savable, type SaveContext, type SavedManifest } from './save.ts'
 import { calledConnections, namesTools, pinsOf, warningsAbout, type ToolsByConnection } from './tools.ts'
@@ -41,11 +42,8 @@ export async function applyManifests(
   if (context.expectedRevision !== undefined && values.length !== 1) {
     throw new CodedError('INVALID_INPUT', 'expected_revision: goes with a single manifest only.')
   }
-  const { documents, halves, broken, places } = parseDocuments(values)
-  const stored = await listHeads(deps.database, { organization: context.organization })
   const { organization } = context
-  const known = whatIsKnown(stored, documents, broken)
-  const wrong = [...places, ...(await checkDocuments([...documents, ...halves], known, organization))]
+  const { documents, stored, known, wrong } = await examine(deps, organization, values)
   const tools = await askable(deps, context.organization, { documents, stored, hasWrong: wrong.length > 0 })
   throwIfAny([...wrong, ...(await checkTools(documents, tools, organization))])
   const { saved, asked } = await saveAll(deps, context, { documents, tools })
@@ -67,6 +65,19 @@ async function warningsOf(
   const persons = await listCandidates(database, { organization, ...wantedBy(documents) })
   return warningPlaces(documents, known, persons)
 }
+
+/** What is wrong with them, as far as no server has to be asked. */
+async function examine(deps: ApiDeps, organization: string, values: readonly unknown[]) {
+  const { documents, halves, broken, places } = parseDocuments(values)
+  const stored = await listHeads(deps.database, { organization })
+  const known = whatIsKnown(stored, documents, broken)
+  const wrong = [...places, ...(await checkDocuments([...documents, ...halves], known, organization))]
+  return { documents, stored, known, wrong }
+}
+
+/** Of a request whose form is wrong, or whose JSON cannot be kept. */
+export const moreManifestFaults: MoreFaults = async (deps, { body: { manifests }, principal }) =>
+  Array.isArray(manifests) ? (await examine(deps, principal.organization, manifests)).wrong : []
 
 async function saveAll(
   deps: ApiDeps,

@@ -6,34 +6,38 @@ import type { AutomationSpec } from '../../schemas/manifests.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
 import type { DryRunView, DryStepView } from '../../schemas/operations/dry-runs.ts'
 import { findStep } from '../../schemas/step-tree.ts'
-import { dryRun } from '../dry-runs.ts'
+import { dryRun, moreDryRunFaults } from '../dry-runs.ts'
 import { workflowUrl } from '../temporal.ts'
 import { implement } from './implement.ts'
 
-const play = implement(OPERATIONS.dryRun, async (deps, { params, body, principal }) => {
-  const { result, spec, revision, workflowId } = await dryRun(deps, {
-    organization: principal.organization,
-    automation: params.name,
-    input: body.input as JsonValue,
-    requester: { principal: principal.id, kind: principal.kind, onBehalfOf: body.on_behalf_of },
-    answers: body.answers as Record<string, JsonValue>,
-  })
-  const { state, output, error } = result
-  const fits = createBudget()
-  const steps = result.steps.map((step) => stepView(step, spec, fits))
-  const problems = [...problemsOf(result), ...unusedAnswers(steps, body.answers)]
-  return {
-    automation: params.name,
-    revision,
-    state,
-    output,
-    failure: error,
-    steps,
-    problems,
-    temporal_workflow_id: workflowId,
-    temporal_ui_url: workflowUrl(deps.temporal, workflowId),
-  }
-})
+const play = implement(
+  OPERATIONS.dryRun,
+  async (deps, { params, body, principal }) => {
+    const { result, spec, revision, workflowId } = await dryRun(deps, {
+      organization: principal.organization,
+      automation: params.name,
+      input: body.input as JsonValue,
+      requester: { principal: principal.id, kind: principal.kind, onBehalfOf: body.on_behalf_of },
+      answers: body.answers as Record<string, JsonValue>,
+    })
+    const { state, output, error } = result
+    const fits = createBudget()
+    const steps = result.steps.map((step) => stepView(step, spec, fits))
+    const problems = [...problemsOf(result), ...unusedAnswers(steps, body.answers)]
+    return {
+      automation: params.name,
+      revision,
+      state,
+      output,
+      failure: error,
+      steps,
+      problems,
+      temporal_workflow_id: workflowId,
+      temporal_ui_url: workflowUrl(deps.temporal, workflowId),
+    }
+  },
+  moreDryRunFaults,
+)
 
 type Fits = (value: JsonValue) => boolean
 

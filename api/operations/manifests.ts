@@ -9,20 +9,24 @@ import {
 } from '../../db/queries/manifests.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
-import { applyManifests } from '../manifests/apply.ts'
+import { applyManifests, moreManifestFaults } from '../manifests/apply.ts'
 import { removeManifest } from '../manifests/remove.ts'
 import { openList } from '../pages.ts'
 import { isoTime } from '../views.ts'
 import { implement } from './implement.ts'
 
-const apply = implement(OPERATIONS.applyManifests, async (deps, { body, principal }) => {
-  const context = {
-    organization: principal.organization,
-    author: principal.id,
-    expectedRevision: body.expected_revision,
-  }
-  return applyManifests(deps, context, body.manifests)
-})
+const apply = implement(
+  OPERATIONS.applyManifests,
+  async (deps, { body, principal }) => {
+    const context = {
+      organization: principal.organization,
+      author: principal.id,
+      expectedRevision: body.expected_revision,
+    }
+    return applyManifests(deps, context, body.manifests)
+  },
+  moreManifestFaults,
+)
 
 const PositionSchema = z.object({ kind: z.string(), name: z.string() })
 

@@ -6,6 +6,7 @@ import { OPERATIONS } from '../../schemas/operations.ts'
 import type { RunView } from '../../schemas/operations/runs.ts'
 import { cancelRun } from '../cancel-run.ts'
 import { acceptStart } from '../deliveries.ts'
+import { moreStartFaults } from '../deliveries/input.ts'
 import type { ApiDeps } from '../deps.ts'
 import { openList, type Page } from '../pages.ts'
 import { runView } from '../run-view.ts'
@@ -20,25 +21,29 @@ const PositionSchema = z.object({
   ordinal: z.int(),
 })
 
-const start = implement(OPERATIONS.startRun, async (deps, { params, body, principal, idempotencyKey }) => {
-  const { delivery, state, duplicate } = await acceptStart(deps, {
-    organization: principal.organization,
-    automation: params.name,
-    input: body.input as JsonValue,
-    requester: { principal: principal.id, kind: principal.kind, onBehalfOf: body.on_behalf_of },
-    idempotencyKey,
-  })
-  const [run] = delivery.runs
-  if (!run) throw new Error(`delivery ${delivery.id} has no run`)
-  return {
-    run_id: run.runId,
-    delivery_id: delivery.id,
-    state,
-    duplicate,
-    temporal_workflow_id: run.workflowId,
-    temporal_ui_url: workflowUrl(deps.temporal, run.workflowId),
-  }
-})
+const start = implement(
+  OPERATIONS.startRun,
+  async (deps, { params, body, principal, idempotencyKey }) => {
+    const { delivery, state, duplicate } = await acceptStart(deps, {
+      organization: principal.organization,
+      automation: params.name,
+      input: body.input as JsonValue,
+      requester: { principal: principal.id, kind: principal.kind, onBehalfOf: body.on_behalf_of },
+      idempotencyKey,
+    })
+    const [run] = delivery.runs
+    if (!run) throw new Error(`delivery ${delivery.id} has no run`)
+    return {
+      run_id: run.runId,
+      delivery_id: delivery.id,
+      state,
+      duplicate,
+      temporal_workflow_id: run.workflowId,
+      temporal_ui_url: workflowUrl(deps.temporal, run.workflowId),
+    }
+  },
+  moreStartFaults,
+)
 
 const list = implement(OPERATIONS.listRuns, async (deps, request) => {
   const { state } = request.query

@@ -1,6 +1,7 @@
 /** `countersign run --dry-run`: what a run would do, in words. Nothing is written, and nobody is asked. */
 import type { OperationOutput } from '../../schemas/operations/operation.ts'
 import type { Operations } from '../../schemas/operations.ts'
+import { shortened } from '../../lib/cut-text.ts'
 import type { JsonValue } from '../../lib/json.ts'
 import type { Client } from '../../sdk/client/index.ts'
 import { EXIT_CODES, UsageError } from '../errors.ts'
@@ -101,6 +102,5 @@ function whoText(asks: Stages, nobody: string): string {
 }
 
 function short(value: unknown): string {
-  const text = valueText(value)
-  return text.length > 200 ? `${text.slice(0, 200)}…` : text
+  return shortened(valueText(value), 200)
 }

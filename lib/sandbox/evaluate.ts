@@ -13,6 +13,7 @@ import {
   type QuickJSSyncVariant,
   type QuickJSWASMModule,
 } from 'quickjs-emscripten-core'
+import { shortened } from '../cut-text.ts'
 import { excessOf } from '../json-shape.ts'
 import {
   CODE_MEMORY_BYTES,
@@ -192,6 +193,5 @@ function failedWith(text: string, stack: string): Failed {
     }
   const [, line, column] = /code\.js:(\d+)(?::(\d+))?/.exec(stack) ?? []
   const where = line === undefined ? '' : ` (line ${line}${column === undefined ? '' : `, column ${column}`})`
-  const bounded = text.length <= MAX_MESSAGE_LENGTH ? text : `${text.slice(0, MAX_MESSAGE_LENGTH)}…`
-  return { code: 'CODE_FAILED', message: bounded + where }
+  return { code: 'CODE_FAILED', message: shortened(text, MAX_MESSAGE_LENGTH) + where }
 }

@@ -97,6 +97,10 @@ const TYPES = `JSON goes in and JSON comes out. A number of JSON is a \`double\`
 arithmetic and comparison, as below. Texts are \`string\`, lists \`list\`, objects \`map\`. \`timestamp\` and \`duration\` exist inside of an
 expression and leave it as texts (\`2026-03-08T09:30:00.000Z\`, \`5400s\`). Optional values come from \`.?\` and \`[?…]\`.
 
+Texts are counted in characters (code points), by every function: \`"a👍b".indexOf("b")\` is 2, and no cut leaves half of a
+character. A \`timestamp\` keeps up to nine decimals of its seconds, and \`timestamp()\` also takes the spelling of PostgreSQL
+(\`2026-03-08 09:30:00.123456+00\`). Fields may have any name: \`input["constructor"]\` is what the object has under it.
+
 A whole number beyond 2^53 is not exact in a double, so a calculation that leads there is an error; as a text it can be carried
 and compared, and with \`int()\` calculated with. \`double()\` of a text that is no finite number is an error. Values of different
 kinds are not equal (\`"9" == 9\` is false); in policies and in \`applied_if\` they cannot be compared at all.`

@@ -85,11 +85,11 @@ describe('the API', () => {
     expect(body['errors']).toMatchObject([{ path: 'input.v[0]' }, { path: 'input.v[2]' }])
   })
 
-  it('says first what is no JSON at all, and keeps out names that objects have', async () => {
+  it('says first what is no JSON at all, and keeps names that objects have', async () => {
     const broken = await api.call({ method: 'POST', url: '/v1/manifests', body: '{"v": 9007199254740993' })
     expect(broken.body).toMatchObject({ code: 'INVALID_INPUT' })
     expect(broken.body).not.toHaveProperty('errors')
-    expect((await start('{"__proto__": {"a": 1}}')).body).toMatchObject({ code: 'INVALID_INPUT' })
+    expect((await start('{"__proto__": {"a": 1}}')).status).toBe(201)
   })
 })
 

@@ -87,7 +87,7 @@ describe('the trigger callback', () => {
     expect(tooLarge?.body).toEqual({ error: 'Payload too large' })
     expect(noHeader?.body).toEqual({ error: 'Missing or invalid Authorization header' })
     expect(wrongToken?.body).toEqual({ error: 'Invalid callback token' })
-    expect(noJson?.body).toMatchObject({ error: 'Invalid body', details: [{ code: 'invalid_type' }] })
+    expect(noJson?.body).toMatchObject({ error: 'Invalid body', details: [{ code: 'custom' }] })
     expect(accepted?.body).toEqual({ ok: true, type: 'nobody.wants' })
   })
 

@@ -10,8 +10,8 @@ const QUOTED = 'quoted-secrets.test.ts'
 
 const anybodyKnown: Patch = {
   file: 'api/deliveries/input.ts',
-  find: 'if (onBehalfOf.length === 0) return',
-  replace: 'if (onBehalfOf.length < 100) return',
+  find: 'if (ids.length === 0) return',
+  replace: 'if (ids.length < 100) return',
 }
 
 export const keysAndPeople: Door[] = [

@@ -168,7 +168,40 @@ describe('a column', () => {
     ['address', 'home'],
   ])('%s refuses %j when the write is planned, before anybody is asked', async (column, given) => {
     const planning = sql.executor.plan(operation({ [column]: given }), limits())
-    await expect(planning).rejects.toMatchObject({ code: 'INVALID_ARGUMENTS' })
+    await expect(planning).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENTS',
+      message: expect.stringMatching(`^set\\.${column}: `) as string,
+    })
+  })
+
+  it('is named with all others that do not take their values, and with no value', async () => {
+    const planning = sql.executor.plan(
+      operation({ small: 'seven', tags: [1], code: 'abcd' }, 'x', { big: 'nine', at: 'soon' }),
+      limits(),
+    )
+    const error = (await planning.catch((thrown: unknown) => thrown)) as Error
+    const places = error.message.match(/(?:key|guard|set)\.\w+/g)
+    expect(places).toEqual(['key.id', 'guard.big', 'guard.at', 'set.small', 'set.code'])
+    expect(error.message).not.toMatch(/seven|nine|soon|abcd/)
+  })
+
+  it('of JSON that is nested 3,000 deep is shown as a text, and can be replaced', async () => {
+    const deep = `${'['.repeat(3_000)}${']'.repeat(3_000)}`
+    await target.database.query('update samples set doc = $1 where id = 1', [deep])
+    const planned = await sql.executor.plan(operation({ doc: [] }), limits())
+    expect(planned.before).toEqual({ doc: deep })
+    await written({ doc: [] })
+  })
+
+  it('of lists, and of JSON, can be in a guard', async () => {
+    await written({ tags: ['a', 'b,"c"', null] })
+    await written({ doc: { a: [1, { b: null }] } })
+    const guard = { tags: ['a', 'b,"c"', null], doc: { a: [1, { b: null }] } }
+    expect(await sql.executor.plan(operation({ small: 3 }, 1, guard), limits())).toMatchObject({
+      guard: 'atomic',
+    })
+    const other = operation({ small: 3 }, 1, { tags: ['a'] })
+    await expect(sql.executor.plan(other, limits())).rejects.toMatchObject({ code: 'WRITE_CONFLICT' })
   })
 
   it('holds any number that it was planned with, whatever its digits', async () => {

@@ -14,7 +14,7 @@ import { bootstrapOrganization } from '../../api/bootstrap.ts'
 import { createInspectTools } from '../../api/inspect-tools.ts'
 import { createTemporalAccess } from '../../api/temporal.ts'
 import { createSecretResolver } from '../../activities/secrets.ts'
-import { createDataConverter, failureConverterPath } from '../../codec/data-converter.ts'
+import { createDataConverter, encryptedFailuresPath } from '../../codec/data-converter.ts'
 import type { EncryptionKeys } from '../../codec/encryption.ts'
 import { createPayloads } from '../../codec/payloads.ts'
 import { createDatabase, type Database } from '../../db/database.ts'
@@ -131,7 +131,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
           commandsFile,
           encryption,
         }),
-        ...(encryption ? { failureConverterPath } : {}),
+        ...(encryption ? { failureConverterPath: encryptedFailuresPath } : {}),
       }),
     )
   }

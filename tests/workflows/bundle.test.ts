@@ -16,7 +16,7 @@ const PACKAGES = [
   'ms',
   'nexus-rpc',
 ]
-const OWN_FOLDERS = ['lib', 'schemas', 'workflows']
+const OWN_FOLDERS = ['codec', 'lib', 'schemas', 'workflows']
 
 let bundle: { code: string; sources: string[] }
 
@@ -52,6 +52,7 @@ test('holds nothing of the side that has effects', () => {
   expect([...new Set(own.map((source) => source.split('/', 1)[0]))].sort()).toEqual(OWN_FOLDERS)
   const schemas = own.filter((source) => source.startsWith('schemas/'))
   expect(schemas.sort()).toEqual(['schemas/errors.ts', 'schemas/names.ts'])
+  expect(own.filter((source) => source.startsWith('codec/'))).toEqual(['codec/plain-failures.cjs'])
   expect(own).toContain('workflows/approval.ts')
 })
 

@@ -1,5 +1,6 @@
 /** What expressions can name, and what they give. */
 import { evaluateExpression, type Scope } from '../../lib/cel.ts'
+import { startOf } from '../../lib/cut-text.ts'
 import { isoTimeMs } from '../../lib/iso-time.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { MAX_ITEMS } from '../../lib/limits.ts'
@@ -88,7 +89,7 @@ export function argumentsOf(value: JsonObject | string, scope: () => Scope): Jso
 function kindOf(value: JsonValue): string {
   if (Array.isArray(value)) return `a list of ${value.length}`
   if (typeof value === 'object' && value !== null) return 'an object'
-  return JSON.stringify(value).slice(0, 80)
+  return startOf(JSON.stringify(value), 80)
 }
 
 function unexpected(what: string, expression: string, problem: string): CodedError {
