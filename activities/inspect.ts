@@ -54,25 +54,30 @@ export async function inspectConnection(
     fresh: true,
   }
   const list = await deps.catalog.listTools(await deps.targetOf({ organization, spec }), limits)
-  const { tools: listed } = list
   const warnings = [
     ...list.warnings.map((message) => ({ tool: null, message })),
-    ...(await uncheckable(listed, organization)),
+    ...(await uncheckable(list.tools, organization)),
   ]
-  const entries = listed.map(({ definition, hash }) => ({
-    tool: definition.name,
-    definition: definition as unknown as JsonObject,
-    definitionSha256: hash,
-  }))
-  await inTransaction(deps.database, (tx) =>
-    replaceCatalog(tx, { organization, connection, entries, warnings }),
-  )
-  const tools = listed.map(({ definition, hash }) => ({
+  await keep(deps.database, { organization, connection }, { tools: list.tools, warnings })
+  const tools = list.tools.map(({ definition, hash }) => ({
     tool: definition.name,
     definitionSha256: hash,
     inputSchema: definition.inputSchema as JsonObject,
   }))
   return { tools, warnings }
+}
+
+async function keep(
+  database: Database,
+  named: { organization: string; connection: string },
+  { tools, warnings }: { tools: readonly CatalogTool[]; warnings: readonly ListingWarning[] },
+): Promise<void> {
+  const entries = tools.map(({ definition, hash }) => ({
+    tool: definition.name,
+    definition: definition as unknown as JsonObject,
+    definitionSha256: hash,
+  }))
+  await inTransaction(database, (tx) => replaceCatalog(tx, { ...named, entries, warnings }))
 }
 
 /** By the hashes of definitions: a save asks for the same list again and again. */

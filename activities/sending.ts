@@ -56,7 +56,8 @@ export async function sendWrite(
   })
   assertPassed(window, answer)
   const deadlineAtMs = window.deadlineAtMs + DEADLINE_MARGIN_MS
-  return record(deps, passage, row, { claimed, deadlineAtMs, authorisation, how: executor.how }, answer)
+  const sent = { row, claimed, deadlineAtMs, authorisation, how: executor.how }
+  return record(deps, passage, sent, answer)
 }
 
 /** The row as our claim leaves it. Throws WRITE_IN_PROGRESS. */
@@ -102,6 +103,8 @@ function assertNotFrozen({ call, frozenReason }: Passage): void {
 }
 
 interface Sent {
+  /** As it was before our claim. */
+  row: WritebackRow
   claimed: WritebackRow
   deadlineAtMs: number
   authorisation: AuthorisationFacts
@@ -109,14 +112,8 @@ interface Sent {
   how: Exclude<How, 'person'>
 }
 
-async function record(
-  deps: DoorDeps,
-  passage: Passage,
-  row: WritebackRow,
-  sent: Sent,
-  answer: Answer,
-): Promise<WriteOutcome> {
-  const { claimed, deadlineAtMs, authorisation, how } = sent
+async function record(deps: DoorDeps, passage: Passage, sent: Sent, answer: Answer): Promise<WriteOutcome> {
+  const { row, claimed, deadlineAtMs, authorisation, how } = sent
   const isFirst = row.state === 'planned'
   switch (answer.kind) {
     case 'answered': {

@@ -2,6 +2,7 @@
  * Programs for stdio connections end with this process, also when it is killed and can do nothing about it: a shell beside
  * it reads a pipe that ends with us, and then ends what is left. Many servers do not mind that their input has ended.
  */
+import { getDefaultEnvironment } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { spawn, type ChildProcess } from 'node:child_process'
 
 /** They are groups, for a package manager starts the server as a process of its own. */
@@ -49,7 +50,7 @@ function startWatcher(): void {
   const started = spawn('sh', ['-c', SCRIPT], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
-    env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' },
+    env: getDefaultEnvironment(),
     cwd: '/',
   })
   const forget = (): void => {
