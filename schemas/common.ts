@@ -81,12 +81,7 @@ export const JsonObjectSchema = z
   .superRefine((value, { addIssue }) => {
     const told = { expected: 'record', continue: false } as const
     const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
-    if (!isObject)
-      addIssue({
-        ...told,
-        code: 'invalid_type',
-        message: `Invalid input: expected record, received ${kindOf(value)}`,
-      })
+    if (!isObject) addIssue({ ...told, code: 'invalid_type' })
     else if (!isJson(value)) addIssue({ ...told, code: 'custom', message: 'must be a JSON value' })
   })
   .meta({
@@ -94,11 +89,6 @@ export const JsonObjectSchema = z
     propertyNames: { type: 'string' },
     additionalProperties: {},
   }) as z.ZodType<JsonObject, JsonObject>
-
-function kindOf(value: unknown): string {
-  if (value === null) return 'null'
-  return Array.isArray(value) ? 'array' : typeof value
-}
 
 export const SHA256_HEX = /^[0-9a-f]{64}$/
 

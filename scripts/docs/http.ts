@@ -63,7 +63,7 @@ const REST = `## What is not an operation
 
 | request | key | what it does |
 |---|---|---|
-| \`POST /api/trigger-callback\`, \`POST /api/:org/trigger-callback\` | scope \`trigger\`, of a principal \`connection/<name>\` | an event \`{"type": …, "data": {…}}\` of an MCP server; 202 \`{"ok": true, "type": …}\` once it is stored, whether or not an automation wants it. \`Idempotency-Key\` gives it an identity. Its errors are \`{"error": …}\` |
+| \`POST /api/trigger-callback\`, \`POST /api/:org/trigger-callback\` | scope \`trigger\`, of a principal \`connection/<name>\` | an event \`{"type": …, "data": {…}}\` of an MCP server, in UTF-8 or as it says, also as gzip; 202 \`{"ok": true, "type": …}\` once it is stored, whether or not an automation wants it. \`Idempotency-Key\` gives it an identity. Its errors are \`{"error": …}\` |
 | \`POST /codec/decode\`, \`POST /codec/encode\` | scope \`read\` | Temporal's codec endpoint: shows the values of the key's organization to the Temporal UI and CLI |
 | \`POST /codec/open/:token/decode\`, \`POST /codec/open/:token/encode\` | none; \`COUNTERSIGN_CODEC_TOKEN\` in the path | the same for all organizations, where that is set: on a developer's machine |
 | \`GET /healthz\` | none | 200: the process lives |

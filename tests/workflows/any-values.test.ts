@@ -10,12 +10,14 @@ import { stringify } from 'yaml'
 import { readJsonArgument, readYamlFile } from '../../cli/files.ts'
 import { canonicalJson } from '../../lib/canonical-json.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import { MAX_VALUE_DEPTH } from '../../lib/limits.ts'
 import { storableText } from '../../lib/storable.ts'
 import { chanceOf } from '../chaos/random.ts'
 import { automation, ONE_LEAD, TOOLS } from '../support/automations.ts'
 import { openDesk, type Desk } from '../support/cli.ts'
 import { textResult } from '../support/mcp-server.ts'
 import { nestedText, randomText, randomValue } from '../support/random-values.ts'
+import type { ApprovalView } from '../../schemas/operations/views.ts'
 import { about, type StartedRun } from '../support/scenario.ts'
 import { eventually } from '../support/world.ts'
 
@@ -29,8 +31,10 @@ const good = Array.from({ length: VALUES }, () => randomValue(chance))
 const odd = Array.from({ length: ODD_VALUES }, () => randomValue(chance, { odd: true, depth: 3 })).filter(
   ({ isExact, isStorable }) => !isExact || !isStorable,
 )
-const deep = [90, 101, 400, 5_000].map((depth) => ({ depth, text: nestedText(chance, depth) }))
+const deep = [90, 101, 400, 2_000].map((depth) => ({ depth, text: nestedText(chance, depth) }))
 const values = good.map(({ value }) => value)
+/** Code cannot tell a large whole number from one that it has rounded, and gives none. */
+const small = values.filter((value) => !/\d{16}|e\+/.test(JSON.stringify(value)))
 const inputText = `{"values": [${good.map(({ text }) => text).join(', ')}]}`
 /** Also what cannot be kept: of servers and of code it is not refused, for they are not asked twice. */
 const texts = Array.from({ length: TEXTS }, () => randomText(chance, true))
@@ -42,7 +46,6 @@ const TABLE = `
 let desk: Desk
 let token: string
 let answer: JsonValue = null
-let refusal = ''
 
 beforeAll(async () => {
   console.log(`values of seed ${SEED}`)
@@ -61,7 +64,7 @@ beforeAll(async () => {
       name: 'refuse',
       inputSchema,
       annotations: { readOnlyHint: true },
-      run: () => ({ ...textResult(refusal), isError: true }),
+      run: ({ quoted }) => ({ ...textResult(JSON.parse(String(quoted)) as string), isError: true }),
     },
     { name: 'take', inputSchema, annotations: { readOnlyHint: false }, run: () => textResult('taken') },
   )
@@ -110,7 +113,9 @@ const THROUGH: JsonObject[] = [
   tool('give'),
   {
     name: 'made',
-    code: { source: 'export default ({ input, steps }) => [input.values, steps.give.output.answer]' },
+    code: {
+      source: 'export default ({ input, readStepResult }) => [input.small, readStepResult("give").answer[0]]',
+    },
   },
   tool('take', { values: '${{ input.values }}', made: '${{ steps.made.output }}' }),
   {
@@ -128,12 +133,12 @@ const THROUGH: JsonObject[] = [
       },
     },
   },
-  { name: 'end', return: '${{ steps.made.output }}' },
+  { name: 'end', return: ['${{ steps.made.output[0] }}', '${{ steps.give.output.answer }}'] },
 ]
 
 /** Words of servers and of code, which people read when a step has failed. */
 const TOLD: JsonObject[] = [
-  { ...tool('refuse'), on_error: 'continue' },
+  { ...tool('refuse', { quoted: '${{ input.quoted }}' }), on_error: 'continue' },
   {
     name: 'thrown',
     on_error: 'continue',
@@ -166,6 +171,16 @@ const start = (input: string) =>
   send('/v1/automations/echo/runs', `{"input": ${input}}`, desk.scenario.world.adminKey)
 const event = (values: string) =>
   send('/api/trigger-callback', `{"type": "sent", "data": {"values": ${values}}}`, token)
+
+async function waitingFor(runId: string, field: string): Promise<ApprovalView> {
+  const { admin } = desk.scenario.world
+  return eventually(async () => {
+    const { items } = await admin.listApprovals({ run_id: runId })
+    const found = items.find(({ preview }) => preview?.changes.some((one) => one.field === field))
+    if (!found) expect((await admin.getRun({ run_id: runId })).failure).toBeNull()
+    return found
+  })
+}
 
 async function resultOf(runId: string): Promise<JsonObject> {
   const { admin } = desk.scenario.world
@@ -229,23 +244,20 @@ describe('what can be kept', () => {
     const list = texts.map(storableText)
     const { run_id, temporal_workflow_id } = await world.admin.startRun({
       name: 'through',
-      input: { values, words, list },
+      input: { values, small, words, list },
     })
     const run: StartedRun = { runId: run_id, workflowId: temporal_workflow_id, account: '' }
     for (const field of ['values', 'doc']) {
-      const approval = await desk.scenario.approvalOf(run)
+      const approval = await waitingFor(run_id, field)
       const change = approval.preview?.changes.find((one) => one.field === field)
       expect([field, changed(change?.after)]).toEqual([field, []])
       const shown = await desk.json(['approvals', 'show', approval.approval_id])
       expect(JSON.stringify(shown)).toContain(approval.digest)
       await lena.decideApproval({ ...about(approval), verdict: 'approve' })
-      await eventually(
-        async () =>
-          (await desk.scenario.approvalOf(run).catch(() => null))?.approval_id !== approval.approval_id,
-      )
     }
     const result = (await resultOf(run_id)) as unknown as JsonValue[][]
-    expect([changed(result[0]), changed(result[1])]).toEqual([[], []])
+    expect([changed(result[0], small), changed(result[1])]).toEqual([[], []])
+    expect(small.length).toBeGreaterThan(VALUES / 2)
     const [taken] = server.calls.filter((call) => call.tool === 'take')
     expect(changed(taken?.arguments['values'])).toEqual([])
     const { rows } = await shop.query<{ doc: JsonValue[]; words: string; list: string[] }>(
@@ -278,10 +290,9 @@ describe('what cannot be kept', () => {
     }
   })
 
-  test.each(deep)('nor is what is nested $depth deep', async ({ depth, text }) => {
-    const fits = depth < 100
-    expect((await start(text)).status).toBe(fits ? 201 : 400)
-    expect((await event(text)).status).toBe(fits ? 202 : 400)
+  test.each(deep)('nor is what is nested too deep: $depth levels', async ({ depth, text }) => {
+    expect((await start(text)).status).toBe(depth < 100 ? 201 : 400)
+    expect((await event(text)).status).toBe(depth < 100 ? 202 : 400)
     answer = JSON.parse(text) as JsonValue
     await desk.scenario.define('asked', [tool('give')], { allow: true })
     const { run_id } = await desk.scenario.clerk.startRun({ name: 'asked', input: {} })
@@ -290,25 +301,23 @@ describe('what cannot be kept', () => {
       return shown.state !== 'running' && shown
     })
     expect([run.state, run.failure?.code]).toEqual(
-      fits ? ['completed', undefined] : ['failed', 'RESULT_INVALID'],
+      depth < MAX_VALUE_DEPTH ? ['completed', undefined] : ['failed', 'RESULT_INVALID'],
     )
   })
 })
 
 test('no word of a server, of code or of an automation stops the worker, whatever is in it', async () => {
-  for (const text of texts) {
-    refusal = text
-    const { run_id } = await desk.scenario.clerk.startRun({
-      name: 'told',
-      input: { quoted: JSON.stringify(text) },
-    })
+  const told = texts.map(async (text) => {
+    const input = { quoted: JSON.stringify(text) }
+    const { run_id } = await desk.scenario.clerk.startRun({ name: 'told', input })
     const run = await eventually(async () => {
       const shown = await desk.scenario.world.admin.getRun({ run_id })
       return shown.state === 'failed' && shown
     })
     expect(run.failure?.code).toBe('TOLD')
     expect(run.failure?.message).toContain(text.replace(/\p{Surrogate}/gu, '\ufffd'))
-  }
+  })
+  await Promise.all(told)
   expect(
     await resultOf((await desk.scenario.clerk.startRun({ name: 'echo', input: { v: 1 } })).run_id),
   ).toEqual({ v: 1 })
