@@ -47,11 +47,14 @@ const StepInputSchema = z.union([
   z.object({ parent: OriginSchema }).transform(({ parent }) => ({ path: parent.path, connection: null })),
 ])
 
-/** In the order in which they were scheduled. */
+/**
+ * In the order in which they were scheduled. `waiting`: steps of which it is known that people are waited for, so that the
+ * workflows of their writes, of which there may be many, need not be asked.
+ */
 export async function attemptsOf(
   temporal: TemporalAccess,
   execution: { workflowId: string; runId: string },
-  facts: ExecutionFacts,
+  { facts, waiting }: { facts: ExecutionFacts; waiting: ReadonlySet<string> },
 ): Promise<StepAttempt[]> {
   const events = await withPatience(temporal, () => loadHistory(temporal, execution), HISTORY_PATIENCE_MS)
   const byEvent = new Map<string, StepAttempt>()
@@ -68,7 +71,10 @@ export async function attemptsOf(
     if (attempt) Object.assign(attempt, await pendingChanges(temporal, pending))
   }
   const attempts = [...byEvent.values()]
-  await takeFromChildren(temporal, attempts)
+  await takeFromChildren(
+    temporal,
+    attempts.filter(({ path }) => !waiting.has(path)),
+  )
   return attempts
 }
 

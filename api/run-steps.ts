@@ -50,9 +50,10 @@ export async function stepsOf(temporal: TemporalAccess, context: StepsContext): 
   const { workflowId, described } = context
   const { execution, temporal_run_id: runId } = described
   if (!execution || !runId) return { steps: [], steps_from: 'none', attempts_omitted: false, held_up_by: [] }
+  const waiting = new Set(context.writes.flatMap((write) => (write.waits_for_people ? [write.path] : [])))
   const isTooLarge = execution.historyBytes > MAX_HISTORY_BYTES
   const [attempts, told] = await Promise.all([
-    isTooLarge ? [] : attemptsOf(temporal, { workflowId, runId }, execution),
+    isTooLarge ? [] : attemptsOf(temporal, { workflowId, runId }, { facts: execution, waiting }),
     askRun(temporal, context),
   ])
   const paths = [...new Set([...(told ? Object.keys(told) : []), ...attempts.map(({ path }) => path)])]

@@ -18,6 +18,7 @@ const MAX_NAMED = 5
 const LOOKS_AT_ONCE = 8
 /** A younger one may just have begun. */
 const YOUNGEST_MS = 10_000
+const NOBODY: ReadonlySet<string> = new Set()
 
 export interface HeldUpRun {
   runId: string
@@ -49,7 +50,7 @@ async function look({ temporal }: ApiDeps, row: RunRow, mayRead: () => boolean):
   const { pendingActivities, pendingChildren } = execution
   const isBusy = pendingActivities.length > 0 || pendingChildren > 0
   const attempts =
-    isBusy && mayRead() ? await attemptsOf(temporal, { workflowId, runId: temporal_run_id }, execution) : []
+    isBusy && mayRead() ? await attemptsOf(temporal, { workflowId, runId: temporal_run_id }, { facts: execution, waiting: NOBODY }) : []
   return heldUpBy(attempts, execution, Date.now()).map((heldUp) => ({ runId, heldUp }))
 }
 

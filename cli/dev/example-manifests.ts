@@ -53,10 +53,15 @@ async function decide(
   manifest: Manifest,
   { noted, billingUrl }: { noted: Notes | undefined; billingUrl: string },
 ): Promise<{ apply?: Manifest; edited?: boolean }> {
-  const head = await headOf(client, manifest)
+  const known = noted?.revisions[`${manifest.kind}/${manifest.name}`]
+  const head = await manifestAt(client, manifest)
+  if (head === undefined) {
+    // What we have made is there, and not in use: somebody has taken it out of use. In a new database it is not there.
+    const isRemoved = known !== undefined && (await manifestAt(client, manifest, known)) !== undefined
+    return isRemoved ? { edited: true } : { apply: manifest }
+  }
   // An earlier release noted nothing: what was never edited is at its first revision.
-  const ours = noted?.revisions[`${manifest.kind}/${manifest.name}`] ?? 1
-  if (head === undefined || head.revision === ours) return { apply: manifest }
+  if (head.revision === (known ?? 1)) return { apply: manifest }
   const moved = movedTo(head.manifest, { from: noted?.billingUrl, to: billingUrl })
   return moved === undefined ? { edited: true } : { edited: true, apply: moved }
 }
@@ -72,9 +77,10 @@ function movedTo(
   return { ...manifest, spec: { ...spec, url: to } }
 }
 
-async function headOf(client: Client, { kind, name }: Manifest) {
+/** Undefined if there is none; in use unless a revision is named. */
+async function manifestAt(client: Client, { kind, name }: Manifest, revision?: number) {
   try {
-    return await client.getManifest({ kind, name })
+    return await client.getManifest({ kind, name, ...(revision === undefined ? {} : { revision }) })
   } catch (error) {
     if (error instanceof ApiError && error.code === 'NOT_FOUND') return undefined
     throw error
