@@ -4,7 +4,7 @@
  */
 import { evaluateStrictly, type Scope } from '../../lib/cel.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
-import { MAX_VALUE_SIZE, sizeOf, tooLarge } from '../../lib/limits.ts'
+import { MAX_ANSWER_BYTES, MAX_VALUE_SIZE, sizeOf, tooLarge } from '../../lib/limits.ts'
 import { factsOfTool } from '../../lib/policy.ts'
 import type { SendWindow } from '../../lib/send-window.ts'
 import { storableValue } from '../../lib/storable.ts'
@@ -30,8 +30,6 @@ import type {
   Sending,
 } from './executor.ts'
 
-/** Of the answer on the wire: servers repeat a structured value as text, where quotes take two bytes. */
-const MAX_ANSWER_BYTES = 10 * 1024 * 1024
 /**
  * Our vendor prefix in `_meta`, where a server that cares can find the key of a write, and the digest of what people have
  * approved. The same key with another digest is another plan of a write that it has done: our records were restored.
