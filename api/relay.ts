@@ -103,8 +103,7 @@ async function listenOnce(database: Database, stopped: AbortSignal, onNotify: ()
     await Promise.race([client.query(`listen ${DELIVERIES_CHANNEL}`), broken])
     await Promise.race([untilAborted(stopped), broken])
   } finally {
-    // Closed, so that nobody else gets a connection that listens. An error that comes now has nobody to tell.
-    client.on('error', () => undefined)
+    // Closed, so that nobody else gets a connection that listens.
     client.release(true)
   }
 }

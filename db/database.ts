@@ -1,5 +1,6 @@
 /** The connection to our own PostgreSQL. Query functions take a `Queryable`, so a pool and a transaction both fit. */
 import pg from 'pg'
+import { ListeningClient } from './client.ts'
 
 export interface Queryable {
   query<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<pg.QueryResult<Row>>
@@ -31,6 +32,7 @@ export function createDatabase(
     max: MAX_CONNECTIONS,
     connectionTimeoutMillis: 5_000,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+    Client: ListeningClient,
     ...(usedBy === undefined ? {} : { fallback_application_name: `countersign ${usedBy}` }),
     ...(statementTimeoutMs === undefined ? {} : { statement_timeout: statementTimeoutMs }),
   })
@@ -43,9 +45,6 @@ export function createDatabase(
 export async function inTransaction<T>(database: Database, work: (tx: Queryable) => Promise<T>): Promise<T> {
   const client = await database.connect()
   let broken: Error | undefined
-  // The pool listens for idle connections only; a lent one that breaks would end the process.
-  const onError = (error: Error): void => void (broken = error)
-  client.on('error', onError)
   try {
     await client.query('begin')
     const result = await work(client)
@@ -60,8 +59,7 @@ export async function inTransaction<T>(database: Database, work: (tx: Queryable)
     })
     throw error
   } finally {
-    client.off('error', onError)
-    // A connection that broke, or whose rollback failed, is closed instead of going back to the pool.
+    // A connection whose rollback failed is closed instead of going back to the pool.
     client.release(broken)
   }
 }

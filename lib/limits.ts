@@ -159,5 +159,7 @@ export const MAX_TOOLS = 1_000
 export const MAX_TOOL_BYTES = 512 * KB
 /** Of all pages of a server's list together: LISTING_TOO_LARGE. */
 export const MAX_LISTING_BYTES = 8 * MB
+/** Of an answer of a tool or a database on the wire: servers repeat a structured value as text, where quotes take two bytes. RESULT_TOO_LARGE. */
+export const MAX_ANSWER_BYTES = 10 * MB
 /** How deep a value from outside may be nested: what walks over values does so by calling itself. */
 export const MAX_VALUE_DEPTH = 200

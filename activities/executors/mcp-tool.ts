@@ -4,6 +4,7 @@
  */
 import { evaluateStrictly, type Scope } from '../../lib/cel.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
+import { MAX_ANSWER_BYTES } from '../../lib/limits.ts'
 import { factsOfTool } from '../../lib/policy.ts'
 import type { SendWindow } from '../../lib/send-window.ts'
 import { resolveTemplates } from '../../lib/templates.ts'
@@ -30,8 +31,6 @@ import type {
 } from './executor.ts'
 import { keptOf, outputOf, wordsOf, type Kept } from './mcp-answers.ts'
 
-/** Of the answer on the wire: servers repeat a structured value as text, where quotes take two bytes. */
-const MAX_ANSWER_BYTES = 10 * 1024 * 1024
 /** The list was read for this very call; should it be gone, the answer is not kept waiting for it. */
 const DECLARATION_LIMIT_MS = 1_000
 /**

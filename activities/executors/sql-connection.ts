@@ -20,9 +20,6 @@ export async function withConnection<T>(
   work: (client: pg.PoolClient) => Promise<T>,
 ): Promise<T> {
   const client = await borrow(pool, limits)
-  // A lent connection that breaks says so twice: to its statement, and to listeners. Without one the process would end.
-  const ignore = (): void => undefined
-  client.on('error', ignore)
   let cutOff: Error | undefined
   const stopWatching = atLimit(limits, () => {
     cutOff = new Error('the deadline has passed, or the call was cancelled')
@@ -39,7 +36,6 @@ export async function withConnection<T>(
     throw error instanceof CodedError ? error : (cutOff ?? error)
   } finally {
     stopWatching()
-    client.off('error', ignore)
   }
 }
 

@@ -7,6 +7,7 @@ import { AddressRefusedError } from '../../lib/guarded-lookup.ts'
 import type { SendWindow } from '../../lib/send-window.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import type { Answer } from './executor.ts'
+import { AnswerTooLargeError } from './sql-wire.ts'
 
 /** No SQLSTATE means that the server did not answer. */
 function sqlStateOf(error: unknown): string | undefined {
@@ -103,6 +104,8 @@ const NOT_AS_NAMED = /^(42501|42P01|42703|3F000)$/
 /** While planning nothing is written, so a lost answer is no riddle: look again. `place`: what was looked at. */
 export function plannedFailure(error: unknown, place: string): CodedError {
   if (error instanceof CodedError) return error
+  if (error instanceof AnswerTooLargeError)
+    return new CodedError('RESULT_TOO_LARGE', `${place}: ${error.message}`, { cause: error })
   const sqlState = sqlStateOf(error)
   if (sqlState === undefined || FALLING.test(sqlState))
     return new CodedError('CONNECTION_NOT_READY', messageOf(error), { cause: error })

@@ -3,14 +3,15 @@
  * connection is made of comes from its manifest and the operator: nothing from files that an address names, nothing of
  * what the worker's environment (PG…) or home folder (.pgpass) has for the worker's own database.
  */
-import type { Socket } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 import pg from 'pg'
+import { ListeningClient } from '../../db/client.ts'
 import { allowedFor, type AllowedHost } from '../../lib/allowed-hosts.ts'
 import { digestOf } from '../../lib/canonical-json.ts'
 import type { DatabaseAddress } from '../../lib/database-address.ts'
 import { guardedSocket } from '../../lib/guarded-lookup.ts'
 import { MOST_KEPT, whoHasToGo, type Kept, type Room } from '../../lib/kept.ts'
+import { guardAnswers, type DriverConnection } from './sql-wire.ts'
 
 /** With secrets resolved. */
 export interface TargetDatabase {
@@ -130,19 +131,30 @@ function createPool({ address, tls }: TargetDatabase, allowed: readonly AllowedH
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     scramMaxIterations: MAX_SCRAM_ITERATIONS,
     Client: TargetClient,
+    types: { getTypeParser: readerOf },
   }
   return new pg.Pool(config)
+}
+
+/**
+ * Of truths and of JSON, which our statements read; all else is text. Which type a value has is said by the server, and
+ * what the driver has for others may take hours for a text that is made for it.
+ */
+function readerOf(type: number): (text: string) => unknown {
+  if (type === pg.types.builtins.BOOL) return (text) => text === 't'
+  return type === pg.types.builtins.JSONB ? JSON.parse : (text) => text
 }
 
 /**
  * Without the two startup parameters that have no value which means “none”, and so would be the environment's. It closes
  * its socket by itself: a server that does not would have us keep one for each call.
  */
-class TargetClient extends pg.Client {
+class TargetClient extends ListeningClient {
   constructor(config?: pg.ClientConfig) {
     super(config)
     delete innerOf(this).connectionParameters['options']
     delete innerOf(this).connectionParameters['replication']
+    guardAnswers(innerOf(this).connection)
   }
 
   override connect(): Promise<this>
@@ -167,8 +179,7 @@ class TargetClient extends pg.Client {
 function innerOf(client: pg.Client) {
   return client as unknown as {
     connectionParameters: Record<string, unknown>
-    /** TLS or not, whichever it is by then. */
-    connection: { stream: Socket }
+    connection: DriverConnection
   }
 }
 

@@ -1,6 +1,7 @@
 /** Every organization of the dev stack has an admin key that works: the noted one, or a new one if the data is new. */
 import pg from 'pg'
 import { bootstrapOrganization } from '../../api/bootstrap.ts'
+import { ListeningClient } from '../../db/client.ts'
 import { ApiError, createClient, type Client } from '../../sdk/client/index.ts'
 
 const ADMIN = 'admin'
@@ -15,7 +16,7 @@ export async function ensureAdminKeys(params: {
   const { databaseUrl, apiUrl, organizations, known } = params
   const keys = { ...known }
   // Two connections: one makes a key, and nothing is done at the same time.
-  const database = new pg.Pool({ connectionString: databaseUrl, max: 2 })
+  const database = new pg.Pool({ connectionString: databaseUrl, max: 2, Client: ListeningClient })
   database.on('error', () => undefined)
   try {
     for (const organization of organizations) {

@@ -70,19 +70,23 @@ async function withLockedTable(work: () => Promise<void>): Promise<void> {
 }
 
 describe('the answer to COMMIT is lost', () => {
-  it.each(['swallowed', 'cut'])('(%s): lost, and the next attempt finds what was done', async (how) => {
-    const id = how === 'cut' ? 1 : 2
-    const apply = await sql.prepare(waive(id))
-    proxy.swallowAnswersAfter('commit')
-    const sending = apply(limits(how === 'cut' ? 5_000 : 700))
-    await proxy.patternSeen()
-    await until(async () => (await effectsOn(id)) === 1)
-    if (how === 'cut') proxy.cut()
-    expect(word(await sending)).toBe('lost: CALL_INTERRUPTED')
-    proxy.reset()
-    expect(await apply()).toMatchObject({ status: 'already_applied', output: { fee: '0.00' } })
-    expect(await effectsOn(id)).toBe(1)
-  })
+  it.each(['swallowed', 'cut', 'nonsense'])(
+    '(%s): lost, and the next attempt finds what was done',
+    async (how) => {
+      const id = { swallowed: 2, cut: 1, nonsense: 8 }[how] ?? 0
+      const apply = await sql.prepare(waive(id))
+      proxy.swallowAnswersAfter('commit')
+      const sending = apply(limits(how === 'swallowed' ? 700 : 5_000))
+      await proxy.patternSeen()
+      await until(async () => (await effectsOn(id)) === 1)
+      if (how === 'cut') proxy.cut()
+      if (how === 'nonsense') proxy.say(Buffer.from('nonsense'))
+      expect(word(await sending)).toBe('lost: CALL_INTERRUPTED')
+      proxy.reset()
+      expect(await apply()).toMatchObject({ status: 'already_applied', output: { fee: '0.00' } })
+      expect(await effectsOn(id)).toBe(1)
+    },
+  )
 
   it.each([
     ['in time: that one waits for it, and finds what it did', 100, 'already_applied'],
@@ -226,8 +230,9 @@ describe('the deadline', () => {
 
   it('has passed before anything began: nothing is sent', async () => {
     const apply = await sql.prepare(waive(8))
+    const before = await effectsOn(8)
     expect(word(await apply(limits(-1)))).toBe('not_sent: CONNECTION_NOT_READY')
-    expect(await effectsOn(8)).toBe(0)
+    expect(await effectsOn(8)).toBe(before)
   })
 
   it('of a plan, and its cancellation, end the looking', async () => {

@@ -24,6 +24,8 @@ export interface TcpProxy {
   closeOrphans(): void
   /** Where connections lead from now on: a server that was started again may listen elsewhere. */
   retarget(url: string): void
+  /** Says this to every client, as if the server did. */
+  say(bytes: Buffer): void
   /** Breaks every connection, on both sides, with a reset. */
   cut(): void
   connections(): number
@@ -58,6 +60,7 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
   const faults: Faults = { held: new Set(), ...NO_FAULTS }
   const waiting: Record<Direction, (() => void)[]> = { toServer: [], toClient: [] }
   const sockets = new Set<Socket>()
+  const clients = new Set<Socket>()
   const orphans = new Set<Socket>()
   const watchers: (() => void)[] = []
   let isSeen = false
@@ -91,6 +94,7 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
   const server = createServer((client) => {
     const upstream = createConnection({ host: hostname, port: Number(port), noDelay: true })
     client.setNoDelay(true)
+    clients.add(client.on('close', () => clients.delete(client)))
     client.on('data', (bytes) => fromClient(upstream, bytes))
     upstream.on('data', (bytes) => {
       if (!faults.swallowing) deliver('toClient', client, bytes)
@@ -115,6 +119,7 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
 
   return {
     port: ownPort,
+    say: (bytes) => clients.forEach((client) => client.write(bytes)),
     urlThrough: (url) => {
       const through = new URL(url)
       through.host = `127.0.0.1:${ownPort}`
