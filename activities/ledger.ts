@@ -24,6 +24,7 @@ import { assertStillOurs, digestOfWrite, type Arrival, type DoorDeps } from './d
 import { answerDigest, provenOutcome } from './outcomes.ts'
 import { previewOf } from './reading.ts'
 import { issueReceipt, type ReceiptContent } from './receipts.ts'
+import { signPlan } from './signed-rows.ts'
 
 /**
  * Looks at the target and keeps what is planned. If somebody planned it first, theirs stands. Policy judges what the
@@ -38,7 +39,7 @@ export async function planWriteback(deps: DoorDeps, arrival: Arrival): Promise<W
   const { described, ruling } = arrival.judge(stored)
   const { endpoint, definitionSha256 } = resolved
   const preview = previewOf(call, executor, described, planned)
-  await insertPlannedWriteback(deps.database, {
+  const row = {
     organization: call.organization,
     origin: call.origin,
     runWorkflowId: origin.runWorkflowId,
@@ -58,7 +59,8 @@ export async function planWriteback(deps: DoorDeps, arrival: Arrival): Promise<W
     },
     requirement: ruling.effect === 'require' ? ruling.requirement : null,
     preview,
-  })
+  }
+  await insertPlannedWriteback(deps.database, { ...row, signedPlan: signPlan(deps, row) })
   return requireWriteback(deps, call.organization, call.origin.writebackId)
 }
 

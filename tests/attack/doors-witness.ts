@@ -23,9 +23,9 @@ export const olderLedger: Door[] = [
     name: 'nobody remembers a claim that the ledger has lost',
     patches: [
       {
-        file: 'activities/claims.ts',
-        find: 'if (!claim || (row &&',
-        replace: 'if (!claim || row !== undefined || (row &&',
+        file: 'activities/recall.ts',
+        find: 'if (!claim) return false',
+        replace: 'if (!claim || row !== undefined) return false',
       },
     ],
     test: { file: OLDER, title: 'whose answer is lost: nobody knows, and nothing is sent again' },
