@@ -24,7 +24,7 @@ import { assertStillOurs, digestOfWrite, type Arrival, type DoorDeps } from './d
 import { answerDigest, provenOutcome } from './outcomes.ts'
 import { previewOf } from './reading.ts'
 import { issueReceipt, type ReceiptContent } from './receipts.ts'
-import { signPlan } from './signed-rows.ts'
+import { assertPlanned, signPlan } from './signed-rows.ts'
 
 /**
  * Looks at the target and keeps what is planned. If somebody planned it first, theirs stands. Policy judges what the
@@ -151,6 +151,8 @@ async function close(
   }
   const closing = { row, conclusion, from, content }
   const isOwn = from.from === 'sending' && !from.isOverdue
+  // Who holds an answer has compared the row with the call. All others have nothing but the row to sign from.
+  if (!isOwn) assertPlanned(deps, row)
   const closed =
     (await closeWithReceipt(deps, closing)) ??
     // Who holds an answer knows better than a ledger that has gone back behind the claim, or has given it up.

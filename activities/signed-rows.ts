@@ -84,12 +84,17 @@ function lastingDigest(row: Pick<WritebackRow, (typeof LASTING)[number]>): strin
   return digestOf(Object.fromEntries(LASTING.map((column) => [column, row[column]])))
 }
 
-/** Throws WRITE_NOT_AUTHORISED for a row that no worker of ours has planned as it is. */
-export function assertPlanned({ trust }: Trusting, row: WritebackRow): void {
+/** Whether a worker of ours has planned it as it is. */
+export function isPlanned({ trust }: Trusting, row: WritebackRow): boolean {
   const envelope = KeptEnvelopeSchema.safeParse(row.signed_plan)
   const opened = envelope.success && openEvidence(envelope.data, PLAN, trust.keys)
   const signed = SignedPlanSchema.safeParse(opened ? opened.document : null)
-  if (signed.success && signed.data.sha256 === lastingDigest(row)) return
+  return signed.success && signed.data.sha256 === lastingDigest(row)
+}
+
+/** Throws WRITE_NOT_AUTHORISED. */
+export function assertPlanned(deps: Trusting, row: WritebackRow): void {
+  if (isPlanned(deps, row)) return
   const detail = `${row.writeback_id}: no worker has planned it as the ledger has it`
   throw new CodedError('WRITE_NOT_AUTHORISED', detail)
 }
