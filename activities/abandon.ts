@@ -2,10 +2,11 @@
 import { findWriteback, type WritebackRow } from '../db/queries/writebacks.ts'
 import { isErrorCode } from '../schemas/errors.ts'
 import type { Envelope, NotWanted, WriteOutcome } from '../schemas/run.ts'
-import { recallClaim, type AboutClaim } from './claims.ts'
+import type { AboutClaim } from './claims.ts'
 import type { AskEarlier, DoorDeps } from './door.ts'
 import { closePlanned, requireWriteback, type Conclusion } from './ledger.ts'
 import { provenOutcome } from './outcomes.ts'
+import { recallClaim } from './recall.ts'
 import { olderThanRun } from './witnesses.ts'
 
 /** `under_way`: it was sent, and the door has to say what became of it. `never_planned`: there is nothing to end. */

@@ -4,16 +4,15 @@
  * it to the next attempt, which puts it back into a ledger that knows less. Signed: whoever can write to the namespace
  * can write such details.
  */
-import { restoreClaim } from '../db/queries/claims.ts'
-import { findWriteback, type WritebackRow } from '../db/queries/writebacks.ts'
-import { openEnvelope, signEnvelope } from '../lib/dsse.ts'
+import type { WritebackRow } from '../db/queries/writebacks.ts'
+import { openWarning, signEnvelope } from '../lib/dsse.ts'
 import { claimIn } from '../lib/told-claim.ts'
 import { utf8Bytes } from '../lib/limits.ts'
 import { ClaimSchema, CLAIM_PAYLOAD_TYPE, type Claim } from '../schemas/claim.ts'
 import { EnvelopeSchema } from '../schemas/decision.ts'
-import { CodedError } from '../schemas/errors.ts'
 import type { Envelope } from '../schemas/run.ts'
 import type { DoorDeps } from './door.ts'
+import { isReleased } from './signed-rows.ts'
 
 /** A larger row does not travel with its claim: its digest does, and then only the row in the ledger can be put right. */
 const MAX_ROW_BYTES = 8_192
@@ -44,8 +43,11 @@ export interface AboutClaim {
   writebackId: string
 }
 
-/** With the envelope in which it was signed, so that it can be handed on. */
-type ToldClaim = Claim & { envelope: Envelope }
+/**
+ * With the envelope in which it was signed, so that it can be handed on. A claim can stop things, also one whose key was
+ * retired since; but that one is not put back into the ledger, where more could follow from its dates.
+ */
+export type ToldClaim = Claim & { envelope: Envelope; isKeyInUse: boolean }
 
 /** Of what attempts have said, in heartbeats or as they failed: the claims of this write, the last attempt first. */
 export function claimsAmong(
@@ -63,36 +65,20 @@ function openClaim({ trust }: Pick<DoorDeps, 'trust'>, said: unknown, about: Abo
   const envelope = EnvelopeSchema.safeParse(said)
   if (!envelope.success) return null
   const expected = { payloadType: CLAIM_PAYLOAD_TYPE, purpose: 'receipt' } as const
-  const claim = ClaimSchema.safeParse(openEnvelope(envelope.data, expected, trust.keys)?.document)
-  if (!claim.success) return null
+  const opened = openWarning(envelope.data, expected, trust.keys)
+  const claim = ClaimSchema.safeParse(opened?.document)
+  if (!opened || !claim.success) return null
   const isAbout =
     claim.data.organization === about.organization && claim.data.writebackId === about.writebackId
-  return isAbout ? { ...claim.data, envelope: envelope.data } : null
+  return isAbout ? { ...claim.data, envelope: envelope.data, isKeyInUse: opened.isInUse } : null
 }
 
 /**
- * True if the ledger had forgotten the claim that an earlier attempt was sent with, and has it again: what follows is
- * what follows for every attempt that is gone. Throws OUTCOME_UNKNOWN where it cannot be put back.
+ * Whether the row says as much as the claim: that it is being sent, that it has ended, or, in the signed word of a worker,
+ * that it was not sent after all. A row that just says “planned” is not believed.
  */
-export async function recallClaim(
-  deps: DoorDeps,
-  said: readonly unknown[],
-  about: AboutClaim,
-  row: WritebackRow | null,
-): Promise<boolean> {
-  const [claim] = claimsAmong(deps, said, about)
-  if (!claim || (row && (row.outcome !== null || row.attempt >= claim.attempt))) return false
-  const { attempt, writebackId } = claim
-  const facts = {
-    writeback: writebackId,
-    attempt,
-    recorded: row ? `${row.state}, attempt ${row.attempt}` : 'nothing',
-  }
-  deps.warn('the ledger is older than what was sent', facts)
-  if (await restoreClaim(deps.database, claim)) return true
-  const now = await findWriteback(deps.database, about)
-  if (now && (now.outcome !== null || now.attempt >= attempt)) return true
-  const has = now ? `has another plan of it, ${now.state}` : 'does not know it'
-  const detail = `attempt ${attempt} of ${writebackId} may have been sent, and the ledger ${has}`
-  throw new CodedError('OUTCOME_UNKNOWN', detail)
+export function saysAsMuch(deps: Pick<DoorDeps, 'trust'>, row: WritebackRow, claim: Claim): boolean {
+  if (row.outcome !== null) return true
+  if (row.attempt < claim.attempt) return false
+  return row.state === 'sending' || isReleased(deps, row, claim)
 }

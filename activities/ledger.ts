@@ -24,6 +24,7 @@ import { assertStillOurs, digestOfWrite, type Arrival, type DoorDeps } from './d
 import { answerDigest, provenOutcome } from './outcomes.ts'
 import { previewOf } from './reading.ts'
 import { issueReceipt, type ReceiptContent } from './receipts.ts'
+import { assertPlanned, signPlan } from './signed-rows.ts'
 
 /**
  * Looks at the target and keeps what is planned. If somebody planned it first, theirs stands. Policy judges what the
@@ -39,7 +40,7 @@ export async function planWriteback(deps: DoorDeps, arrival: Arrival): Promise<W
   const { described, ruling } = arrival.judge(stored)
   const { endpoint, definitionSha256 } = resolved
   const preview = previewOf(call, executor, described, planned)
-  await insertPlannedWriteback(deps.database, {
+  const row = {
     organization: call.organization,
     origin: call.origin,
     runWorkflowId: origin.runWorkflowId,
@@ -59,7 +60,8 @@ export async function planWriteback(deps: DoorDeps, arrival: Arrival): Promise<W
     },
     requirement: ruling.effect === 'require' ? ruling.requirement : null,
     preview,
-  })
+  }
+  await insertPlannedWriteback(deps.database, { ...row, signedPlan: signPlan(deps, row) })
   return requireWriteback(deps, call.organization, call.origin.writebackId)
 }
 
@@ -150,6 +152,8 @@ async function close(
   }
   const closing = { row, conclusion, from, content }
   const isOwn = from.from === 'sending' && !from.isOverdue
+  // Who holds an answer has compared the row with the call. All others have nothing but the row to sign from.
+  if (!isOwn) assertPlanned(deps, row)
   const closed =
     (await closeWithReceipt(deps, closing)) ??
     // Who holds an answer knows better than a ledger that has gone back behind the claim, or has given it up.

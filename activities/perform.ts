@@ -14,7 +14,6 @@ import { changedSettings } from '../lib/write-settings.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { Call, Envelope, PerformResult, Preview, Requester } from '../schemas/run.ts'
 import { abandonWriteback, type Abandoning } from './abandon.ts'
-import { recallClaim } from './claims.ts'
 import { askForApproval, judgeWrite, refuseRejected } from './authorise.ts'
 import type { Stored } from './executors/executor.ts'
 import { digestOfWrite, type DoorDeps, type Judged, type Passage, type StepLimits } from './door.ts'
@@ -32,6 +31,7 @@ import {
   policiesOf,
   previewOf,
 } from './reading.ts'
+import { recallClaim } from './recall.ts'
 import { concludeUnknown, sendWrite } from './sending.ts'
 import { mayPassAway, settle } from './settle.ts'
 import { olderThanRun } from './witnesses.ts'

@@ -2,7 +2,7 @@
  * Closes what executions that are over have left open: operators terminate things, and then nobody is left to say what
  * became of a write. Planned becomes `withdrawn`, unless Temporal knows that the ledger is the older one; sent becomes
  * `unknown`, each with its receipt, through the ledger like any other outcome. Nothing is concluded about an execution
- * that is alive; two reconcilers at once do no more than one. A write that is alive although its run is over is asked to
+ * that is alive, nor of a row that no worker has signed as it is; two reconcilers at once do no more than one. A write that is alive although its run is over is asked to
  * end. Approvals that are alive are told what has been decided.
  */
 import { WorkflowNotFoundError, type Client } from '@temporalio/client'
@@ -24,6 +24,7 @@ import { executionState, namespaceKnowsUs, type ExecutionState } from './executi
 import { closePlanned } from './ledger.ts'
 import { remindApprovals } from './reminders.ts'
 import { concludeUnknown } from './sending.ts'
+import { isPlanned } from './signed-rows.ts'
 import { olderThanRun, whatLedgerMisses } from './witnesses.ts'
 
 /** Younger rows may belong to an execution that is just about to start, or to an attempt that is about to record. */
@@ -61,6 +62,7 @@ export async function reconcile(
       reminded: 0,
       failed: 0,
       doubted: 0,
+      unproven: 0,
       next: {
         writeback: rows.length === LIMIT ? (rows.at(-1)?.writeback_id ?? '') : '',
         approval: approvals.length === LIMIT ? (approvals.at(-1)?.approval_id ?? '') : '',
@@ -83,9 +85,11 @@ interface Pass extends ReconcileDeps {
 
 /** Two executions may have to do with a row: its run, and a writeback workflow if it has one. */
 async function reconcileWriteback(pass: Pass, row: WritebackRow): Promise<void> {
+  const { report } = pass
+  // It names the run that is asked.
+  if (!isPlanned(pass.door, row)) return void report.unproven++
   const run = await pass.stateOf(row.run_workflow_id)
   if (!isOver(pass, run)) return
-  const { report } = pass
   // Last, so that as little time as can be lies between this look and the conclusion.
   const workflowId = writebackWorkflowId({ ...row, writebackId: row.writeback_id })
   if ((await pass.stateOf(workflowId)) === 'alive') return endOrphan(pass, workflowId)

@@ -17,6 +17,7 @@ import type { Answer } from './executors/executor.ts'
 import { closeOverdue, closeSending, type Conclusion } from './ledger.ts'
 import { lookAtOnce, tellLost } from './lost-answers.ts'
 import { assertStillOurs, type DoorDeps, type Passage } from './door.ts'
+import { signRelease } from './signed-rows.ts'
 
 /**
  * The ledger’s deadline lies this long after the one given to the executor: closing a session of a slow MCP server takes up to 1.3 s, and the socket must be gone before
@@ -83,9 +84,8 @@ async function tellWitness(
   try {
     await witness.tell(signClaim(deps, claimed))
   } catch (cause) {
-    const { writeback_id: writebackId, attempt } = claimed
-    if (row.state === 'planned') await releaseSending(deps.database, { writebackId, attempt })
-    throw new CodedError('WRITE_NOT_SENT', `${writebackId}: Temporal does not take the claim`, { cause })
+    if (row.state === 'planned') await release(deps, claimed)
+    throw new CodedError('WRITE_NOT_SENT', `${row.writeback_id}: Temporal does not take the claim`, { cause })
   }
 }
 
@@ -178,10 +178,14 @@ async function notDone(
     const conclusion = { status: 'failed', code, message, ...known, ...authorisation } as const
     return whileAway(deps, deadlineAtMs, () => closeSending(deps, claimed, conclusion))
   }
-  // By attempt: whoever has taken the row over meanwhile keeps it.
-  const { writeback_id: writebackId, attempt } = claimed
-  if (coversAll) await releaseSending(deps.database, { writebackId, attempt })
+  if (coversAll) await release(deps, claimed)
   throw error
+}
+
+/** By attempt: whoever has taken the row over meanwhile keeps it. */
+async function release(deps: DoorDeps, claimed: WritebackRow): Promise<void> {
+  const { writeback_id: writebackId, attempt } = claimed
+  await releaseSending(deps.database, { writebackId, attempt, signed: signRelease(deps, claimed) })
 }
 
 /** An answer that we hold is not given up because the ledger is away for a moment: nobody else may conclude before the deadline. */

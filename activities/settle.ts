@@ -15,6 +15,7 @@ import type { CheckAnswer } from './executors/executor.ts'
 import { closeOverdue } from './ledger.ts'
 import { inWords, lostAnswerOf } from './lost-answers.ts'
 import { concludeUnknown, sendWrite } from './sending.ts'
+import { signRelease } from './signed-rows.ts'
 
 /** Null: it was surely not done, the row is planned again, and goes the way of every planned write. */
 export async function settle(
@@ -112,8 +113,9 @@ async function settleNotApplied(
     const message = `the answer to attempt ${row.attempt} was lost${words}, and ${row.plan.target} shows no effect of it`
     return conclude(deps, passage, row, { status: 'failed', code: 'NOT_APPLIED', message })
   }
-  const { writeback_id: writebackId, attempt } = row
-  if (await releaseSending(deps.database, { writebackId, attempt, isOverdue: true })) return null
+  const { writeback_id: writebackId, attempt, updated_at: claimedAt } = row
+  const released = { writebackId, attempt, signed: signRelease(deps, row), overdue: { claimedAt } }
+  if (await releaseSending(deps.database, released)) return null
   throw new CodedError('WRITE_IN_PROGRESS', `${row.writeback_id}: another attempt was first`)
 }
 

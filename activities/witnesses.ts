@@ -10,7 +10,7 @@ import { readRunEnd } from '../lib/receipts-head.ts'
 import { CodedError } from '../schemas/errors.ts'
 import { writebackWorkflowId } from '../schemas/names.ts'
 import type { Call, Envelope, PerformResult, WriteOutcome, WriteStatus } from '../schemas/run.ts'
-import { claimsAmong, type AboutClaim } from './claims.ts'
+import { claimsAmong, saysAsMuch, type AboutClaim } from './claims.ts'
 import type { DoorDeps } from './door.ts'
 import { whatWasTold, type Execution } from './histories.ts'
 
@@ -47,7 +47,7 @@ async function missedBy({ client, door }: WitnessDeps, row: WritebackRow): Promi
   const about = { organization, writebackId, runWorkflowId: row.run_workflow_id }
   const { outcome, decisions, said } = await whatWasSaid(client, about)
   if (outcome) return NEVER_SENT.includes(outcome.status) ? null : inWords(outcome)
-  const unknown = claimsAmong(door, said, about).find(({ attempt }) => attempt > row.attempt)
+  const unknown = claimsAmong(door, said, about).find((claim) => !saysAsMuch(door, row, claim))
   if (unknown) return `Temporal was told that attempt ${unknown.attempt} was about to be sent`
   if (!isReached)
     return `its end says that it has ${head.count} receipts, the last being ${head.sha256.slice(0, 12)}…`

@@ -47,6 +47,20 @@ export function openEnvelope(
 }
 
 /**
+ * For what can only ever stop something: every key that was ever ours counts, whatever the date. `isInUse` says whether
+ * more may follow from the document than that.
+ */
+export function openWarning(
+  envelope: Envelope,
+  expected: Expected,
+  keys: readonly TrustedKey[],
+): { document: unknown; isInUse: boolean } | null {
+  const current = openEnvelope(envelope, expected, keys)
+  const opened = current ?? openWith(envelope, expected, keys)
+  return opened && { document: opened.document, isInUse: current !== null }
+}
+
+/**
  * For what is evidence, and lets nothing happen: a key that was retired counts for what is dated before. `datedAt` says
  * when, as ISO 8601, if the document does.
  */

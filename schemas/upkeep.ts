@@ -13,6 +13,8 @@ export const ReconcileReportSchema = z.object({
   failed: z.int(),
   /** Rows of executions that Temporal does not know, of which nothing is concluded: it knows none of our runs. */
   doubted: z.int().default(0),
+  /** Rows that no worker has planned as they are: somebody has changed the ledger, and nothing is signed of them. */
+  unproven: z.int().default(0),
   /** Where the next pass goes on; empty for the start. */
   next: z.object({
     /** Ids after which. */

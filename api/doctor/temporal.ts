@@ -139,7 +139,8 @@ export function reconcilerCheck(facts: ScheduleFacts | undefined, nowMs: number)
   if (late) return late
   const report = reportOf(facts)
   if (!report) return ok('reconciler', 'It has not had its first pass yet.')
-  const { looked, withdrawn, unknown, approvals, failed, doubted } = report
+  const { looked, withdrawn, unknown, approvals, failed, doubted, unproven } = report
+  if (unproven > 0) return changedRows(unproven)
   if (failed > 0) {
     return warn(
       'reconciler',
@@ -156,6 +157,14 @@ export function reconcilerCheck(facts: ScheduleFacts | undefined, nowMs: number)
   }
   const closed = `closed ${withdrawn + unknown} writes and ${approvals} approvals`
   return ok('reconciler', `Its last pass looked at ${looked} open rows and ${closed}.`)
+}
+
+function changedRows(count: number): Check {
+  return fail(
+    'reconciler',
+    `${count} open rows of the ledger are not as a worker has planned them: nothing was concluded of them.`,
+    'Somebody may have changed the table writebacks: change its passwords, and look at the targets of these writes.',
+  )
 }
 
 export function retentionCheck(facts: ScheduleFacts | undefined, nowMs: number): Check {

@@ -13,7 +13,7 @@ export async function restoreClaim(db: Queryable, claim: Claim): Promise<boolean
     `with put_right as (
        update writebacks set state = 'sending', attempt = $2, updated_at = $4::timestamptz, deadline_at = $5::timestamptz
        where writeback_id = $1 and digest = $3
-         and ((state = 'planned' and attempt <= $2) or (state = 'sending' and attempt < $2))
+         and (state = 'planned' or (state = 'sending' and attempt < $2))
        returning writeback_id),
      put_back as (
        insert into writebacks select w.* from jsonb_populate_record(null::writebacks, $6::jsonb) w

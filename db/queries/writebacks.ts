@@ -4,7 +4,15 @@
  */
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import type { WriteFacts } from '../../lib/write-digest.ts'
-import type { Origin, Preview, Requester, Requirement, WriteOutcome, WriteStatus } from '../../schemas/run.ts'
+import type {
+  Envelope,
+  Origin,
+  Preview,
+  Requester,
+  Requirement,
+  WriteOutcome,
+  WriteStatus,
+} from '../../schemas/run.ts'
 import type { Queryable } from '../database.ts'
 import { cutPage, cutRows, type CutRows, type Marked } from './cut-rows.ts'
 import { CALL_FACTS, type CallFactsRow } from './call-facts.ts'
@@ -43,6 +51,10 @@ export interface WritebackRow {
   /** ISO 8601. */
   deadline_at: string | null
   outcome: WriteOutcome | null
+  /** Of the worker that has planned it. */
+  signed_plan: Envelope | null
+  /** Of the worker that has given up a claim, the last of them: what it has claimed was not sent. */
+  signed_release: Envelope | null
   created_at: string
   /** While `sending`: when this attempt was claimed. */
   updated_at: string
@@ -113,6 +125,7 @@ export interface NewWriteback {
   plan: StoredPlan
   requirement: Requirement | null
   preview: Preview
+  signedPlan: Envelope | null
 }
 
 /** Plans the write. Planning it twice leaves the first plan standing: people may have seen it already. */
@@ -120,8 +133,9 @@ export async function insertPlannedWriteback(db: Queryable, row: NewWriteback): 
   const { origin } = row
   await db.query(
     `insert into writebacks (writeback_id, organization, run_id, run_workflow_id, delivery_id, automation, revision, path,
-       connection, operation, executor, digest, idempotency_key, requester, plan, requirement, preview, state)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::jsonb, $15::jsonb, $16::jsonb, $17::jsonb, 'planned')
+       connection, operation, executor, digest, idempotency_key, requester, plan, requirement, preview, signed_plan, state)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14::jsonb, $15::jsonb, $16::jsonb, $17::jsonb,
+       $18::jsonb, 'planned')
      on conflict (writeback_id) do nothing`,
     [
       origin.writebackId,
@@ -141,6 +155,7 @@ export async function insertPlannedWriteback(db: Queryable, row: NewWriteback): 
       JSON.stringify(row.plan),
       row.requirement && JSON.stringify(row.requirement),
       JSON.stringify(row.preview),
+      row.signedPlan && JSON.stringify(row.signedPlan),
     ],
   )
 }
@@ -185,17 +200,19 @@ export async function claimSending(
 }
 
 /**
- * Only for an attempt that surely did not reach the target. Who is not that attempt says `isOverdue`, and then its
- * deadline has to have passed. False: it has not, or it is another attempt's by now.
+ * Only for an attempt that surely did not reach the target, which a worker has signed. Who is not that attempt says since
+ * when it is `overdue`, as he has read and signed it; then that must not lie ahead, where later claims would be released
+ * with it, and its deadline has to have passed. False: it is not so, or it is another attempt's by now.
  */
 export async function releaseSending(
   db: Queryable,
-  params: { writebackId: string; attempt: number; isOverdue?: boolean },
+  params: { writebackId: string; attempt: number; signed: Envelope; overdue?: { claimedAt: string } },
 ): Promise<boolean> {
   const { rowCount } = await db.query(
-    `update writebacks set state = 'planned', deadline_at = null, updated_at = app_now()
-     where writeback_id = $1 and state = 'sending' and attempt = $2 and (not $3::boolean or deadline_at < app_now())`,
-    [params.writebackId, params.attempt, params.isOverdue ?? false],
+    `update writebacks set state = 'planned', deadline_at = null, updated_at = app_now(), signed_release = $4::jsonb
+     where writeback_id = $1 and state = 'sending' and attempt = $2
+       and ($3::timestamptz is null or (deadline_at < app_now() and updated_at = $3 and updated_at <= app_now()))`,
+    [params.writebackId, params.attempt, params.overdue?.claimedAt ?? null, JSON.stringify(params.signed)],
   )
   return rowCount === 1
 }

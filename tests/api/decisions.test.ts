@@ -74,6 +74,7 @@ function plannedWriteback(writebackId: string): NewWriteback {
     idempotencyKey,
     runWorkflowId: 'run/acme/refund/dlv_1',
     requirement: null,
+    signedPlan: null,
   }
 }
 

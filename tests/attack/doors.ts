@@ -16,7 +16,7 @@ import { hostileWork } from './doors-work.ts'
 import { keysAndPeople, quoting, senders } from './doors-people.ts'
 import { stored } from './doors-stored.ts'
 import { values } from './doors-values.ts'
-import { forgottenClaims, olderLedger, reopenedWrites } from './doors-witness.ts'
+import { editedRows, forgottenClaims, olderLedger, reopenedWrites } from './doors-witness.ts'
 
 const APPROVALS = 'activities/approvals.ts'
 const AUTHORISED = 'activities/perform.ts'
@@ -447,8 +447,8 @@ const flippedRows: Door[] = [
       },
       {
         file: 'db/queries/writebacks.ts',
-        find: 'attempt = $2 and (not $3::boolean or deadline_at < app_now())',
-        replace: 'attempt = $2 and $3::boolean is not null',
+        find: 'deadline_at < app_now() and updated_at = $3 and updated_at <= app_now()',
+        replace: 'updated_at = $3',
       },
     ],
     test: {
@@ -747,4 +747,5 @@ export const DOORS: readonly Door[] = [
   ...olderLedger,
   ...forgottenClaims,
   ...reopenedWrites,
+  ...editedRows,
 ]

@@ -8,6 +8,7 @@ import type { Answer, CheckAnswer, Executor, Sending } from '../../activities/ex
 import { closeOverdue, planWriteback, requireWriteback } from '../../activities/ledger.ts'
 import { perform } from '../../activities/perform.ts'
 import { sendWrite } from '../../activities/sending.ts'
+import { signPlan } from '../../activities/signed-rows.ts'
 import { settle } from '../../activities/settle.ts'
 import { createDatabase } from '../../db/database.ts'
 import { claimSending, insertPlannedWriteback, type WritebackRow } from '../../db/queries/writebacks.ts'
@@ -45,7 +46,7 @@ const now = (row: WritebackRow): Promise<WritebackRow> =>
 
 async function planned(): Promise<WritebackRow> {
   const row = newWriteback()
-  await insertPlannedWriteback(db.database, row)
+  await insertPlannedWriteback(db.database, { ...row, signedPlan: signPlan(deps, row) })
   return requireWriteback(deps, ORGANIZATION, row.origin.writebackId)
 }
 

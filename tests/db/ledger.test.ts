@@ -4,8 +4,10 @@ import type { DoorDeps, Passage } from '../../activities/door.ts'
 import type { Answer, Executor, Sending } from '../../activities/executors/executor.ts'
 import { abandonWriteback } from '../../activities/abandon.ts'
 import { closePlanned, closeSending, requireWriteback } from '../../activities/ledger.ts'
-import { recallClaim, signClaim } from '../../activities/claims.ts'
+import { signClaim } from '../../activities/claims.ts'
+import { recallClaim } from '../../activities/recall.ts'
 import { concludeUnknown, sendWrite } from '../../activities/sending.ts'
+import { signPlan } from '../../activities/signed-rows.ts'
 import {
   claimSending,
   findWriteback,
@@ -16,6 +18,7 @@ import { findChainHead, listReceipts } from '../../db/queries/receipts.ts'
 import type { SendWindow } from '../../lib/send-window.ts'
 import { verifyReceipts } from '../../lib/receipts.ts'
 import { CodedError } from '../../schemas/errors.ts'
+import type { Envelope } from '../../schemas/run.ts'
 import { useTestDatabase } from '../support/database.ts'
 import { makeKeys, newWriteback, ORGANIZATION, requirement } from '../support/fixtures.ts'
 
@@ -38,7 +41,7 @@ beforeAll(() => {
 
 async function planned(over: Parameters<typeof newWriteback>[0] = {}): Promise<WritebackRow> {
   const row = newWriteback(over)
-  await insertPlannedWriteback(db.database, row)
+  await insertPlannedWriteback(db.database, { ...row, signedPlan: signPlan(deps, row) })
   return now(row.origin.writebackId)
 }
 const now = (writebackId: string): Promise<WritebackRow> => requireWriteback(deps, ORGANIZATION, writebackId)
@@ -354,14 +357,72 @@ describe('a claim that Temporal gives back', () => {
     })
   })
 
-  it('is nothing to a ledger that knows as much', async () => {
+  /** The claim that the attempt has told, and the row as it has left it. */
+  async function toldOf(answer: typeof notSent | Answer) {
     const row = await planned()
-    await sendWrite(deps, passageTo(notSent), row, AUTHORISED).catch(() => undefined)
-    const released = await now(row.writeback_id)
-    const claim = signClaim(deps, { ...released, state: 'sending', deadline_at: released.updated_at })
-    expect(await recallClaim(deps, [{ claim }], about(row), released)).toBe(false)
-    expect(await now(row.writeback_id)).toEqual(released)
+    const told: Envelope[] = []
+    const passage = passageTo(answer)
+    passage.witness = { ...passage.witness, tell: async (claim) => void told.push(claim) }
+    await sendWrite(deps, passage, row, AUTHORISED).catch(() => undefined)
+    return { claim: told[0]!, row: await now(row.writeback_id) }
+  }
+  const edit = async (row: WritebackRow, set: string): Promise<WritebackRow> => {
+    await db.database.query(`update writebacks set ${set} where writeback_id = $1`, [row.writeback_id])
+    return now(row.writeback_id)
+  }
+
+  it('is nothing to a ledger that knows as much, or in which a worker has given it up', async () => {
+    for (const answer of [notSent, LOST]) {
+      const { claim, row } = await toldOf(answer)
+      expect(row).toMatchObject({ state: answer === LOST ? 'sending' : 'planned', attempt: 1 })
+      expect(await recallClaim(deps, [{ claim }], about(row), row)).toBe(false)
+      expect(await now(row.writeback_id)).toEqual(row)
+    }
   })
+
+  it.each(['attempt = 1', 'attempt = 2', 'attempt = 0'])(
+    'counts more than a row that was made planned, with %s',
+    async (attempt) => {
+      const { claim, row } = await toldOf(LOST)
+      const edited = await edit(row, `state = 'planned', deadline_at = null, ${attempt}`)
+      expect(await recallClaim(deps, [{ claim }], about(row), edited)).toBe(true)
+      expect(await now(row.writeback_id)).toMatchObject({ state: 'sending', attempt: 1 })
+    },
+  )
+
+  it('is not given up with one before it, nor with one of another write', async () => {
+    const { row: released } = await toldOf(notSent)
+    const { row: other } = await toldOf(notSent)
+    const told: Envelope[] = []
+    const passage = passageTo(LOST)
+    passage.witness = { ...passage.witness, tell: async (claim) => void told.push(claim) }
+    await sendWrite(deps, passage, released, AUTHORISED).catch(() => undefined)
+    for (const { signed_release: envelope } of [released, other]) {
+      const edited = await edit(
+        released,
+        `state = 'planned', deadline_at = null, attempt = 1, signed_release = '${JSON.stringify(envelope)}'`,
+      )
+      expect(await recallClaim(deps, [{ claim: told[0] }], about(released), edited)).toBe(true)
+    }
+  })
+
+  it.each(['planned', 'sending'])(
+    'whose key was retired since ends a write that is %s as unknown',
+    async (state) => {
+      const { claim, row } = await toldOf(LOST)
+      const edited = await edit(
+        row,
+        `state = '${state}', attempt = 0, deadline_at = ${state === 'planned' ? 'null' : `now() - interval '1 hour'`}`,
+      )
+      const isOld = ({ keyId }: { keyId: string }) => keyId === deps.signingKey.keyId
+      const [newKeys, retiredAt] = [makeKeys(), new Date().toISOString()]
+      const retired = keys.trusted.map((key) => (isOld(key) ? { ...key, retiredAt } : key))
+      const trust = { ...deps.trust, keys: [...retired, ...newKeys.trusted] }
+      const later = { ...deps, trust, signingKey: newKeys.receipt }
+      expect(await recallClaim(later, [{ claim }], about(row), edited)).toBe(true)
+      expect(await now(row.writeback_id)).toMatchObject({ state: 'unknown', attempt: 0 })
+    },
+  )
 
   it('is not believed if no worker of ours has signed it, nor about another write', async () => {
     const { row, claimed } = await forgotten('claim')

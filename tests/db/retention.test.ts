@@ -103,6 +103,7 @@ async function keep(options: Kept): Promise<string> {
     },
     requirement: null,
     preview: preview(),
+    signedPlan: null,
   })
   await insertApproval(db.database, {
     approval_id: writebackId,

@@ -26,6 +26,8 @@ import {
 
 const db = useTestDatabase()
 const TIMEOUT_MS = 60_000
+/** The ledger keeps what was signed, and does not read it. */
+const SIGNED = { payloadType: 'x', payload: '', signatures: [{ keyid: 'k', sig: '' }] }
 /** The same database at other times. */
 const clocks = new Map<number, Database>()
 
@@ -143,9 +145,9 @@ describe('the right to send', () => {
   it('is given back by the attempt that has it, and by no other', async () => {
     const writebackId = await plan()
     await claim(writebackId)
-    await releaseSending(db.database, { writebackId, attempt: 2 })
+    await releaseSending(db.database, { writebackId, attempt: 2, signed: SIGNED })
     expect((await rowOf(writebackId)).state).toBe('sending')
-    await releaseSending(db.database, { writebackId, attempt: 1 })
+    await releaseSending(db.database, { writebackId, attempt: 1, signed: SIGNED })
     expect(await rowOf(writebackId)).toMatchObject({ state: 'planned', attempt: 1, deadline_at: null })
     expect(await claim(writebackId, 0)).toBeNull()
     expect(await claim(writebackId, 1)).toMatchObject({ attempt: 2 })
@@ -154,12 +156,26 @@ describe('the right to send', () => {
   it('is taken back by others only when its deadline has passed', async () => {
     const writebackId = await plan()
     await claim(writebackId)
-    const release = (minutes: number) =>
-      releaseSending(databaseAt(minutes), { writebackId, attempt: 1, isOverdue: true })
+    const { updated_at: claimedAt } = await rowOf(writebackId)
+    const release = (minutes: number, overdue = { claimedAt }) =>
+      releaseSending(databaseAt(minutes), { writebackId, attempt: 1, signed: SIGNED, overdue })
+    expect(await release(2, { claimedAt: at(1) })).toBe(false)
     expect([await release(0.5), await release(1)]).toEqual([false, false])
     expect((await rowOf(writebackId)).state).toBe('sending')
     expect(await release(1.001)).toBe(true)
-    expect((await rowOf(writebackId)).state).toBe('planned')
+    expect(await rowOf(writebackId)).toMatchObject({ state: 'planned', signed_release: SIGNED })
+  })
+
+  it('is not taken back as of a time that is still to come', async () => {
+    const writebackId = await plan()
+    await claim(writebackId)
+    const claimedAt = at(60)
+    await db.database.query(`update writebacks set updated_at = $2 where writeback_id = $1`, [
+      writebackId,
+      claimedAt,
+    ])
+    const released = { writebackId, attempt: 1, signed: SIGNED, overdue: { claimedAt } }
+    expect(await releaseSending(databaseAt(2), released)).toBe(false)
   })
 
   it('is not there for a write that is over', async () => {
@@ -169,7 +185,7 @@ describe('the right to send', () => {
       from: 'planned',
     })
     expect(await claim(writebackId)).toBeNull()
-    await releaseSending(db.database, { writebackId, attempt: 0 })
+    await releaseSending(db.database, { writebackId, attempt: 0, signed: SIGNED })
     expect((await rowOf(writebackId)).state).toBe('withdrawn')
   })
 })

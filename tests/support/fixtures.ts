@@ -134,6 +134,7 @@ export function newWriteback(over: Partial<NewWriteback> = {}): NewWriteback {
     },
     requirement: null,
     preview: preview(),
+    signedPlan: null,
     ...over,
   }
 }

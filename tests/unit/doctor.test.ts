@@ -35,6 +35,7 @@ const REPORT: ReconcileReport = {
   reminded: 0,
   failed: 0,
   doubted: 0,
+  unproven: 0,
   next: { writeback: '', approval: '', alive: '' },
   clock: { at_ms: NOW_MS, database_ahead_ms: 0, temporal_ms: NOW_MS - 20 },
 }
@@ -134,6 +135,15 @@ const CASES: [string, Check, Check['status'], RegExp][] = [
     ),
     'warn',
     /does not know the executions of 4 open rows/,
+  ],
+  [
+    'rows that somebody has changed',
+    reconcilerCheck(
+      schedule({ last: { takenAtMs: NOW_MS, state: 'COMPLETED', result: { ...REPORT, unproven: 3 } } }),
+      NOW_MS,
+    ),
+    'fail',
+    /3 open rows of the ledger are not as a worker has planned them/,
   ],
   ['retention of yesterday', retentionCheck(schedule({}, 30 * 60 * MINUTE_MS), NOW_MS), 'ok', /has run/],
   [

@@ -8,8 +8,10 @@ import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { DoorDeps } from '../../activities/door.ts'
 import { reconcile } from '../../activities/reconcile.ts'
+import { signPlan } from '../../activities/signed-rows.ts'
 import { ensureSchedules } from '../../api/schedules.ts'
 import { createTemporalAccess } from '../../api/temporal.ts'
+import type { WritebackRow } from '../../db/queries/writebacks.ts'
 import { loadSigningKey, loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
 import { approvalWorkflowId, scheduleId, writebackWorkflowId } from '../../schemas/names.ts'
 import type { ApprovalView } from '../../schemas/operations/views.ts'
@@ -71,6 +73,25 @@ function deps() {
     warn: () => undefined,
   }
   return { door, client: world.temporal, scheduledAtMs: Date.now() }
+}
+
+/** As if a worker had planned its writes under another id of the run. */
+async function moveTo(runWorkflowId: string, { runId }: StartedRun): Promise<void> {
+  const { door } = deps()
+  const { rows } = await door.database.query<{ row: WritebackRow }>(
+    'select to_jsonb(w) as row from writebacks w where run_id = $1',
+    [runId],
+  )
+  for (const { row } of rows) {
+    const { writeback_id: writebackId, idempotency_key: idempotencyKey, ...rest } = row
+    const { automation, revision, path } = row
+    const origin = { writebackId, runId, automation, revision, path, deliveryId: row.delivery_id }
+    const signed = signPlan(door, { ...rest, origin, runWorkflowId, idempotencyKey })
+    await door.database.query(
+      'update writebacks set run_workflow_id = $2, signed_plan = $3 where writeback_id = $1',
+      [writebackId, runWorkflowId, JSON.stringify(signed)],
+    )
+  }
 }
 
 async function makeOld({ runId }: StartedRun): Promise<void> {
@@ -223,9 +244,7 @@ describe('the reconciler', () => {
          where received_at > now() - interval '12 hours' returning id`,
       )
       expect(rows.length).toBeGreaterThan(0)
-      await world.database.query(`update writebacks set run_workflow_id = 'gone' where run_id = $1`, [
-        run.runId,
-      ])
+      await moveTo('gone', run)
       await world.database.query(`update approvals set workflow_id = 'gone' where run_id = $1`, [run.runId])
       expect(await reconcile(deps(), START)).toMatchObject({ withdrawn: 0, approvals: 0, doubted: 2 })
       await scenario.start('park')
