@@ -50,7 +50,7 @@ import { resultOf } from './results.ts'
 import { preview, type Looker, type PreviewDeps } from './preview.ts'
 import { retain } from './retention.ts'
 import type { SecretResolver } from './secrets.ts'
-import { createShares, type InShare } from './shares.ts'
+import { createShares, WAITS, type InShare } from './shares.ts'
 import { openSubRun, type SubRun } from './sub-runs.ts'
 import {
   createCommandDigest,
@@ -89,11 +89,14 @@ export function createActivities(deps: ActivityDeps) {
   const door = createDoor(deps, catalog, { targetOf, databaseOf })
   const inspection = { database: deps.database, catalog, targetOf, databaseOf }
   const inShare = createShares()
+  const amongWaits = createShares(WAITS)
 
   return {
     perform: createPerform(door, inShare),
     recordResolution: (params: ResolutionInput): Promise<ResolutionAnswer> =>
       withContext(door, null, () => recordResolution(door, params)),
+    // Outside of the shares: it waits for nothing but our own database and Temporal, and what is cancelled has to end
+    // also where slow calls have all of its organization's places.
     abandonWriteback: (params: Abandoning, { afterReset }: Asks = {}): Promise<Abandoned> =>
       withContext(door, null, () =>
         abandonWriteback(door, params, afterReset ? askingEarlier(door, params) : null),
@@ -112,7 +115,12 @@ export function createActivities(deps: ActivityDeps) {
       ),
     /** The result of an execution that another one started: how a run that was reset finds its children again. */
     awaitWorkflow: ({ workflowId }: { workflowId: string }): Promise<unknown> =>
-      withContext(door, null, () => resultOf(Context.current(), workflowId)),
+      withContext(door, null, () => {
+        const organization = organizationHere()
+        return resultOf(Context.current(), workflowId, (wait) =>
+          amongWaits(organization, () => inShare(organization, wait)),
+        )
+      }),
     ...createHousekeepingActivities(deps, door),
   }
 }

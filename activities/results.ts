@@ -9,14 +9,31 @@ import {
   CancelledFailure,
   ChildWorkflowFailure,
 } from '@temporalio/common'
-import { WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client'
+import { WorkflowFailedError, WorkflowNotFoundError, type WorkflowHandle } from '@temporalio/client'
 
 /**
  * Throws an `ApplicationFailure` that is not tried again for an execution that failed, was ended, or is gone; and the
  * signal's reason if the wait ends without being taken back, so that somebody else goes on with it.
+ *
+ * `inShare` is asked for a place only where there is something to wait for: a wait that finds none comes again, and then
+ * learns of the end without a place. So waits never keep the calls that they wait for from theirs.
  */
-export async function resultOf(context: Context, workflowId: string): Promise<unknown> {
+export async function resultOf(
+  context: Context,
+  workflowId: string,
+  inShare: <T>(wait: () => Promise<T>) => Promise<T>,
+): Promise<unknown> {
   const handle = context.client.workflow.getHandle(workflowId)
+  try {
+    const { status } = await handle.describe()
+    if (status.name !== 'RUNNING') return await handle.result()
+  } catch (error) {
+    throw lasting(error, workflowId)
+  }
+  return inShare(() => waitFor(context, handle))
+}
+
+async function waitFor(context: Context, handle: WorkflowHandle): Promise<unknown> {
   const { cancellationSignal: signal } = context
   let onAbort = (): void => undefined
   const left = new Promise<never>((_resolve, reject) => {
@@ -34,7 +51,7 @@ export async function resultOf(context: Context, workflowId: string): Promise<un
   try {
     return await Promise.race([handle.result(), left])
   } catch (error) {
-    throw lasting(error, workflowId)
+    throw lasting(error, handle.workflowId)
   } finally {
     signal.removeEventListener('abort', onAbort)
   }

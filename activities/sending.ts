@@ -74,6 +74,11 @@ async function claim({ database }: DoorDeps, row: WritebackRow, timeoutMs: numbe
   return { ...row, ...times, state: 'sending', attempt }
 }
 
+/** How long the call of this attempt might take. Its claim says it, whatever the connection says by now. */
+export function timeoutOfAttempt({ deadline_at: deadlineAt, updated_at: claimedAt }: WritebackRow): number {
+  return deadlineAt === null ? 0 : Date.parse(deadlineAt) - Date.parse(claimedAt) - DEADLINE_MARGIN_MS
+}
+
 /** Nothing leaves before somebody besides the ledger knows that it may have. Throws WRITE_NOT_SENT. */
 async function tellWitness(
   deps: DoorDeps,

@@ -14,7 +14,7 @@ import type { DoorDeps, Passage } from './door.ts'
 import type { CheckAnswer } from './executors/executor.ts'
 import { closeOverdue } from './ledger.ts'
 import { inWords, lostAnswerOf } from './lost-answers.ts'
-import { concludeUnknown, sendWrite } from './sending.ts'
+import { concludeUnknown, sendWrite, timeoutOfAttempt } from './sending.ts'
 import { signRelease } from './signed-rows.ts'
 
 /** Null: it was surely not done, the row is planned again, and goes the way of every planned write. */
@@ -98,7 +98,8 @@ async function settleNotApplied(
   { seen, told }: { seen: Extract<CheckAnswer, { kind: 'not_applied' }>; told: LostAnswer | null },
 ): Promise<PerformResult | null> {
   const { timeoutMs, overdueMs, giveUpAtMs, toEnd } = passage
-  const uncertainMs = Math.ceil(timeoutMs - overdueMs)
+  // The connection may have been given a shorter time since: this attempt was sent with the one that it had then.
+  const uncertainMs = Math.ceil(Math.max(timeoutMs, timeoutOfAttempt(row)) - overdueMs)
   if (!seen.isFinal && uncertainMs > 0) {
     const detail = `${row.writeback_id}: a reading shows no effect of attempt ${row.attempt} yet`
     throw new CodedError('WRITE_IN_PROGRESS', detail, { nextRetryDelayMs: uncertainMs + 50 })

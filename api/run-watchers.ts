@@ -1,13 +1,14 @@
 /**
  * Callers that wait until a run changes. However many wait for one run, it is looked after once: every second one short
  * statement and one `describe`, and only if either shows something new, the whole of it. Nobody waits while the server
- * drains, and the number of those who wait is bounded.
+ * drains, and the number of those who wait is bounded, in all and of one organization.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { runStamp } from '../db/queries/run-stamp.ts'
 import { digestOf } from '../lib/canonical-json.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { onLimit, type Limit } from '../lib/on-limit.ts'
+import { createPlaces } from '../lib/places.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { RunView } from '../schemas/operations/runs.ts'
 import type { ApiDeps } from './deps.ts'
@@ -15,8 +16,9 @@ import { describeRun } from './run-state.ts'
 import { requireRun, runView, unknownIs, type RunName } from './run-view.ts'
 
 const PULSE_MS = 1_000
-const MAX_WATCHED_RUNS = 200
-const MAX_WAITING = 1_000
+/** An organization has at most half of each, so that another finds room. */
+const WATCHED_RUNS = { total: 200, perOwner: 100 }
+const CALLERS = { total: 1_000, perOwner: 500 }
 const VERSION_DIGITS = 16
 const OPEN_STATES = new Set(['pending', 'running', 'waiting_for_approval', 'waiting_for_resolution'])
 
@@ -54,29 +56,34 @@ export function createRunWatchers(deps: ApiDeps): RunWatchers {
   /** Who waits, by run. A run is looked after for as long as it has an entry. */
   const waitingByRun = new Map<string, Set<Waiting>>()
   const closed = new AbortController()
-  let waitingCount = 0
+  const watchedRuns = createPlaces(WATCHED_RUNS)
+  const callers = createPlaces(CALLERS)
 
   function waitingFor(name: RunName): Set<Waiting> {
     const known = waitingByRun.get(name.runId)
     if (known) return known
-    if (waitingByRun.size >= MAX_WATCHED_RUNS) throw tooMany()
+    const giveBack = watchedRuns.take(name.organization)
+    if (!giveBack) throw tooMany()
     const waiting = new Set<Waiting>()
     waitingByRun.set(name.runId, waiting)
-    void watch(deps, name, { waiting, closed: closed.signal, end: () => waitingByRun.delete(name.runId) })
+    const end = (): void => {
+      waitingByRun.delete(name.runId)
+      giveBack()
+    }
+    void watch(deps, name, { waiting, closed: closed.signal, end })
     return waiting
   }
 
   async function wait(name: RunName, { after, waitMs, signal }: LongWait): Promise<Seen | null> {
-    if (waitingCount >= MAX_WAITING) throw tooMany()
-    const waiting = waitingFor(name)
-    waitingCount++
+    const giveBack = callers.take(name.organization)
+    if (!giveBack) throw tooMany()
     try {
-      return await answerAmong(waiting, {
+      return await answerAmong(waitingFor(name), {
         after,
         limit: { timeoutMs: waitMs, signals: [signal, closed.signal] },
       })
     } finally {
-      waitingCount--
+      giveBack()
     }
   }
 
@@ -156,7 +163,10 @@ async function stampOf(deps: ApiDeps, name: RunName): Promise<string> {
 }
 
 function tooMany(): CodedError {
-  return new CodedError('TOO_MANY_WATCHERS', 'As many callers wait for runs as this server lets wait.')
+  return new CodedError(
+    'TOO_MANY_WATCHERS',
+    'As many callers of this organization wait for runs as this server lets wait.',
+  )
 }
 
 /** `Promise.withResolvers`, which this version of Node lacks. */

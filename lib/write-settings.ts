@@ -9,7 +9,7 @@ import { canonicalJson } from './canonical-json.ts'
 import type { JsonObject, JsonValue } from './json.ts'
 
 const LEFT_OUT: readonly string[] = [
-  // How long an answer is waited for changes nothing of what is sent.
+  // How long an answer is waited for changes nothing of what is sent; an attempt is settled by the time that it had.
   'timeout',
 ]
 

@@ -123,6 +123,21 @@ const SENT = "expected 'completed' to match"
 
 export const editedConnections: Door[] = [
   {
+    name: 'an attempt had the time that its connection has today',
+    patches: [
+      {
+        file: 'activities/settle.ts',
+        find: 'Math.max(timeoutMs, timeoutOfAttempt(row))',
+        replace: 'timeoutMs',
+      },
+    ],
+    test: {
+      file: 'shortened-calls.test.ts',
+      title: 'a time that is made shorter while a payment is under way does not have it made twice',
+    },
+    says: "expected [ 'me', 'me' ]",
+  },
+  {
     name: 'a connection may change while people look',
     patches: [
       {

@@ -77,9 +77,41 @@ export const hostileWork: Door[] = [
   },
   {
     name: 'slow servers of one organization hold a worker',
-    patches: [{ file: 'activities/shares.ts', find: 'if (before >= most) {', replace: 'if (before < 0) {' }],
+    patches: [
+      {
+        file: 'lib/places.ts',
+        find: 'if (own >= shareBeside(allTaken - own, { total, perOwner })) return null',
+        replace: '',
+      },
+    ],
     test: { file: WORK, title: 'calls of one organization never hold all places of a worker' },
     says: "to match object { code: 'ORGANIZATION_BUSY'",
+  },
+  {
+    name: 'two organizations hold all places of a worker',
+    patches: [
+      { file: 'lib/places.ts', find: 'if (others === 0) return', replace: 'if (others >= 0) return' },
+    ],
+    test: {
+      file: WORK,
+      title: 'calls of several organizations leave places of a worker to one that comes later',
+    },
+    says: 'to deeply equal',
+  },
+  {
+    name: 'waits for cancelled runs hold a worker',
+    patches: [
+      {
+        file: 'activities/index.ts',
+        find: 'amongWaits(organization, () => inShare(organization, wait)),',
+        replace: 'wait(),',
+      },
+    ],
+    test: {
+      file: 'many-waits.test.ts',
+      title: 'waits of one organization for cancelled runs take few places of a worker, and all end',
+    },
+    says: 'expected +0 to be 4',
   },
   {
     name: 'a server lists without end',

@@ -133,7 +133,7 @@ describe('a schema', () => {
 })
 
 test('calls of one organization never hold all places of a worker', async () => {
-  const inShare = createShares(3)
+  const inShare = createShares({ total: 4, perOwner: 3 })
   let end = (): void => undefined
   const never = new Promise<void>((resolve) => {
     end = resolve
@@ -145,6 +145,21 @@ test('calls of one organization never hold all places of a worker', async () => 
   end()
   await Promise.all(slow)
   expect(await inShare('hostile', async () => 'begun')).toBe('begun')
+})
+
+test('calls of several organizations leave places of a worker to one that comes later', async () => {
+  const inShare = createShares()
+  const never = new Promise<never>(() => undefined)
+  const begun: Record<string, number> = {}
+  const callOften = (organization: string) => {
+    for (let call = 0; call < 100; call++)
+      void inShare(organization, () => {
+        begun[organization] = (begun[organization] ?? 0) + 1
+        return never
+      }).catch(() => undefined)
+  }
+  for (const organization of ['one', 'two', 'three', 'four']) callOften(organization)
+  expect(begun).toEqual({ one: 75, two: 13, three: 6, four: 3 })
 })
 
 describe('a server', () => {

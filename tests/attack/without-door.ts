@@ -28,6 +28,10 @@ export const WITHOUT_DOOR: Partial<Record<string, Record<string, string>>> = {
     'with another %s in its plan changes nothing of what is written':
       'as *people sign what the ledger shows*',
   },
+  'many-watchers.test.ts': {
+    'of one organization that watches many runs leave others room to watch':
+      'as *slow servers of one organization hold a worker*',
+  },
   'stolen-address.test.ts': {
     'sees what the worker works with, which goes on': 'what is right',
   },

@@ -139,7 +139,9 @@ const CASES: [string, Check, Check['status'], RegExp][] = [
   [
     'rows that somebody has changed',
     reconcilerCheck(
-      schedule({ last: { takenAtMs: NOW_MS, state: 'COMPLETED', result: { ...REPORT, unproven: 3 } } }),
+      schedule({
+        last: { takenAtMs: NOW_MS, state: 'COMPLETED', result: { ...REPORT, unproven: 3 }, code: null },
+      }),
       NOW_MS,
     ),
     'fail',
