@@ -7,6 +7,7 @@
  */
 import { isDatabaseAway } from '../db/away.ts'
 import { claimSending, releaseSending, type WritebackRow } from '../db/queries/writebacks.ts'
+import { isTrusted } from '../lib/keys.ts'
 import { SendWindow } from '../lib/send-window.ts'
 import { CodedError, ERRORS } from '../schemas/errors.ts'
 import type { How } from '../schemas/receipt.ts'
@@ -40,6 +41,7 @@ export async function sendWrite(
   const { executor, operation, timeoutMs } = passage
   assertNotFrozen(passage)
   assertStillOurs(passage)
+  assertBelieved(deps)
   // Opened before the claim: however long claim and witness take, our deadline comes before the ledger's.
   const window = new SendWindow(timeoutMs)
   const claimed = await claim(deps, row, timeoutMs + DEADLINE_MARGIN_MS)
@@ -59,6 +61,13 @@ export async function sendWrite(
   const deadlineAtMs = window.deadlineAtMs + DEADLINE_MARGIN_MS
   const sent = { row, claimed, deadlineAtMs, authorisation, how: executor.how }
   return record(deps, passage, sent, answer)
+}
+
+/** Nothing leaves that could have no receipt: keys are retired while workers run. Another worker may have a better one. */
+function assertBelieved({ signingKey: { keyId }, trust }: DoorDeps): void {
+  if (isTrusted(trust.keys, { keyId, purpose: 'receipt' })) return
+  const detail = `the key of this worker, ${keyId}, is retired or not in public.json: give it one that is, and restart it`
+  throw new CodedError('WRITE_NOT_SENT', detail)
 }
 
 /** The row as our claim leaves it. Throws WRITE_IN_PROGRESS. */

@@ -47,17 +47,32 @@ export function ensureKeys(folder: string): void {
   publish(folder)
 }
 
-/** Throws, with what to do, if it is not there, or was retired. */
+/** Throws, with what to do, if it is not there, was retired, or is not among the keys that others know. */
 export function loadSigningKey(folder: string, purpose: Purpose): SigningKey {
   const file = privateKeyFile(folder, purpose)
   const privateKey = createPrivateKey(readKeyFile(file))
   const keyId = keyIdOf(createPublicKey(privateKey))
-  const retired = loadTrustedKeys(publicKeysFile(folder)).find((key) => key.keyId === keyId && !isInUse(key))
-  if (!retired) return { keyId, privateKey }
+  const trusted = loadTrustedKeys(publicKeysFile(folder))
+  if (isTrusted(trusted, { keyId, purpose })) return { keyId, privateKey }
+  const retired = trusted.find((key) => key.keyId === keyId && !isInUse(key))
+  if (!retired) {
+    throw new Error(
+      `${file} holds key ${keyId}, which ${publicKeysFile(folder)} does not have for ${purpose}s: nobody would believe ` +
+        'what it signs. Add it there with `countersign keys init`, and hand out that file to all processes',
+    )
+  }
   throw new Error(
     `${file} holds key ${keyId}, which was retired at ${retired.retiredAt}: nobody would believe what it signs. Move ` +
       'it away, make a new one with `countersign keys init`, and hand out both files',
   )
+}
+
+/** Whether what is signed with this key now would be believed. */
+export function isTrusted(
+  keys: readonly TrustedKey[],
+  { keyId, purpose }: Pick<TrustedKey, 'keyId' | 'purpose'>,
+): boolean {
+  return keys.some((key) => key.keyId === keyId && key.purpose === purpose && isInUse(key))
 }
 
 /** Reads `public.json`, or the file given. */

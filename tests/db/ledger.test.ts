@@ -115,6 +115,24 @@ describe('sending', () => {
     expect(await receiptsOf(row)).toBe(1)
   })
 
+  it.each(['retired', 'known to nobody'])('is not begun with a key that is %s', async (how) => {
+    const row = await planned()
+    const others = makeKeys()
+    const retired = keys.trusted.map((key) => ({ ...key, retiredAt: new Date().toISOString() }))
+    const known = how === 'retired' ? [...retired, ...others.trusted] : others.trusted
+    const strange = { ...deps, trust: { ...deps.trust, keys: known } }
+    let isCalled = false
+    const passage = passageTo((window) => {
+      isCalled = true
+      return notSent(window)
+    })
+    await expect(sendWrite(strange, passage, row, AUTHORISED)).rejects.toMatchObject({
+      code: 'WRITE_NOT_SENT',
+    })
+    expect(isCalled).toBe(false)
+    expect(await now(row.writeback_id)).toMatchObject({ state: 'planned', attempt: 0 })
+  })
+
   it('that surely did not happen leaves the write planned', async () => {
     const row = await planned()
     await expect(sendWrite(deps, passageTo(notSent), row, AUTHORISED)).rejects.toBe(AWAY)

@@ -89,6 +89,16 @@ describe('a key that was retired', () => {
     )
   })
 
+  test('is not signed with by a process that starts if nobody else knows it', () => {
+    ensureKeys(folder)
+    const known = readFileSync(publicKeysFile(folder))
+    for (const purpose of ['decision', 'receipt']) unlinkSync(join(folder, `${purpose}.key.pem`))
+    ensureKeys(folder)
+    writeFileSync(publicKeysFile(folder), known)
+    for (const purpose of ['decision', 'receipt'] as const)
+      expect(() => loadSigningKey(folder, purpose)).toThrow(/does not have for .*s: nobody would believe/)
+  })
+
   test('is never the last one of its purpose, nor one that is not there', () => {
     ensureKeys(folder)
     const { keyId } = loadSigningKey(folder, 'receipt')
