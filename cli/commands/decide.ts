@@ -94,7 +94,10 @@ async function digestLookedAt(
   }
   const approval = await client.getApproval({ approval_id: approvalId })
   if (approval.question !== null) {
-    throw new UsageError(`${approvalId} is a question, and no write.`, `Answer it: ${decideCommand(approval)}`)
+    throw new UsageError(
+      `${approvalId} is a question, and no write.`,
+      `Answer it: ${decideCommand(approval)}`,
+    )
   }
   for (const line of [...fieldLines(approvalFields(approval)), '', ...changeLines(approval), '']) note(line)
   if (options.yes || (await confirm(`${verdict === 'approve' ? 'Approve' : 'Reject'} this write? [y/N] `))) {

@@ -160,11 +160,14 @@ describe('the trigger callback', () => {
     await send(api, token, event)
     const [row] = (await deliveriesOf(api)).filter(({ dedupe_key: key }) => key === 'dun:in_9')
     const shown = async () => (await api.call({ url: `/v1/deliveries/${row?.id}` })).body
-    expect(await shown()).toMatchObject({ skipped: [], nothing_because: null })
+    const codes = async () => ((await shown())['skipped'] as { code: string }[]).map(({ code }) => code)
+    expect(await codes()).not.toContain('IDEMPOTENCY_CONFLICT')
     for (const amount of [41, 42]) await send(api, token, { ...event, data: { id: 'in_9', amount } })
-    const detail = 'it came again with other content under the same key, and that started nothing'
-    expect(await shown()).toMatchObject({
-      skipped: [{ automation: 'dun', code: 'IDEMPOTENCY_CONFLICT', detail }],
+    expect((await codes()).filter((code) => code === 'IDEMPOTENCY_CONFLICT')).toHaveLength(1)
+    expect((await shown())['skipped']).toContainEqual({
+      automation: 'dun',
+      code: 'IDEMPOTENCY_CONFLICT',
+      detail: 'it came again with other content under the same key, and that started nothing',
     })
   })
 

@@ -168,7 +168,7 @@ it('reads, asks a person, and writes to both servers, once for an event that is 
   const applied = await cli(['apply', '-f', folder])
   expect(applied).toMatchObject({ code: 0 })
   expect(applied.stderr).toContain(
-    '3-support.yaml:30:35 spec.rules[0].require.stages[0].roles: nobody has the role',
+    '3-support.yaml:32:36 spec.rules[0].require.stages[0].roles: nobody has the role',
   )
 
   const { key: callbackToken } = await world.admin.createKey({
