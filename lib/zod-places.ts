@@ -16,8 +16,11 @@ export interface Leaf {
 
 /** The issues of a value as places. */
 export function placesOf(prefix: string, issues: readonly Issue[], parsed?: Parsed): ProblemPlace[] {
-  return leavesOf(issues).map((leaf) => placeOf(prefix, leaf, parsed))
+  return leavesOf(issues).map((leaf, index) => placeOf(prefix, leaf, index < MAX_HINTS ? parsed : undefined))
 }
+
+/** A hint looks through the whole schema; of more places than this nobody is told, or wants to be. */
+const MAX_HINTS = 200
 
 /**
  * Of a union only the branch that fits best is told: what is wrong with the forms that nobody meant would hide what is
