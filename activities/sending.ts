@@ -56,7 +56,7 @@ export async function sendWrite(
   })
   assertPassed(window, answer)
   const deadlineAtMs = window.deadlineAtMs + DEADLINE_MARGIN_MS
-  return record(deps, passage, row, { claimed, deadlineAtMs, authorisation, how: executor.how }, answer)
+  return record(deps, passage, { row, claimed, deadlineAtMs, authorisation, how: executor.how }, answer)
 }
 
 /** The row as our claim leaves it. Throws WRITE_IN_PROGRESS. */
@@ -102,6 +102,8 @@ function assertNotFrozen({ call, frozenReason }: Passage): void {
 }
 
 interface Sent {
+  /** As it was before the claim. */
+  row: WritebackRow
   claimed: WritebackRow
   deadlineAtMs: number
   authorisation: AuthorisationFacts
@@ -109,14 +111,8 @@ interface Sent {
   how: Exclude<How, 'person'>
 }
 
-async function record(
-  deps: DoorDeps,
-  passage: Passage,
-  row: WritebackRow,
-  sent: Sent,
-  answer: Answer,
-): Promise<WriteOutcome> {
-  const { claimed, deadlineAtMs, authorisation, how } = sent
+async function record(deps: DoorDeps, passage: Passage, sent: Sent, answer: Answer): Promise<WriteOutcome> {
+  const { row, claimed, deadlineAtMs, authorisation, how } = sent
   const isFirst = row.state === 'planned'
   switch (answer.kind) {
     case 'answered': {

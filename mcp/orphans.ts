@@ -3,6 +3,7 @@
  * it reads a pipe that ends with us, and then ends what is left. Many servers do not mind that their input has ended.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
+import { getDefaultEnvironment } from '@modelcontextprotocol/sdk/client/stdio.js'
 
 /** They are groups, for a package manager starts the server as a process of its own. */
 const SCRIPT = `
@@ -49,7 +50,7 @@ function startWatcher(): void {
   const started = spawn('sh', ['-c', SCRIPT], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
-    env: { PATH: process.env['PATH'] ?? '/usr/bin:/bin' },
+    env: getDefaultEnvironment(),
     cwd: '/',
   })
   const forget = (): void => {
