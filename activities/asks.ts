@@ -9,11 +9,10 @@
 import { insertApproval } from '../db/queries/approvals.ts'
 import { loadOrigin } from '../db/queries/deliveries.ts'
 import { loadPrincipals } from '../db/queries/principals.ts'
-import { misfit } from '../lib/answer-form.ts'
+import { misfit, tooLong } from '../lib/answer-form.ts'
 import { askDigest } from '../lib/ask-digest.ts'
 import { askRequirement } from '../lib/ask-requirement.ts'
 import type { JsonObject, JsonValue } from '../lib/json.ts'
-import { LIMITS, readableBytes, utf8Bytes } from '../lib/limits.ts'
 import { ineligibility } from '../lib/quorum.ts'
 import { assertStorable } from '../lib/storable.ts'
 import { EnvelopeSchema } from '../schemas/decision.ts'
@@ -120,10 +119,7 @@ async function answerProblem(
   organization: string,
 ): Promise<string | null> {
   if (verdict !== 'approve' || answer === undefined) return 'a question takes an answer, and no verdict'
-  const bytes = utf8Bytes(JSON.stringify(answer))
-  if (bytes > LIMITS.answerBytes)
-    return `the answer: ${readableBytes(bytes)}, at most ${readableBytes(LIMITS.answerBytes)}`
-  return misfit(question?.form ?? {}, answer as JsonValue, organization)
+  return tooLong(answer as JsonValue) ?? misfit(question?.form ?? {}, answer as JsonValue, organization)
 }
 
 /** Whoever can start workflows can call this with anything: what has become of the question follows from the answer. */

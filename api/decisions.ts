@@ -13,6 +13,7 @@ import {
   type ApprovalRow,
 } from '../db/queries/approvals.ts'
 import { findWriteback, writeFactsOf, type WritebackRow } from '../db/queries/writebacks.ts'
+import { tooLong } from '../lib/answer-form.ts'
 import { askDigest } from '../lib/ask-digest.ts'
 import { canonicalJson, digestOf } from '../lib/canonical-json.ts'
 import { objectionToTurn, objectionToVoter } from '../lib/eligibility.ts'
@@ -56,7 +57,7 @@ export type DecisionResult =
 /** How long somebody who clicked waits for a worker before the decision is left as a signal. */
 const UPDATE_PATIENCE_MS = 3_000
 
-/** Throws NOT_FOUND, STALE_DIGEST, IDEMPOTENCY_CONFLICT. */
+/** Throws NOT_FOUND, STALE_DIGEST, INVALID_ANSWER, INVALID_INPUT, IDEMPOTENCY_CONFLICT. */
 export async function signDecision(deps: ApiDeps, request: DecisionRequest): Promise<SignedDecision> {
   const { principal, approvalId, verdict, digest, comment, channel, answer } = request
   const { organization } = principal
@@ -66,10 +67,7 @@ export async function signDecision(deps: ApiDeps, request: DecisionRequest): Pro
   if (approval.digest !== digest) {
     throw new CodedError('STALE_DIGEST', `What waits now has the digest ${approval.digest}.`)
   }
-  if (approval.question && answer === undefined)
-    throw new CodedError('INVALID_ANSWER', `${approvalId} is a question: it takes an answer, and no verdict.`)
-  if (!approval.question && answer !== undefined)
-    throw new CodedError('INVALID_INPUT', `${approvalId} is no question: approve or reject it.`)
+  assertFitsKind(approval, answer)
   assertShownIsTrue(approval, write)
   const decisionId = await decisionIdOf(deps, request)
   const decision: Decision = {
@@ -89,6 +87,17 @@ export async function signDecision(deps: ApiDeps, request: DecisionRequest): Pro
   const ticket = signEnvelope(DECISION_PAYLOAD_TYPE, decision, deps.signingKey)
   const workflowId = approvalWorkflowId({ organization, approvalId })
   return { approval, workflowId, decisionId, principal, message: { verdict, ticket } }
+}
+
+/** Throws INVALID_ANSWER, INVALID_INPUT. Whether an answer fits its form is looked at behind the door. */
+function assertFitsKind({ approval_id: approvalId, question }: ApprovalRow, answer?: JsonValue): void {
+  if (question && answer === undefined)
+    throw new CodedError('INVALID_ANSWER', `${approvalId} is a question: it takes an answer, and no verdict.`)
+  if (!question && answer !== undefined)
+    throw new CodedError('INVALID_INPUT', `${approvalId} is no question: approve or reject it.`)
+  // A ticket with it could be longer than any that is looked at.
+  const problem = answer === undefined ? null : tooLong(answer)
+  if (problem !== null) throw new CodedError('INVALID_ANSWER', problem)
 }
 
 /**

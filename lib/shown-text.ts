@@ -8,6 +8,11 @@ export function visible(text: string): string {
   return text.replace(INVISIBLE, escaped)
 }
 
+/** Without making what would be shown: a text may have millions of such characters. */
+export function holdsInvisible(text: string): boolean {
+  return text.search(INVISIBLE) !== -1
+}
+
 function escaped(character: string): string {
   return `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`
 }

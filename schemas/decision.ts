@@ -3,7 +3,7 @@
  * person it has authenticated; an activity opens the envelope, reads it with this schema, and looks the principal up.
  */
 import { z } from 'zod'
-import { LIMITS } from '../lib/limits.ts'
+import { MAX_TICKET_LENGTH } from '../lib/limits.ts'
 import { CommentSchema, JsonSchema, SHA256_HEX } from './common.ts'
 
 export const DECISION_PAYLOAD_TYPE = 'application/vnd.countersign.decision+json'
@@ -40,8 +40,5 @@ export const KeptEnvelopeSchema = z.strictObject({
     .max(4),
 })
 
-/** JSON may write one byte of a text as six, and base64 three bytes as four. */
-const MAX_TICKET_LENGTH = ((LIMITS.answerBytes + LIMITS.commentBytes) * 6 + 16_384) * (4 / 3)
-
-/** The same, bounded: what anybody may send. The largest decision that we sign has room in it. */
+/** The same, bounded: what anybody may send. */
 export const EnvelopeSchema = KeptEnvelopeSchema.extend({ payload: z.base64().max(MAX_TICKET_LENGTH) })

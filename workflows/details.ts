@@ -2,7 +2,7 @@
 import { judge } from '../lib/quorum.ts'
 import { shortened } from '../lib/cut-text.ts'
 import type { JsonObject, JsonValue } from '../lib/json.ts'
-import { markdownText, visible } from '../lib/shown-text.ts'
+import { holdsInvisible, markdownText, visible } from '../lib/shown-text.ts'
 import { shellWord } from '../lib/shell-text.ts'
 import { OPERATOR_ROLE } from '../schemas/names.ts'
 import type {
@@ -190,7 +190,9 @@ function changesTable(pending: PendingWrite): string[] {
   const { preview } = pending
   const cells = preview.changes.map(({ field, before, after }) => [field, text(before), text(after)])
   const rows = cells.map((row) => `| ${row.map(codeCell).join(' | ')} |`)
-  const isMarked = [preview.operation, preview.target, ...cells.flat()].some(holdsInvisible)
+  const isMarked = [preview.operation, preview.target, ...cells.flat()].some((shown) =>
+    holdsInvisible(inOneLine(shown)),
+  )
   return [
     `${code(preview.operation)} on ${code(preview.target)}`,
     '',
@@ -199,12 +201,6 @@ function changesTable(pending: PendingWrite): string[] {
     ...rows,
     ...(isMarked ? ['', INVISIBLE_NOTE] : []),
   ]
-}
-
-/** Blanks and line ends are shown as blanks. */
-function holdsInvisible(value: string): boolean {
-  const line = value.replace(/\s+/g, ' ')
-  return visible(line) !== line
 }
 
 function howToDecide(pending: PendingWrite, identity: Identity, approvalId: string): string[] {
@@ -241,7 +237,7 @@ function text(value: JsonValue): string {
 
 /** The end of a code span is the only markup in one. */
 export function code(value: string): string {
-  return `\`${cut(visible(value.replace(/\s+/g, ' ')).replaceAll('`', "'"))}\``
+  return `\`${cut(visible(beginning(value)).replaceAll('`', "'"))}\``
 }
 
 /**
@@ -254,7 +250,17 @@ function codeCell(value: string): string {
 
 /** Values are somebody else's text: they may not end the cell, start markup, or fill the page. */
 function cell(value: string): string {
-  return cut(markdownText(value.replace(/\s+/g, ' ')))
+  return cut(markdownText(beginning(value)))
+}
+
+/** Blanks and line ends are shown as blanks. */
+function inOneLine(value: string): string {
+  return value.replace(/\s+/g, ' ')
+}
+
+/** More than is shown, for what is shown is never shorter; and little of a value of megabytes. */
+function beginning(value: string): string {
+  return inOneLine(value).slice(0, 2 * MAX_CELL_LENGTH)
 }
 
 /** Whoever decides must see that there is more. */

@@ -1,6 +1,6 @@
 /** Messages of the workflows, and the hand-written guards for what comes in: anybody with the Temporal CLI can send one. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow'
-import { LIMITS, utf8Bytes } from '../lib/limits.ts'
+import { LIMITS, MAX_TICKET_LENGTH, utf8Bytes } from '../lib/limits.ts'
 import { MESSAGES } from '../schemas/names.ts'
 import type { DecisionAnswer, DecisionMessage, Envelope, ResolutionAnswer, Verdict } from '../schemas/run.ts'
 
@@ -21,7 +21,6 @@ export const SIGNAL_DESCRIPTION = {
 
 const WORD_FIELDS = new Set(['by', 'digest', 'comment', 'verdict'])
 const MAX_TEXT_LENGTH = 4_096
-const MAX_TICKET_LENGTH = 100_000
 
 /** Null if it is neither a ticket nor somebody's word. */
 export function decisionMessageOf(verdict: Verdict, raw: unknown): DecisionMessage | null {

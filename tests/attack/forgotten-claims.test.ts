@@ -63,8 +63,8 @@ async function startWorker(): Promise<void> {
   stopWorker = await startWorkerHere(s.world, { database: s.world.database, secrets })
 }
 
-function reconcile(): Promise<void> {
-  return reconcileLater({ ...s.world, client: s.world.temporal })
+async function reconcile(): Promise<void> {
+  await reconcileLater({ ...s.world, client: s.world.temporal })
 }
 
 interface Forgotten {

@@ -4,13 +4,11 @@
  * anything is sent again or signed. Real servers, promoted and restored.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import type { DoorDeps } from '../../activities/door.ts'
-import { reconcile } from '../../activities/reconcile.ts'
-import { loadSigningKey, loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
 import { CHANGE, NOTE, NOTE_AGAIN, ONE_LEAD } from '../support/automations.ts'
 import { textResult } from '../support/mcp-server.ts'
 import { startOwnPostgres, type OwnPostgres } from '../support/own-servers.ts'
 import { startWorkerHere, startWorkerProcess } from '../support/own-worker.ts'
+import { reconcileLater } from '../support/reconcile.ts'
 import { about, startScenario, type Scenario, type StartedRun } from '../support/scenario.ts'
 import { eventually } from '../support/world.ts'
 
@@ -150,7 +148,7 @@ describe('an older backup of the ledger', () => {
     await postgres.restore(backup)
     for (const run of [done, cut])
       expect(await s.look(run)).toMatchObject({ writebacks: ['planned'], receipts: [] })
-    await reconcileLater()
+    await reconcileLater({ ...s.world, client: s.world.temporal })
     for (const run of [done, cut])
       expect(await s.look(run)).toMatchObject({ writebacks: ['unknown'], receipts: ['outcome unknown'] })
     expect(await messageOf(done)).toMatch(
@@ -171,21 +169,4 @@ async function terminated(run: StartedRun): Promise<void> {
 async function messageOf(run: StartedRun): Promise<string> {
   const last = (await s.statements(run)).at(-1)
   return String(last?.predicate['message'])
-}
-
-/** As the Schedule would a while later. */
-async function reconcileLater() {
-  const { world } = s
-  await world.database.query(`update writebacks set updated_at = updated_at - interval '1 hour'`)
-  const door: DoorDeps = {
-    database: world.database,
-    // Nothing is sent: no executor is asked.
-    executors: undefined as never,
-    trust: { keys: loadTrustedKeys(publicKeysFile(world.keysFolder)), identity: 'verified' },
-    signingKey: loadSigningKey(world.keysFolder, 'receipt'),
-    nowMs: () => Date.now() + 60_000,
-    warn: () => undefined,
-  }
-  const deps = { door, client: world.temporal, scheduledAtMs: Date.now() }
-  return reconcile(deps, { writeback: '', approval: '', alive: '' })
 }

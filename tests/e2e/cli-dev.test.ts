@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
 import { discardPostgres } from '../../scripts/stack/postgres.ts'
 import { endProcess, identify } from '../../scripts/stack/process-identity.ts'
 import { runCli, spawnCli, type CliResult } from '../support/cli.ts'
-import { eventually } from '../support/world.ts'
+import { eventually, NeverComes } from '../support/world.ts'
 
 interface Noted {
   url: string
@@ -50,21 +50,29 @@ function noted(): Noted {
   return JSON.parse(readFileSync(join(folder, '.countersign', 'dev.json'), 'utf8')) as Noted
 }
 
-/** Resolves when it has told its addresses. */
-async function startDev(
+/** Resolves when it has said so. */
+async function spawnDev(
+  until: string,
   more: readonly string[] = [],
-): Promise<{ child: ChildProcess; output: () => string; noted: Noted }> {
+): Promise<{ child: ChildProcess; output: () => string }> {
   const child = spawnCli(['dev', '--port', '0', ...more], { cwd: folder, environment: environment() })
   let output = ''
   child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()))
   child.stderr?.on('data', (chunk: Buffer) => (output += chunk.toString()))
   await eventually(async () => {
-    if (child.exitCode !== null) throw new Error(`dev has ended:\n${output}`)
-    return output.includes('Ctrl-C stops everything')
+    if (child.exitCode !== null) throw new NeverComes(`dev has ended:\n${output}`)
+    return output.includes(until)
   }, START_TIMEOUT_MS)
+  return { child, output: () => output }
+}
+
+async function startDev(
+  more: readonly string[] = [],
+): Promise<{ child: ChildProcess; output: () => string; noted: Noted }> {
+  const dev = await spawnDev('Ctrl-C stops everything', more)
   const state = noted()
   pids.push(...Object.values(state.pids))
-  return { child, output: () => output, noted: state }
+  return { ...dev, noted: state }
 }
 
 function ended(child: ChildProcess): Promise<number | null> {
@@ -188,10 +196,7 @@ describe('countersign dev', { timeout: 240_000 }, () => {
   })
 
   it('leaves no process behind when it is stopped while it starts', async () => {
-    const child = spawnCli(['dev', '--port', '0'], { cwd: folder, environment: environment() })
-    let output = ''
-    child.stderr?.on('data', (chunk: Buffer) => (output += chunk.toString()))
-    await eventually(async () => output.includes('starting api'), START_TIMEOUT_MS)
+    const { child, output } = await spawnDev('starting api')
     const state = JSON.parse(readFileSync(join(folder, '.countersign', 'processes.json'), 'utf8')) as {
       processes: { identity: { pid: number } }[]
     }
@@ -200,7 +205,7 @@ describe('countersign dev', { timeout: 240_000 }, () => {
     child.kill('SIGINT')
     expect(await code).toBe(130)
     expect(running(pids)).toEqual([])
-    expect(output).toMatch(/stopping\n$/)
+    expect(output()).toMatch(/stopping\n$/)
   })
 
   it('names the flag when a port is taken, and starts nothing', async () => {

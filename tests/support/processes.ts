@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { eventually } from './world.ts'
+import { eventually, NeverComes } from './world.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
@@ -69,10 +69,9 @@ export async function startApiProcess(
   let hasEnded = false
   void program.exited.then(() => (hasEnded = true))
   await eventually(async () => {
-    if (hasEnded) return true
+    if (hasEnded) throw new NeverComes(`the API has ended:\n${program.output()}`)
     return (await fetch(`${url}/healthz`)).ok
   }, 60_000)
-  if (hasEnded) throw new Error(`the API has ended:\n${program.output()}`)
   return { ...program, url }
 }
 

@@ -1,7 +1,7 @@
 /** `workers/main.ts` as a process of its own, with what it logs. */
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { eventually, type World } from './world.ts'
+import { eventually, NeverComes, type World } from './world.ts'
 
 export interface WorkerProcess {
   /** Everything on stdout and stderr so far. */
@@ -32,10 +32,10 @@ export async function startWorkerProcess(
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   const onExit = () => child.kill('SIGKILL')
   process.once('exit', onExit)
-  // Nothing that has ended starts later: that is told at once.
-  const isDone = (): boolean => child.exitCode !== null || output.includes('worker started')
-  await eventually(() => Promise.resolve(isDone()), START_TIMEOUT_MS)
-  if (child.exitCode !== null) throw new Error(`the worker has ended:\n${output}`)
+  await eventually(async () => {
+    if (child.exitCode !== null) throw new NeverComes(`the worker has ended:\n${output}`)
+    return output.includes('worker started')
+  }, START_TIMEOUT_MS)
   return {
     output: () => output,
     async stop() {

@@ -216,7 +216,10 @@ async function startWorker({
   }
 }
 
-/** Waits until `look` gives something, at most 20 s; the last error is thrown on. */
+/** Thrown by a look to say that what is waited for cannot come any more: whoever should bring it has ended. */
+export class NeverComes extends Error {}
+
+/** Waits until `look` gives something, at most 20 s; the last error is thrown on, and `NeverComes` at once. */
 export async function eventually<T>(
   look: () => Promise<T | undefined | null | false>,
   timeoutMs = 20_000,
@@ -228,6 +231,7 @@ export async function eventually<T>(
       const found = await look()
       if (found) return found
     } catch (error) {
+      if (error instanceof NeverComes) throw error
       last = error
     }
     await new Promise((resolve) => setTimeout(resolve, 100))

@@ -183,6 +183,21 @@ describe('text of other people', () => {
     expect(approvalDetails(voted, 'verified', APPROVAL_ID)).toMatch(/ y{120}…$/m)
   })
 
+  it('of millions of invisible characters costs no more than the part of it that is shown', () => {
+    const msOf = (work: () => unknown): number => {
+      const startMs = performance.now()
+      work()
+      return performance.now() - startMs
+    }
+    const large = preview({ changes: [{ field: 'x', before: null, after: '\u0001'.repeat(2_000_000) }] })
+    const parsedMs = msOf(() => JSON.parse(JSON.stringify(large)) as unknown)
+    let text = ''
+    const shownMs = msOf(() => (text = approvalDetails(waiting({ preview: large }), 'verified', APPROVAL_ID)))
+    expect(text).toContain(`\`${String.raw`\u0001`.repeat(20)}…\``)
+    expect(text).toContain('Look twice')
+    expect(shownMs).toBeLessThan(3 * parsedMs)
+  })
+
   it('cannot end the code span that names the target', () => {
     const target = 'billing/notes/id=x`\n\n**Approved by the board**'
     const text = approvalDetails(waiting({ preview: preview({ target }) }), 'verified', APPROVAL_ID)

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { MAX_TICKET_LENGTH } from '../../lib/limits.ts'
 import { MESSAGES } from '../../schemas/names.ts'
 import {
   answerSignal,
@@ -74,7 +75,7 @@ describe('a decision message', () => {
     ['a ticket that is a text', { ticket: JSON.stringify(ticket) }],
     ['a ticket without a type', { ticket: { ...ticket, payloadType: undefined } }],
     ['a ticket without a payload', { ticket: { ...ticket, payload: 5 } }],
-    ['a ticket that is too large', { ticket: { ...ticket, payload: 'x'.repeat(100_001) } }],
+    ['a ticket that is too large', { ticket: { ...ticket, payload: 'x'.repeat(MAX_TICKET_LENGTH + 1) } }],
     ['a ticket without a signature', { ticket: { ...ticket, signatures: [] } }],
     ['a ticket with too many', { ticket: { ...ticket, signatures: Array(5).fill(signature) } }],
     ['a ticket whose signatures are no list', { ticket: { ...ticket, signatures: signature } }],

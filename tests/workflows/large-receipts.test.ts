@@ -1,14 +1,17 @@
 /** A receipt is as large as what it tells of, and whoever verifies it reads it whole. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { LIMITS } from '../../lib/limits.ts'
 import { loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
 import { verifyReceipts } from '../../lib/receipts.ts'
 import { finished } from '../support/attack-world.ts'
 import { startTestMcpServer, textResult, type TestMcpServer, type TestTool } from '../support/mcp-server.ts'
 import { reset } from '../support/resets.ts'
+import type { Person } from '../support/scenario.ts'
 import { eventually, startWorld, type World } from '../support/world.ts'
 
 let world: World
 let server: TestMcpServer
+let lena: Person
 /** How often each tool was called. */
 const calls = { put: 0, lose: 0 }
 
@@ -30,6 +33,27 @@ const lose: TestTool = {
   },
 }
 
+const QUESTION = {
+  name: 'asked',
+  ask: {
+    title: 'What is it?',
+    form: {
+      type: 'object',
+      properties: { text: { type: 'string' } },
+      required: ['text'],
+      additionalProperties: false,
+    },
+    of: { roles: ['lead'] },
+  },
+}
+const ANSWER = { name: 'result', return: '${{ steps.asked.output }}' }
+
+/** About as large as the arguments of a call may be; as JSON the second has 8 MB. */
+const LARGEST = {
+  'largest-text': { source: '"x".repeat(4_000_000)', times: 1 },
+  'largest-escaped': { source: '"\\u0001".repeat(650_000)', times: 2 },
+}
+
 beforeAll(async () => {
   server = await startTestMcpServer({ tools: [put, lose] })
   world = await startWorld()
@@ -47,28 +71,62 @@ beforeAll(async () => {
   await world.admin.applyManifests({
     manifests: [
       { kind: 'Connection', name: 'c', spec: { ...mcp, tools } },
+      { kind: 'Automation', name: 'question', spec: { steps: [QUESTION, ANSWER] } },
       { kind: 'Automation', name: 'free', spec: step('put') },
       { kind: 'Automation', name: 'asked', spec: step('put') },
       { kind: 'Automation', name: 'lost', spec: step('lose') },
+      ...Object.entries(LARGEST).map(([name, { source, times }]) => ({
+        kind: 'Automation',
+        name,
+        spec: {
+          steps: [
+            { name: 'made', code: { source: `export default () => ${source}` } },
+            {
+              name: 'w',
+              tool_call: {
+                connection: 'c',
+                tool: 'put',
+                arguments: { text: '${{ steps.made.output }}'.repeat(times) },
+              },
+            },
+          ],
+        },
+      })),
       {
         kind: 'Policy',
         name: 'p',
         spec: {
-          rules: ['free', 'lost'].map((automation) => ({
-            name: automation,
-            match: { automation },
-            allow: true,
-          })),
+          rules: [
+            ...['free', 'lost'].map((automation) => ({
+              name: automation,
+              match: { automation },
+              allow: true,
+            })),
+            ...Object.keys(LARGEST).map((automation) => ({
+              name: automation,
+              match: { automation },
+              require: { stages: [{ roles: ['lead'] }] },
+            })),
+          ],
         },
       },
     ],
   })
+  lena = await world.as('lena@acme.example', ['lead'])
 }, 120_000)
 
 afterAll(async () => {
   await world.close()
   await server.close()
 })
+
+/** What a lead is asked about; there is one approval in a run. */
+async function approvalOf(runId: string): Promise<{ approval_id: string; digest: string }> {
+  const { approval_id, digest } = await eventually(
+    async () => (await world.admin.listApprovals({ run_id: runId })).items[0],
+  )
+  return { approval_id, digest }
+}
 
 async function problemsOf(runId: string): Promise<unknown[]> {
   const { receipts, head } = await world.admin.listReceipts({ run_id: runId })
@@ -88,6 +146,23 @@ const start = (name: string, length: number) =>
 /** As large as a request may be; JSON writes each of the second as six. */
 const TEXTS = { 'a long text': 'x'.repeat(900_000), 'a text that JSON escapes': '\u0001'.repeat(160_000) }
 
+/** The longest that are taken, of what JSON writes as six bytes. Of an answer, it is those that count. */
+const LONGEST_ANSWER = { text: '\u0001'.repeat((LIMITS.answerBytes - '{"text":""}'.length) / 6) }
+const LONGEST_COMMENT = '\u0001'.repeat(LIMITS.commentBytes)
+
+test('the longest answer, with the longest comment, is taken and has a receipt that verifies', async () => {
+  const run = await world.admin.startRun({ name: 'question' })
+  const asked = await approvalOf(run.run_id)
+  const tooLong = lena.answerAsk({ ...asked, answer: { text: 'x'.repeat(400_000) } })
+  await expect(tooLong).rejects.toMatchObject({ code: 'INVALID_ANSWER' })
+  const answer = LONGEST_ANSWER
+  const said = { answer, comment: LONGEST_COMMENT }
+  expect(await lena.answerAsk({ ...asked, ...said })).toMatchObject({ state: 'approved' })
+  const { state, result } = await finished(world, run.run_id)
+  expect({ state, result }).toEqual({ state: 'completed', result: answer })
+  expect(await problemsOf(run.run_id)).toEqual([])
+})
+
 describe('a write with large values', () => {
   test.each(Object.entries(TEXTS))(
     'of %s has a receipt that verifies, also after a Reset',
@@ -98,6 +173,18 @@ describe('a write with large values', () => {
       expect(await problemsOf(run.run_id)).toEqual([])
       await reset(world, { workflowId: run.temporal_workflow_id }, 'first')
       await eventually(async () => (await finished(world, run.run_id)).state === 'completed')
+      expect(await problemsOf(run.run_id)).toEqual([])
+      expect(calls.put).toBe(before + 1)
+    },
+  )
+
+  test.each(['largest-text', 'largest-escaped'])(
+    'of %s is approved, made, and has receipts that verify',
+    async (name) => {
+      const before = calls.put
+      const run = await world.admin.startRun({ name })
+      await lena.decideApproval({ ...(await approvalOf(run.run_id)), verdict: 'approve' })
+      expect((await finished(world, run.run_id)).state).toBe('completed')
       expect(await problemsOf(run.run_id)).toEqual([])
       expect(calls.put).toBe(before + 1)
     },

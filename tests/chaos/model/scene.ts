@@ -102,7 +102,7 @@ export async function startScene({ goesBack = null }: { goesBack?: Store | null 
     goesBack,
     backUp: oneAtATime(async () => keeper?.backUp()),
     restore: oneAtATime(async () => keeper?.restore()),
-    reconcile: () => reconcileLater({ ...world, client: world.temporal }),
+    reconcile: async () => void (await reconcileLater({ ...world, client: world.temporal })),
     deadWorker: () => (worker?.hasEndedByItself() ? worker.output() : null),
     close: async () => {
       await moving
