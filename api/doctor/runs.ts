@@ -50,7 +50,13 @@ async function look({ temporal }: ApiDeps, row: RunRow, mayRead: () => boolean):
   const { pendingActivities, pendingChildren } = execution
   const isBusy = pendingActivities.length > 0 || pendingChildren > 0
   const attempts =
-    isBusy && mayRead() ? await attemptsOf(temporal, { workflowId, runId: temporal_run_id }, { facts: execution, waiting: NOBODY }) : []
+    isBusy && mayRead()
+      ? await attemptsOf(
+          temporal,
+          { workflowId, runId: temporal_run_id },
+          { facts: execution, waiting: NOBODY },
+        )
+      : []
   return heldUpBy(attempts, execution, Date.now()).map((heldUp) => ({ runId, heldUp }))
 }
 
