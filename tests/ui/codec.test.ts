@@ -53,13 +53,10 @@ test('input and result of a run, and the words about it', async () => {
     const found = await client.getRun({ run_id: runId })
     return found.state === 'completed' && found
   })
-  const url = run.temporal_ui_url ?? ''
+  const about = run.temporal_ui_url ?? ''
   const page = await browser.newPage({ viewport: { width: 1400, height: 1400 } })
-  const words = await wordsOf(page, url, { waitFor: LARGE, picture: 'decoded-values' })
-  expect(words).toContain(SMALL)
-  await page.goto(url)
-  await page.waitForURL(/\/workflows\/[^/]+\/[0-9a-f-]{36}/)
-  const about = page.url().replace(/\/[^/]+$/, '/user-metadata')
+  const values = about.replace('user-metadata', 'timeline')
+  expect(await wordsOf(page, values, { waitFor: LARGE, picture: 'decoded-values' })).toContain(SMALL)
   expect(await wordsOf(page, about, { waitFor: 'asked for by admin', picture: 'decoded-words' })).toContain(
     'Input: an object with 1 field',
   )
