@@ -24,11 +24,6 @@ async function main(config: Config, logger: Logger): Promise<void> {
   assertUtc()
   const deps = pluginDeps(config)
   const stopped = stopOnSignal(logger)
-  Runtime.install({
-    logger: temporalLogger(logger),
-    // Lines of Temporal's core go the same way: what reads our log reads JSON.
-    telemetryOptions: { logging: { filter: CORE_LOG_FILTER, forward: {} } },
-  })
   if (config.identity === 'asserted')
     logger.warn('people are taken at their word: for a developer’s machine only')
   let connection: NativeConnection | undefined
@@ -70,6 +65,12 @@ function assertUtc(): void {
   if (timeZone !== 'UTC') throw new Error(`the time zone is ${timeZone}: start the worker with TZ=UTC`)
 }
 
+/** Lines of Temporal's core go the same way as ours: what reads our log reads JSON. */
+function installRuntime(logger: Logger): void {
+  const logging = { filter: CORE_LOG_FILTER, forward: {} }
+  Runtime.install({ logger: temporalLogger(logger), telemetryOptions: { logging } })
+}
+
 /** Undefined if it was stopped before. */
 async function connect(
   config: Config,
@@ -79,6 +80,8 @@ async function connect(
   const options = temporalConnection(config)
   while (!stopped.aborted) {
     try {
+      // A connection that fails shuts the runtime down, and what was set for it is gone.
+      installRuntime(logger)
       return await NativeConnection.connect(options)
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error)

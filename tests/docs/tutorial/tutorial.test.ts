@@ -46,6 +46,8 @@ describe('the tutorial', () => {
     )
     const type = (text: string) => follower.follow({ place: HOW_TO, language: 'bash', info: '', text })
     await type('mkdir examples-of-how-to')
+    // What the example of json() reads.
+    await type(`echo '[{"id": 7}]' > .countersign/late-fee/notes/default/orders.json`)
     for (const [index, { text }] of blocks.entries()) {
       const manifest = text.startsWith('kind:') ? text : asAutomation(`example-${index}`, text)
       await follower.follow({
