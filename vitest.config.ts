@@ -1,10 +1,11 @@
 import { defineConfig } from 'vitest/config'
 
-// One PostgreSQL and one Temporal server per run, started by globalSetup; forks because of native modules.
+// One PostgreSQL and one Temporal server per run, started by globalSetup; forks because of native modules. Three, also on
+// two cores: a third of their time they wait for deadlines, processes and servers.
 export default defineConfig({
   test: {
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: 3,
     include: ['tests/**/*.test.ts'],
     exclude: [
       'tests/ui/**',

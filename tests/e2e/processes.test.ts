@@ -265,6 +265,7 @@ describe('two APIs and two workers', () => {
       'postgresql',
       'reconciler',
       'retention',
+      'runs',
       'search_attributes',
       'server',
       'temporal',
