@@ -200,9 +200,16 @@ function describe(error: unknown, context: FailureContext): string {
 function statedBy(error: Error): string {
   const { issues } = error as { issues?: unknown }
   if (isShapeError(error) && Array.isArray(issues)) return `it is no message of MCP${placesOf(issues)}`
+  if (error instanceof StreamableHTTPError && (error.code ?? -1) > 0) return pageOf(error)
   if (!(error instanceof McpError) || isEmpty(error.data) || error.code === URL_NEEDED) return error.message
   const data = typeof error.data === 'string' ? error.data : JSON.stringify(error.data)
   return error.message.includes(data) ? error.message : `${error.message} (${data})`
+}
+
+/** The status, and what the page says in the place of the words that the SDK puts before it. */
+function pageOf({ code, message }: StreamableHTTPError): string {
+  const page = message.replace(/^Streamable HTTP error: (?:Error POSTing to endpoint: )?/, '').trim()
+  return `HTTP ${code}${page === '' || page === 'null' ? '' : `: ${page}`}`
 }
 
 /** What a validator has found, without its own form. */

@@ -237,6 +237,11 @@ const FAILURES: Record<string, Failing> = {
     },
     expected: { code: 'TOOL_FAILED', sent: 'unknown', answer: -32603, status: 500 },
   },
+  'the call is answered with a page': {
+    on: 'tools/call',
+    answer: status(502),
+    expected: { code: 'CALL_INTERRUPTED', sent: 'unknown', message: 'HTTP 502: sorry' },
+  },
   'the call answers 408': {
     on: 'tools/call',
     answer: status(408),

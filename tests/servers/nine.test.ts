@@ -256,6 +256,6 @@ test('a server that speaks the older transport over HTTP alone is told apart', a
     () => 'saved',
     (error: Error) => error.message,
   )
-  expect(refusal).toContain('404')
+  expect(refusal).toContain('HTTP 404')
   lines.push(`${'everything-sse'.padEnd(18)} lists  ${refusal.slice(0, 200)}`)
 })
