@@ -18,7 +18,7 @@ export default defineConfig({
     ],
     globalSetup: ['tests/support/global-setup.ts'],
     reporters: ['default', './tests/support/summary-reporter.ts'],
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     hookTimeout: 120_000,
     coverage: { provider: 'v8', reporter: ['text-summary'] },
   },
