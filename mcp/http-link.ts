@@ -3,6 +3,7 @@
  * answer to a call ends without a result (the SDK then waits in silence for its timeout), and `Retry-After`.
  */
 import type { UnderlyingSource } from 'node:stream/web'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { StreamableHTTPError } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import type { FetchLike } from '@modelcontextprotocol/sdk/shared/transport.js'
 import type { AllowedHost } from '../lib/allowed-hosts.ts'
@@ -39,6 +40,8 @@ const MAX_CONTROL_BYTES = 1024 * 1024
 const MAX_ERROR_BYTES = 16 * 1024
 /** The SDK parses the last event after the body has ended. */
 const SETTLE_MS = 100
+/** The wait that a stream asks for is the server's word: none, or one so long that a timer of Node does not wait at all. */
+const RESUME_INTERVAL_MS = 250
 const MAX_RETRY_AFTER_MS = 60 * 60 * 1000
 const AWAITED_METHODS = new Set<unknown>(['initialize', 'tools/call', 'tools/list'])
 
@@ -62,6 +65,7 @@ export function createHttpLink(options: HttpLinkOptions): HttpLink {
     },
     answers: 0,
     resumable: false,
+    resumedAtMs: -Infinity,
     retryAfterMs: undefined,
   }
   return {
@@ -89,6 +93,8 @@ interface LinkState {
   reject: (failure: LocalFailure) => void
   answers: number
   resumable: boolean
+  /** By the monotonic clock. */
+  resumedAtMs: number
   retryAfterMs: number | undefined
 }
 
@@ -96,6 +102,7 @@ async function watchedFetch(state: LinkState, url: string | URL, init: RequestIn
   const resumes = new Headers(init.headers).has('last-event-id')
   // The optional stream for messages outside of a call: nothing in it is for us, and it costs a connection per call.
   if (init.method === 'GET' && !resumes) return new Response(null, { status: 405 })
+  if (resumes) await untilNextResumption(state, init)
   const method = methodOf(init.body)
   // Whoever was told that nothing was sent must stay right.
   if (state.lost && AWAITED_METHODS.has(method)) throw new LocalFailure('interrupted')
@@ -123,6 +130,13 @@ async function watchedFetch(state: LinkState, url: string | URL, init: RequestIn
   if (response.body === null) onEnd()
   const limited = limitBody(response, { ...limit, onEnd })
   return method === 'tools/call' ? withNotes(limited) : limited
+}
+
+async function untilNextResumption(state: LinkState, { signal }: RequestInit): Promise<void> {
+  const now = performance.now()
+  const resumesAtMs = Math.max(now, state.resumedAtMs + RESUME_INTERVAL_MS)
+  state.resumedAtMs = resumesAtMs
+  await sleep(resumesAtMs - now, undefined, signal ? { signal } : {})
 }
 
 /**
