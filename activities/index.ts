@@ -94,7 +94,7 @@ export function createActivities(deps: ActivityDeps) {
   return {
     perform: createPerform(door, inShare),
     recordResolution: (params: ResolutionInput): Promise<ResolutionAnswer> =>
-      withContext(door, null, () => recordResolution(door, params)),
+      withContext(door, null, () => recordResolution(door, params, Context.current().client)),
     // Outside of the shares: it waits for nothing but our own database and Temporal, and what is cancelled has to end
     // also where slow calls have all of its organization's places.
     abandonWriteback: (params: Abandoning, { afterReset }: Asks = {}): Promise<Abandoned> =>

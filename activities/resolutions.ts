@@ -3,6 +3,7 @@
  * verified here, where it is recorded: the signature, that it is about exactly this write, and who the person is today.
  * The row goes from `unknown` to `applied` or `failed` in no other way.
  */
+import type { Client } from '@temporalio/client'
 import { findReceiptEnvelope } from '../db/queries/receipts.ts'
 import { findWriteback, writeFactsOf, type WritebackRow } from '../db/queries/writebacks.ts'
 import { loadPrincipals } from '../db/queries/principals.ts'
@@ -16,12 +17,17 @@ import { RESOLUTION_PAYLOAD_TYPE, ResolutionSchema, type Resolution } from '../s
 import type { Envelope, ResolutionAnswer, ResolutionInput, WriteOutcome } from '../schemas/run.ts'
 import { isAhead, rolesAtBothTimes, whyUnverified } from './decisions.ts'
 import type { DoorDeps } from './door.ts'
-import { closeWithReceipt, type Conclusion } from './ledger.ts'
+import { closeOverdue, closePlanned, closeWithReceipt, type Conclusion } from './ledger.ts'
 import { proofProblem } from './outcomes.ts'
 import type { ReceiptContent } from './receipts.ts'
+import { endToldOf } from './witnesses.ts'
 
 /** May be repeated: the same resolution is recorded once and answered alike. */
-export async function recordResolution(deps: DoorDeps, input: ResolutionInput): Promise<ResolutionAnswer> {
+export async function recordResolution(
+  deps: DoorDeps,
+  input: ResolutionInput,
+  client: Client,
+): Promise<ResolutionAnswer> {
   const { organization, writebackId } = input
   const row = await findWriteback(deps.database, { organization, writebackId })
   if (!row) return refused('NOT_FOUND', `there is no writeback ${writebackId}`, null)
@@ -33,13 +39,32 @@ export async function recordResolution(deps: DoorDeps, input: ResolutionInput): 
     return refused('STALE_DIGEST', `the ticket is about ${resolution.writebackId}`, null)
   if (resolution.digest !== row.digest || writeDigest(writeFactsOf(row)) !== row.digest)
     return refused('STALE_DIGEST', `the ticket is about ${resolution.digest.slice(0, 12)}`, null)
-  if (row.state !== 'unknown') return tooLate(deps, row, resolution)
+  const isForgotten = await isForgottenUnknown(deps, row, client)
+  if (row.state !== 'unknown' && !isForgotten) return tooLate(deps, row, resolution)
   const objection = await objectionTo(deps, row, resolution)
   if (objection) return refused(objection.code, objection.message, null)
+  if (isForgotten) await concludeAgain(deps, row)
   const outcome = await close(deps, row, { resolution, ticket: envelope.data })
   if (outcome) return accepted(outcome)
   const current = await findWriteback(deps.database, { organization, writebackId })
   return tooLate(deps, current ?? row, resolution)
+}
+
+/**
+ * Whether the ledger has gone back behind the end of this write, and its workflow, which was told that nobody knows, waits
+ * for a person: then nobody asks the door again, and the row would stay as it is for as long as the run lives.
+ */
+async function isForgottenUnknown({ nowMs }: DoorDeps, row: WritebackRow, client: Client): Promise<boolean> {
+  const isOverdue = row.state === 'sending' && Date.parse(row.deadline_at ?? '') < nowMs()
+  if (!isOverdue && row.state !== 'planned') return false
+  return (await endToldOf(client, row))?.status === 'unknown'
+}
+
+/** As it was before; with a receipt, and only if nobody has gone on with it meanwhile. */
+async function concludeAgain(deps: DoorDeps, row: WritebackRow): Promise<void> {
+  const message = `the ledger has forgotten that nobody knows what became of it; look at ${row.plan.target}`
+  const conclusion = { status: 'unknown', code: 'OUTCOME_UNKNOWN', message } as const
+  await (row.state === 'planned' ? closePlanned : closeOverdue)(deps, row, conclusion)
 }
 
 /** Null for what no door of ours signed with a key that is in use, and for what is dated ahead. */

@@ -81,6 +81,17 @@ export async function askEarlier(
   }
 }
 
+/** What the run, or the workflow of the write, was told of its end. Null: nothing, or nothing that can still be read. */
+export async function endToldOf(client: Client, row: WritebackRow): Promise<WriteOutcome | null> {
+  const { organization, writeback_id: writebackId, run_workflow_id: runWorkflowId } = row
+  try {
+    return (await whatWasSaid(client, { organization, writebackId, runWorkflowId })).outcome
+  } catch (error) {
+    if (isValueGone(error)) return null
+    throw error
+  }
+}
+
 /** The conclusion about a write that its row calls planned, where a witness says more. */
 export function olderThanRun(missed: string, target: string) {
   const message = `the ledger is older than the run: it says that this was never sent, and of the run ${missed}; look at ${target}`

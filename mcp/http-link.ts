@@ -3,6 +3,7 @@
  * answer to a call ends without a result (the SDK then waits in silence for its timeout), and `Retry-After`.
  */
 import type { UnderlyingSource } from 'node:stream/web'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { StreamableHTTPError } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import type { FetchLike } from '@modelcontextprotocol/sdk/shared/transport.js'
 import type { AllowedHost } from '../lib/allowed-hosts.ts'
@@ -42,6 +43,8 @@ const MAX_CONTROL_BYTES = 1024 * 1024
 const MAX_ERROR_BYTES = 16 * 1024
 /** The SDK parses the last event after the body has ended. */
 const SETTLE_MS = 100
+/** The wait that a stream asks for is the server's word: none, or one so long that a timer of Node does not wait at all. */
+const RESUME_INTERVAL_MS = 250
 const MAX_RETRY_AFTER_MS = 60 * 60 * 1000
 const AWAITED_METHODS = new Set<string>(['initialize', 'tools/call', 'tools/list'])
 
@@ -65,6 +68,7 @@ export function createHttpLink(options: HttpLinkOptions): HttpLink {
     },
     answers: 0,
     resumable: false,
+    resumedAtMs: -Infinity,
     retryAfterMs: undefined,
     awaited: new Map(),
     status: undefined,
@@ -96,6 +100,8 @@ interface LinkState {
   reject: (failure: LocalFailure) => void
   answers: number
   resumable: boolean
+  /** By the monotonic clock. */
+  resumedAtMs: number
   retryAfterMs: number | undefined
   status: number | undefined
   /** The request under way. */
@@ -107,6 +113,7 @@ async function watchedFetch(state: LinkState, url: string | URL, init: RequestIn
   const resumes = new Headers(init.headers).has('last-event-id')
   // The optional stream for messages outside of a call: nothing in it is for us, and it costs a connection per call.
   if (init.method === 'GET' && !resumes) return new Response(null, { status: 405 })
+  if (resumes) await untilNextResumption(state, init)
   const { method = '', id } = messageIn(init.body)
   const isAwaited = AWAITED_METHODS.has(method)
   // Whoever was told that nothing was sent must stay right.
@@ -180,6 +187,13 @@ function answerTo(
   const limited = limitBody(response, { ...limit, onEnd })
   // Accepted, and nothing more: the SDK reads no body of it.
   return response.status === 202 ? limited : readResponse(limited, state.awaited)
+}
+
+async function untilNextResumption(state: LinkState, { signal }: RequestInit): Promise<void> {
+  const now = performance.now()
+  const resumesAtMs = Math.max(now, state.resumedAtMs + RESUME_INTERVAL_MS)
+  state.resumedAtMs = resumesAtMs
+  await sleep(resumesAtMs - now, undefined, signal ? { signal } : {})
 }
 
 /**
