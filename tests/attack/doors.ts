@@ -10,6 +10,7 @@ import { anyPurpose, type Door, type Patch } from './door.ts'
 import { borders } from './doors-borders.ts'
 import { anyLiteral, editedConnections, madeUpIds } from './doors-ids.ts'
 import { answers, dryRuns, hostileCode, readers } from './doors-inside.ts'
+import { hostileDatabases } from './doors-databases.ts'
 import { kept } from './doors-kept.ts'
 import { resolutions, wire } from './doors-wire.ts'
 import { hostileWork } from './doors-work.ts'
@@ -739,6 +740,7 @@ export const DOORS: readonly Door[] = [
   ...hostileWork,
   ...counts,
   ...kept,
+  ...hostileDatabases,
   ...borders,
   ...madeUpIds,
   ...editedConnections,
