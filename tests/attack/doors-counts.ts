@@ -132,4 +132,19 @@ export const counts: Door[] = [
     test: { file: FILE, title: 'of deliveries has not read the inputs that it does not show' },
     says: 'to be less than',
   },
+  {
+    name: 'a receipt may be no larger than a ticket',
+    patches: [
+      {
+        file: 'schemas/decision.ts',
+        find: '  payload: z.string(),\n',
+        replace: '  payload: z.string().max(316_757),\n',
+      },
+    ],
+    test: {
+      file: '../workflows/large-receipts.test.ts',
+      title: 'of largest-text is approved, made, and has receipts that verify',
+    },
+    says: 'to deeply equal []',
+  },
 ]

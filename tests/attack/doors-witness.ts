@@ -65,6 +65,21 @@ export const forgottenClaims: Door[] = [
     says: NOT_UNKNOWN,
   },
   {
+    name: 'the end of a write does not hear of the claim that it is handed',
+    patches: [
+      {
+        file: 'activities/abandon.ts',
+        find: 'const said = [{ claim }, ...(earlier?.said ?? [])]',
+        replace: 'const said = [...(earlier?.said ?? [])]',
+      },
+    ],
+    test: {
+      file: FORGOTTEN,
+      title: 'a cancel of an attempt whose worker dies then withdraws nothing',
+    },
+    says: NOT_UNKNOWN,
+  },
+  {
     name: 'a failure does not say that something was sent',
     patches: [
       {

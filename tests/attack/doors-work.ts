@@ -76,6 +76,18 @@ export const hostileWork: Door[] = [
     says: 'to be less than or equal to 2',
   },
   {
+    name: 'short calls beside code never rest',
+    patches: [
+      { file: 'lib/threads/pool.ts', find: 'const REST_FACTOR = 9\n', replace: 'const REST_FACTOR = 0\n' },
+    ],
+    test: {
+      file: WORK,
+      title:
+        'short calls beside code of the same organization do not wait for it, and rest for far longer than they take',
+    },
+    says: 'to be greater than 6',
+  },
+  {
     name: 'slow servers of one organization hold a worker',
     patches: [
       {

@@ -2,11 +2,13 @@
  * The attacker is a tenant, or owns a server that one calls. He wants the time of everybody else: by expressions that
  * look at much, by schemas that take years, by lists without end, by values without bottom.
  */
+import { availableParallelism } from 'node:os'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createShares } from '../../activities/shares.ts'
 import { matchEvent, type AutomationRevision } from '../../api/deliveries/match.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { ruleOn } from '../../lib/policy.ts'
+import { inSandbox } from '../../lib/sandbox/pool.ts'
 import { checkValue } from '../../lib/schema-check.ts'
 import { createMcpClient } from '../../mcp/client.ts'
 import { AutomationSpecSchema, PolicySpecSchema } from '../../schemas/manifests.ts'
@@ -130,6 +132,36 @@ describe('a schema', () => {
     expect(ended).toBeLessThanOrEqual(2)
     await Promise.all(slow)
   })
+})
+
+test('short calls beside code of the same organization do not wait for it, and rest for far longer than they take', async () => {
+  const loop = (organization: string, timeoutMs: number, signal?: AbortSignal) =>
+    inSandbox(
+      {
+        kind: 'run',
+        source: 'export default () => { for (;;) {} }',
+        contextText: '{}',
+        timeoutMs,
+        nowMs: 0,
+        seed: '0'.repeat(32),
+      },
+      { organization, ...(signal ? { signal } : {}) },
+    )
+  const shortMs = async (): Promise<number> => {
+    const startMs = performance.now()
+    expect(await loop('busy', 50)).toMatchObject({ code: 'CODE_TIMEOUT' })
+    return performance.now() - startMs
+  }
+  const share = Math.max(1, Math.floor(availableParallelism() / 2))
+  // So that there are threads for all: starting one is no part of a call.
+  await Promise.all(Array.from({ length: share + 1 }, (_, index) => loop(`earlier-${index}`, 300)))
+  const stop = new AbortController()
+  const code = Array.from({ length: share }, () => loop('busy', 60_000, stop.signal).catch(() => 'stopped'))
+  const [firstMs, secondMs] = [await shortMs(), await shortMs()]
+  stop.abort()
+  expect(await Promise.all(code)).toEqual(code.map(() => 'stopped'))
+  // By construction nine times; a busy machine makes both longer.
+  expect(secondMs / firstMs).toBeGreaterThan(6)
 })
 
 test('calls of one organization never hold all places of a worker', async () => {

@@ -56,8 +56,6 @@ export const WITHOUT_DOOR: Partial<Record<string, Record<string, string>>> = {
     'goes on beside loops': 'what is right',
   },
   'forgotten-claims.test.ts': {
-    'a cancel of an attempt whose worker dies then withdraws nothing':
-      'as *a cancel throws away what Temporal was told*',
     'a writeback that is reset between two attempts does not write again':
       'as *a run that was reset writes without asking the execution before it*',
     'a run that is reset over a ledger without its row, and without the receipt, does not write again':
