@@ -53,7 +53,7 @@ test('an unknown write that the ledger has as being sent is resolved by a person
   await s.expectEnding(run, {
     state: 'completed',
     writebacks: ['applied'],
-    receipts: ['outcome unknown', 'resolution applied'],
+    receipts: ['outcome unknown', 'resolved applied by op@acme.example'],
     notes: 1,
   })
 }, 120_000)
