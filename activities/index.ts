@@ -93,16 +93,7 @@ export function createActivities(deps: ActivityDeps) {
 
   return {
     perform: createPerform(door, inShare),
-    recordResolution: (params: ResolutionInput): Promise<ResolutionAnswer> =>
-      withContext(door, null, () => recordResolution(door, params, Context.current().client)),
-    // Outside of the shares: it waits for nothing but our own database and Temporal, and what is cancelled has to end
-    // also where slow calls have all of its organization's places.
-    abandonWriteback: (params: Abandoning, { afterReset }: Asks = {}): Promise<Abandoned> =>
-      withContext(door, null, () =>
-        abandonWriteback(door, params, afterReset ? askingEarlier(door, params) : null),
-      ),
-    findToldClaim: (about: AboutClaim): Promise<Envelope | null> =>
-      withContext(door, null, () => findToldClaim(door, about)),
+    ...createEndingActivities(door),
     ...createDecidingActivities(door),
     openSubRun: (params: Parameters<typeof openSubRun>[1]): Promise<SubRun> =>
       withContext(door, null, () =>
@@ -126,6 +117,23 @@ export function createActivities(deps: ActivityDeps) {
 }
 
 export type Activities = ReturnType<typeof createActivities>
+
+/**
+ * How writes end without a call. Outside of the shares: these wait for nothing but our own database and Temporal, and what
+ * is cancelled has to end also where slow calls have all of its organization's places.
+ */
+function createEndingActivities(door: DoorDeps) {
+  return {
+    recordResolution: (params: ResolutionInput): Promise<ResolutionAnswer> =>
+      withContext(door, null, () => recordResolution(door, params, Context.current().client)),
+    abandonWriteback: (params: Abandoning, { afterReset }: Asks = {}): Promise<Abandoned> =>
+      withContext(door, null, () =>
+        abandonWriteback(door, params, afterReset ? askingEarlier(door, params) : null),
+      ),
+    findToldClaim: (about: AboutClaim): Promise<Envelope | null> =>
+      withContext(door, null, () => findToldClaim(door, about)),
+  }
+}
 
 /** What waits for people, and what they say. */
 function createDecidingActivities(door: DoorDeps) {

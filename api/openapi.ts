@@ -6,23 +6,25 @@ import { JSON_SCHEMAS } from '../schemas/json-schemas.ts'
 import { DOCS_CSP, renderDocs } from './openapi/docs.ts'
 import { withExamples, type Description } from './openapi/document.ts'
 
+const HEADER = {
+  openapi: '3.1.0',
+  info: {
+    title: 'Countersign',
+    description:
+      'Durable automations over MCP tools, with approvals that hold and writes that happen once. Every refusal ' +
+      'is a problem (RFC 9457) with a stable `code`, a sentence, and the next action in `hint`.',
+    version: '1',
+  },
+  components: {
+    securitySchemes: {
+      key: { type: 'http', scheme: 'bearer', description: 'An API key with the scope that is named.' },
+    },
+  },
+} as const
+
 export async function installOpenApi(app: FastifyInstance): Promise<void> {
   await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: {
-        title: 'Countersign',
-        description:
-          'Durable automations over MCP tools, with approvals that hold and writes that happen once. Every refusal ' +
-          'is a problem (RFC 9457) with a stable `code`, a sentence, and the next action in `hint`.',
-        version: '1',
-      },
-      components: {
-        securitySchemes: {
-          key: { type: 'http', scheme: 'bearer', description: 'An API key with the scope that is named.' },
-        },
-      },
-    },
+    openapi: HEADER,
     transform: (document) => {
       const { schema, url } = jsonSchemaTransform(document)
       return { schema: withoutCycles(schema), url }

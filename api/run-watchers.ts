@@ -53,26 +53,9 @@ interface Waiting {
 }
 
 export function createRunWatchers(deps: ApiDeps): RunWatchers {
-  /** Who waits, by run. A run is looked after for as long as it has an entry. */
-  const waitingByRun = new Map<string, Set<Waiting>>()
   const closed = new AbortController()
-  const watchedRuns = createPlaces(WATCHED_RUNS)
+  const waitingFor = createWaitingLists(deps, closed.signal)
   const callers = createPlaces(CALLERS)
-
-  function waitingFor(name: RunName): Set<Waiting> {
-    const known = waitingByRun.get(name.runId)
-    if (known) return known
-    const giveBack = watchedRuns.take(name.organization)
-    if (!giveBack) throw tooMany()
-    const waiting = new Set<Waiting>()
-    waitingByRun.set(name.runId, waiting)
-    const end = (): void => {
-      waitingByRun.delete(name.runId)
-      giveBack()
-    }
-    void watch(deps, name, { waiting, closed: closed.signal, end })
-    return waiting
-  }
 
   async function wait(name: RunName, { after, waitMs, signal }: LongWait): Promise<Seen | null> {
     const giveBack = callers.take(name.organization)
@@ -96,6 +79,26 @@ export function createRunWatchers(deps: ApiDeps): RunWatchers {
       return (await wait(name, { after, waitMs, signal })) ?? unchanged
     },
     close: () => closed.abort(),
+  }
+}
+
+/** Who waits, by run. A run is looked after for as long as it has an entry. */
+function createWaitingLists(deps: ApiDeps, closed: AbortSignal): (name: RunName) => Set<Waiting> {
+  const waitingByRun = new Map<string, Set<Waiting>>()
+  const watchedRuns = createPlaces(WATCHED_RUNS)
+  return (name) => {
+    const known = waitingByRun.get(name.runId)
+    if (known) return known
+    const giveBack = watchedRuns.take(name.organization)
+    if (!giveBack) throw tooMany()
+    const waiting = new Set<Waiting>()
+    waitingByRun.set(name.runId, waiting)
+    const end = (): void => {
+      waitingByRun.delete(name.runId)
+      giveBack()
+    }
+    void watch(deps, name, { waiting, closed, end })
+    return waiting
   }
 }
 

@@ -32,7 +32,7 @@ import {
 import { keepRunning } from './dev/start-again.ts'
 import { checkPorts, DEFAULT_PORTS, type PortWishes } from './dev/ports.ts'
 import { devConfig, isOwnTemporal, startServices, temporalDbFileOf, type Services } from './dev/services.ts'
-import { readDevState, writeDevState } from './dev/state.ts'
+import { noteNewPid, readDevState, writeDevState } from './dev/state.ts'
 
 export interface DevStackOptions {
   dataDir: string
@@ -236,13 +236,6 @@ async function startProcess(
     onGivenUp: (exit) => options.onUnexpectedExit?.(child.name, exit),
   })
   return running
-}
-
-/** For whoever wants to look at the process, or end it. */
-function noteNewPid(dataDir: string, name: string, pid: number): void {
-  const state = readDevState(dataDir)
-  if (state?.pids[name] === undefined) return
-  writeDevState(dataDir, { ...state, pids: { ...state.pids, [name]: pid } })
 }
 
 async function noteState(

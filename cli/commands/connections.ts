@@ -44,6 +44,10 @@ export function registerConnections(program: Command): void {
     summary: 'ask its server now, on a worker, for its tools',
     examples: ['connections check billing'],
   }).action(check)
+  registerBrake(connections)
+}
+
+function registerBrake(connections: Command): void {
   apiCommand(connections, {
     usage: 'freeze <connection>',
     summary: 'send no write through a connection any more; readings go on',

@@ -53,6 +53,13 @@ export function writeDevState(dataDir: string, state: DevState): void {
   renameSync(temporary, file)
 }
 
+/** For whoever wants to look at the process, or end it. */
+export function noteNewPid(dataDir: string, name: string, pid: number): void {
+  const state = readDevState(dataDir)
+  if (state?.pids[name] === undefined) return
+  writeDevState(dataDir, { ...state, pids: { ...state.pids, [name]: pid } })
+}
+
 function devStateFile(dataDir: string): string {
   return join(dataDir, 'dev.json')
 }
