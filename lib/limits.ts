@@ -34,10 +34,7 @@ export const LIMITS = {
   refusedDecisions: 50,
 } as const
 
-/**
- * Of what a signed decision says, in base64: the largest that we sign has room in it. JSON may write one byte of a text
- * as six, and base64 three bytes as four.
- */
+/** Of the largest decision that we sign, in base64. JSON may write one byte of a text as six. */
 export const MAX_TICKET_LENGTH = Math.ceil(((LIMITS.answerBytes + LIMITS.commentBytes) * 6 + 16 * KB) / 3) * 4
 
 /** Of values; a bound on both is one as well. */

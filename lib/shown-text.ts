@@ -8,7 +8,7 @@ export function visible(text: string): string {
   return text.replace(INVISIBLE, escaped)
 }
 
-/** Without making what would be shown: a text may have millions of such characters. */
+/** A text may have millions of them. */
 export function holdsInvisible(text: string): boolean {
   return text.search(INVISIBLE) !== -1
 }

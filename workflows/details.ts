@@ -258,7 +258,7 @@ function inOneLine(value: string): string {
   return value.replace(/\s+/g, ' ')
 }
 
-/** More than is shown, for what is shown is never shorter; and little of a value of megabytes. */
+/** More than is shown: what is shown is never shorter. */
 function beginning(value: string): string {
   return inOneLine(value).slice(0, 2 * MAX_CELL_LENGTH)
 }
