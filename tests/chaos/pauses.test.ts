@@ -88,7 +88,8 @@ function bookIn(file: string): PaymentBook {
 /** Holds what a claim has to lock, as a freeze of the connection does. */
 async function lockConnection(name: string): Promise<() => Promise<void>> {
   const client = await s.world.database.connect()
-  await client.query('begin')
+  // Longer than anybody of ours would: another worker starts meanwhile.
+  await client.query('begin; set local idle_in_transaction_session_timeout = 0')
   await client.query(`select from manifests where kind = 'Connection' and name = $1 for update`, [name])
   return async () => {
     await client.query('commit')

@@ -17,7 +17,7 @@ const SUB_RUN = 'echo'
 /** Another one makes other manifests. */
 const FIRST_SEED = Number(process.env['MUTATIONS_SEED'] ?? 1)
 const LANES = 8
-const PATIENCE_MS = 20_000
+const PATIENCE_MS = 60_000
 /** Of the automation's own `fail`, and of what a target alone can know: that there is no such row, or what it refuses. */
 const NOT_FOR_SAVE = ['ODD', 'WRITE_CONFLICT', 'WRITE_FAILED']
 /** Of a target, about a value and the type of its column. */
@@ -99,7 +99,7 @@ test(`damaged manifests, from seed ${FIRST_SEED}`, async () => {
   }
   expect(wrong.sort()).toEqual([])
   console.info(`[numbers] ${mutants.length} damaged, ${saved.length} saved, ${runs.length} run`)
-}, 120_000)
+}, 180_000)
 
 /** Null: it wants another input now. */
 async function startOf({ document }: Mutant): Promise<StartedRun | null> {

@@ -43,7 +43,8 @@ test('what one organization has waiting does not keep another waiting', async ()
   )
   const schema = { type: 'string', pattern: '^INV-[0-9]+$' }
   expect(await check(schema, 'INV-7', 'other')).toEqual({ ok: true, misfits: [] })
-  expect(ended).toBeLessThanOrEqual(2)
+  // In turn it would come after all eight.
+  expect(ended).toBeLessThanOrEqual(4)
   await Promise.all(slow)
 })
 

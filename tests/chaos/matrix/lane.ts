@@ -19,6 +19,7 @@ import {
   TOOLS,
 } from '../../support/automations.ts'
 import { reconcileLater } from '../../support/reconcile.ts'
+import { eventually } from '../../support/world.ts'
 import type { Variant } from './cells.ts'
 import { startStack, type Stack } from './stack.ts'
 
@@ -74,7 +75,9 @@ async function furnish(stack: Stack): Promise<Lane> {
     carl: await keyOf('carl@acme.example', []),
     lena: await keyOf('lena@acme.example', ['lead']),
   }
-  await admin.applyManifests({ manifests: [...withKeptKeys(connections(stack)), PIPE_CONNECTION] })
+  // Programs start slowly where several lanes start at once, and a listing has its deadline.
+  const servers = { manifests: [...withKeptKeys(connections(stack)), PIPE_CONNECTION] }
+  await eventually(() => admin.applyManifests(servers), 60_000)
   const steps: Record<Variant, JsonObject> = {
     sql: CHANGE,
     safe: NOTE_AGAIN,
