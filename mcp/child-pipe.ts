@@ -26,8 +26,8 @@ export class ChildPipe implements Transport {
   onclose?: () => void
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
-  /** A message was longer than it may be: nothing after it is read. */
-  onoversized?: () => void
+  /** A message was longer than it may be, or has more in it: nothing after it is read. `most`: how much is taken, in words. */
+  onoversized?: (most: string) => void
   readonly stderr = new PassThrough()
   readonly #server: StdioServer
   readonly #maxMessageBytes: number
@@ -35,7 +35,9 @@ export class ChildPipe implements Transport {
   readonly #announced = new WeakMap<object, SendWindow | null>()
   /** Requests that wait for an answer, by their ids. */
   readonly #awaited = new Map<string | number, string>()
+  readonly #reading = { awaited: this.#awaited, onTooLarge: (most: string) => this.#refuse(most) }
   #isInitialized = false
+  #isOversized = false
   #child: ChildProcess | undefined
   /** Of a line that has not ended. */
   #chunks: Buffer[] = []
@@ -130,7 +132,8 @@ export class ChildPipe implements Transport {
   #read(chunk: Buffer): void {
     let rest = chunk
     for (let end = rest.indexOf(NEWLINE); end !== -1; end = rest.indexOf(NEWLINE)) {
-      if (!this.#keep(rest.subarray(0, end))) return
+      this.#keep(rest.subarray(0, end))
+      if (this.#isOversized) return
       this.#take(Buffer.concat(this.#chunks).toString('utf8'))
       this.#chunks = []
       this.#bytes = 0
@@ -139,20 +142,25 @@ export class ChildPipe implements Transport {
     this.#keep(rest)
   }
 
-  /** False: it has become too long. */
-  #keep(part: Buffer): boolean {
+  #keep(part: Buffer): void {
+    if (this.#isOversized) return
     this.#bytes += part.length
-    if (this.#bytes <= this.#maxMessageBytes) return this.#chunks.push(part) > 0
+    this.#chunks.push(part)
+    if (this.#bytes > this.#maxMessageBytes) this.#refuse(`${this.#maxMessageBytes} bytes`)
+  }
+
+  #refuse(most: string): Error {
+    this.#isOversized = true
     this.#chunks = []
-    this.onoversized?.()
-    return false
+    this.onoversized?.(most)
+    return new Error(`a message with more than ${most}`)
   }
 
   /** A line that is no JSON is one for people, which should stand on standard error. */
   #take(line: string): void {
-    const read = readText(line, this.#awaited)
-    if (read === null) return
     try {
+      const read = readText(line, this.#reading)
+      if (read === null) return
       const message = deserializeMessage(read)
       if (!('method' in message) && message.id !== undefined) this.#awaited.delete(Number(message.id))
       this.onmessage?.(message)

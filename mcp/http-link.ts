@@ -12,7 +12,7 @@ import type { GuardedFetch } from '../lib/guarded-fetch.ts'
 import type { SendWindow } from '../lib/send-window.ts'
 import { LocalFailure } from './errors.ts'
 import type { LocalFailureKind } from './errors.ts'
-import { readResponse, readText } from './reader.ts'
+import { readResponse, readText, type Reading } from './reader.ts'
 import { isFields, type Awaited } from './tolerant-messages.ts'
 
 export interface HttpLink {
@@ -158,15 +158,18 @@ function handedOn(
     const page = limitBody(response, { maxBytes: MAX_ERROR_BYTES, onTooLarge: cutShort })
     return method === 'tools/call' && response.status === 500 ? ownError(state, page) : page
   }
-  if (resumes) return readResponse(limitBody(response, resultLimit(state)), state.awaited)
+  if (resumes) {
+    const limit = resultLimit(state)
+    return readResponse(limitBody(response, limit), limit)
+  }
   if (AWAITED_METHODS.has(method)) return answerTo(state, method, response, onEnd)
-  return limitBody(response, { maxBytes: MAX_CONTROL_BYTES, onTooLarge: refuse })
+  return limitBody(response, controlLimit(state))
 }
 
 /** Who answers 500 with an error of JSON-RPC is the server itself, and done with the call; a proxy knows no such thing. */
 async function ownError(state: LinkState, page: Response): Promise<Response> {
   const text = await page.text()
-  const read = readText(text, state.awaited)
+  const read = readText(text, controlLimit(state))
   const { status, statusText, headers } = page
   const isOwn =
     read !== null && isFields(JSON.parse(read)) && Object.hasOwn(JSON.parse(read) as object, 'error')
@@ -181,12 +184,11 @@ function answerTo(
   response: Response,
   onEnd: () => void,
 ): Promise<Response> | Response {
-  const limit =
-    method === 'initialize' ? { maxBytes: MAX_CONTROL_BYTES, onTooLarge: refuse } : resultLimit(state)
+  const limit = method === 'initialize' ? controlLimit(state) : resultLimit(state)
   if (response.body === null) onEnd()
   const limited = limitBody(response, { ...limit, onEnd })
   // Accepted, and nothing more: the SDK reads no body of it.
-  return response.status === 202 ? limited : readResponse(limited, state.awaited)
+  return response.status === 202 ? limited : readResponse(limited, limit)
 }
 
 async function untilNextResumption(state: LinkState, { signal }: RequestInit): Promise<void> {
@@ -212,15 +214,23 @@ async function sendOnce(
   throw new StreamableHTTPError(response.status, 'the server sends us elsewhere with a write')
 }
 
-function resultLimit(state: LinkState): BodyLimit {
-  const maxBytes = state.maxResultBytes
+function resultLimit(state: LinkState): ReadLimit {
   return {
-    maxBytes,
-    onTooLarge: () => {
-      const failure = new LocalFailure('result_too_large', `the answer has more than ${maxBytes} bytes`)
+    awaited: state.awaited,
+    maxBytes: state.maxResultBytes,
+    onTooLarge: (most) => {
+      const failure = new LocalFailure('result_too_large', `the answer has more than ${most}`)
       state.reject(failure)
       return failure
     },
+  }
+}
+
+function controlLimit({ awaited }: LinkState): ReadLimit {
+  return {
+    awaited,
+    maxBytes: MAX_CONTROL_BYTES,
+    onTooLarge: () => new Error('the server sends more than we accept outside of a result'),
   }
 }
 
@@ -232,13 +242,14 @@ function failWithoutAnswer(state: LinkState, answersBefore: number): void {
 
 interface BodyLimit {
   maxBytes: number
-  /** Gives the error that the reader gets, or nothing: then the body just ends there. */
-  onTooLarge: () => Error | undefined
+  /** Gives the error that the reader gets, or nothing: then the body just ends there. `most`: how much is taken, in words. */
+  onTooLarge: (most: string) => Error | undefined
   onEnd?: () => void
 }
 
+type ReadLimit = BodyLimit & Reading
+
 const cutShort = (): undefined => undefined
-const refuse = (): Error => new Error('the server sends more than we accept outside of a result')
 
 /** Passes chunks on one by one, so never more than the limit and one chunk is held. */
 function limitBody(response: Response, limit: BodyLimit): Response {
@@ -266,7 +277,7 @@ function limitedSource(
         controller.enqueue(chunk.value)
       } else {
         reader.cancel().catch(() => {})
-        const failure = limit.onTooLarge()
+        const failure = limit.onTooLarge(`${limit.maxBytes} bytes`)
         if (failure) controller.error(failure)
         else controller.close()
       }

@@ -2,6 +2,8 @@
  * The one reader in front of the SDK, for both transports and all messages: the text of a server, made such that the SDK
  * can read it, with a note where it would change a number or a field.
  */
+import { excessOf } from '../lib/json-shape.ts'
+import { MAX_ANSWER_PARTS } from '../lib/limits.ts'
 import { INEXACT, inexactNote } from './exact-answers.ts'
 import { isFields, tolerantMessage, type Awaited } from './tolerant-messages.ts'
 
@@ -10,9 +12,18 @@ const EVENT_END = /(?:\r\n|\n|\r(?!\n)){2}/
 const OVERLAP = 3
 const BYTE_ORDER_MARK = /^\uFEFF/
 
-/** The text of one message, or of a list of them. Null: it is no JSON. */
-export function readText(text: string, awaited: Awaited): string | null {
+export interface Reading {
+  awaited: Awaited
+  /** Gives the error that is thrown. `most`: how much is taken, in words. */
+  onTooLarge: (most: string) => Error
+}
+
+/** The text of one message, or of a list of them. Null: it is no JSON. What has too much in it is not parsed. */
+export function readText(text: string, { awaited, onTooLarge }: Reading): string | null {
   const bare = text.replace(BYTE_ORDER_MARK, '')
+  // Whoever parses, checks and writes it makes everybody else wait: a million names take seconds, and counting none.
+  if (excessOf(bare, { depth: Number.POSITIVE_INFINITY, parts: MAX_ANSWER_PARTS }) !== null)
+    throw onTooLarge(`${MAX_ANSWER_PARTS} values and names`)
   try {
     const parsed: unknown = JSON.parse(bare)
     const note = inexactNote(bare)
@@ -32,7 +43,7 @@ function noted(message: unknown, note: string | null): unknown {
  * The same response, whose body is handed on event by event, or in one piece if it is one message. A message is read
  * whatever its content type says.
  */
-export async function readResponse(response: Response, awaited: Awaited): Promise<Response> {
+export async function readResponse(response: Response, reading: Reading): Promise<Response> {
   const { body, status, statusText } = response
   if (!body) return response
   const headers = new Headers(response.headers)
@@ -40,18 +51,18 @@ export async function readResponse(response: Response, awaited: Awaited): Promis
   if (type.includes('text/event-stream')) {
     const events = body
       .pipeThrough(new TextDecoderStream())
-      .pipeThrough(eventByEvent(awaited))
+      .pipeThrough(eventByEvent(reading))
       .pipeThrough(new TextEncoderStream())
     return new Response(events, { status, statusText, headers })
   }
   const text = await response.text()
-  const read = readText(text, awaited)
+  const read = readText(text, reading)
   if (read !== null) headers.set('content-type', 'application/json')
   return new Response(read ?? text, { status, statusText, headers })
 }
 
 /** Chunks are joined once an event has ended: a server may send a large one in very small pieces. */
-function eventByEvent(awaited: Awaited): TransformStream<string, string> {
+function eventByEvent(reading: Reading): TransformStream<string, string> {
   let chunks: string[] = []
   let overlap = ''
   return new TransformStream({
@@ -63,7 +74,7 @@ function eventByEvent(awaited: Awaited): TransformStream<string, string> {
       let rest = chunks.join('')
       for (let end = EVENT_END.exec(rest); end; end = EVENT_END.exec(rest)) {
         const event = rest.slice(0, end.index)
-        controller.enqueue((readEvent(event, awaited) ?? event) + end[0])
+        controller.enqueue((readEvent(event, reading) ?? event) + end[0])
         rest = rest.slice(end.index + end[0].length)
       }
       chunks = [rest]
@@ -72,21 +83,21 @@ function eventByEvent(awaited: Awaited): TransformStream<string, string> {
     // A whole message is one, also where the server forgets to end its event.
     flush: (controller) => {
       const rest = chunks.join('')
-      const read = readEvent(rest, awaited)
+      const read = readEvent(rest, reading)
       controller.enqueue(read === null ? rest : `${read}\n\n`)
     },
   })
 }
 
 /** The lines of data of an event are one text. An event of another name is a message, too, if it is an answer. Null: it holds no message. */
-function readEvent(event: string, awaited: Awaited): string | null {
+function readEvent(event: string, reading: Reading): string | null {
   const lines = event.split(/\r\n|\n|\r/)
   const isData = (line: string): boolean => line.startsWith('data:')
   const text = lines
     .filter(isData)
     .map((line) => line.slice('data:'.length).replace(/^ /, ''))
     .join('\n')
-  const read = text === '' ? null : readText(text, awaited)
+  const read = text === '' ? null : readText(text, reading)
   if (read === null) return null
   const others = lines.filter((line) => !isData(line) && !line.startsWith('event:'))
   return [...others, `data: ${read}`].join('\n')

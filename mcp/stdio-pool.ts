@@ -170,9 +170,9 @@ function start(state: PoolState, key: string, target: StdioServer): Child {
     takeNoMore(state, child)
     if (child.ended === undefined) state.living.delete(child)
   }
-  child.transport.onoversized = () => {
+  child.transport.onoversized = (most) => {
     takeNoMore(state, child)
-    killOversized(child, state.options.maxMessageBytes)
+    killOversized(child, most)
   }
   child.ready = child.client.connect(child.transport, { timeout: CONNECT_LIMIT_MS })
   child.ready.catch(() => takeNoMore(state, child))
@@ -212,15 +212,12 @@ function createChild(key: string, target: StdioServer, maxMessageBytes: number):
  * The SDK only asks such a child to end, and its callers would wait for that. Whose answer was too large is known only
  * if there is one caller; several see a broken connection, and the culprit is found when it is alone.
  */
-function killOversized(child: Child, maxMessageBytes: number): void {
+function killOversized(child: Child, most: string): void {
   child.transport.kill()
   child.closed = true
   child.fail(
     child.users === 1
-      ? new LocalFailure(
-          'result_too_large',
-          `the server sent more than ${maxMessageBytes} bytes in one message`,
-        )
+      ? new LocalFailure('result_too_large', `the server sent more than ${most} in one message`)
       : new LocalFailure('interrupted'),
   )
 }
