@@ -16,6 +16,7 @@ import { LocalFailure } from './errors.ts'
 import { endWithUs, hasEnded, signalGroup } from './orphans.ts'
 import type { StdioServer } from './port.ts'
 import { readText } from './reader.ts'
+import { ReadingTurn } from './reading-turn.ts'
 import type { McpRequest } from './session.ts'
 
 /** For a child that is asked to end, each time before it is asked less kindly. */
@@ -35,16 +36,19 @@ export class ChildPipe implements Transport {
   readonly #announced = new WeakMap<object, SendWindow | null>()
   /** Requests that wait for an answer, by their ids. */
   readonly #awaited = new Map<string | number, string>()
-  readonly #reading = { awaited: this.#awaited, onTooLarge: (most: string) => this.#refuse(most) }
+  readonly #turn: ReadingTurn
   #isInitialized = false
   #isOversized = false
   #child: ChildProcess | undefined
   /** Of a line that has not ended. */
   #chunks: Buffer[] = []
   #bytes = 0
+  /** What has come so far is read, or given up. */
+  #settled: Promise<void> = Promise.resolve()
 
   constructor(server: StdioServer, { maxMessageBytes }: { maxMessageBytes: number }) {
     this.#server = server
+    this.#turn = new ReadingTurn(server.poolKey)
     this.#maxMessageBytes = maxMessageBytes
   }
 
@@ -63,9 +67,13 @@ export class ChildPipe implements Transport {
     child.on('close', () => {
       if (child.pid !== undefined) hasEnded(child.pid)
       this.#child = undefined
-      this.onclose?.()
+      // The last words of a child may be an answer whose turn has not come.
+      void this.#settled.then(() => this.onclose?.())
     })
-    child.stdout.on('data', (chunk: Buffer) => this.#read(chunk))
+    child.stdout.on('data', (chunk: Buffer) => {
+      child.stdout.pause()
+      this.#settled = this.#settled.then(() => this.#read(chunk)).then(() => void child.stdout.resume())
+    })
     child.stderr.pipe(this.stderr)
     await once(child, 'spawn')
     if (child.pid !== undefined) endWithUs(child.pid)
@@ -82,14 +90,16 @@ export class ChildPipe implements Transport {
 
   /** Writes in the same turn: nothing waits between the look at the clocks and the pipe. */
   async send(message: JSONRPCMessage): Promise<void> {
-    const stdin = this.#child?.stdin
-    if (!stdin) throw new Error('Not connected')
+    const { stdin, exitCode, signalCode } = this.#child ?? {}
+    // It counts as open while something that it has said waits for its turn.
+    if (!stdin || exitCode !== null || signalCode !== null) throw new Error('Not connected')
     if (this.#isLeftOut(message)) return
     if ('method' in message && message.method === 'tools/call') {
       const window = this.#announced.get(message.params?.['arguments'] as object)
       if (window === undefined) throw new Error('a call that nobody has announced')
       if (window && this.backlogBytes > 0) throw new LocalFailure('not_reading')
       window?.pass()
+      if (window) this.#turn.expect(window.deadlineAtMs)
     }
     if ('method' in message && 'id' in message) this.#awaited.set(message.id, message.method)
     if (!stdin.write(serializeMessage(message)))
@@ -107,12 +117,19 @@ export class ChildPipe implements Transport {
     return !this.#isInitialized
   }
 
+  /** Something has come, and was not read yet. */
+  get hasUnread(): boolean {
+    return this.#turn.hasUnread
+  }
+
   kill(): void {
+    this.#turn.close()
     if (this.#child) end(this.#child, 'SIGKILL')
   }
 
   /** Resolves when it has ended, or was sent SIGKILL. */
   async close(): Promise<void> {
+    this.#turn.close()
     const child = this.#child
     if (!child) return
     this.#child = undefined
@@ -129,12 +146,12 @@ export class ChildPipe implements Transport {
     if (!isClosed) end(child, 'SIGKILL')
   }
 
-  #read(chunk: Buffer): void {
+  async #read(chunk: Buffer): Promise<void> {
     let rest = chunk
     for (let end = rest.indexOf(NEWLINE); end !== -1; end = rest.indexOf(NEWLINE)) {
       this.#keep(rest.subarray(0, end))
       if (this.#isOversized) return
-      this.#take(Buffer.concat(this.#chunks).toString('utf8'))
+      await this.#take(Buffer.concat(this.#chunks).toString('utf8'))
       this.#chunks = []
       this.#bytes = 0
       rest = rest.subarray(end + 1)
@@ -157,9 +174,10 @@ export class ChildPipe implements Transport {
   }
 
   /** A line that is no JSON is one for people, which should stand on standard error. */
-  #take(line: string): void {
+  async #take(line: string): Promise<void> {
+    const onTooLarge = (most: string): Error => this.#refuse(most)
     try {
-      const read = readText(line, this.#reading)
+      const read = await readText(line, { awaited: this.#awaited, onTooLarge, turn: this.#turn })
       if (read === null) return
       const message = deserializeMessage(read)
       if (!('method' in message) && message.id !== undefined) this.#awaited.delete(Number(message.id))

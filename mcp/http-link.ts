@@ -2,7 +2,6 @@
  * The `fetch` of one HTTP session, which sees what the SDK does not tell: how many bytes an answer has, when the
  * answer to a call ends without a result (the SDK then waits in silence for its timeout), and `Retry-After`.
  */
-import type { UnderlyingSource } from 'node:stream/web'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { StreamableHTTPError } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import type { FetchLike } from '@modelcontextprotocol/sdk/shared/transport.js'
@@ -10,9 +9,11 @@ import type { AllowedHost } from '../lib/allowed-hosts.ts'
 import { createGuardedFetch } from '../lib/guarded-fetch.ts'
 import type { GuardedFetch } from '../lib/guarded-fetch.ts'
 import type { SendWindow } from '../lib/send-window.ts'
+import { limitBody, type BodyLimit } from './body-limit.ts'
 import { LocalFailure } from './errors.ts'
 import type { LocalFailureKind } from './errors.ts'
 import { readResponse, readText, type Reading } from './reader.ts'
+import { ReadingTurn } from './reading-turn.ts'
 import { isFields, type Awaited } from './tolerant-messages.ts'
 
 export interface HttpLink {
@@ -27,12 +28,15 @@ export interface HttpLink {
   retryAfterMs(): number | undefined
   /** Of an answer that is an error of JSON-RPC as well. */
   status(): number | undefined
+  /** An answer has come, and was not read yet. */
+  readonly hasUnread: boolean
   close(): void
 }
 
 export interface HttpLinkOptions {
   allowedHosts: readonly AllowedHost[]
   maxResultBytes: number
+  organization: string
   /** Of the write that is called over this session; null for a reading or a listing. */
   window: SendWindow | null
 }
@@ -73,7 +77,9 @@ export function createHttpLink(options: HttpLinkOptions): HttpLink {
     awaited: new Map(),
     status: undefined,
     isInitialized: false,
+    turn: new ReadingTurn(options.organization),
   }
+  if (options.window) state.turn.expect(options.window.deadlineAtMs)
   return {
     fetch: (url, init) => watchedFetch(state, url, init ?? {}),
     lost,
@@ -86,7 +92,13 @@ export function createHttpLink(options: HttpLinkOptions): HttpLink {
     },
     retryAfterMs: () => state.retryAfterMs,
     status: () => state.status,
-    close: state.guarded.close,
+    get hasUnread() {
+      return state.turn.hasUnread
+    },
+    close: () => {
+      state.turn.close()
+      state.guarded.close()
+    },
   }
 }
 
@@ -107,6 +119,7 @@ interface LinkState {
   /** The request under way. */
   awaited: Awaited
   isInitialized: boolean
+  turn: ReadingTurn
 }
 
 async function watchedFetch(state: LinkState, url: string | URL, init: RequestInit): Promise<Response> {
@@ -169,7 +182,7 @@ function handedOn(
 /** Who answers 500 with an error of JSON-RPC is the server itself, and done with the call; a proxy knows no such thing. */
 async function ownError(state: LinkState, page: Response): Promise<Response> {
   const text = await page.text()
-  const read = readText(text, controlLimit(state))
+  const read = await readText(text, controlLimit(state))
   const { status, statusText, headers } = page
   const isOwn =
     read !== null && isFields(JSON.parse(read)) && Object.hasOwn(JSON.parse(read) as object, 'error')
@@ -217,6 +230,7 @@ async function sendOnce(
 function resultLimit(state: LinkState): ReadLimit {
   return {
     awaited: state.awaited,
+    turn: state.turn,
     maxBytes: state.maxResultBytes,
     onTooLarge: (most) => {
       const failure = new LocalFailure('result_too_large', `the answer has more than ${most}`)
@@ -226,9 +240,10 @@ function resultLimit(state: LinkState): ReadLimit {
   }
 }
 
-function controlLimit({ awaited }: LinkState): ReadLimit {
+function controlLimit({ awaited, turn }: LinkState): ReadLimit {
   return {
     awaited,
+    turn,
     maxBytes: MAX_CONTROL_BYTES,
     onTooLarge: () => new Error('the server sends more than we accept outside of a result'),
   }
@@ -236,58 +251,15 @@ function controlLimit({ awaited }: LinkState): ReadLimit {
 
 function failWithoutAnswer(state: LinkState, answersBefore: number): void {
   setTimeout(() => {
-    if (state.answers === answersBefore && !state.resumable) state.reject(new LocalFailure('interrupted'))
+    if (state.turn.hasUnread) failWithoutAnswer(state, answersBefore)
+    else if (state.answers === answersBefore && !state.resumable)
+      state.reject(new LocalFailure('interrupted'))
   }, SETTLE_MS).unref()
-}
-
-interface BodyLimit {
-  maxBytes: number
-  /** Gives the error that the reader gets, or nothing: then the body just ends there. `most`: how much is taken, in words. */
-  onTooLarge: (most: string) => Error | undefined
-  onEnd?: () => void
 }
 
 type ReadLimit = BodyLimit & Reading
 
 const cutShort = (): undefined => undefined
-
-/** Passes chunks on one by one, so never more than the limit and one chunk is held. */
-function limitBody(response: Response, limit: BodyLimit): Response {
-  const { body, status, statusText, headers } = response
-  const limited = body === null ? null : new ReadableStream(limitedSource(body.getReader(), limit))
-  return new Response(limited, { status, statusText, headers })
-}
-
-function limitedSource(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  limit: BodyLimit,
-): UnderlyingSource<Uint8Array> {
-  let bytes = 0
-  return {
-    async pull(controller) {
-      const chunk = await reader.read().catch((error: unknown) => {
-        limit.onEnd?.()
-        throw error
-      })
-      bytes += chunk.value?.byteLength ?? 0
-      if (chunk.done) {
-        controller.close()
-        limit.onEnd?.()
-      } else if (bytes <= limit.maxBytes) {
-        controller.enqueue(chunk.value)
-      } else {
-        reader.cancel().catch(() => {})
-        const failure = limit.onTooLarge(`${limit.maxBytes} bytes`)
-        if (failure) controller.error(failure)
-        else controller.close()
-      }
-    },
-    async cancel(reason) {
-      limit.onEnd?.()
-      await reader.cancel(reason)
-    },
-  }
-}
 
 /** Not every POST during a call is the call: the client also answers pings of the server, which have no method. */
 function messageIn(body: RequestInit['body']): { method?: string; id?: string | number } {

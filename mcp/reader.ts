@@ -5,25 +5,42 @@
 import { excessOf } from '../lib/json-shape.ts'
 import { MAX_ANSWER_PARTS } from '../lib/limits.ts'
 import { INEXACT, inexactNote } from './exact-answers.ts'
+import type { ReadingTurn } from './reading-turn.ts'
 import { isFields, tolerantMessage, type Awaited } from './tolerant-messages.ts'
 
 const EVENT_END = /(?:\r\n|\n|\r(?!\n)){2}/
 /** Of what came before, so that an end is found that two chunks share. */
 const OVERLAP = 3
+/** Less than either costs about 30 ms of the thread, until it is kept. */
+const LARGE_PARTS = 10_000
+const LARGE_LENGTH = 512 * 1024
 const BYTE_ORDER_MARK = /^\uFEFF/
 
 export interface Reading {
   awaited: Awaited
   /** Gives the error that is thrown. `most`: how much is taken, in words. */
   onTooLarge: (most: string) => Error
+  /** For what is large. */
+  turn: Pick<ReadingTurn, 'take'>
 }
 
-/** The text of one message, or of a list of them. Null: it is no JSON. What has too much in it is not parsed. */
-export function readText(text: string, { awaited, onTooLarge }: Reading): string | null {
+/**
+ * The text of one message, or of a list of them. Null: it is no JSON. Whoever parses, checks and writes it makes everybody
+ * else wait: a million names take seconds, and counting them none. So what has too much in it is not parsed, and what has
+ * much only in its turn.
+ */
+export async function readText(text: string, { awaited, onTooLarge, turn }: Reading): Promise<string | null> {
   const bare = text.replace(BYTE_ORDER_MARK, '')
-  // Whoever parses, checks and writes it makes everybody else wait: a million names take seconds, and counting none.
-  if (excessOf(bare, { depth: Number.POSITIVE_INFINITY, parts: MAX_ANSWER_PARTS }) !== null)
-    throw onTooLarge(`${MAX_ANSWER_PARTS} values and names`)
+  if (hasOver(MAX_ANSWER_PARTS, bare)) throw onTooLarge(`${MAX_ANSWER_PARTS} values and names`)
+  const isLarge = bare.length > LARGE_LENGTH || hasOver(LARGE_PARTS, bare)
+  return isLarge ? turn.take(() => madeReadable(bare, awaited)) : madeReadable(bare, awaited)
+}
+
+function hasOver(parts: number, text: string): boolean {
+  return excessOf(text, { depth: Number.POSITIVE_INFINITY, parts }) !== null
+}
+
+function madeReadable(bare: string, awaited: Awaited): string | null {
   try {
     const parsed: unknown = JSON.parse(bare)
     const note = inexactNote(bare)
@@ -56,7 +73,7 @@ export async function readResponse(response: Response, reading: Reading): Promis
     return new Response(events, { status, statusText, headers })
   }
   const text = await response.text()
-  const read = readText(text, reading)
+  const read = await readText(text, reading)
   if (read !== null) headers.set('content-type', 'application/json')
   return new Response(read ?? text, { status, statusText, headers })
 }
@@ -66,7 +83,7 @@ function eventByEvent(reading: Reading): TransformStream<string, string> {
   let chunks: string[] = []
   let overlap = ''
   return new TransformStream({
-    transform(chunk, controller) {
+    async transform(chunk, controller) {
       chunks.push(chunk)
       const seen = overlap + chunk
       overlap = seen.slice(-OVERLAP)
@@ -74,30 +91,30 @@ function eventByEvent(reading: Reading): TransformStream<string, string> {
       let rest = chunks.join('')
       for (let end = EVENT_END.exec(rest); end; end = EVENT_END.exec(rest)) {
         const event = rest.slice(0, end.index)
-        controller.enqueue((readEvent(event, reading) ?? event) + end[0])
+        controller.enqueue(((await readEvent(event, reading)) ?? event) + end[0])
         rest = rest.slice(end.index + end[0].length)
       }
       chunks = [rest]
       overlap = rest.slice(-OVERLAP)
     },
     // A whole message is one, also where the server forgets to end its event.
-    flush: (controller) => {
+    flush: async (controller) => {
       const rest = chunks.join('')
-      const read = readEvent(rest, reading)
+      const read = await readEvent(rest, reading)
       controller.enqueue(read === null ? rest : `${read}\n\n`)
     },
   })
 }
 
 /** The lines of data of an event are one text. An event of another name is a message, too, if it is an answer. Null: it holds no message. */
-function readEvent(event: string, reading: Reading): string | null {
+async function readEvent(event: string, reading: Reading): Promise<string | null> {
   const lines = event.split(/\r\n|\n|\r/)
   const isData = (line: string): boolean => line.startsWith('data:')
   const text = lines
     .filter(isData)
     .map((line) => line.slice('data:'.length).replace(/^ /, ''))
     .join('\n')
-  const read = text === '' ? null : readText(text, reading)
+  const read = text === '' ? null : await readText(text, reading)
   if (read === null) return null
   const others = lines.filter((line) => !isData(line) && !line.startsWith('event:'))
   return [...others, `data: ${read}`].join('\n')

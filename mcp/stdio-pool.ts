@@ -10,6 +10,7 @@ import type { FailureContext } from './errors.ts'
 import { sdkTimeoutMs, wasStopped, withinLimits } from './limits.ts'
 import { targetKey, textsOf } from './port.ts'
 import type { StdioServer } from './port.ts'
+import { toldOf } from './reading-turn.ts'
 import { CLIENT_INFO, sendRequest } from './session.ts'
 import type { McpSession, SessionLimits, SessionWork } from './session.ts'
 
@@ -105,7 +106,7 @@ async function run<T>(
     if (child && context.phase === 'call' && wasStopped(error)) giveUp(state, child)
     context.connectionClosed = child?.closed ?? false
     context.stderrTail = child?.stderrTail ?? ''
-    throw toMcpCallError(error, context)
+    throw toMcpCallError(toldOf(error, child?.transport), context)
   } finally {
     if (held.child) release(state, held.child)
   }
