@@ -10,6 +10,7 @@ import type { FailureContext } from './errors.ts'
 import { sdkTimeoutMs, wasStopped, withinLimits } from './limits.ts'
 import { targetKey, textsOf } from './port.ts'
 import type { StdioServer } from './port.ts'
+import { toldOf } from './reading-turn.ts'
 import { CLIENT_INFO, sendRequest } from './session.ts'
 import type { McpSession, SessionLimits, SessionWork } from './session.ts'
 
@@ -105,7 +106,7 @@ async function run<T>(
     if (child && context.phase === 'call' && wasStopped(error)) giveUp(state, child)
     context.connectionClosed = child?.closed ?? false
     context.stderrTail = child?.stderrTail ?? ''
-    throw toMcpCallError(error, context)
+    throw toMcpCallError(toldOf(error, child?.transport), context)
   } finally {
     if (held.child) release(state, held.child)
   }
@@ -170,9 +171,9 @@ function start(state: PoolState, key: string, target: StdioServer): Child {
     takeNoMore(state, child)
     if (child.ended === undefined) state.living.delete(child)
   }
-  child.transport.onoversized = () => {
+  child.transport.onoversized = (most) => {
     takeNoMore(state, child)
-    killOversized(child, state.options.maxMessageBytes)
+    killOversized(child, most)
   }
   child.ready = child.client.connect(child.transport, { timeout: CONNECT_LIMIT_MS })
   child.ready.catch(() => takeNoMore(state, child))
@@ -212,15 +213,12 @@ function createChild(key: string, target: StdioServer, maxMessageBytes: number):
  * The SDK only asks such a child to end, and its callers would wait for that. Whose answer was too large is known only
  * if there is one caller; several see a broken connection, and the culprit is found when it is alone.
  */
-function killOversized(child: Child, maxMessageBytes: number): void {
+function killOversized(child: Child, most: string): void {
   child.transport.kill()
   child.closed = true
   child.fail(
     child.users === 1
-      ? new LocalFailure(
-          'result_too_large',
-          `the server sent more than ${maxMessageBytes} bytes in one message`,
-        )
+      ? new LocalFailure('result_too_large', `the server sent more than ${most} in one message`)
       : new LocalFailure('interrupted'),
   )
 }
