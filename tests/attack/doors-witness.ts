@@ -36,8 +36,9 @@ export const olderLedger: Door[] = [
     patches: [
       {
         file: 'activities/witnesses.ts',
-        find: 'if (isTold && isReached) return null',
-        replace: 'if (isTold || isReached) return null',
+        find: 'const { outcome, decisions, said } = await whatWasSaid(client, about)',
+        replace:
+          'if (isReached) return null\n  const { outcome, decisions, said } = await whatWasSaid(client, about)',
       },
     ],
     test: {
@@ -226,6 +227,54 @@ export const editedRows: Door[] = [
       title: 'a claim that was signed with a key which was retired since is still a claim',
     },
     says: NOT_UNKNOWN,
+  },
+  {
+    name: 'a claim that opens with no key is no claim',
+    patches: [
+      {
+        file: 'activities/claims.ts',
+        find: 'const claim = ClaimSchema.safeParse(opened ?',
+        replace: 'if (!opened) return null\n  const claim = ClaimSchema.safeParse(opened ?',
+      },
+    ],
+    test: {
+      file: EDITED,
+      title:
+        'a write that is called planned, with a key that is not in public.json any more, is not sent again, and unknown when the key is back',
+    },
+    says: "to match object { state: 'failed'",
+  },
+  {
+    name: 'a run that has failed at its write is believed about it',
+    patches: [
+      {
+        file: 'activities/witnesses.ts',
+        find: 'const { outcome, decisions, said } = await whatWasSaid(client, about)',
+        replace:
+          'if (isReached) return null\n  const { outcome, decisions, said } = await whatWasSaid(client, about)',
+      },
+    ],
+    test: {
+      file: EDITED,
+      title:
+        'a write that is called planned, with a key that is not in public.json any more, is not sent again, and unknown when the key is back',
+    },
+    says: NOT_UNKNOWN,
+  },
+  {
+    name: 'a row under way stays as somebody has changed it',
+    patches: [
+      {
+        file: 'activities/recall.ts',
+        find: "if (row.state !== 'sending' || isPlanned(deps, row)) return false",
+        replace: 'if (row.attempt >= 0) return false',
+      },
+    ],
+    test: {
+      file: EDITED,
+      title: 'a write under way of which somebody edits the plan, and whose answer is lost, is unknown',
+    },
+    says: "expected { state: 'failed', …(9) } to match object",
   },
   {
     name: 'the reconciler signs what a row says',
