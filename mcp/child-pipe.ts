@@ -13,7 +13,7 @@ import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import type { JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js'
 import type { SendWindow } from '../lib/send-window.ts'
 import { LocalFailure } from './errors.ts'
-import { endWithUs, hasEnded, signalGroup } from './orphans.ts'
+import { endWithUs, hasEnded, signalGroup, writeIsOver, writeIsSent } from './orphans.ts'
 import type { StdioServer } from './port.ts'
 import { readText } from './reader.ts'
 import { ReadingTurn } from './reading-turn.ts'
@@ -37,6 +37,8 @@ export class ChildPipe implements Transport {
   /** Requests that wait for an answer, by their ids. */
   readonly #awaited = new Map<string | number, string>()
   readonly #turn: ReadingTurn
+  /** Writes that have left and have no answer, by their ids; also those that nobody waits for any more. */
+  readonly #writes = new Map<string | number, { window: SendWindow; isSilent: boolean }>()
   #isInitialized = false
   #isOversized = false
   #child: ChildProcess | undefined
@@ -88,6 +90,28 @@ export class ChildPipe implements Transport {
     return this.#child?.stdin?.writableLength ?? 0
   }
 
+  /** Of a write: null if it has not left, or has its answer; `silent` if nothing has come from the child since. */
+  unanswered(window: SendWindow | null): 'silent' | 'heard' | null {
+    for (const write of this.#writes.values())
+      if (write.window === window) return write.isSilent ? 'silent' : 'heard'
+    return null
+  }
+
+  /** A write without an answer, whose time is over, is no reason to end the child. */
+  spare(window: SendWindow): void {
+    for (const [id, write] of this.#writes) if (write.window === window) this.#isOver(id)
+  }
+
+  #hasLeft(id: string | number, window: SendWindow): void {
+    this.#writes.set(id, { window, isSilent: true })
+    if (this.#child?.pid !== undefined) writeIsSent(this.#child.pid, id, window.remainingMs)
+  }
+
+  #isOver(id: string | number): void {
+    if (this.#child?.pid !== undefined && this.#writes.has(id)) writeIsOver(this.#child.pid, id)
+    this.#writes.delete(id)
+  }
+
   /** Writes in the same turn: nothing waits between the look at the clocks and the pipe. */
   async send(message: JSONRPCMessage): Promise<void> {
     const { stdin, exitCode, signalCode } = this.#child ?? {}
@@ -100,6 +124,7 @@ export class ChildPipe implements Transport {
       if (window && this.backlogBytes > 0) throw new LocalFailure('not_reading')
       window?.pass()
       if (window) this.#turn.expect(window.deadlineAtMs)
+      if (window && 'id' in message) this.#hasLeft(message.id, window)
     }
     if ('method' in message && 'id' in message) this.#awaited.set(message.id, message.method)
     if (!stdin.write(serializeMessage(message)))
@@ -127,7 +152,7 @@ export class ChildPipe implements Transport {
     if (this.#child) end(this.#child, 'SIGKILL')
   }
 
-  /** Resolves when it has ended, or was sent SIGKILL. */
+  /** Resolves when it has ended, or was sent SIGKILL: at the latest when the last write without an answer is overdue. */
   async close(): Promise<void> {
     this.#turn.close()
     const child = this.#child
@@ -135,8 +160,10 @@ export class ChildPipe implements Transport {
     this.#child = undefined
     let isClosed = false
     const closed = once(child, 'close').then(() => (isClosed = true))
+    const patienceMs = this.#patienceMs()
     const patience = (): Promise<unknown> =>
-      Promise.race([closed, sleep(END_PATIENCE_MS, undefined, { ref: false })])
+      Promise.race([closed, sleep(patienceMs, undefined, { ref: false })])
+    if (patienceMs === 0) return end(child, 'SIGKILL')
     child.stdin?.end()
     await patience()
     if (!isClosed) {
@@ -146,7 +173,15 @@ export class ChildPipe implements Transport {
     if (!isClosed) end(child, 'SIGKILL')
   }
 
+  /** Asked twice, it has gone by when the last write without an answer is overdue. */
+  #patienceMs(): number {
+    if (this.#writes.size === 0) return END_PATIENCE_MS
+    const remaining = [...this.#writes.values()].map(({ window }) => window.remainingMs)
+    return Math.min(END_PATIENCE_MS, Math.max(0, ...remaining) / 2)
+  }
+
   async #read(chunk: Buffer): Promise<void> {
+    for (const write of this.#writes.values()) write.isSilent = false
     let rest = chunk
     for (let end = rest.indexOf(NEWLINE); end !== -1; end = rest.indexOf(NEWLINE)) {
       this.#keep(rest.subarray(0, end))
@@ -173,6 +208,11 @@ export class ChildPipe implements Transport {
     return new Error(`a message with more than ${most}`)
   }
 
+  #hasAnswer(id: number): void {
+    this.#awaited.delete(id)
+    this.#isOver(id)
+  }
+
   /** A line that is no JSON is one for people, which should stand on standard error. */
   async #take(line: string): Promise<void> {
     const onTooLarge = (most: string): Error => this.#refuse(most)
@@ -180,7 +220,7 @@ export class ChildPipe implements Transport {
       const read = await readText(line, { awaited: this.#awaited, onTooLarge, turn: this.#turn })
       if (read === null) return
       const message = deserializeMessage(read)
-      if (!('method' in message) && message.id !== undefined) this.#awaited.delete(Number(message.id))
+      if (!('method' in message) && message.id !== undefined) this.#hasAnswer(Number(message.id))
       this.onmessage?.(message)
     } catch (error) {
       this.onerror?.(error as Error)

@@ -4,6 +4,7 @@
  */
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { whoHasToGo, type Kept, type Room } from '../lib/kept.ts'
+import type { SendWindow } from '../lib/send-window.ts'
 import { ChildPipe } from './child-pipe.ts'
 import { LocalFailure, toMcpCallError } from './errors.ts'
 import type { FailureContext } from './errors.ts'
@@ -103,7 +104,7 @@ async function run<T>(
     })
   } catch (error) {
     const { child } = held
-    if (child && context.phase === 'call' && wasStopped(error)) giveUp(state, child)
+    if (child && context.phase === 'call' && wasStopped(error)) giveUp(state, child, window)
     context.connectionClosed = child?.closed ?? false
     context.stderrTail = child?.stderrTail ?? ''
     throw toMcpCallError(toldOf(error, child?.transport), context)
@@ -141,10 +142,17 @@ function release(state: PoolState, child: Child): void {
   child.idleTimer = setTimeout(() => void endChild(state, child), state.options.maxIdleMs).unref()
 }
 
-/** Ending its input would hand on what it has not read: after the deadline. */
-function giveUp(state: PoolState, child: Child): void {
+/**
+ * Ending its input would hand on what it has not read, after the deadline. What is in the pipe of a child that stands still
+ * it would read when it goes on, and write when others have looked and found nothing: of a write without an answer nothing
+ * is left. Only a child that speaks, and that others wait for, may end their calls.
+ */
+function giveUp(state: PoolState, child: Child, window: SendWindow | null): void {
   takeNoMore(state, child)
-  if (child.transport.backlogBytes > 0) child.transport.kill()
+  const { transport, users } = child
+  const write = transport.unanswered(window)
+  if (transport.backlogBytes > 0 || write === 'silent' || (write && users === 1)) transport.kill()
+  else if (window) transport.spare(window)
 }
 
 function takeNoMore(state: PoolState, child: Child): void {
