@@ -144,7 +144,11 @@ async function servers(): Promise<{ environment: NodeJS.ProcessEnv; stop: () => 
 
 function print({ door, verdict, detail }: Finding): void {
   const { file, title } = door.test
-  const cells = [door.name, door.patches.map((patch) => patch.file).join(', '), `${file}: ${title}`]
+  const cells = [
+    door.name,
+    [...new Set(door.patches.map((patch) => patch.file))].join(', '),
+    `${file}: ${title}`,
+  ]
   console.log(`| ${[...cells, verdict, detail.replaceAll('|', '\\|')].join(' | ')} |`)
 }
 

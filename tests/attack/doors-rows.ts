@@ -28,6 +28,11 @@ export const editedRows: Door[] = [
         find: 'const opened = current ?? openWith(envelope, expected, keys)',
         replace: 'const opened = current',
       },
+      {
+        file: 'activities/claims.ts',
+        find: 'const claim = ClaimSchema.safeParse(opened ?',
+        replace: 'if (!opened) return null\n  const claim = ClaimSchema.safeParse(opened ?',
+      },
     ],
     test: {
       file: EDITED,

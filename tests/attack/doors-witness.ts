@@ -182,6 +182,11 @@ export const reopenedWrites: Door[] = [
         replace: '',
       },
       {
+        file: 'activities/perform.ts',
+        find: 'step.witness.askEarlier?.(origin.runWorkflowId)',
+        replace: '(step.witness.askEarlier && null)',
+      },
+      {
         file: WRITEBACKS,
         find: "       and not exists (select from receipts where subject = $1 and kind = 'outcome')\n",
         replace: '',
