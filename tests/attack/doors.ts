@@ -390,6 +390,11 @@ const forgedWorkflows: Door[] = [
         find: "own ? ineligibility(requirement, requester, own) : 'NOT_ELIGIBLE'",
         replace: "own ? null : 'NOT_ELIGIBLE'",
       },
+      {
+        file: 'api/decisions.ts',
+        find: 'const objection = objectionTo(signed, approval.votes) ?? turnOf(signed)',
+        replace: 'const objection = turnOf(signed)',
+      },
     ],
     test: {
       file: 'forged-workflows.test.ts',
