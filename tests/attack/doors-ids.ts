@@ -83,7 +83,7 @@ export const madeUpIds: Door[] = [
       {
         file: DECISIONS,
         find: "if (state === undefined) return { kind: 'recorded' }",
-        replace: 'if (state === undefined) return result',
+        replace: 'if (state === undefined) return { kind: "counted", ...answer }',
       },
     ],
     test: SWALLOWED,
