@@ -9,6 +9,7 @@ import { digestOf } from '../lib/canonical-json.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { onLimit, type Limit } from '../lib/on-limit.ts'
 import { createPlaces } from '../lib/places.ts'
+import { withResolvers } from '../lib/with-resolvers.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { RunView } from '../schemas/operations/runs.ts'
 import type { ApiDeps } from './deps.ts'
@@ -170,15 +171,4 @@ function tooMany(): CodedError {
     'TOO_MANY_WATCHERS',
     'As many callers of this organization wait for runs as this server lets wait.',
   )
-}
-
-/** `Promise.withResolvers`, which this version of Node lacks. */
-function withResolvers<T>() {
-  let resolve: (value: T) => void = () => undefined
-  let reject: (reason: unknown) => void = () => undefined
-  const promise = new Promise<T>((onValue, onError) => {
-    resolve = onValue
-    reject = onError
-  })
-  return { promise, resolve, reject }
 }

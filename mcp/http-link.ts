@@ -9,6 +9,7 @@ import type { AllowedHost } from '../lib/allowed-hosts.ts'
 import { createGuardedFetch } from '../lib/guarded-fetch.ts'
 import type { GuardedFetch } from '../lib/guarded-fetch.ts'
 import type { SendWindow } from '../lib/send-window.ts'
+import { withResolvers } from '../lib/with-resolvers.ts'
 import { limitBody, type BodyLimit } from './body-limit.ts'
 import { LocalFailure } from './errors.ts'
 import type { LocalFailureKind } from './errors.ts'
@@ -53,11 +54,32 @@ const MAX_RETRY_AFTER_MS = 60 * 60 * 1000
 const AWAITED_METHODS = new Set<string>(['initialize', 'tools/call', 'tools/list'])
 
 export function createHttpLink(options: HttpLinkOptions): HttpLink {
-  let reject: (reason: LocalFailure) => void = () => {}
-  const lost = new Promise<never>((_resolve, rejectLost) => {
-    reject = rejectLost
-  })
+  const { promise: lost, reject } = withResolvers<never>()
   lost.catch(() => {})
+  const state = createState(options, reject)
+  return {
+    fetch: (url, init) => watchedFetch(state, url, init ?? {}),
+    lost,
+    fail: (kind) => state.reject(new LocalFailure(kind)),
+    answered: () => {
+      state.answers += 1
+    },
+    markResumable: () => {
+      state.resumable = true
+    },
+    retryAfterMs: () => state.retryAfterMs,
+    status: () => state.status,
+    get hasUnread() {
+      return state.turn.hasUnread
+    },
+    close: () => {
+      state.turn.close()
+      state.guarded.close()
+    },
+  }
+}
+
+function createState(options: HttpLinkOptions, reject: (failure: LocalFailure) => void): LinkState {
   const state: LinkState = {
     maxResultBytes: options.maxResultBytes,
     window: options.window,
@@ -80,26 +102,7 @@ export function createHttpLink(options: HttpLinkOptions): HttpLink {
     turn: new ReadingTurn(options.organization),
   }
   if (options.window) state.turn.expect(options.window.deadlineAtMs)
-  return {
-    fetch: (url, init) => watchedFetch(state, url, init ?? {}),
-    lost,
-    fail: (kind) => state.reject(new LocalFailure(kind)),
-    answered: () => {
-      state.answers += 1
-    },
-    markResumable: () => {
-      state.resumable = true
-    },
-    retryAfterMs: () => state.retryAfterMs,
-    status: () => state.status,
-    get hasUnread() {
-      return state.turn.hasUnread
-    },
-    close: () => {
-      state.turn.close()
-      state.guarded.close()
-    },
-  }
+  return state
 }
 
 interface LinkState {
@@ -184,9 +187,9 @@ async function ownError(state: LinkState, page: Response): Promise<Response> {
   const text = await page.text()
   const read = await readText(text, controlLimit(state))
   const { status, statusText, headers } = page
-  const isOwn =
-    read !== null && isFields(JSON.parse(read)) && Object.hasOwn(JSON.parse(read) as object, 'error')
-  if (!isOwn) return new Response(text, { status, statusText, headers })
+  const message: unknown = read === null ? null : JSON.parse(read)
+  if (!isFields(message) || !Object.hasOwn(message, 'error'))
+    return new Response(text, { status, statusText, headers })
   state.status = status
   return new Response(read, { headers: { 'content-type': 'application/json' } })
 }
