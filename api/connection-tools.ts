@@ -2,6 +2,7 @@
 import type { Database } from '../db/database.ts'
 import { findHead, listHeads } from '../db/queries/manifests.ts'
 import { listCatalog, type SeenTool } from '../db/queries/tool-catalog.ts'
+import { isJsonObject } from '../lib/json.ts'
 import { toolClass } from '../lib/tool-class.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { ConnectionSpec } from '../schemas/manifests.ts'
@@ -55,6 +56,5 @@ export async function toolViews(database: Database, named: Named, { spec }: { sp
 }
 
 function partsOf(name: string, { annotations }: SeenTool['definition']) {
-  const isObject = typeof annotations === 'object' && annotations !== null && !Array.isArray(annotations)
-  return { name, annotations: isObject ? annotations : undefined }
+  return { name, annotations: isJsonObject(annotations) ? annotations : undefined }
 }

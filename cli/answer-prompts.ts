@@ -1,5 +1,5 @@
 /** The answer to a question, field by field where its form is a flat object, else as JSON. */
-import type { JsonObject, JsonValue } from '../lib/json.ts'
+import { isJsonObject, type JsonObject, type JsonValue } from '../lib/json.ts'
 import { valueText, visible } from './output.ts'
 import { parseJson } from './files.ts'
 import { UsageError } from './errors.ts'
@@ -34,10 +34,10 @@ const SCALARS = ['string', 'number', 'integer', 'boolean']
 
 /** Undefined unless each field takes one line. */
 function fieldsOf({ type, properties, required = [] }: JsonObject): Field[] | undefined {
-  if (type !== 'object' || !isObject(properties)) return undefined
+  if (type !== 'object' || !isJsonObject(properties)) return undefined
   const names = Array.isArray(required) ? required : []
   const fields = Object.entries(properties).flatMap(([name, schema]) =>
-    isObject(schema) && (SCALARS.includes(String(schema['type'])) || Array.isArray(schema['enum']))
+    isJsonObject(schema) && (SCALARS.includes(String(schema['type'])) || Array.isArray(schema['enum']))
       ? [{ name, schema, isRequired: names.includes(name) }]
       : [],
   )
@@ -110,8 +110,4 @@ function scalarOf(type: string, text: string): Read<{ value: JsonValue }> {
   const read = isNumber ? jsonOf(text) : undefined
   if (read?.ok) return { ok: true, value: { value: read.value } }
   return { ok: false, why: type === 'integer' ? 'It takes a whole number.' : 'It takes a number.' }
-}
-
-function isObject(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

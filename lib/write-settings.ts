@@ -6,7 +6,7 @@
  */
 import type { ConnectionSpec } from '../schemas/manifests.ts'
 import { canonicalJson } from './canonical-json.ts'
-import type { JsonObject, JsonValue } from './json.ts'
+import { isJsonObject, type JsonObject, type JsonValue } from './json.ts'
 
 const LEFT_OUT: readonly string[] = [
   // How long an answer is waited for changes nothing of what is sent; an attempt is settled by the time that it had.
@@ -33,13 +33,9 @@ function only(value: JsonValue, named: readonly string[]): JsonValue {
 /** Where two of them differ, such as `headers.x-tenant`. No values: somebody may have written a secret there. */
 export function changedSettings(before: JsonValue, now: JsonValue, path = ''): string[] {
   if (canonicalJson(before) === canonicalJson(now)) return []
-  if (!isObject(before) || !isObject(now)) return [path]
+  if (!isJsonObject(before) || !isJsonObject(now)) return [path]
   const fields = [...new Set([...Object.keys(before), ...Object.keys(now)])]
   return fields.flatMap((field) =>
     changedSettings(before[field] ?? null, now[field] ?? null, path === '' ? field : `${path}.${field}`),
   )
-}
-
-function isObject(value: JsonValue): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

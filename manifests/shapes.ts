@@ -2,7 +2,7 @@
  * What is known of values before there are any, as JSON Schemas, and where a reference leads out of them. Only what can
  * never be there counts: an open schema, a union or a keyword that is not looked at here lets everything through.
  */
-import type { JsonObject, JsonValue } from '../lib/json.ts'
+import { isJsonObject, type JsonObject } from '../lib/json.ts'
 import type { StepManifest } from '../schemas/manifests.ts'
 
 const TEXT: JsonObject = { type: 'string' }
@@ -65,12 +65,12 @@ function fieldOf(shape: JsonObject, segment: string): Field | undefined {
     return { lacks: { names: undefined, type: types.join(' or ') } }
   if (types.length === 1 && types[0] === 'array') {
     if (!/^\d+$/.test(segment)) return { lacks: { names: undefined, type: 'array' } }
-    return isObject(items) ? { found: items } : undefined
+    return isJsonObject(items) ? { found: items } : undefined
   }
   // Beside a reference older drafts ignore every other keyword.
-  if (!isObject(properties) || shape['$ref'] !== undefined) return undefined
+  if (!isJsonObject(properties) || shape['$ref'] !== undefined) return undefined
   const inner = Object.hasOwn(properties, segment) ? properties[segment] : undefined
-  if (inner !== undefined) return isObject(inner) ? { found: inner } : undefined
+  if (inner !== undefined) return isJsonObject(inner) ? { found: inner } : undefined
   const isClosed = shape['additionalProperties'] === false && shape['patternProperties'] === undefined
   return isClosed ? { lacks: { names: Object.keys(properties), type: 'object' } } : undefined
 }
@@ -92,8 +92,4 @@ function blockShape(steps: readonly StepManifest[]): JsonObject {
 
 function closed(properties: JsonObject, orNull = false): JsonObject {
   return { type: orNull ? ['object', 'null'] : 'object', properties, additionalProperties: false }
-}
-
-function isObject(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

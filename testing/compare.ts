@@ -1,5 +1,5 @@
 /** What a test expects against what came of it: every difference, with its place. */
-import type { JsonObject, JsonValue } from '../lib/json.ts'
+import { isJsonObject, type JsonObject, type JsonValue } from '../lib/json.ts'
 import { matchesGlob } from '../lib/policy.ts'
 import { pathText } from '../lib/path-text.ts'
 import type { Expected, StepStatus } from '../schemas/automation-tests.ts'
@@ -125,7 +125,7 @@ function partDifferences(at: string, expected: object, actual: JsonObject): Diff
 /** The innermost places that differ. */
 function valueDifferences(at: string, expected: JsonValue, actual: JsonValue | undefined): Difference[] {
   if (isSame(actual, expected)) return []
-  if (isObject(expected) && isObject(actual)) {
+  if (isJsonObject(expected) && isJsonObject(actual)) {
     const names = [...new Set([...Object.keys(expected), ...Object.keys(actual)])]
     return names.flatMap((name) => entryDifferences(pathText(at, [name]), expected[name], actual[name]))
   }
@@ -140,8 +140,4 @@ function entryDifferences(
   actual: JsonValue | undefined,
 ): Difference[] {
   return expected === undefined ? [{ at, expected, actual }] : valueDifferences(at, expected, actual)
-}
-
-function isObject(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
