@@ -15,7 +15,7 @@ import type { SendWindow } from '../lib/send-window.ts'
 import { LocalFailure } from './errors.ts'
 import { endWithUs, hasEnded, signalGroup } from './orphans.ts'
 import type { StdioServer } from './port.ts'
-import { readText } from './reader.ts'
+import { readBytes } from './reader.ts'
 import type { McpRequest } from './session.ts'
 
 /** For a child that is asked to end, each time before it is asked less kindly. */
@@ -131,7 +131,7 @@ export class ChildPipe implements Transport {
     let rest = chunk
     for (let end = rest.indexOf(NEWLINE); end !== -1; end = rest.indexOf(NEWLINE)) {
       if (!this.#keep(rest.subarray(0, end))) return
-      this.#take(Buffer.concat(this.#chunks).toString('utf8'))
+      this.#take(Buffer.concat(this.#chunks))
       this.#chunks = []
       this.#bytes = 0
       rest = rest.subarray(end + 1)
@@ -149,8 +149,8 @@ export class ChildPipe implements Transport {
   }
 
   /** A line that is no JSON is one for people, which should stand on standard error. */
-  #take(line: string): void {
-    const read = readText(line, this.#awaited)
+  #take(line: Uint8Array): void {
+    const read = readBytes(line, this.#awaited)
     if (read === null) return
     try {
       const message = deserializeMessage(read)

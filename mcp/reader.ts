@@ -2,20 +2,34 @@
  * The one reader in front of the SDK, for both transports and all messages: the text of a server, made such that the SDK
  * can read it, with a note where it would change a number or a field.
  */
-import { INEXACT, inexactNote } from './exact-answers.ts'
+import { charsetOf, decodedText } from '../lib/charset.ts'
+import { excessOf } from '../lib/json-shape.ts'
+import { cutBelow } from '../lib/nesting.ts'
+import { INEXACT, inexactNote, NOT_UTF8 } from './exact-answers.ts'
 import { isFields, tolerantMessage, type Awaited } from './tolerant-messages.ts'
 
 const EVENT_END = /(?:\r\n|\n|\r(?!\n)){2}/
 /** Of what came before, so that an end is found that two chunks share. */
 const OVERLAP = 3
 const BYTE_ORDER_MARK = /^\uFEFF/
+/** Deeper than anything that is kept: what calls itself, as JSON.stringify does, ends with the stack at a few thousand levels. */
+const MAX_READ_DEPTH = 1_000
 
-/** The text of one message, or of a list of them. Null: it is no JSON. */
-export function readText(text: string, awaited: Awaited): string | null {
+/** As `readText`; `charset` is what the server calls its encoding. */
+export function readBytes(bytes: Uint8Array, awaited: Awaited, charset?: string): string | null {
+  const { text, isDamaged } = decodedText(bytes, charset)
+  return readText(text, awaited, isDamaged ? NOT_UTF8 : null)
+}
+
+/** The text of one message, or of a list of them. Null: it is no JSON. `damage`: why it is not what the server has said. */
+export function readText(text: string, awaited: Awaited, damage: string | null = null): string | null {
   const bare = text.replace(BYTE_ORDER_MARK, '')
   try {
     const parsed: unknown = JSON.parse(bare)
-    const note = inexactNote(bare)
+    const isDeep = excessOf(bare, { depth: MAX_READ_DEPTH, parts: Infinity }) !== null
+    // Whoever is given it finds that it is too deep, and need not know by how much.
+    if (isDeep) cutBelow(parsed, MAX_READ_DEPTH)
+    const note = damage ?? (isDeep ? null : inexactNote(bare))
     const read = (message: unknown): unknown => noted(tolerantMessage(message, awaited), note)
     return JSON.stringify(Array.isArray(parsed) ? parsed.map(read) : read(parsed))
   } catch {
@@ -39,31 +53,34 @@ export async function readResponse(response: Response, awaited: Awaited): Promis
   const type = headers.get('content-type') ?? ''
   if (type.includes('text/event-stream')) {
     const events = body
-      .pipeThrough(new TextDecoderStream())
       .pipeThrough(eventByEvent(awaited))
-      .pipeThrough(new TextEncoderStream())
     return new Response(events, { status, statusText, headers })
   }
-  const text = await response.text()
-  const read = readText(text, awaited)
+  const bytes = new Uint8Array(await response.arrayBuffer())
+  const read = readBytes(bytes, awaited, charsetOf(type))
   if (read !== null) headers.set('content-type', 'application/json')
-  return new Response(read ?? text, { status, statusText, headers })
+  return new Response(read ?? bytes, { status, statusText, headers })
 }
 
-/** Chunks are joined once an event has ended: a server may send a large one in very small pieces. */
-function eventByEvent(awaited: Awaited): TransformStream<string, string> {
+/**
+ * Chunks are joined once an event has ended: a server may send a large one in very small pieces. Until then each byte is
+ * one character, so that ends are found, and no character is cut that several bytes are.
+ */
+function eventByEvent(awaited: Awaited): TransformStream<Uint8Array, Uint8Array> {
   let chunks: string[] = []
   let overlap = ''
   return new TransformStream({
     transform(chunk, controller) {
-      chunks.push(chunk)
-      const seen = overlap + chunk
+      const piece = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('latin1')
+      chunks.push(piece)
+      const seen = overlap + piece
       overlap = seen.slice(-OVERLAP)
       if (!EVENT_END.test(seen)) return
       let rest = chunks.join('')
       for (let end = EVENT_END.exec(rest); end; end = EVENT_END.exec(rest)) {
-        const event = rest.slice(0, end.index)
-        controller.enqueue((readEvent(event, awaited) ?? event) + end[0])
+        const event = bytesOf(rest.slice(0, end.index))
+        const read = readEvent(event, awaited)
+        controller.enqueue(read === null ? bytesOf(rest.slice(0, end.index + end[0].length)) : asEvent(read))
         rest = rest.slice(end.index + end[0].length)
       }
       chunks = [rest]
@@ -71,22 +88,26 @@ function eventByEvent(awaited: Awaited): TransformStream<string, string> {
     },
     // A whole message is one, also where the server forgets to end its event.
     flush: (controller) => {
-      const rest = chunks.join('')
+      const rest = bytesOf(chunks.join(''))
       const read = readEvent(rest, awaited)
-      controller.enqueue(read === null ? rest : `${read}\n\n`)
+      controller.enqueue(read === null ? rest : asEvent(read))
     },
   })
 }
 
+const bytesOf = (piece: string): Uint8Array => Buffer.from(piece, 'latin1')
+const asEvent = (lines: string): Uint8Array => Buffer.from(`${lines}\n\n`)
+
 /** The lines of data of an event are one text. An event of another name is a message, too, if it is an answer. Null: it holds no message. */
-function readEvent(event: string, awaited: Awaited): string | null {
-  const lines = event.split(/\r\n|\n|\r/)
+function readEvent(event: Uint8Array, awaited: Awaited): string | null {
+  const { text: decoded, isDamaged } = decodedText(event)
+  const lines = decoded.split(/\r\n|\n|\r/)
   const isData = (line: string): boolean => line.startsWith('data:')
   const text = lines
     .filter(isData)
     .map((line) => line.slice('data:'.length).replace(/^ /, ''))
     .join('\n')
-  const read = text === '' ? null : readText(text, awaited)
+  const read = text === '' ? null : readText(text, awaited, isDamaged ? NOT_UTF8 : null)
   if (read === null) return null
   const others = lines.filter((line) => !isData(line) && !line.startsWith('event:'))
   return [...others, `data: ${read}`].join('\n')

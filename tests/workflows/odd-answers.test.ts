@@ -100,6 +100,21 @@ async function ending(
   return { run, expect: (expected: object) => s.expectEnding(run, expected) }
 }
 
+/** The one request of its session is answered, also without its id. */
+function withContent(structured: string): string {
+  return `{"jsonrpc": "2.0", "id": null, "result": {"content": [], "structuredContent": ${structured}}}`
+}
+
+function inLatin1(response: ServerResponse): void {
+  response.writeHead(200, { 'content-type': 'application/json' })
+  response.end(withContent('{"name": "Größe"}'), 'latin1')
+}
+
+function bottomless(response: ServerResponse): void {
+  response.writeHead(200, { 'content-type': 'application/json' })
+  response.end(withContent(`${'['.repeat(5_000)}${']'.repeat(5_000)}`))
+}
+
 describe('a write that was done stays applied where its answer', () => {
   test.each([
     ['has null for structured content', '{"content": [], "structuredContent": null, "isError": null}'],
@@ -108,6 +123,17 @@ describe('a write that was done stays applied where its answer', () => {
   ])('%s', async (_what, answer) => {
     const { expect: ends } = await ending('write', { answer })
     await ends({ state: 'completed', writebacks: ['applied'], result: { text: '', content: [] } })
+  })
+
+  test.each<[string, (response: ServerResponse) => void, string]>([
+    ['is not in UTF-8', inLatin1, 'the answer is not kept: it is not in UTF-8'],
+    ['is nested 5,000 deep', bottomless, 'the answer is not kept: it is nested deeper than 200 levels'],
+  ])('%s, without its output, and the receipt says why', async (_what, answer, message) => {
+    const { run, expect: ends } = await ending('write', { answer })
+    await ends({ state: 'completed', writebacks: ['applied'], result: null })
+    const [statement] = await s.statements(run)
+    const predicate = { status: 'applied', code: 'RESULT_INVALID', message, answerSha256: null }
+    expect(statement?.predicate).toMatchObject(predicate)
   })
 
   test('does not fit what its server declares, and the receipt says so', async () => {
@@ -126,6 +152,21 @@ test('a reading that does not fit what its server declares fails, with the place
   const { expect: ends } = await ending('read_declared', { answer })
   const { message } = await ends({ state: 'failed', code: 'RESULT_INVALID' })
   expect(message).toContain('/id must be number')
+})
+
+test.each<[string, (response: ServerResponse) => void, string]>([
+  ['is not in UTF-8', inLatin1, 'it is not in UTF-8'],
+  ['is nested 5,000 deep', bottomless, 'it is nested deeper than 200 levels'],
+])('a reading whose answer %s fails, and is sent once', async (_what, write, says) => {
+  let sent = 0
+  const answer = (response: ServerResponse): void => {
+    sent += 1
+    write(response)
+  }
+  const { expect: ends } = await ending('read', { answer })
+  const { message } = await ends({ state: 'failed', code: 'RESULT_INVALID' })
+  expect(message).toContain(says)
+  expect(sent).toBe(1)
 })
 
 test('an error that is said in structured content alone is told', async () => {
