@@ -31,8 +31,20 @@ const WRITE_OUT = 'Write out what it stands for.'
 /** What JSON has too. The name of everything else says that a program would make something else of the value. */
 const PLAIN_TAG = /^(!|tag:yaml\.org,2002:(str|int|float|bool|null|map|seq|merge))$/
 
+export interface ReadYaml {
+  /** Also those with flaws that do not keep anybody from looking at the rest of them. */
+  documents: ParsedYaml[]
+  flaws: Flaw[]
+}
+
 /** Throws MalformedFile. JSON is YAML too. */
 export function parseYaml(text: string, name: string): ParsedYaml[] {
+  const { documents, flaws } = readYaml(text, name)
+  if (flaws.length > 0) throw new MalformedFile(flaws)
+  return documents
+}
+
+export function readYaml(text: string, name: string): ReadYaml {
   const lineCounter = new LineCounter()
   const textAt: TextAt = (offset) => {
     const { line, col } = lineCounter.linePos(offset)
@@ -41,34 +53,59 @@ export function parseYaml(text: string, name: string): ParsedYaml[] {
   const documents = [
     ...parseAllDocuments(text, { lineCounter, prettyErrors: false, logLevel: 'error', merge: true }),
   ]
-  const flaws = documents.flatMap((document) => flawsOf(document, textAt))
-  if (flaws.length > 0) throw new MalformedFile(flaws.slice(0, MAX_FLAWS))
-  return documents.map((document, index) => ({
-    document,
-    value: valueOf(document, textAt),
-    place: documents.length > 1 ? `${name}, document ${index + 1}` : name,
-    lineOf: (path) => textAt(offsetOf(document, path)),
-  }))
+  const flaws: Flaw[] = []
+  const read = documents.flatMap((document, index) => {
+    const looked = lookAt(document, textAt)
+    flaws.push(...looked.flaws)
+    if (looked.value === UNREADABLE) return []
+    return {
+      document,
+      value: looked.value,
+      place: documents.length > 1 ? `${name}, document ${index + 1}` : name,
+      lineOf: (path: readonly (string | number)[]) => textAt(offsetOf(document, path)),
+    }
+  })
+  return { documents: read, flaws: flaws.slice(0, MAX_FLAWS) }
 }
+
+const UNREADABLE = Symbol('nobody can say what it means')
 
 /** Where the text itself is wrong, all that comes after may be wrong because of it. */
-function flawsOf(document: Document, textAt: TextAt): Flaw[] {
+function lookAt(document: Document, textAt: TextAt): { flaws: Flaw[]; value: unknown } {
   const [error] = document.errors
-  if (error !== undefined)
-    return [{ place: textAt(error.pos[0]), message: `is not YAML: ${error.message}`, hint: undefined }]
-  const found = [...strangeNodes(document), ...inexactNodes(document)]
-  return found
+  if (error !== undefined) {
+    const what = error.message.includes('call stack')
+      ? 'is nested too deep.'
+      : `is not YAML: ${error.message}`
+    return { flaws: [{ place: textAt(error.pos[0]), message: what, hint: undefined }], value: UNREADABLE }
+  }
+  const strange = strangeNodes(document)
+  const flaws = [...unknownTags(document), ...strange, ...inexactNodes(document)]
     .toSorted((a, b) => a.offset - b.offset)
     .map(({ offset, message, hint }) => ({ place: textAt(offset), message: `${message}.`, hint }))
+  if (strange.length > 0) return { flaws, value: UNREADABLE }
+  try {
+    return { flaws, value: valueOf(document) }
+  } catch (thrown) {
+    const why = thrown instanceof Error ? thrown.message : String(thrown)
+    const message = `its aliases cannot be written out: ${why}.`
+    flaws.push({ place: textAt(firstAlias(document)), message, hint: WRITE_OUT })
+    return { flaws, value: UNREADABLE }
+  }
 }
 
-function strangeNodes(document: Document): InexactNode[] {
-  const found: InexactNode[] = document.warnings
+/** What is under them has a value without them. */
+function unknownTags(document: Document): InexactNode[] {
+  return document.warnings
     .filter(({ code }) => code === 'TAG_RESOLVE_FAILED')
     .map(({ pos, message }) => {
       const tag = message.replace(/^Unresolved tag: /, '')
       return { offset: pos[0], message: `the tag ${tag} means nothing here`, hint: WRITE_OUT }
     })
+}
+
+function strangeNodes(document: Document): InexactNode[] {
+  const found: InexactNode[] = []
   visit(document, (key, node, path) => {
     if (isAlias(node)) found.push(...aliasFlaws(node, document, path))
     if (key === 'key' && isCollection(node)) {
@@ -99,17 +136,15 @@ function aliasFlaws(alias: Alias, document: Document, around: readonly unknown[]
   return [{ offset, message: `the alias *${alias.source} stands inside of what it names`, hint: WRITE_OUT }]
 }
 
-/** The parser bounds what aliases of aliases may grow to, and says of a merge that it takes objects only. */
-function valueOf(document: Document, textAt: TextAt): unknown {
+/**
+ * The parser bounds what aliases of aliases may grow to, and says of a merge that it takes objects only. A number that is
+ * none has been told as that, and is one for whoever looks further.
+ */
+function valueOf(document: Document): unknown {
   if (document.contents === null) return undefined
-  try {
-    return document.toJS()
-  } catch (error) {
-    const message = `its aliases cannot be written out: ${error instanceof Error ? error.message : String(error)}`
-    throw new MalformedFile([
-      { place: textAt(firstAlias(document)), message: `${message}.`, hint: WRITE_OUT },
-    ])
-  }
+  const reviver = (_key: unknown, value: unknown): unknown =>
+    typeof value === 'number' && !Number.isFinite(value) ? Number.MAX_VALUE : value
+  return document.toJS({ reviver })
 }
 
 function firstAlias(document: Document): number {

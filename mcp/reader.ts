@@ -52,8 +52,7 @@ export async function readResponse(response: Response, awaited: Awaited): Promis
   const headers = new Headers(response.headers)
   const type = headers.get('content-type') ?? ''
   if (type.includes('text/event-stream')) {
-    const events = body
-      .pipeThrough(eventByEvent(awaited))
+    const events = body.pipeThrough(eventByEvent(awaited))
     return new Response(events, { status, statusText, headers })
   }
   const bytes = new Uint8Array(await response.arrayBuffer())

@@ -7,6 +7,7 @@ import { apiCommand, openApi, type ApiOptions } from '../context.ts'
 import { UsageError } from '../errors.ts'
 import { MalformedFile } from '../file-text.ts'
 import { inItsFile, readManifests, type ManifestSource } from '../files.ts'
+import { asFlaw, faultsOf } from '../manifest-faults.ts'
 import { note, printJson, printTable, styledNote, visible } from '../output.ts'
 
 /** For what is only a warning. */
@@ -32,8 +33,10 @@ export function registerApply(program: Command): void {
 }
 
 async function apply(options: ApplyOptions): Promise<void> {
-  const { sources, flaws } = readManifests(options.file)
-  if (flaws.length > 0) throw new MalformedFile(flaws)
+  const read = readManifests(options.file)
+  // Nothing is sent of it, so that only we can say what else is wrong.
+  if (read.flaws.length > 0) throw new MalformedFile((await faultsOf(read)).errors.map(asFlaw))
+  const { sources } = read
   const expected = options.expectedRevision
   if (expected !== undefined && !/^\d{1,9}$/.test(expected)) {
     throw new UsageError(`--expected-revision ${expected} is not a number.`)

@@ -1,15 +1,10 @@
 /** `countersign validate`: what can be wrong with manifests and needs no server to be seen, all of it at once. */
 import type { Command } from 'commander'
-import type { ProblemPlace } from '../../schemas/problem.ts'
 import { describedCommand } from '../context.ts'
 import { EXIT_CODES } from '../errors.ts'
-import { inItsFile, readManifests, type ManifestSource } from '../files.ts'
+import { readManifests, type ManifestSource } from '../files.ts'
+import { faultsOf, type Fault } from '../manifest-faults.ts'
 import { note, printJson, printLine, styled, styledNote, visible } from '../output.ts'
-
-interface Finding extends ProblemPlace {
-  /** Where in the file, such as `late-fee.yaml:12:5`. */
-  place: string
-}
 
 interface ValidateOptions {
   file: string[]
@@ -28,30 +23,16 @@ export function registerValidate(program: Command): void {
 }
 
 async function validate(options: ValidateOptions): Promise<void> {
-  const [{ knownOf, parsedPlaces }, { parseDocuments }, { uncheckedOf }] = await Promise.all([
-    import('../../manifests/check.ts'),
-    import('../../manifests/document.ts'),
-    import('../../manifests/unchecked.ts'),
-  ])
-  const { sources, flaws } = readManifests(options.file)
-  const parsed = parseDocuments(sources.map(({ manifest }) => manifest))
-  const manifests = parsed.documents.map(({ manifest }) => manifest)
-  const known = knownOf(manifests, true, parsed.broken)
-  const wrong = await parsedPlaces(parsed, known)
-  const malformed = flaws.map((flaw): Finding => ({ ...flaw, path: '', rule: 'yaml' }))
-  const errors = [
-    ...malformed,
-    ...wrong.map((place) => ({ place: '', ...place, ...inItsFile(place, sources) })),
-  ]
-  const unchecked = uncheckedOf(parsed.documents, known)
+  const read = readManifests(options.file)
+  const { errors, unchecked } = await faultsOf(read)
   if (options.json) printJson({ valid: errors.length === 0, errors, not_checked: unchecked })
-  else show(sources, errors, unchecked)
+  else show(read.sources, errors, unchecked)
   if (errors.length > 0) process.exitCode = EXIT_CODES.failed
 }
 
 function show(
   sources: readonly ManifestSource[],
-  errors: readonly Finding[],
+  errors: readonly Fault[],
   unchecked: readonly string[],
 ): void {
   for (const { place, path, message, hint } of errors) {

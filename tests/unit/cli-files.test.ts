@@ -103,6 +103,25 @@ describe('YAML that stands for something else', () => {
     expect(flawsOf('a: 1\nb: { <<: 3 }\n')[0]).toMatch(/ its aliases cannot be written out: /)
   })
 
+  it('hides nothing else of its file where its value is known all the same', () => {
+    const text =
+      'kind: Policy\nspec: [9007199254740993, 1e400, !Ref x]\n---\na: *nope\n---\nkind: Automation\n'
+    const { sources, flaws } = readManifests([file('m.yaml', text)])
+    expect(flaws.map(({ place }) => place.slice(folder.length + 1))).toEqual([
+      'm.yaml:2:8',
+      'm.yaml:2:26',
+      'm.yaml:2:33',
+      'm.yaml:4:4',
+    ])
+    expect(sources.map(({ manifest }) => manifest['kind'])).toEqual(['Policy', 'Automation'])
+  })
+
+  it('is told in words of ours where it is nested without end', () => {
+    const deep = `${'['.repeat(5_000)}${']'.repeat(5_000)}`
+    expect(flawsOf(`a: ${deep}\n`)).toEqual([expect.stringMatching(/^:1:\d+ is nested too deep\.$/)])
+    expect(() => readJsonArgument(deep)).toThrow('it is nested over 200 deep.')
+  })
+
   it('is told all at once, and does not hide what is wrong in other files', () => {
     const one = file('one.yaml', 'a: !Ref x\nb: *c\n')
     const two = file('two.yaml', 'kind: [\n')

@@ -104,6 +104,27 @@ it('tells all that is wrong at once, in all files, each with line, path, rule an
   expect(report.not_checked[0]).toBe('that there is a connection `biling`, which none of these files has')
 })
 
+it('tells numbers that cannot be kept beside all else that is wrong with their file, and so does `apply`', async () => {
+  const steps = '[{ name: end, return: [9007199254740993, "${{ inptu.x }}"] }]'
+  const policy = 'kind: Policy\nname: p\nspec: { rulez: [] }\n'
+  const odd = file(
+    'odd.yaml',
+    `kind: Automation\nname: odd\nspec:\n  input: { type: objekt }\n  steps: ${steps}\n---\n${policy}`,
+  )
+  const { errors } = await validate(odd)
+  expect(errors.map(({ place, path, rule }) => `${place} ${path} ${rule}`)).toEqual([
+    'odd.yaml:5:33  yaml',
+    'odd.yaml:9:7 spec.rules schema',
+    'odd.yaml:9:7 spec schema',
+    'odd.yaml:4:10 spec.input json-schema',
+    'odd.yaml:5:51 spec.steps[0].return[1] expression',
+  ])
+  const applied = await runCli(['apply', '-f', odd], { cwd: folder })
+  expect(applied.code).toBe(2)
+  for (const { place, path, message } of errors)
+    expect(applied.stderr).toContain(`${place}: ${path === '' ? message : `${path} ${message}`}`)
+})
+
 it('ends with 1 where something is wrong, and with 2 where a file is not there', async () => {
   const twice = 'kind: Policy\nname: p\nspec: { rules: [{ name: a, deny: true }] }\n'
   const result = await runCli(['validate', '-f', '-'], { cwd: folder, input: `${twice}---\n${twice}` })
