@@ -1,5 +1,6 @@
 /** Servers that answer oddly, or late, and what becomes of runs: what can be used is used, and a step ends in its time. */
 import type { ServerResponse } from 'node:http'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { JsonObject } from '../../lib/json.ts'
 import { startTestMcpServer, textResult, type TestMcpServer, type TestTool } from '../support/mcp-server.ts'
@@ -75,8 +76,13 @@ beforeAll(async () => {
       return true
     },
   })
-  s = await startScenario()
-  await s.apply({ kind: 'Connection', name: 'odd', spec: { ...SPEC, url: odd.url } })
+  const script = fileURLToPath(new URL('../support/dying-stdio.mjs', import.meta.url))
+  s = await startScenario({ commands: { dying: { command: process.execPath, args: [script] } } })
+  const dying = { type: 'mcp', transport: 'stdio', command: 'dying', timeout: '2s' }
+  await s.apply(
+    { kind: 'Connection', name: 'odd', spec: { ...SPEC, url: odd.url } },
+    { kind: 'Connection', name: 'dying', spec: { ...dying, tools: { write: { class: 'write' } } } },
+  )
 })
 
 afterAll(async () => {
@@ -175,6 +181,23 @@ test('an error that is said in structured content alone is told', async () => {
     await ending('read', { answer })
   ).expect({ state: 'failed', code: 'TOOL_FAILED' })
   expect(message).toContain('no such row')
+})
+
+test('the last words of a server process that died of a write are in the outcome and in its receipt', async () => {
+  await s.define(
+    'dying',
+    [{ name: 'it', tool_call: { connection: 'dying', tool: 'write', arguments: {} } }],
+    {
+      allow: true,
+    },
+  )
+  const run = await s.start('dying')
+  await s.expectEnding(run, { state: 'waiting_for_resolution', writebacks: ['unknown'] })
+  const words = expect.stringContaining('the server process last wrote: disk full: Größe 0 👍') as string
+  const [writeback] = (await s.world.admin.listWritebacks({ run_id: run.runId })).items
+  expect(writeback?.outcome).toMatchObject({ status: 'unknown', message: words })
+  const statements = await s.statements(run)
+  expect(statements.at(-1)?.predicate).toMatchObject({ status: 'unknown', message: words })
 })
 
 test('a look reads JSON that its tool gives as text', async () => {
