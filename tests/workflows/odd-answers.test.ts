@@ -2,7 +2,8 @@
 import type { ServerResponse } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { JsonObject } from '../../lib/json.ts'
+import { digestOf } from '../../lib/canonical-json.ts'
+import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { startTestMcpServer, textResult, type TestMcpServer, type TestTool } from '../support/mcp-server.ts'
 import { startScenario, type Scenario } from '../support/scenario.ts'
 
@@ -159,6 +160,27 @@ test('a reading that does not fit what its server declares fails, with the place
   const { message } = await ends({ state: 'failed', code: 'RESULT_INVALID' })
   expect(message).toContain('/id must be number')
 })
+
+test.each<[string, string, JsonValue]>([
+  ['an empty list', '{"content": [{"type": "text", "text": "[]"}]}', { text: '[]', content: [] }],
+  [
+    'that it is pending',
+    '{"content": [], "structuredContent": {"status": "pending"}}',
+    { status: 'pending' },
+  ],
+])(
+  'a server that says %s of a write is quoted, with a digest, and no more is claimed',
+  async (_what, answer, output) => {
+    const { run, expect: ends } = await ending('write', { answer })
+    await ends({ state: 'completed', writebacks: ['applied'], result: output })
+    const [statement] = await s.statements(run)
+    expect(statement?.predicate).toMatchObject({
+      status: 'applied',
+      how: 'answered',
+      answerSha256: digestOf(output),
+    })
+  },
+)
 
 test.each<[string, (response: ServerResponse) => void, string]>([
   ['is not in UTF-8', inLatin1, 'it is not in UTF-8'],
