@@ -11,7 +11,7 @@ import { pathParts } from '../lib/path-text.ts'
 import type { ProblemPlace } from '../schemas/problem.ts'
 import { UsageError } from './errors.ts'
 import { MalformedFile, nameOfFile, readText, STANDARD_INPUT, type Flaw } from './file-text.ts'
-import { parseYaml, readYaml, type LineOf } from './yaml.ts'
+import { readYaml, type LineOf } from './yaml.ts'
 
 export interface ManifestSource {
   manifest: JsonObject
@@ -79,11 +79,18 @@ export interface YamlFile {
 
 /** A file with one document. Throws MalformedFile. */
 export function readYamlFile(path: string): YamlFile {
-  const [first, second] = parseYaml(readText(path), path)
-  if (!first?.document.contents || second) {
-    throw new MalformedFile([{ place: path, message: 'holds not one document.' }])
-  }
-  return { value: first.value, placeOf: (place) => first.lineOf(pathParts(place)) }
+  const { flaws, ...file } = lookAtYamlFile(path)
+  if (flaws.length > 0) throw new MalformedFile(flaws)
+  return file
+}
+
+/** The same, with flaws that do not hide the rest of it. */
+export function lookAtYamlFile(path: string): YamlFile & { flaws: Flaw[] } {
+  const { documents, flaws } = readYaml(readText(path), path)
+  const [first, second] = documents
+  if (!first?.document.contents || second)
+    throw new MalformedFile(flaws.length > 0 ? flaws : [{ place: path, message: 'holds not one document.' }])
+  return { value: first.value, placeOf: (place) => first.lineOf(pathParts(place)), flaws }
 }
 
 /** Text, or the content of the file behind `@` (`@-`: standard input). */

@@ -11,7 +11,7 @@ import {
   type Node,
 } from 'yaml'
 import { inexactNodes, type InexactNode } from './exact-yaml.ts'
-import { MalformedFile, type Flaw } from './file-text.ts'
+import type { Flaw } from './file-text.ts'
 
 export type LineOf = (path: readonly (string | number)[]) => string
 
@@ -37,13 +37,7 @@ export interface ReadYaml {
   flaws: Flaw[]
 }
 
-/** Throws MalformedFile. JSON is YAML too. */
-export function parseYaml(text: string, name: string): ParsedYaml[] {
-  const { documents, flaws } = readYaml(text, name)
-  if (flaws.length > 0) throw new MalformedFile(flaws)
-  return documents
-}
-
+/** JSON is YAML too. */
 export function readYaml(text: string, name: string): ReadYaml {
   const lineCounter = new LineCounter()
   const textAt: TextAt = (offset) => {

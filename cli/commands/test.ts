@@ -10,7 +10,7 @@ import type { TestResult } from '../../testing/run-tests.ts'
 import { describedCommand } from '../context.ts'
 import { EXIT_CODES, UsageError } from '../errors.ts'
 import { MalformedFile } from '../file-text.ts'
-import { inItsFile, readManifests, readYamlFile, testFiles } from '../files.ts'
+import { inItsFile, lookAtYamlFile, readManifests, testFiles } from '../files.ts'
 import { printJson, printLine, styled, visible } from '../output.ts'
 
 interface FileResult {
@@ -49,14 +49,15 @@ async function test(paths: string[], options: { json?: boolean }): Promise<void>
 
 async function testFile(file: string): Promise<FileResult> {
   try {
-    const { value, placeOf } = readYamlFile(file)
+    const { value, placeOf, flaws } = lookAtYamlFile(file)
     const parsed = TestFileSchema.safeParse(value, { error: sentenceOf })
-    if (!parsed.success) {
-      const places = placesOf('', parsed.error.issues)
-      const problems = places.map(({ path, message }) => `${placeOf(path)} ${path}: ${message}`)
-      return { file, automation: null, tests: [], problems }
-    }
-    return await play(file, parsed.data)
+    if (parsed.success && flaws.length === 0) return await play(file, parsed.data)
+    const places = parsed.success ? [] : placesOf('', parsed.error.issues)
+    const problems = [
+      ...flaws.map(({ place, message }) => `${place}: ${message}`),
+      ...places.map(({ path, message }) => `${placeOf(path)} ${path}: ${message}`),
+    ]
+    return { file, automation: null, tests: [], problems }
   } catch (error) {
     if (!(error instanceof MalformedFile)) throw error
     return { file, automation: null, tests: [], problems: [error.message] }
