@@ -6,7 +6,7 @@ import type { AboutClaim } from './claims.ts'
 import type { AskEarlier, DoorDeps } from './door.ts'
 import { closePlanned, requireWriteback, type Conclusion } from './ledger.ts'
 import { provenOutcome } from './outcomes.ts'
-import { recallClaim } from './recall.ts'
+import { putPlanBack, recallClaim } from './recall.ts'
 import { olderThanRun } from './witnesses.ts'
 
 /** `under_way`: it was sent, and the door has to say what became of it. `never_planned`: there is nothing to end. */
@@ -30,7 +30,10 @@ export async function abandonWriteback(
 ): Promise<Abandoned> {
   const found = await findWriteback(deps.database, about)
   if (found?.outcome) return { kind: 'ended', outcome: await provenOutcome(deps, found, found.outcome) }
-  if (found?.state === 'sending') return { kind: 'under_way' }
+  if (found?.state === 'sending') {
+    await putPlanBack(deps, [{ claim }], found)
+    return { kind: 'under_way' }
+  }
   const earlier = await askEarlier?.(found?.run_workflow_id)
   const said = [{ claim }, ...(earlier?.said ?? [])]
   if (await recallClaim(deps, said, about, found ?? null)) return afterRecall(deps, about)

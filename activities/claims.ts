@@ -5,7 +5,7 @@
  * can write such details.
  */
 import type { WritebackRow } from '../db/queries/writebacks.ts'
-import { openWarning, signEnvelope } from '../lib/dsse.ts'
+import { openWarning, readUnopened, signEnvelope } from '../lib/dsse.ts'
 import { claimIn } from '../lib/told-claim.ts'
 import { utf8Bytes } from '../lib/limits.ts'
 import { ClaimSchema, CLAIM_PAYLOAD_TYPE, type Claim } from '../schemas/claim.ts'
@@ -44,10 +44,11 @@ export interface AboutClaim {
 }
 
 /**
- * With the envelope in which it was signed, so that it can be handed on. A claim can stop things, also one whose key was
- * retired since; but that one is not put back into the ledger, where more could follow from its dates.
+ * With the envelope in which it was signed, so that it can be handed on. `by`: whose key has signed it. Any claim can stop
+ * things, also one of a key that was retired since, or that nobody knows: a key file may be older than the claim. But
+ * only that of a key in use is put back into the ledger, where more could follow from its dates.
  */
-export type ToldClaim = Claim & { envelope: Envelope; isKeyInUse: boolean }
+export type ToldClaim = Claim & { envelope: Envelope; by: 'key in use' | 'retired key' | 'unknown key' }
 
 /** Of what attempts have said, in heartbeats or as they failed: the claims of this write, the last attempt first. */
 export function claimsAmong(
@@ -60,17 +61,30 @@ export function claimsAmong(
     .sort((a, b) => b.attempt - a.attempt)
 }
 
-/** Null for what no worker of ours has signed about this write. */
+/** Null for what is no claim, or about another write. One that says of no write that it is about it may be about this one. */
 function openClaim({ trust }: Pick<DoorDeps, 'trust'>, said: unknown, about: AboutClaim): ToldClaim | null {
   const envelope = EnvelopeSchema.safeParse(said)
   if (!envelope.success) return null
   const expected = { payloadType: CLAIM_PAYLOAD_TYPE, purpose: 'receipt' } as const
   const opened = openWarning(envelope.data, expected, trust.keys)
-  const claim = ClaimSchema.safeParse(opened?.document)
-  if (!opened || !claim.success) return null
-  const isAbout =
-    claim.data.organization === about.organization && claim.data.writebackId === about.writebackId
-  return isAbout ? { ...claim.data, envelope: envelope.data, isKeyInUse: opened.isInUse } : null
+  const claim = ClaimSchema.safeParse(opened ? opened.document : readUnopened(envelope.data))
+  const { organization, writebackId } = about
+  if (!claim.success)
+    return { ...UNREADABLE, organization, writebackId, envelope: envelope.data, by: 'unknown key' }
+  if (claim.data.organization !== organization || claim.data.writebackId !== writebackId) return null
+  const known = opened?.isInUse ? 'key in use' : 'retired key'
+  return { ...claim.data, envelope: envelope.data, by: opened ? known : 'unknown key' }
+}
+
+/** No row says as much as this, unless it is being sent or has ended: no release is for a claim without a date. */
+const UNREADABLE = { attempt: 0, digest: '', claimedAt: '', deadlineAt: '', row: null }
+
+/** What Temporal was told by it, for the message of an outcome that nobody knows. */
+export function toldInWords({ attempt, by }: ToldClaim): string {
+  if (by === 'key in use') return `Temporal was told that attempt ${attempt} was about to be sent`
+  if (by === 'retired key')
+    return `Temporal was told, with a key that was retired since, that attempt ${attempt} was about to be sent`
+  return 'Temporal was told, with a key that is not in public.json, that it was about to be sent'
 }
 
 /**

@@ -34,6 +34,7 @@ import {
 import { recallClaim } from './recall.ts'
 import { concludeUnknown, sendWrite } from './sending.ts'
 import { mayPassAway, settle } from './settle.ts'
+import { isPlanned } from './signed-rows.ts'
 import { olderThanRun } from './witnesses.ts'
 
 /** Throws a `CodedError`; for a write that means that nothing was sent, or that the ledger knows what was. */
@@ -63,9 +64,14 @@ export async function perform(
     if (writeback?.state !== 'sending' || mayPassAway(error, { nowMs: deps.nowMs(), giveUpAtMs })) throw error
     const lost = inWords(writeback, lostAnswerOf(deps, limits, writeback))
     const message = `${lost}; ${(error as CodedError).message}`
+    // Changed by somebody, and no claim has it as it was: nothing is signed of it.
+    if (!isPlanned(deps, writeback)) throw new CodedError('OUTCOME_UNKNOWN', `${message}; ${NOT_AS_PLANNED}`)
     return { kind: 'done', outcome: await concludeUnknown(deps, writeback, message) }
   }
 }
+
+const NOT_AS_PLANNED =
+  'the ledger has it otherwise than any key in public.json has signed, so that it stays open (`countersign doctor`)'
 
 async function pass(
   deps: DoorDeps,

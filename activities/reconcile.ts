@@ -1,6 +1,6 @@
 /**
  * Closes what executions that are over have left open: operators terminate things, and then nobody is left to say what
- * became of a write. Planned becomes `withdrawn`, unless Temporal knows that the ledger is the older one; sent becomes
+ * became of a write. Planned becomes `withdrawn`, unless Temporal knows that the ledger is the older one, or has forgotten the run; sent becomes
  * `unknown`, each with its receipt, through the ledger like any other outcome. Nothing is concluded about an execution
  * that is alive, nor of a row that no worker has signed as it is; two reconcilers at once do no more than one. A write that is alive although its run is over is asked to
  * end. Approvals that are alive are told what has been decided.
@@ -116,6 +116,8 @@ async function conclude(
     const lost = `its run has ended, and the answer to attempt ${row.attempt} is lost; look at ${target}`
     return concludeUnknown(door, row, missed ? `${lost}; ${missed}` : lost)
   }
+  // Whether it was sent, the run and its heartbeats would say; that it was planned so, which is signed, does not.
+  if (run === 'gone') return closePlanned(door, row, withoutWitness(target))
   if (missed === null)
     return closePlanned(door, row, {
       status: 'withdrawn',
@@ -123,6 +125,11 @@ async function conclude(
       message: 'its run has ended without a word about it, and it was never sent',
     })
   return closePlanned(door, row, olderThanRun(missed, target))
+}
+
+function withoutWitness(target: string) {
+  const message = `Temporal does not have its run any more, so nobody can say that it was never sent, as the ledger does; look at ${target}`
+  return { status: 'unknown', code: 'OUTCOME_UNKNOWN', message } as const
 }
 
 /**

@@ -10,7 +10,7 @@ import { readRunEnd } from '../lib/receipts-head.ts'
 import { CodedError } from '../schemas/errors.ts'
 import { writebackWorkflowId } from '../schemas/names.ts'
 import type { Call, Envelope, PerformResult, WriteOutcome, WriteStatus } from '../schemas/run.ts'
-import { claimsAmong, saysAsMuch, type AboutClaim } from './claims.ts'
+import { claimsAmong, saysAsMuch, toldInWords, type AboutClaim } from './claims.ts'
 import type { DoorDeps } from './door.ts'
 import { whatWasTold, type Execution } from './histories.ts'
 
@@ -41,14 +41,14 @@ function isValueGone(error: unknown): boolean {
 async function missedBy({ client, door }: WitnessDeps, row: WritebackRow): Promise<string | null> {
   const { database } = door
   const { organization, writeback_id: writebackId, run_id: runId } = row
-  const { isTold, head } = await readRunEnd(client, { workflowId: row.run_workflow_id })
+  const { head } = await readRunEnd(client, { workflowId: row.run_workflow_id })
   const isReached = head === null || (await hasReceiptAt(database, { runId, ...head }))
-  if (isTold && isReached) return null
+  // Also of a run that has told its end: one that has failed at its write leaves it open.
   const about = { organization, writebackId, runWorkflowId: row.run_workflow_id }
   const { outcome, decisions, said } = await whatWasSaid(client, about)
   if (outcome) return NEVER_SENT.includes(outcome.status) ? null : inWords(outcome)
   const unknown = claimsAmong(door, said, about).find((claim) => !saysAsMuch(door, row, claim))
-  if (unknown) return `Temporal was told that attempt ${unknown.attempt} was about to be sent`
+  if (unknown) return toldInWords(unknown)
   if (!isReached)
     return `its end says that it has ${head.count} receipts, the last being ${head.sha256.slice(0, 12)}…`
   const recorded = new Set((await listDecisions(database, { organization, writebackId })).map(payloadOf))

@@ -60,6 +60,12 @@ export function openWarning(
   return opened && { document: opened.document, isInUse: current !== null }
 }
 
+/** What it says, whoever has signed it. Nothing may follow from that but a stop. */
+export function readUnopened({ payload }: Envelope): unknown {
+  const bytes = fromBase64(payload)
+  return bytes && parseJson(bytes)
+}
+
 /**
  * For what is evidence, and lets nothing happen: a key that was retired counts for what is dated before. `datedAt` says
  * when, as ISO 8601, if the document does.

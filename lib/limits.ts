@@ -164,5 +164,10 @@ export const MAX_TOOL_BYTES = 512 * KB
 export const MAX_LISTING_BYTES = 8 * MB
 /** Of an answer of a tool or a database on the wire: servers repeat a structured value as text, where quotes take two bytes. RESULT_TOO_LARGE. */
 export const MAX_ANSWER_BYTES = 10 * MB
+/**
+ * Of such an answer, counted in its text before it is parsed: what it says beside its value has as much room as the value.
+ * RESULT_TOO_LARGE; of a page of a list LISTING_TOO_LARGE.
+ */
+export const MAX_ANSWER_PARTS = 2 * LIMITS.valueParts
 /** How deep a value from outside may be nested: what walks over values does so by calling itself. */
 export const MAX_VALUE_DEPTH = 200

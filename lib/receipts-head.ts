@@ -15,9 +15,8 @@ const CLOSE_EVENT = 2
 const HeadSchema = z.object({ count: z.int().min(1), sha256: z.string().regex(SHA256_HEX) })
 const DetailSchema = z.object({ receipts: HeadSchema })
 
-/** `isTold`: the run has ended by itself, and says of its receipts what it knows. Else it was ended from outside. */
+/** No head: the run knows of no receipts, or was ended from outside and has told nothing. */
 interface RunEnd {
-  isTold: boolean
   head: ReceiptsHead | null
 }
 
@@ -35,12 +34,12 @@ export async function readRunEnd(
   const completed = closing?.workflowExecutionCompletedEventAttributes
   if (completed) {
     const payloads = await decodePayloads(client, completed.result?.payloads ?? [])
-    return { isTold: true, head: headInMetadata(payloads) }
+    return { head: headInMetadata(payloads) }
   }
   const failed = closing?.workflowExecutionFailedEventAttributes
-  if (!failed) return { isTold: false, head: null }
+  if (!failed) return { head: null }
   const details = failed.failure?.applicationFailureInfo?.details?.payloads ?? []
-  return { isTold: true, head: headInDetails(await decodePayloads(client, details)) }
+  return { head: headInDetails(await decodePayloads(client, details)) }
 }
 
 export async function decodePayloads(client: Client, payloads: Payload[]): Promise<Payload[]> {

@@ -13,9 +13,10 @@ import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import type { JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js'
 import type { SendWindow } from '../lib/send-window.ts'
 import { LocalFailure } from './errors.ts'
-import { endWithUs, hasEnded, signalGroup } from './orphans.ts'
+import { endWithUs, hasEnded, signalGroup, writeIsOver, writeIsSent } from './orphans.ts'
 import type { StdioServer } from './port.ts'
 import { readBytes } from './reader.ts'
+import { ReadingTurn } from './reading-turn.ts'
 import type { McpRequest } from './session.ts'
 
 /** For a child that is asked to end, each time before it is asked less kindly. */
@@ -26,8 +27,8 @@ export class ChildPipe implements Transport {
   onclose?: () => void
   onerror?: (error: Error) => void
   onmessage?: (message: JSONRPCMessage) => void
-  /** A message was longer than it may be: nothing after it is read. */
-  onoversized?: () => void
+  /** A message was longer than it may be, or has more in it: nothing after it is read. `most`: how much is taken, in words. */
+  onoversized?: (most: string) => void
   readonly stderr = new PassThrough()
   readonly #server: StdioServer
   readonly #maxMessageBytes: number
@@ -35,14 +36,21 @@ export class ChildPipe implements Transport {
   readonly #announced = new WeakMap<object, SendWindow | null>()
   /** Requests that wait for an answer, by their ids. */
   readonly #awaited = new Map<string | number, string>()
+  readonly #turn: ReadingTurn
+  /** Writes that have left and have no answer, by their ids; also those that nobody waits for any more. */
+  readonly #writes = new Map<string | number, { window: SendWindow; isSilent: boolean }>()
   #isInitialized = false
+  #isOversized = false
   #child: ChildProcess | undefined
   /** Of a line that has not ended. */
   #chunks: Buffer[] = []
   #bytes = 0
+  /** What has come so far is read, or given up. */
+  #settled: Promise<void> = Promise.resolve()
 
   constructor(server: StdioServer, { maxMessageBytes }: { maxMessageBytes: number }) {
     this.#server = server
+    this.#turn = new ReadingTurn(server.poolKey)
     this.#maxMessageBytes = maxMessageBytes
   }
 
@@ -61,9 +69,13 @@ export class ChildPipe implements Transport {
     child.on('close', () => {
       if (child.pid !== undefined) hasEnded(child.pid)
       this.#child = undefined
-      this.onclose?.()
+      // The last words of a child may be an answer whose turn has not come.
+      void this.#settled.then(() => this.onclose?.())
     })
-    child.stdout.on('data', (chunk: Buffer) => this.#read(chunk))
+    child.stdout.on('data', (chunk: Buffer) => {
+      child.stdout.pause()
+      this.#settled = this.#settled.then(() => this.#read(chunk)).then(() => void child.stdout.resume())
+    })
     child.stderr.pipe(this.stderr)
     await once(child, 'spawn')
     if (child.pid !== undefined) endWithUs(child.pid)
@@ -78,16 +90,41 @@ export class ChildPipe implements Transport {
     return this.#child?.stdin?.writableLength ?? 0
   }
 
+  /** Of a write: null if it has not left, or has its answer; `silent` if nothing has come from the child since. */
+  unanswered(window: SendWindow | null): 'silent' | 'heard' | null {
+    for (const write of this.#writes.values())
+      if (write.window === window) return write.isSilent ? 'silent' : 'heard'
+    return null
+  }
+
+  /** A write without an answer, whose time is over, is no reason to end the child. */
+  spare(window: SendWindow): void {
+    for (const [id, write] of this.#writes) if (write.window === window) this.#isOver(id)
+  }
+
+  #hasLeft(id: string | number, window: SendWindow): void {
+    this.#writes.set(id, { window, isSilent: true })
+    if (this.#child?.pid !== undefined) writeIsSent(this.#child.pid, id, window.remainingMs)
+  }
+
+  #isOver(id: string | number): void {
+    if (this.#child?.pid !== undefined && this.#writes.has(id)) writeIsOver(this.#child.pid, id)
+    this.#writes.delete(id)
+  }
+
   /** Writes in the same turn: nothing waits between the look at the clocks and the pipe. */
   async send(message: JSONRPCMessage): Promise<void> {
-    const stdin = this.#child?.stdin
-    if (!stdin) throw new Error('Not connected')
+    const { stdin, exitCode, signalCode } = this.#child ?? {}
+    // It counts as open while something that it has said waits for its turn.
+    if (!stdin || exitCode !== null || signalCode !== null) throw new Error('Not connected')
     if (this.#isLeftOut(message)) return
     if ('method' in message && message.method === 'tools/call') {
       const window = this.#announced.get(message.params?.['arguments'] as object)
       if (window === undefined) throw new Error('a call that nobody has announced')
       if (window && this.backlogBytes > 0) throw new LocalFailure('not_reading')
       window?.pass()
+      if (window) this.#turn.expect(window.deadlineAtMs)
+      if (window && 'id' in message) this.#hasLeft(message.id, window)
     }
     if ('method' in message && 'id' in message) this.#awaited.set(message.id, message.method)
     if (!stdin.write(serializeMessage(message)))
@@ -105,19 +142,28 @@ export class ChildPipe implements Transport {
     return !this.#isInitialized
   }
 
+  /** Something has come, and was not read yet. */
+  get hasUnread(): boolean {
+    return this.#turn.hasUnread
+  }
+
   kill(): void {
+    this.#turn.close()
     if (this.#child) end(this.#child, 'SIGKILL')
   }
 
-  /** Resolves when it has ended, or was sent SIGKILL. */
+  /** Resolves when it has ended, or was sent SIGKILL: at the latest when the last write without an answer is overdue. */
   async close(): Promise<void> {
+    this.#turn.close()
     const child = this.#child
     if (!child) return
     this.#child = undefined
     let isClosed = false
     const closed = once(child, 'close').then(() => (isClosed = true))
+    const patienceMs = this.#patienceMs()
     const patience = (): Promise<unknown> =>
-      Promise.race([closed, sleep(END_PATIENCE_MS, undefined, { ref: false })])
+      Promise.race([closed, sleep(patienceMs, undefined, { ref: false })])
+    if (patienceMs === 0) return end(child, 'SIGKILL')
     child.stdin?.end()
     await patience()
     if (!isClosed) {
@@ -127,11 +173,20 @@ export class ChildPipe implements Transport {
     if (!isClosed) end(child, 'SIGKILL')
   }
 
-  #read(chunk: Buffer): void {
+  /** Asked twice, it has gone by when the last write without an answer is overdue. */
+  #patienceMs(): number {
+    if (this.#writes.size === 0) return END_PATIENCE_MS
+    const remaining = [...this.#writes.values()].map(({ window }) => window.remainingMs)
+    return Math.min(END_PATIENCE_MS, Math.max(0, ...remaining) / 2)
+  }
+
+  async #read(chunk: Buffer): Promise<void> {
+    for (const write of this.#writes.values()) write.isSilent = false
     let rest = chunk
     for (let end = rest.indexOf(NEWLINE); end !== -1; end = rest.indexOf(NEWLINE)) {
-      if (!this.#keep(rest.subarray(0, end))) return
-      this.#take(Buffer.concat(this.#chunks))
+      this.#keep(rest.subarray(0, end))
+      if (this.#isOversized) return
+      await this.#take(Buffer.concat(this.#chunks))
       this.#chunks = []
       this.#bytes = 0
       rest = rest.subarray(end + 1)
@@ -139,22 +194,33 @@ export class ChildPipe implements Transport {
     this.#keep(rest)
   }
 
-  /** False: it has become too long. */
-  #keep(part: Buffer): boolean {
+  #keep(part: Buffer): void {
+    if (this.#isOversized) return
     this.#bytes += part.length
-    if (this.#bytes <= this.#maxMessageBytes) return this.#chunks.push(part) > 0
+    this.#chunks.push(part)
+    if (this.#bytes > this.#maxMessageBytes) this.#refuse(`${this.#maxMessageBytes} bytes`)
+  }
+
+  #refuse(most: string): Error {
+    this.#isOversized = true
     this.#chunks = []
-    this.onoversized?.()
-    return false
+    this.onoversized?.(most)
+    return new Error(`a message with more than ${most}`)
+  }
+
+  #hasAnswer(id: number): void {
+    this.#awaited.delete(id)
+    this.#isOver(id)
   }
 
   /** A line that is no JSON is one for people, which should stand on standard error. */
-  #take(line: Uint8Array): void {
-    const read = readBytes(line, this.#awaited)
-    if (read === null) return
+  async #take(line: Uint8Array): Promise<void> {
+    const onTooLarge = (most: string): Error => this.#refuse(most)
     try {
+      const read = await readBytes(line, { awaited: this.#awaited, onTooLarge, turn: this.#turn })
+      if (read === null) return
       const message = deserializeMessage(read)
-      if (!('method' in message) && message.id !== undefined) this.#awaited.delete(Number(message.id))
+      if (!('method' in message) && message.id !== undefined) this.#hasAnswer(Number(message.id))
       this.onmessage?.(message)
     } catch (error) {
       this.onerror?.(error as Error)

@@ -2,7 +2,6 @@
  * The `fetch` of one HTTP session, which sees what the SDK does not tell: how many bytes an answer has, when the
  * answer to a call ends without a result (the SDK then waits in silence for its timeout), and `Retry-After`.
  */
-import type { UnderlyingSource } from 'node:stream/web'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { StreamableHTTPError } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import type { FetchLike } from '@modelcontextprotocol/sdk/shared/transport.js'
@@ -10,9 +9,11 @@ import type { AllowedHost } from '../lib/allowed-hosts.ts'
 import { createGuardedFetch } from '../lib/guarded-fetch.ts'
 import type { GuardedFetch } from '../lib/guarded-fetch.ts'
 import type { SendWindow } from '../lib/send-window.ts'
+import { limitBody, type BodyLimit } from './body-limit.ts'
 import { LocalFailure } from './errors.ts'
 import type { LocalFailureKind } from './errors.ts'
-import { readResponse, readText } from './reader.ts'
+import { readResponse, readText, type Reading } from './reader.ts'
+import { ReadingTurn } from './reading-turn.ts'
 import { isFields, type Awaited } from './tolerant-messages.ts'
 
 export interface HttpLink {
@@ -27,12 +28,15 @@ export interface HttpLink {
   retryAfterMs(): number | undefined
   /** Of an answer that is an error of JSON-RPC as well. */
   status(): number | undefined
+  /** An answer has come, and was not read yet. */
+  readonly hasUnread: boolean
   close(): void
 }
 
 export interface HttpLinkOptions {
   allowedHosts: readonly AllowedHost[]
   maxResultBytes: number
+  organization: string
   /** Of the write that is called over this session; null for a reading or a listing. */
   window: SendWindow | null
 }
@@ -73,7 +77,9 @@ export function createHttpLink(options: HttpLinkOptions): HttpLink {
     awaited: new Map(),
     status: undefined,
     isInitialized: false,
+    turn: new ReadingTurn(options.organization),
   }
+  if (options.window) state.turn.expect(options.window.deadlineAtMs)
   return {
     fetch: (url, init) => watchedFetch(state, url, init ?? {}),
     lost,
@@ -86,7 +92,13 @@ export function createHttpLink(options: HttpLinkOptions): HttpLink {
     },
     retryAfterMs: () => state.retryAfterMs,
     status: () => state.status,
-    close: state.guarded.close,
+    get hasUnread() {
+      return state.turn.hasUnread
+    },
+    close: () => {
+      state.turn.close()
+      state.guarded.close()
+    },
   }
 }
 
@@ -107,6 +119,7 @@ interface LinkState {
   /** The request under way. */
   awaited: Awaited
   isInitialized: boolean
+  turn: ReadingTurn
 }
 
 async function watchedFetch(state: LinkState, url: string | URL, init: RequestInit): Promise<Response> {
@@ -158,15 +171,18 @@ function handedOn(
     const page = limitBody(response, { maxBytes: MAX_ERROR_BYTES, onTooLarge: cutShort })
     return method === 'tools/call' && response.status === 500 ? ownError(state, page) : page
   }
-  if (resumes) return readResponse(limitBody(response, resultLimit(state)), state.awaited)
+  if (resumes) {
+    const limit = resultLimit(state)
+    return readResponse(limitBody(response, limit), limit)
+  }
   if (AWAITED_METHODS.has(method)) return answerTo(state, method, response, onEnd)
-  return limitBody(response, { maxBytes: MAX_CONTROL_BYTES, onTooLarge: refuse })
+  return limitBody(response, controlLimit(state))
 }
 
 /** Who answers 500 with an error of JSON-RPC is the server itself, and done with the call; a proxy knows no such thing. */
 async function ownError(state: LinkState, page: Response): Promise<Response> {
   const text = await page.text()
-  const read = readText(text, state.awaited)
+  const read = await readText(text, controlLimit(state))
   const { status, statusText, headers } = page
   const isOwn =
     read !== null && isFields(JSON.parse(read)) && Object.hasOwn(JSON.parse(read) as object, 'error')
@@ -181,12 +197,11 @@ function answerTo(
   response: Response,
   onEnd: () => void,
 ): Promise<Response> | Response {
-  const limit =
-    method === 'initialize' ? { maxBytes: MAX_CONTROL_BYTES, onTooLarge: refuse } : resultLimit(state)
+  const limit = method === 'initialize' ? controlLimit(state) : resultLimit(state)
   if (response.body === null) onEnd()
   const limited = limitBody(response, { ...limit, onEnd })
   // Accepted, and nothing more: the SDK reads no body of it.
-  return response.status === 202 ? limited : readResponse(limited, state.awaited)
+  return response.status === 202 ? limited : readResponse(limited, limit)
 }
 
 async function untilNextResumption(state: LinkState, { signal }: RequestInit): Promise<void> {
@@ -212,71 +227,39 @@ async function sendOnce(
   throw new StreamableHTTPError(response.status, 'the server sends us elsewhere with a write')
 }
 
-function resultLimit(state: LinkState): BodyLimit {
-  const maxBytes = state.maxResultBytes
+function resultLimit(state: LinkState): ReadLimit {
   return {
-    maxBytes,
-    onTooLarge: () => {
-      const failure = new LocalFailure('result_too_large', `the answer has more than ${maxBytes} bytes`)
+    awaited: state.awaited,
+    turn: state.turn,
+    maxBytes: state.maxResultBytes,
+    onTooLarge: (most) => {
+      const failure = new LocalFailure('result_too_large', `the answer has more than ${most}`)
       state.reject(failure)
       return failure
     },
   }
 }
 
+function controlLimit({ awaited, turn }: LinkState): ReadLimit {
+  return {
+    awaited,
+    turn,
+    maxBytes: MAX_CONTROL_BYTES,
+    onTooLarge: () => new Error('the server sends more than we accept outside of a result'),
+  }
+}
+
 function failWithoutAnswer(state: LinkState, answersBefore: number): void {
   setTimeout(() => {
-    if (state.answers === answersBefore && !state.resumable) state.reject(new LocalFailure('interrupted'))
+    if (state.turn.hasUnread) failWithoutAnswer(state, answersBefore)
+    else if (state.answers === answersBefore && !state.resumable)
+      state.reject(new LocalFailure('interrupted'))
   }, SETTLE_MS).unref()
 }
 
-interface BodyLimit {
-  maxBytes: number
-  /** Gives the error that the reader gets, or nothing: then the body just ends there. */
-  onTooLarge: () => Error | undefined
-  onEnd?: () => void
-}
+type ReadLimit = BodyLimit & Reading
 
 const cutShort = (): undefined => undefined
-const refuse = (): Error => new Error('the server sends more than we accept outside of a result')
-
-/** Passes chunks on one by one, so never more than the limit and one chunk is held. */
-function limitBody(response: Response, limit: BodyLimit): Response {
-  const { body, status, statusText, headers } = response
-  const limited = body === null ? null : new ReadableStream(limitedSource(body.getReader(), limit))
-  return new Response(limited, { status, statusText, headers })
-}
-
-function limitedSource(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  limit: BodyLimit,
-): UnderlyingSource<Uint8Array> {
-  let bytes = 0
-  return {
-    async pull(controller) {
-      const chunk = await reader.read().catch((error: unknown) => {
-        limit.onEnd?.()
-        throw error
-      })
-      bytes += chunk.value?.byteLength ?? 0
-      if (chunk.done) {
-        controller.close()
-        limit.onEnd?.()
-      } else if (bytes <= limit.maxBytes) {
-        controller.enqueue(chunk.value)
-      } else {
-        reader.cancel().catch(() => {})
-        const failure = limit.onTooLarge()
-        if (failure) controller.error(failure)
-        else controller.close()
-      }
-    },
-    async cancel(reason) {
-      limit.onEnd?.()
-      await reader.cancel(reason)
-    },
-  }
-}
 
 /** Not every POST during a call is the call: the client also answers pings of the server, which have no method. */
 function messageIn(body: RequestInit['body']): { method?: string; id?: string | number } {

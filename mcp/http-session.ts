@@ -11,6 +11,7 @@ import { createHttpLink } from './http-link.ts'
 import type { HttpLink } from './http-link.ts'
 import { sdkTimeoutMs, settleWithin, wasStopped, withinLimits } from './limits.ts'
 import { textsOf } from './port.ts'
+import { toldOf } from './reading-turn.ts'
 import type { HttpServer } from './port.ts'
 import { CLIENT_INFO, sendRequest } from './session.ts'
 import type { McpRequest, SessionLimits, SessionWork } from './session.ts'
@@ -63,7 +64,7 @@ async function runOnce<T>(target: HttpServer, limits: SessionLimits, work: Sessi
     context.hasSession = connection?.transport.sessionId !== undefined
     context.retryAfterMs = connection?.link.retryAfterMs()
     context.status = connection?.link.status()
-    throw toMcpCallError(error, context)
+    throw toMcpCallError(toldOf(error, connection?.link), context)
   } finally {
     if (connection) await close(connection, stopped)
   }
@@ -76,7 +77,12 @@ async function requestOver({ client, link }: Connection, message: McpRequest, op
 }
 
 function open(target: HttpServer, { maxResultBytes, window }: SessionLimits): Connection {
-  const link = createHttpLink({ allowedHosts: target.allowedHosts ?? [], maxResultBytes, window })
+  const link = createHttpLink({
+    allowedHosts: target.allowedHosts ?? [],
+    maxResultBytes,
+    organization: target.poolKey,
+    window,
+  })
   const transport = new StreamableHTTPClientTransport(new URL(target.url), {
     fetch: link.fetch,
     requestInit: { headers: target.headers },

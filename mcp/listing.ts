@@ -6,6 +6,7 @@ import * as z from 'zod'
 import type { JsonValue } from '../lib/json.ts'
 import {
   jsonBytes,
+  MAX_ANSWER_PARTS,
   MAX_LISTING_BYTES,
   MAX_TOOL_BYTES,
   MAX_TOOLS,
@@ -68,7 +69,7 @@ export async function listAll(session: McpSession): Promise<ToolListing> {
 }
 
 export function tooLarge(): LocalFailure {
-  const most = `${MAX_TOOLS} tools and ${readableBytes(MAX_LISTING_BYTES)}`
+  const most = `${MAX_TOOLS} tools and ${readableBytes(MAX_LISTING_BYTES)}, and of one page ${MAX_ANSWER_PARTS} values and names`
   return new LocalFailure('listing_too_large', `the list of tools is too large: at most ${most} are read`)
 }
 

@@ -4,12 +4,14 @@
  */
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { whoHasToGo, type Kept, type Room } from '../lib/kept.ts'
+import type { SendWindow } from '../lib/send-window.ts'
 import { ChildPipe } from './child-pipe.ts'
 import { LocalFailure, toMcpCallError } from './errors.ts'
 import type { FailureContext } from './errors.ts'
 import { sdkTimeoutMs, wasStopped, withinLimits } from './limits.ts'
 import { targetKey, textsOf } from './port.ts'
 import type { StdioServer } from './port.ts'
+import { toldOf } from './reading-turn.ts'
 import { CLIENT_INFO, sendRequest } from './session.ts'
 import type { McpSession, SessionLimits, SessionWork } from './session.ts'
 
@@ -102,10 +104,10 @@ async function run<T>(
     })
   } catch (error) {
     const { child } = held
-    if (child && context.phase === 'call' && wasStopped(error)) giveUp(state, child)
+    if (child && context.phase === 'call' && wasStopped(error)) giveUp(state, child, window)
     context.connectionClosed = child?.closed ?? false
     context.stderrTail = child?.stderrTail ?? ''
-    throw toMcpCallError(error, context)
+    throw toMcpCallError(toldOf(error, child?.transport), context)
   } finally {
     if (held.child) release(state, held.child)
   }
@@ -140,10 +142,17 @@ function release(state: PoolState, child: Child): void {
   child.idleTimer = setTimeout(() => void endChild(state, child), state.options.maxIdleMs).unref()
 }
 
-/** Ending its input would hand on what it has not read: after the deadline. */
-function giveUp(state: PoolState, child: Child): void {
+/**
+ * Ending its input would hand on what it has not read, after the deadline. What is in the pipe of a child that stands still
+ * it would read when it goes on, and write when others have looked and found nothing: of a write without an answer nothing
+ * is left. Only a child that speaks, and that others wait for, may end their calls.
+ */
+function giveUp(state: PoolState, child: Child, window: SendWindow | null): void {
   takeNoMore(state, child)
-  if (child.transport.backlogBytes > 0) child.transport.kill()
+  const { transport, users } = child
+  const write = transport.unanswered(window)
+  if (transport.backlogBytes > 0 || write === 'silent' || (write && users === 1)) transport.kill()
+  else if (window) transport.spare(window)
 }
 
 function takeNoMore(state: PoolState, child: Child): void {
@@ -170,9 +179,9 @@ function start(state: PoolState, key: string, target: StdioServer): Child {
     takeNoMore(state, child)
     if (child.ended === undefined) state.living.delete(child)
   }
-  child.transport.onoversized = () => {
+  child.transport.onoversized = (most) => {
     takeNoMore(state, child)
-    killOversized(child, state.options.maxMessageBytes)
+    killOversized(child, most)
   }
   child.ready = child.client.connect(child.transport, { timeout: CONNECT_LIMIT_MS })
   child.ready.catch(() => takeNoMore(state, child))
@@ -212,15 +221,12 @@ function createChild(key: string, target: StdioServer, maxMessageBytes: number):
  * The SDK only asks such a child to end, and its callers would wait for that. Whose answer was too large is known only
  * if there is one caller; several see a broken connection, and the culprit is found when it is alone.
  */
-function killOversized(child: Child, maxMessageBytes: number): void {
+function killOversized(child: Child, most: string): void {
   child.transport.kill()
   child.closed = true
   child.fail(
     child.users === 1
-      ? new LocalFailure(
-          'result_too_large',
-          `the server sent more than ${maxMessageBytes} bytes in one message`,
-        )
+      ? new LocalFailure('result_too_large', `the server sent more than ${most} in one message`)
       : new LocalFailure('interrupted'),
   )
 }

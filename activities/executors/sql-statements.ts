@@ -8,6 +8,7 @@ import type { SendWindow } from '../../lib/send-window.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import { asPlanned, castRow, conditions, pairOf, quote, tableOf, unchanged } from './sql-columns.ts'
 import { withConnection, type Deadline } from './sql-connection.ts'
+import { refuseMany } from './sql-wire.ts'
 import { claimFailure, isRefusedCommit, notBegun, refused } from './sql-errors.ts'
 import { textsOf, type RowColumns, type StoredRow } from './sql-values.ts'
 
@@ -54,6 +55,7 @@ export async function readRow(
       throw new CodedError('INVALID_ARGUMENTS', detail)
     }
     const [matchesGuard, ...pairs] = row
+    refuseMany(pairs)
     const named = (columns: string[], first: number): RowColumns =>
       Object.fromEntries(columns.map((column, index) => [column, pairs[first + index] ?? '']))
     return {
@@ -248,6 +250,7 @@ async function completeReceiptOf(
     rowMode: 'array',
   })
   const [row] = rows
+  refuseMany(row ?? [])
   return row ? Object.fromEntries(columns.map((column, index) => [column, row[index] ?? ''])) : null
 }
 

@@ -11,7 +11,7 @@ import { digestOf } from '../../lib/canonical-json.ts'
 import type { DatabaseAddress } from '../../lib/database-address.ts'
 import { guardedSocket } from '../../lib/guarded-lookup.ts'
 import { MOST_KEPT, whoHasToGo, type Kept, type Room } from '../../lib/kept.ts'
-import { guardAnswers, type DriverConnection } from './sql-wire.ts'
+import { guardAnswers, refuseMany, type DriverConnection } from './sql-wire.ts'
 
 /** With secrets resolved. */
 export interface TargetDatabase {
@@ -142,7 +142,12 @@ function createPool({ address, tls }: TargetDatabase, allowed: readonly AllowedH
  */
 function readerOf(type: number): (text: string) => unknown {
   if (type === pg.types.builtins.BOOL) return (text) => text === 't'
-  return type === pg.types.builtins.JSONB ? JSON.parse : (text) => text
+  return type === pg.types.builtins.JSONB ? readJson : (text) => text
+}
+
+function readJson(text: string): unknown {
+  refuseMany([text])
+  return JSON.parse(text)
 }
 
 /**

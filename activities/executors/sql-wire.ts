@@ -6,7 +6,8 @@
  */
 import { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
-import { MAX_ANSWER_BYTES, readableBytes } from '../../lib/limits.ts'
+import { excessOf } from '../../lib/json-shape.ts'
+import { MAX_ANSWER_BYTES, MAX_ANSWER_PARTS, readableBytes } from '../../lib/limits.ts'
 
 /** What the driver does not declare. */
 export interface DriverConnection {
@@ -171,6 +172,15 @@ function refuseMore(bytes: number): void {
   if (bytes > MAX_ANSWER_BYTES)
     throw new AnswerTooLargeError(
       `the answer of the database has over ${readableBytes(MAX_ANSWER_BYTES)}, which is the most`,
+    )
+}
+
+/** Of texts that are JSON, before they are parsed. Throws AnswerTooLargeError. */
+export function refuseMany(texts: readonly string[]): void {
+  const most = { depth: Number.POSITIVE_INFINITY, parts: MAX_ANSWER_PARTS }
+  if (excessOf(texts.join(), most) !== null)
+    throw new AnswerTooLargeError(
+      `the answer of the database has over ${MAX_ANSWER_PARTS} values and names, which is the most`,
     )
 }
 

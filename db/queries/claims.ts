@@ -28,3 +28,21 @@ export async function restoreClaim(db: Queryable, claim: Claim): Promise<boolean
   )
   return rowCount === 1
 }
+
+/** Of a row under way, all that its plan says, as the claim of a worker has it. False: it is not under way any more. */
+export async function restorePlan(
+  db: Queryable,
+  { writebackId, attempt, row }: { writebackId: string; attempt: number; row: Record<string, unknown> },
+): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `update writebacks w
+     set organization = p.organization, run_id = p.run_id, run_workflow_id = p.run_workflow_id, automation = p.automation,
+       revision = p.revision, path = p.path, connection = p.connection, operation = p.operation, executor = p.executor,
+       digest = p.digest, idempotency_key = p.idempotency_key, requester = p.requester, plan = p.plan,
+       preview = p.preview, signed_plan = p.signed_plan
+     from jsonb_populate_record(null::writebacks, $3::jsonb) p
+     where w.writeback_id = $1 and p.writeback_id = $1 and w.state = 'sending' and w.attempt = $2`,
+    [writebackId, attempt, JSON.stringify(row)],
+  )
+  return rowCount === 1
+}

@@ -23,6 +23,49 @@ export const counts: Door[] = [
     says: "to be 'RESULT_TOO_LARGE'",
   },
   {
+    name: 'how much an answer has in it is not counted before it is read',
+    patches: [
+      {
+        file: 'mcp/reader.ts',
+        find: 'if (hasOver(MAX_ANSWER_PARTS, bare)) throw',
+        replace: 'if (hasOver(1e9, bare)) throw',
+      },
+    ],
+    test: {
+      file: 'many-names.test.ts',
+      title:
+        'answers with half a million names are refused before they are made, and keep nobody else waiting',
+    },
+    says: `to contain 'more than 200000 values and names'`,
+  },
+  {
+    name: 'large answers are read as they come',
+    patches: [
+      {
+        file: 'mcp/reader.ts',
+        find: 'return isLarge ? turn.take(',
+        replace: 'return isLarge && bare === "" ? turn.take(',
+      },
+    ],
+    test: {
+      file: '../mcp/reading-turn.test.ts',
+      title: 'of one organization let others pass, small ones at once',
+    },
+    says: 'to be less than',
+  },
+  {
+    name: 'an answer that waits is none',
+    patches: [
+      {
+        file: 'mcp/reading-turn.ts',
+        find: 'setTimeout(() => this.#readNow(), deadlineAtMs - LEAD_MS - Date.now()).unref()',
+        replace: '',
+      },
+    ],
+    test: { file: '../mcp/reading-turn.test.ts', title: 'over HTTP is read out of turn for a write' },
+    says: 'to be 90000',
+  },
+  {
     name: 'how many values code gives is not counted',
     patches: [
       anyNumber,

@@ -22,6 +22,16 @@ export const hostileDatabases: Door[] = [
     says: "to contain 'over 10.0 MB'",
   },
   {
+    name: 'how much the values of a database have in them is not counted',
+    patches: [{ file: WIRE, find: 'parts: MAX_ANSWER_PARTS }', replace: 'parts: 1e9 }' }],
+    test: {
+      file: FILE,
+      title:
+        'a database whose value, which says to be JSON, has more in it than is taken has it read by no parser',
+    },
+    says: "to contain 'over 200000 values and names'",
+  },
+  {
     name: 'a database says how its texts are read',
     patches: [{ file: SQL_TARGETS, find: '    types: { getTypeParser: readerOf },\n', replace: '' }],
     test: {

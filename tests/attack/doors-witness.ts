@@ -36,8 +36,9 @@ export const olderLedger: Door[] = [
     patches: [
       {
         file: 'activities/witnesses.ts',
-        find: 'if (isTold && isReached) return null',
-        replace: 'if (isTold || isReached) return null',
+        find: 'const { outcome, decisions, said } = await whatWasSaid(client, about)',
+        replace:
+          'if (isReached) return null\n  const { outcome, decisions, said } = await whatWasSaid(client, about)',
       },
     ],
     test: {
@@ -191,53 +192,5 @@ export const reopenedWrites: Door[] = [
       title: 'waits is not sent again by a run that is reset',
     },
     says: 'expected 2 to be 1',
-  },
-]
-
-const EDITED = 'edited-rows.test.ts'
-
-export const editedRows: Door[] = [
-  {
-    name: 'a row that says planned is believed over a claim',
-    patches: [
-      {
-        file: 'activities/claims.ts',
-        find: "return row.state === 'sending' || isReleased(deps, row, claim)",
-        replace: 'return true || isReleased(deps, row, claim)',
-      },
-    ],
-    test: {
-      file: EDITED,
-      title: 'a write under way that is called planned, with attempt, is not sent again',
-    },
-    says: NOT_UNKNOWN,
-  },
-  {
-    name: 'a claim of a key that was retired is no claim',
-    patches: [
-      {
-        file: 'lib/dsse.ts',
-        find: 'const opened = current ?? openWith(envelope, expected, keys)',
-        replace: 'const opened = current',
-      },
-    ],
-    test: {
-      file: EDITED,
-      title: 'a claim that was signed with a key which was retired since is still a claim',
-    },
-    says: NOT_UNKNOWN,
-  },
-  {
-    name: 'the reconciler signs what a row says',
-    patches: [
-      {
-        file: 'activities/reconcile.ts',
-        find: 'if (!isPlanned(pass.door, row)) return void report.unproven++',
-        replace: '',
-      },
-      { file: 'activities/ledger.ts', find: 'if (!isOwn) assertPlanned(deps, row)', replace: '' },
-    ],
-    test: { file: EDITED, title: 'of a write that no run has made the reconciler signs nothing' },
-    says: "to match object { writebacks: [ 'sending' ]",
   },
 ]

@@ -17,7 +17,8 @@ import { hostileWork } from './doors-work.ts'
 import { keysAndPeople, quoting, senders } from './doors-people.ts'
 import { stored } from './doors-stored.ts'
 import { values } from './doors-values.ts'
-import { editedRows, forgottenClaims, olderLedger, reopenedWrites } from './doors-witness.ts'
+import { editedRows, unreadCalls } from './doors-rows.ts'
+import { forgottenClaims, olderLedger, reopenedWrites } from './doors-witness.ts'
 
 const APPROVALS = 'activities/approvals.ts'
 const AUTHORISED = 'activities/perform.ts'
@@ -750,4 +751,5 @@ export const DOORS: readonly Door[] = [
   ...forgottenClaims,
   ...reopenedWrites,
   ...editedRows,
+  ...unreadCalls,
 ]

@@ -3,11 +3,11 @@
  * over what a worker has signed: of a claim, in Temporal; of the plan, in the row.
  */
 import type { ServerResponse } from 'node:http'
-import { unlinkSync } from 'node:fs'
+import { readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { ensureKeys, loadSigningKey, retireKey } from '../../lib/keys.ts'
+import { ensureKeys, loadSigningKey, publicKeysFile, retireKey } from '../../lib/keys.ts'
 import { connections, LOOK, NOTE } from '../support/automations.ts'
 import { addressFor } from '../support/logins.ts'
 import { startWorkerHere } from '../support/own-worker.ts'
@@ -90,22 +90,75 @@ test.each(['attempt', 'attempt + 1'])(
   },
 )
 
-test('a claim that was signed with a key which was retired since is still a claim', async () => {
-  const run = await underWay()
-  await stolen.query(
-    `update writebacks set state = 'planned', deadline_at = null, attempt = 0 where run_id = $1`,
-    [run.runId],
-  )
+/** Its answer is lost, and the workers have another key from now on. */
+async function withAnotherKey(replace: (leaked: string) => void): Promise<void> {
   loseAnswers()
   await stopWorker()
   const { keysFolder } = s.world
-  const leaked = loadSigningKey(keysFolder, 'receipt')
+  const { keyId } = loadSigningKey(keysFolder, 'receipt')
   unlinkSync(join(keysFolder, 'receipt.key.pem'))
-  ensureKeys(keysFolder)
-  retireKey(keysFolder, { keyId: leaked.keyId, at: new Date() })
+  replace(keyId)
   stopWorker = await startWorkerHere(s.world, { database: s.world.database, secrets })
+}
+
+async function callPlanned({ runId }: StartedRun): Promise<void> {
+  const set = `state = 'planned', deadline_at = null, attempt = 0`
+  await stolen.query(`update writebacks set ${set} where run_id = $1`, [runId])
+}
+
+test('a claim that was signed with a key which was retired since is still a claim', async () => {
+  const { keysFolder } = s.world
+  const run = await underWay()
+  await callPlanned(run)
+  await withAnotherKey((keyId) => {
+    ensureKeys(keysFolder)
+    retireKey(keysFolder, { keyId, at: new Date() })
+  })
   await s.expectEnding(run, { writebacks: ['unknown'], receipts: ['outcome unknown'], notes: 1 })
 })
+
+test.each(['planned', 'sending'])(
+  'a write that is called %s, with a key that is not in public.json any more, is not sent again, and unknown when the key is back',
+  async (state) => {
+    const { keysFolder } = s.world
+    const file = publicKeysFile(keysFolder)
+    const before = readFileSync(file)
+    const run = await underWay()
+    if (state === 'planned') await callPlanned(run)
+    await withAnotherKey(() => {
+      unlinkSync(file)
+      ensureKeys(keysFolder)
+    })
+    await s.expectEnding(run, { state: 'failed', writebacks: [state], receipts: [], notes: 1 })
+    const { failure } = await s.world.admin.getRun({ run_id: run.runId })
+    expect(failure).toMatchObject({
+      code: 'OUTCOME_UNKNOWN',
+      message: expect.stringMatching(/key (that is not )?in public\.json/),
+    })
+    await stopWorker()
+    writeFileSync(file, before)
+    ensureKeys(keysFolder)
+    stopWorker = await startWorkerHere(s.world, { database: s.world.database, secrets })
+    await reconcileLater({ ...s.world, client: s.world.temporal })
+    await s.expectEnding(run, { writebacks: ['unknown'], receipts: ['outcome unknown'], notes: 1 })
+  },
+)
+
+test.each(['plan', 'digest'])(
+  'a write under way of which somebody edits the %s, and whose answer is lost, is unknown',
+  async (column) => {
+    const run = await underWay()
+    const value = column === 'digest' ? `repeat('e', 64)` : `jsonb_set(plan, '{arguments,about}', '"them"')`
+    await stolen.query(`update writebacks set ${column} = ${value} where run_id = $1`, [run.runId])
+    loseAnswers()
+    await s.expectEnding(run, {
+      state: 'waiting_for_resolution',
+      writebacks: ['unknown'],
+      receipts: ['outcome unknown'],
+      notes: 1,
+    })
+  },
+)
 
 test('a write under way that is called planned by a run that is over has no receipt that it was never sent', async () => {
   const over = await peeked()

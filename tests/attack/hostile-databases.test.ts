@@ -5,6 +5,7 @@
  */
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
+import { MAX_ANSWER_PARTS } from '../../lib/limits.ts'
 import { createDatabase, inTransaction } from '../../db/database.ts'
 import { createSqlTarget, limits, sqlOperation, waive } from '../support/sql-target.ts'
 
@@ -111,6 +112,26 @@ test.each<[string, (socket: Socket) => unknown, string]>([
 ])('a database that answers with %s is cut off', async (_what, answer, says) => {
   expect(await saidBy(READY, answer)).toContain(says)
 })
+
+test.each<[string, number]>([
+  ['says to be JSON', 3802],
+  ['we read as JSON', 25],
+])(
+  'a database whose value, which %s, has more in it than is taken has it read by no parser',
+  async (_what, type) => {
+    const column = Buffer.from(COLUMN.subarray(7))
+    column.writeUInt32BE(type, column.length - 12)
+    const columns = message('T', `\0\x02${column.toString('latin1').repeat(2)}`)
+    // It has no end: a parser would say so.
+    const value = `[${'0,'.repeat(MAX_ANSWER_PARTS)}`
+    const length = Buffer.alloc(4)
+    length.writeUInt32BE(value.length)
+    const row = message('D', `\0\x02\xff\xff\xff\xff${length.toString('latin1')}${value}`)
+    const answer = Buffer.concat([columns, row, message('C', 'SELECT 1\0'), message('Z', 'I')])
+    const says = `over ${MAX_ANSWER_PARTS} values and names`
+    expect(await saidBy(READY, (socket) => socket.write(answer))).toContain(says)
+  },
+)
 
 function flood(socket: Socket, bytes: Buffer): void {
   const more = (): void => {

@@ -114,8 +114,4 @@ export const WITHOUT_DOOR: Partial<Record<string, Record<string, string>>> = {
     'a run that no delivery started writes nothing': 'as *any delivery is the origin of any run*',
     '%s with any input ends, and does not try for ever': 'nobody gets in by it: it is about ending',
   },
-  'edited-rows.test.ts': {
-    'a write under way that is called planned by a run that is over has no receipt that it was never sent':
-      'the door *the reconciler signs what a row says* is opened for the other row',
-  },
 }

@@ -15,8 +15,10 @@ import {
   type WritebackRow,
 } from '../../db/queries/writebacks.ts'
 import { findChainHead, listReceipts } from '../../db/queries/receipts.ts'
+import { readUnopened, signEnvelope } from '../../lib/dsse.ts'
 import type { SendWindow } from '../../lib/send-window.ts'
 import { verifyReceipts } from '../../lib/receipts.ts'
+import { CLAIM_PAYLOAD_TYPE } from '../../schemas/claim.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import type { Envelope } from '../../schemas/run.ts'
 import { useTestDatabase } from '../support/database.ts'
@@ -442,14 +444,46 @@ describe('a claim that Temporal gives back', () => {
     },
   )
 
-  it('is not believed if no worker of ours has signed it, nor about another write', async () => {
+  it('is nothing if it is about another write, whoever has signed it, or no claim at all', async () => {
     const { row, claimed } = await forgotten('claim')
     const other = await planned()
-    const forged = signClaim({ signingKey: makeKeys().receipt }, claimed)
-    const foreign = signClaim(deps, { ...claimed, writeback_id: other.writeback_id })
-    for (const claim of [forged, foreign, { claim: claimed }, 'claimed', undefined])
+    const otherwise = { ...claimed, writeback_id: other.writeback_id }
+    const foreign = [signClaim(deps, otherwise), signClaim({ signingKey: makeKeys().receipt }, otherwise)]
+    for (const claim of [...foreign, { claim: claimed }, 'claimed', undefined])
       expect(await recallClaim(deps, [{ claim }], about(row), await now(row.writeback_id))).toBe(false)
     expect(await now(row.writeback_id)).toMatchObject({ state: 'planned', attempt: 0 })
+  })
+
+  describe('that opens with no key', () => {
+    const strange = { signingKey: makeKeys().receipt }
+    const unreadable = signEnvelope(CLAIM_PAYLOAD_TYPE, 'of a later version', strange.signingKey)
+
+    it.each(['readable', 'unreadable'])(
+      'and is %s, ends a write that is planned as unknown',
+      async (what) => {
+        const { row, claimed } = await forgotten('claim')
+        const claim = what === 'readable' ? signClaim(strange, claimed) : unreadable
+        expect(await recallClaim(deps, [{ claim }], about(row), await now(row.writeback_id))).toBe(true)
+        const outcome = { code: 'OUTCOME_UNKNOWN', message: expect.stringContaining('not in public.json') }
+        expect(await now(row.writeback_id)).toMatchObject({ state: 'unknown', attempt: 0, outcome })
+      },
+    )
+
+    it('puts back no row that is gone: nobody knows', async () => {
+      const { row, claimed } = await forgotten('row')
+      const recall = recallClaim(deps, [{ claim: signClaim(strange, claimed) }], about(row), null)
+      await expect(recall).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' })
+      await expect(now(row.writeback_id)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    })
+
+    it('is nothing to a row that is being sent, has ended, or was given up in the word of a worker', async () => {
+      for (const answer of [notSent, LOST]) {
+        const { claim: told, row } = await toldOf(answer)
+        const again = signEnvelope(CLAIM_PAYLOAD_TYPE, readUnopened(told), strange.signingKey)
+        for (const claim of [again, ...(answer === LOST ? [unreadable] : [])])
+          expect(await recallClaim(deps, [{ claim }], about(row), row)).toBe(false)
+      }
+    })
   })
 
   it('of another plan than the ledger has now leaves it alone, and says that nobody knows', async () => {

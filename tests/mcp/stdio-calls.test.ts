@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
@@ -136,8 +136,47 @@ describe('a process that is killed', () => {
     expect(pids.map(isAlive)).toEqual([true, true])
     // So that the shell beside it has heard of the child.
     await new Promise((resolve) => setTimeout(resolve, 100))
+    // One that stands still would otherwise go on, with a call that is still in its pipe.
+    for (const pid of pids) process.kill(pid, 'SIGSTOP')
     holder.kill('SIGKILL')
     await until(() => !pids.some(isAlive))
+  })
+})
+
+describe('a process that is stopped', () => {
+  it.each([
+    ['takes a child with it that has not answered its write in time', false],
+    ['leaves one alone that has', true],
+  ])('%s', async (_name, isAnswered) => {
+    const server = `
+      console.error(process.pid)
+      const answer = JSON.stringify({ jsonrpc: '2.0', id: 1, result: {} })
+      process.stdin.on('data', () => ${isAnswered ? 'console.log(answer)' : 'undefined'})`
+    const [pipe, windows] = ['mcp/child-pipe.ts', 'lib/send-window.ts'].map(
+      (file) => new URL(`../../${file}`, import.meta.url).href,
+    )
+    const target = { type: 'stdio', name: 'x', command: process.execPath, args: ['-e', server], env: {} }
+    const script = `
+      import { ChildPipe } from ${JSON.stringify(pipe)}
+      import { SendWindow } from ${JSON.stringify(windows)}
+      const child = new ChildPipe(${JSON.stringify(target)}, { maxMessageBytes: 1000 })
+      child.onmessage = () => undefined
+      await child.start()
+      child.stderr.pipe(process.stdout)
+      const params = { name: 'pay', arguments: {} }
+      child.expect({ method: 'tools/call', params }, new SendWindow(1_000))
+      await child.send({ jsonrpc: '2.0', id: 1, method: 'tools/call', params })`
+    const holder = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script])
+    const [said] = (await once(holder.stdout, 'data')) as [Buffer]
+    const pid = Number(said.toString())
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    holder.kill('SIGSTOP')
+    await new Promise((resolve) => setTimeout(resolve, 3_000))
+    // The entry of one that has ended stays until its parent, which stands still, has looked.
+    const { stdout } = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)])
+    expect(/^[^Z]/.test(stdout.toString())).toBe(isAnswered)
+    holder.kill('SIGKILL')
+    await until(() => !isAlive(pid))
   })
 })
 

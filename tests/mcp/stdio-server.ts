@@ -15,6 +15,11 @@ const TOOLS: Record<string, (args: Record<string, unknown>) => CallToolResult | 
     process.stdout.write(`${String(text)}\n`)
     return new Promise(() => {})
   },
+  /** The same, and it is the last that this child says. */
+  last: ({ text }) => {
+    process.stdout.write(`${String(text)}\n`, () => process.exit(0))
+    return new Promise(() => {})
+  },
   die: () => {
     process.stderr.write(`giving up, token ${process.env['TEST_TOKEN'] ?? 'none'}\n`, () => process.exit(7))
     return new Promise(() => {})

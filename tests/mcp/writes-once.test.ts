@@ -142,6 +142,38 @@ describe('a child process that does not read', () => {
     expect(paid()).toBe(0)
   })
 
+  it.each([
+    ['that stands still', false],
+    ['for which others wait, too, and that stands still', true],
+  ])('one %s with a write in its pipe is gone when the deadline is over', async (_which, isAwaited) => {
+    const { target, pid } = await stoppedChild()
+    const reading = isAwaited ? failureOf(client.callTool(request(target, 'is_paid'))) : null
+    const window = new SendWindow(300)
+    const call = client.callTool(
+      request(target, 'pay', { arguments: { about: 'me' }, window, deadlineAtMs: window.deadlineAtMs }),
+    )
+    expect(await failureOf(call)).toMatchObject({ code: 'CALL_TIMEOUT', sent: 'unknown' })
+    // Nobody can wake it any more: within what the ledger waits besides.
+    await until(() => !isAlive(pid))
+    expect(window.remainingMs).toBeGreaterThan(-1_000)
+    await reading
+    expect(paid()).toBe(0)
+  })
+
+  it('one that speaks, and that another caller waits for, may end that call', async () => {
+    const target = overStdio()
+    // A child that has started: on a busy machine that takes its time.
+    await client.callTool(request(target, 'pid'))
+    const window = new SendWindow(1_500)
+    const slow = client.callTool(request(target, 'nap', { arguments: { forMs: 3_000 } }))
+    const call = client.callTool(
+      request(target, 'nap', { arguments: { forMs: 60_000 }, window, deadlineAtMs: window.deadlineAtMs }),
+    )
+    await client.callTool(request(target, 'pid'))
+    expect(await failureOf(call)).toMatchObject({ code: 'CALL_TIMEOUT', sent: 'unknown' })
+    expect((await slow).structuredContent).toEqual({ slept: 3_000 })
+  })
+
   it('gets no rest of a write after its deadline', async () => {
     const { target, pid } = await stoppedChild()
     const window = new SendWindow(300)

@@ -12,6 +12,14 @@ const pid: TestTool = {
   inputSchema: { type: 'object' },
   run: () => ({ ...textResult('pid'), structuredContent: { pid: process.pid } }),
 }
+const nap: TestTool = {
+  name: 'nap',
+  inputSchema: { type: 'object', properties: { forMs: { type: 'number' } } },
+  run: async ({ forMs }) => {
+    await new Promise((resolve) => setTimeout(resolve, Number(forMs)))
+    return { ...textResult('slept'), structuredContent: { slept: Number(forMs) } }
+  },
+}
 const paying = payingTools({
   add: (about) => appendFileSync(file, `${about}\n`),
   count: (about) =>
@@ -20,7 +28,7 @@ const paying = payingTools({
       .filter((line) => line === about).length,
 })
 
-const tools = [...paying, pid]
+const tools = [...paying, pid, nap]
 
 const server = new Server({ name: 'paying', version: '1.0.0' }, { capabilities: { tools: {} } })
 server.setRequestHandler(ListToolsRequestSchema, () => ({

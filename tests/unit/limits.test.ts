@@ -8,7 +8,9 @@ import type { Plan } from '../../schemas/run.ts'
 import { advance } from '../../workflows/interpreter/advance.ts'
 import { historyProblem, keepable } from '../../workflows/interpreter/limits.ts'
 import { createRunState, settle, type RunState, type SettledStep } from '../../workflows/interpreter/state.ts'
+import { chanceOf } from '../chaos/random.ts'
 import { callStep, completed, forEach, planOf, play, settleStep } from '../support/plans.ts'
+import { randomValue } from '../support/random-values.ts'
 
 const text = (bytes: number): string => 'x'.repeat(bytes - 2)
 const start = (input: JsonValue = {}): RunState => createRunState(input, {})
@@ -44,6 +46,17 @@ describe('the size of a value', () => {
     for (const text of [JSON.stringify(value), JSON.stringify(value, null, 2)]) {
       expect(excessOf(text, { depth: 9, parts })).toBeNull()
       expect(excessOf(text, { depth: 9, parts: parts - 1 })).toBe('parts')
+    }
+  })
+
+  it('in values and names is that of its text, whatever it is', () => {
+    for (let seed = 1; seed <= 2_000; seed++) {
+      const { value } = randomValue(chanceOf(`parts ${seed}`), { odd: true, depth: 4 })
+      const { parts } = sizeOf(value)
+      for (const text of [JSON.stringify(value), JSON.stringify(value, null, 2)]) {
+        expect([seed, excessOf(text, { depth: 9, parts })]).toEqual([seed, null])
+        expect([seed, excessOf(text, { depth: 9, parts: parts - 1 })]).toEqual([seed, 'parts'])
+      }
     }
   })
 

@@ -1,0 +1,154 @@
+/** Doors to what somebody with our database makes of a row, and to claims and plans that are not as a worker has signed them. */
+import type { Door } from './door.ts'
+
+const NOT_UNKNOWN = "to match object { writebacks: [ 'unknown' ]"
+const EDITED = 'edited-rows.test.ts'
+
+export const editedRows: Door[] = [
+  {
+    name: 'a row that says planned is believed over a claim',
+    patches: [
+      {
+        file: 'activities/claims.ts',
+        find: "return row.state === 'sending' || isReleased(deps, row, claim)",
+        replace: 'return true || isReleased(deps, row, claim)',
+      },
+    ],
+    test: {
+      file: EDITED,
+      title: 'a write under way that is called planned, with attempt, is not sent again',
+    },
+    says: NOT_UNKNOWN,
+  },
+  {
+    name: 'a claim of a key that was retired is no claim',
+    patches: [
+      {
+        file: 'lib/dsse.ts',
+        find: 'const opened = current ?? openWith(envelope, expected, keys)',
+        replace: 'const opened = current',
+      },
+    ],
+    test: {
+      file: EDITED,
+      title: 'a claim that was signed with a key which was retired since is still a claim',
+    },
+    says: NOT_UNKNOWN,
+  },
+  {
+    name: 'a claim that opens with no key is no claim',
+    patches: [
+      {
+        file: 'activities/claims.ts',
+        find: 'const claim = ClaimSchema.safeParse(opened ?',
+        replace: 'if (!opened) return null\n  const claim = ClaimSchema.safeParse(opened ?',
+      },
+    ],
+    test: {
+      file: EDITED,
+      title:
+        'a write that is called planned, with a key that is not in public.json any more, is not sent again, and unknown when the key is back',
+    },
+    says: "to match object { state: 'failed'",
+  },
+  {
+    name: 'a run that has failed at its write is believed about it',
+    patches: [
+      {
+        file: 'activities/witnesses.ts',
+        find: 'const { outcome, decisions, said } = await whatWasSaid(client, about)',
+        replace:
+          'if (isReached) return null\n  const { outcome, decisions, said } = await whatWasSaid(client, about)',
+      },
+    ],
+    test: {
+      file: EDITED,
+      title:
+        'a write that is called planned, with a key that is not in public.json any more, is not sent again, and unknown when the key is back',
+    },
+    says: NOT_UNKNOWN,
+  },
+  {
+    name: 'a row under way stays as somebody has changed it',
+    patches: [
+      {
+        file: 'activities/recall.ts',
+        find: "if (row.state !== 'sending' || isPlanned(deps, row)) return false",
+        replace: 'if (row.attempt >= 0) return false',
+      },
+    ],
+    test: {
+      file: EDITED,
+      title: 'a write under way of which somebody edits the plan, and whose answer is lost, is unknown',
+    },
+    says: "expected { state: 'failed', …(9) } to match object",
+  },
+  {
+    name: 'the reconciler asks whatever run a row names',
+    patches: [
+      {
+        file: 'activities/reconcile.ts',
+        find: 'if (!isPlanned(pass.door, row)) return void report.unproven++',
+        replace: '',
+      },
+      { file: 'activities/ledger.ts', find: 'if (!isOwn) assertPlanned(deps, row)', replace: '' },
+    ],
+    test: {
+      file: EDITED,
+      title:
+        'a write under way that is called planned by a run that is over has no receipt that it was never sent',
+    },
+    says: "to match object { writebacks: [ 'applied' ]",
+  },
+  {
+    name: 'the reconciler signs what a row says',
+    patches: [
+      {
+        file: 'activities/reconcile.ts',
+        find: 'if (!isPlanned(pass.door, row)) return void report.unproven++',
+        replace: '',
+      },
+      { file: 'activities/ledger.ts', find: 'if (!isOwn) assertPlanned(deps, row)', replace: '' },
+    ],
+    test: { file: EDITED, title: 'of a write that no run has made the reconciler signs nothing' },
+    says: "to match object { writebacks: [ 'sending' ]",
+  },
+]
+
+export const unreadCalls: Door[] = [
+  {
+    name: 'a program that stands still keeps the write in its pipe',
+    patches: [
+      {
+        file: 'mcp/stdio-pool.ts',
+        find: " || write === 'silent' || (write && users === 1)",
+        replace: '',
+      },
+      {
+        file: 'mcp/orphans.ts',
+        find: '          else kill -9 "-\\${each%%:*}" 2>/dev/null; fi',
+        replace: '          fi',
+      },
+    ],
+    test: {
+      file: '../mcp/writes-once.test.ts',
+      title: 'one that stands still with a write in its pipe is gone when the deadline is over',
+    },
+    says: 'to be greater than -1000',
+  },
+  {
+    name: 'a worker that is stopped leaves a program its write',
+    patches: [
+      {
+        file: 'mcp/orphans.ts',
+        find: '          else kill -9 "-\\${each%%:*}" 2>/dev/null; fi',
+        replace: '          fi',
+      },
+    ],
+    test: {
+      file: '../mcp/stdio-calls.test.ts',
+      title: 'takes a child with it that has not answered its write in time',
+    },
+    says: 'expected true to be false',
+  },
+]
