@@ -11,7 +11,7 @@ import { pathParts } from '../lib/path-text.ts'
 import type { ProblemPlace } from '../schemas/problem.ts'
 import { UsageError } from './errors.ts'
 import { MalformedFile, nameOfFile, readText, STANDARD_INPUT, type Flaw } from './file-text.ts'
-import { readYaml, type LineOf } from './yaml.ts'
+import { parseYaml, readYaml, type LineOf, type ParsedYaml } from './yaml.ts'
 
 export interface ManifestSource {
   manifest: JsonObject
@@ -79,18 +79,21 @@ export interface YamlFile {
 
 /** A file with one document. Throws MalformedFile. */
 export function readYamlFile(path: string): YamlFile {
-  const { flaws, ...file } = lookAtYamlFile(path)
-  if (flaws.length > 0) throw new MalformedFile(flaws)
-  return file
+  return onlyOne(parseYaml(readText(path), path), path)
 }
 
 /** The same, with flaws that do not hide the rest of it. */
 export function lookAtYamlFile(path: string): YamlFile & { flaws: Flaw[] } {
   const { documents, flaws } = readYaml(readText(path), path)
-  const [first, second] = documents
-  if (!first?.document.contents || second)
-    throw new MalformedFile(flaws.length > 0 ? flaws : [{ place: path, message: 'holds not one document.' }])
-  return { value: first.value, placeOf: (place) => first.lineOf(pathParts(place)), flaws }
+  if (documents.length === 0 && flaws.length > 0) throw new MalformedFile(flaws)
+  return { ...onlyOne(documents, path), flaws }
+}
+
+function onlyOne([first, second]: readonly ParsedYaml[], path: string): YamlFile {
+  if (!first?.document.contents || second) {
+    throw new MalformedFile([{ place: path, message: 'holds not one document.' }])
+  }
+  return { value: first.value, placeOf: (place) => first.lineOf(pathParts(place)) }
 }
 
 /** Text, or the content of the file behind `@` (`@-`: standard input). */
@@ -115,7 +118,7 @@ function filesOf(path: string, wanted: RegExp): string[] {
 
 /** Throws UsageError. */
 export function parseJson(text: string, what: string): JsonValue {
-  if (excessOf(text, { depth: MAX_VALUE_DEPTH, parts: Infinity }))
+  if (excessOf(text, { depth: MAX_VALUE_DEPTH, parts: Number.POSITIVE_INFINITY }))
     throw new UsageError(`${what.slice(0, MAX_QUOTED)}: it is nested over ${MAX_VALUE_DEPTH} deep.`)
   const { value, places } = parsedJson(text, what)
   const told = places.map(({ path, message }) => `${path === '' ? 'it' : path} ${message}`)
@@ -137,13 +140,21 @@ function parseManifests(text: string, name: string): ReadSources {
   const { documents, flaws } = readYaml(text, name)
   const sources = documents.flatMap(({ document, value: values, place, lineOf }) => {
     if (document.contents === null) return []
-    if (isMap(document.contents) || !Array.isArray(values)) return [toSource(values, place, lineOf)]
-    return (values as unknown[]).map((value, index) =>
-      toSource(value, place, (path) => lineOf([index, ...path])),
-    )
+    const isList = !isMap(document.contents) && Array.isArray(values)
+    const found = isList
+      ? (values as unknown[]).map((value, index) => ({
+          value,
+          lineOf: (path: Parameters<LineOf>[0]) => lineOf([index, ...path]),
+        }))
+      : [{ value: values, lineOf }]
+    // Of what is no JSON because of a flaw that is told, nothing more is said.
+    return found
+      .filter(({ value }) => flaws.length === 0 || ManifestLikeSchema.safeParse(value).success)
+      .map((each) => toSource(each.value, place, each.lineOf))
   })
-  if (sources.length + flaws.length > 0) return { sources, flaws }
-  throw new MalformedFile([{ place: name, message: 'holds no manifest.' }])
+  if (sources.length + flaws.length === 0)
+    throw new MalformedFile([{ place: name, message: 'holds no manifest.' }])
+  return { sources, flaws }
 }
 
 const ManifestLikeSchema = JsonObjectSchema

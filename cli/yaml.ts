@@ -11,7 +11,7 @@ import {
   type Node,
 } from 'yaml'
 import { inexactNodes, type InexactNode } from './exact-yaml.ts'
-import type { Flaw } from './file-text.ts'
+import { MalformedFile, type Flaw } from './file-text.ts'
 
 export type LineOf = (path: readonly (string | number)[]) => string
 
@@ -31,75 +31,66 @@ const WRITE_OUT = 'Write out what it stands for.'
 /** What JSON has too. The name of everything else says that a program would make something else of the value. */
 const PLAIN_TAG = /^(!|tag:yaml\.org,2002:(str|int|float|bool|null|map|seq|merge))$/
 
+/** Throws MalformedFile. JSON is YAML too. */
+export function parseYaml(text: string, name: string): ParsedYaml[] {
+  const { documents, flaws } = readYaml(text, name)
+  if (flaws.length > 0) throw new MalformedFile(flaws)
+  return documents
+}
+
 export interface ReadYaml {
-  /** Also those with flaws that do not keep anybody from looking at the rest of them. */
   documents: ParsedYaml[]
   flaws: Flaw[]
 }
 
-/** JSON is YAML too. */
+/** A document with values that are only not exact is there all the same: what else is wrong in it is to be told too. */
 export function readYaml(text: string, name: string): ReadYaml {
   const lineCounter = new LineCounter()
   const textAt: TextAt = (offset) => {
     const { line, col } = lineCounter.linePos(offset)
     return `${name}:${line}:${col}`
   }
-  const documents = [
+  const parsed = [
     ...parseAllDocuments(text, { lineCounter, prettyErrors: false, logLevel: 'error', merge: true }),
   ]
-  const flaws: Flaw[] = []
-  const read = documents.flatMap((document, index) => {
-    const looked = lookAt(document, textAt)
-    flaws.push(...looked.flaws)
-    if (looked.value === UNREADABLE) return []
-    return {
-      document,
-      value: looked.value,
-      place: documents.length > 1 ? `${name}, document ${index + 1}` : name,
-      lineOf: (path: readonly (string | number)[]) => textAt(offsetOf(document, path)),
+  const flaws = parsed.flatMap((document) => flawsOf(document, textAt))
+  const isYaml = parsed.every(({ errors }) => errors.length === 0)
+  const documents = parsed.flatMap((document, index): ParsedYaml[] => {
+    if (!isYaml || strangeNodes(document).length > 0) return []
+    const value = valueOf(document, textAt)
+    if (value instanceof MalformedFile) {
+      flaws.push(...value.flaws)
+      return []
     }
+    const place = parsed.length > 1 ? `${name}, document ${index + 1}` : name
+    return [{ document, value, place, lineOf: (path) => textAt(offsetOf(document, path)) }]
   })
-  return { documents: read, flaws: flaws.slice(0, MAX_FLAWS) }
+  return { documents, flaws: flaws.slice(0, MAX_FLAWS) }
 }
-
-const UNREADABLE = Symbol('nobody can say what it means')
 
 /** Where the text itself is wrong, all that comes after may be wrong because of it. */
-function lookAt(document: Document, textAt: TextAt): { flaws: Flaw[]; value: unknown } {
+function flawsOf(document: Document, textAt: TextAt): Flaw[] {
   const [error] = document.errors
-  if (error !== undefined) {
-    const what = error.message.includes('call stack')
-      ? 'is nested too deep.'
-      : `is not YAML: ${error.message}`
-    return { flaws: [{ place: textAt(error.pos[0]), message: what, hint: undefined }], value: UNREADABLE }
-  }
-  const strange = strangeNodes(document)
-  const flaws = [...unknownTags(document), ...strange, ...inexactNodes(document)]
+  if (error !== undefined)
+    return [{ place: textAt(error.pos[0]), message: saidOf(error.message), hint: undefined }]
+  const found = [...strangeNodes(document), ...inexactNodes(document)]
+  return found
     .toSorted((a, b) => a.offset - b.offset)
     .map(({ offset, message, hint }) => ({ place: textAt(offset), message: `${message}.`, hint }))
-  if (strange.length > 0) return { flaws, value: UNREADABLE }
-  try {
-    return { flaws, value: valueOf(document) }
-  } catch (thrown) {
-    const why = thrown instanceof Error ? thrown.message : String(thrown)
-    const message = `its aliases cannot be written out: ${why}.`
-    flaws.push({ place: textAt(firstAlias(document)), message, hint: WRITE_OUT })
-    return { flaws, value: UNREADABLE }
-  }
 }
 
-/** What is under them has a value without them. */
-function unknownTags(document: Document): InexactNode[] {
-  return document.warnings
+/** The parser calls itself for what stands inside, and then says that the stack is full. */
+function saidOf(error: string): string {
+  return error.includes('call stack') ? 'is nested too deep.' : `is not YAML: ${error}`
+}
+
+function strangeNodes(document: Document): InexactNode[] {
+  const found: InexactNode[] = document.warnings
     .filter(({ code }) => code === 'TAG_RESOLVE_FAILED')
     .map(({ pos, message }) => {
       const tag = message.replace(/^Unresolved tag: /, '')
       return { offset: pos[0], message: `the tag ${tag} means nothing here`, hint: WRITE_OUT }
     })
-}
-
-function strangeNodes(document: Document): InexactNode[] {
-  const found: InexactNode[] = []
   visit(document, (key, node, path) => {
     if (isAlias(node)) found.push(...aliasFlaws(node, document, path))
     if (key === 'key' && isCollection(node)) {
@@ -130,15 +121,16 @@ function aliasFlaws(alias: Alias, document: Document, around: readonly unknown[]
   return [{ offset, message: `the alias *${alias.source} stands inside of what it names`, hint: WRITE_OUT }]
 }
 
-/**
- * The parser bounds what aliases of aliases may grow to, and says of a merge that it takes objects only. A number that is
- * none has been told as that, and is one for whoever looks further.
- */
-function valueOf(document: Document): unknown {
+/** Or what is wrong: the parser bounds what aliases of aliases may grow to, and says of a merge that it takes objects only. */
+function valueOf(document: Document, textAt: TextAt): unknown {
   if (document.contents === null) return undefined
-  const reviver = (_key: unknown, value: unknown): unknown =>
-    typeof value === 'number' && !Number.isFinite(value) ? Number.MAX_VALUE : value
-  return document.toJS({ reviver })
+  try {
+    return document.toJS()
+  } catch (error) {
+    const message = `its aliases cannot be written out: ${error instanceof Error ? error.message : String(error)}`
+    const place = textAt(firstAlias(document))
+    return new MalformedFile([{ place, message: `${message}.`, hint: WRITE_OUT }])
+  }
 }
 
 function firstAlias(document: Document): number {

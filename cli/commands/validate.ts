@@ -1,9 +1,9 @@
 /** `countersign validate`: what can be wrong with manifests and needs no server to be seen, all of it at once. */
 import type { Command } from 'commander'
+import { checkHere, type Finding } from '../check-here.ts'
 import { describedCommand } from '../context.ts'
 import { EXIT_CODES } from '../errors.ts'
 import { readManifests, type ManifestSource } from '../files.ts'
-import { faultsOf, type Fault } from '../manifest-faults.ts'
 import { note, printJson, printLine, styled, styledNote, visible } from '../output.ts'
 
 interface ValidateOptions {
@@ -23,16 +23,20 @@ export function registerValidate(program: Command): void {
 }
 
 async function validate(options: ValidateOptions): Promise<void> {
-  const read = readManifests(options.file)
-  const { errors, unchecked } = await faultsOf(read)
+  const { uncheckedOf } = await import('../../manifests/unchecked.ts')
+  const { sources, flaws } = readManifests(options.file)
+  const { parsed, known, wrong } = await checkHere(sources)
+  const malformed = flaws.map((flaw): Finding => ({ ...flaw, path: '', rule: 'yaml' }))
+  const errors = [...malformed, ...wrong]
+  const unchecked = uncheckedOf(parsed.documents, known)
   if (options.json) printJson({ valid: errors.length === 0, errors, not_checked: unchecked })
-  else show(read.sources, errors, unchecked)
+  else show(sources, errors, unchecked)
   if (errors.length > 0) process.exitCode = EXIT_CODES.failed
 }
 
 function show(
   sources: readonly ManifestSource[],
-  errors: readonly Fault[],
+  errors: readonly Finding[],
   unchecked: readonly string[],
 ): void {
   for (const { place, path, message, hint } of errors) {
