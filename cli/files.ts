@@ -9,7 +9,7 @@ import { pathParts } from '../lib/path-text.ts'
 import type { ProblemPlace } from '../schemas/problem.ts'
 import { UsageError } from './errors.ts'
 import { MalformedFile, nameOfFile, readText, STANDARD_INPUT, type Flaw } from './file-text.ts'
-import { parseYaml, type LineOf } from './yaml.ts'
+import { parseYaml, readYaml, type LineOf } from './yaml.ts'
 
 export interface ManifestSource {
   manifest: JsonObject
@@ -35,7 +35,9 @@ export function readManifests(paths: readonly string[]): ReadSources {
     .flatMap((path) => filesOf(path, MANIFEST_FILE))
     .flatMap((path) => {
       try {
-        return parseManifests(readText(path), nameOfFile(path))
+        const read = parseManifests(readText(path), nameOfFile(path))
+        flaws.push(...read.flaws)
+        return read.sources
       } catch (error) {
         if (!(error instanceof MalformedFile)) throw error
         flaws.push(...error.flaws)
@@ -119,16 +121,25 @@ function parsedJson(text: string, what: string): ExactJson {
 }
 
 /** JSON is YAML too. */
-function parseManifests(text: string, name: string): ManifestSource[] {
-  const sources = parseYaml(text, name).flatMap(({ document, value: values, place, lineOf }) => {
+function parseManifests(text: string, name: string): ReadSources {
+  const { documents, flaws } = readYaml(text, name)
+  const sources = documents.flatMap(({ document, value: values, place, lineOf }) => {
     if (document.contents === null) return []
-    if (isMap(document.contents) || !Array.isArray(values)) return [toSource(values, place, lineOf)]
-    return (values as unknown[]).map((value, index) =>
-      toSource(value, place, (path) => lineOf([index, ...path])),
-    )
+    const isList = !isMap(document.contents) && Array.isArray(values)
+    const found = isList
+      ? (values as unknown[]).map((value, index) => ({
+          value,
+          lineOf: (path: Parameters<LineOf>[0]) => lineOf([index, ...path]),
+        }))
+      : [{ value: values, lineOf }]
+    // Of what is no JSON because of a flaw that is told, nothing more is said.
+    return found
+      .filter(({ value }) => flaws.length === 0 || ManifestLikeSchema.safeParse(value).success)
+      .map((each) => toSource(each.value, place, each.lineOf))
   })
-  if (sources.length === 0) throw new MalformedFile([{ place: name, message: 'holds no manifest.' }])
-  return sources
+  if (sources.length + flaws.length === 0)
+    throw new MalformedFile([{ place: name, message: 'holds no manifest.' }])
+  return { sources, flaws }
 }
 
 const ManifestLikeSchema = JsonObjectSchema
