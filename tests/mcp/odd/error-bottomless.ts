@@ -1,6 +1,6 @@
 import { refusal, type Oddity } from './oddity.ts'
 
-const DEPTH = 40_000
+const DEPTH = 6_000
 
 export default {
   title: 'whose error has data that are nested without end',
