@@ -246,8 +246,8 @@ export const ERRORS = {
   ),
   RESULT_INVALID: entry(
     502,
-    'The server’s answer does not fit its own declaration, or has a number that cannot be kept exactly.',
-    'Report it to the server’s author: a number over 2^53 has to be a text.',
+    'The server’s answer does not fit its own declaration, or cannot be kept as it is.',
+    'Report it to the server’s author: a number over 2^53 has to be a text, and a text has to be UTF-8.',
   ),
 
   // Writes
