@@ -1,7 +1,7 @@
 /** `countersign writebacks`: writes to the outside, and what became of them. */
 import type { Command } from 'commander'
 import { WritebackStateSchema, type ApprovalView } from '../../schemas/operations/views.ts'
-import type { Client } from '../../sdk/client/index.ts'
+import { itemsOf, type Client } from '../../sdk/client/index.ts'
 import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
 import { printFields, printJson, printLine, printTable, tableLines, valueText, note } from '../output.ts'
 import { addListOptions, listQuery, tellNextPage, type ListOptions } from '../filters.ts'
@@ -81,8 +81,10 @@ async function waitingFor(
   client: Client,
   { run_id, writeback_id }: { run_id: string; writeback_id: string },
 ): Promise<ApprovalView[]> {
-  const { items } = await client.listApprovals({ run_id, state: 'waiting' })
-  return items.filter((approval) => approval.writeback_id === writeback_id)
+  const found: ApprovalView[] = []
+  for await (const approval of itemsOf(client.listApprovals, { run_id, state: 'waiting' as const }))
+    if (approval.writeback_id === writeback_id) found.push(approval)
+  return found
 }
 
 function outcomeText(outcome: {
