@@ -92,6 +92,18 @@ it('names what a run that does not move is waiting for, and so does the doctor',
   expect(held.action.length).toBeGreaterThan(0)
 })
 
+it('names in a run what holds up the run that a step of it has started', async () => {
+  const input = { account: '${{ input.account }}', balance: '${{ input.balance }}' }
+  const inner = { name: 'inner', run_automation: { automation: 'parked', input } }
+  await s.define('around', [inner], { allow: true })
+  failures = 1_000
+  const run = await s.start('around')
+  const held = await eventually(async () => (await detail(run.runId)).held_up_by[0])
+  failures = 0
+  expect(held).toMatchObject({ path: 'inner', failure: { code: expect.any(String) as string } })
+  expect(held.summary).toContain('step inner, in the run that it has started: attempt')
+})
+
 it('names the freeze that holds a write, also of one that people have approved', async () => {
   const reason = 'wrong amounts'
   const run = await s.park('parked')
