@@ -50,6 +50,10 @@ it('shows every step, attempt, approval, writeback and receipt, with links into 
   expect(attempt?.temporal_ui_url).toContain(encodeURIComponent(String(attempt?.temporal_workflow_id)))
   expect(change?.writeback_ids).toEqual([parked.writebacks[0]?.writeback_id])
   expect(parked.approvals).toMatchObject([{ state: 'waiting' }])
+  // To the page with the words, and not to the timeline, which shows values as JSON.
+  expect(parked.temporal_ui_url).toMatch(/\/user-metadata$/)
+  const shown = await s.world.admin.getApproval({ approval_id: run.approval.approval_id })
+  expect(shown.temporal_ui_url).toMatch(/\/user-metadata$/)
 
   const { approval_id, digest } = run.approval
   await s.lena.decideApproval({ approval_id, digest, verdict: 'approve' })

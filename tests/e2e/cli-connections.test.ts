@@ -100,6 +100,20 @@ it('an automation that calls several that are away is told about all of them at 
   expect((await desk.cli(['automations', 'list'])).stdout).not.toContain('of-')
 })
 
+it('apply warns of what nobody could mean, at its place, and saves it all the same', async () => {
+  const rule = {
+    name: 'r',
+    match: { connection: 'tolos' },
+    require: { stages: [{ roles: ['laed'], quorum: 1 }] },
+  }
+  const path = fileOf('nobody.json', {}, { kind: 'Policy', name: 'nobody', spec: { rules: [rule] } })
+  const { code, stdout, stderr } = await desk.cli(['apply', '-f', path])
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/Policy +nobody +1 +changed/)
+  expect(stderr).toMatch(/warning \S*nobody\.json:1:\d+ spec\.rules\[0\]\S*: nobody has the role `laed`/)
+  expect(stderr).toMatch(/warning \S*nobody\.json:1:\d+ spec\.rules\[0\]\S*: there is no connection `tolos`/)
+})
+
 it('what a connection offers is shown, and what is not needed is taken out of use', async () => {
   const { cli } = desk
   expect((await cli(['connections', 'check', 'tools'])).stdout).toMatch(

@@ -1,6 +1,15 @@
 /** `countersign dev` as people live with it: started, stopped, killed, started again. */
 import { spawn, type ChildProcess } from 'node:child_process'
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -214,7 +223,7 @@ describe('countersign dev', { timeout: 300_000 }, () => {
     expect(running(pids)).toEqual([])
   })
 
-  it('plays its example again after a restart, as somebody has edited it, with the same keys', async () => {
+  it('plays its example again after a restart, in a folder that was moved, as somebody has edited it, with the same keys', async () => {
     const example = ['--example', 'late-fee']
     const first = await startDev(example)
     const event = eventIn(first.output())
@@ -227,6 +236,9 @@ describe('countersign dev', { timeout: 300_000 }, () => {
     first.child.kill('SIGINT')
     expect(await code).toBe(130)
 
+    renameSync(folder, `${folder}-moved`)
+    folder = `${folder}-moved`
+    folders.push(folder)
     const second = await startDev(example)
     expect(second.output()).toContain('left as you have edited it: Automation late-fee')
     expect((await cli('manifests', 'show', 'Automation', 'late-fee')).stdout).toContain('Edited by somebody.')
