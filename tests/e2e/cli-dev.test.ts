@@ -241,7 +241,10 @@ describe('countersign dev', { timeout: 300_000 }, () => {
     folders.push(folder)
     const second = await startDev(example)
     expect(second.output()).toContain('left as you have edited it: Automation late-fee')
-    expect((await cli('manifests', 'show', 'Automation', 'late-fee')).stdout).toContain('Edited by somebody.')
+    const kept = (await cli('manifests', 'show', 'Automation', 'late-fee')).stdout
+    expect(kept).toContain('Edited by somebody.')
+    // With the folder that it writes to, which has moved along.
+    expect(kept).toContain(`${folder}/.countersign/late-fee/notes/`)
     expect((await cli('keys', 'list', '--json')).stdout).toBe(keys)
     expect(eventIn(second.output())).toEqual({ ...event, url: second.noted.url })
     await sendEvent(second.output())
