@@ -51,9 +51,9 @@ it('says since when no worker has taken it, and what to do', async () => {
 it('names what the workers fail at, and so does the doctor', async () => {
   running = worker.run()
   const held = await heldUp(
-    /^The workers cannot go on with the run since 2.*: TypeError: this run is of another release \(attempt \d+ is under way\)$/,
+    /^The workers cannot go on with the run since 2.*: STEP_FAILED: this run is of another release \(attempt \d+ is under way\)$/,
   )
-  expect(held).toMatchObject({ path: null, connection: null, failure: { code: 'TypeError' } })
+  expect(held).toMatchObject({ path: null, connection: null, failure: { code: 'STEP_FAILED' } })
   expect(held.action).toContain('another release')
   const { body } = await api.call({ url: '/v1/health/details' })
   const checks = body['checks'] as { name: string; status: string; summary: string; action: string }[]

@@ -162,7 +162,7 @@ describe('the relay', () => {
     expect(shown.body).toMatchObject({ state: 'pending', held_up_by: [{ path: null, attempt: 1 }] })
     const [held] = shown.body['held_up_by'] as { summary: string }[]
     expect(held?.summary).toMatch(
-      /Temporal refuses to start the run: attempt 1 .*revision 99.* the next comes at /s,
+      /Temporal refuses to start the run: attempt 1 .*revision 99.* \(the next comes at /s,
     )
     await there.database.query('update deliveries set attempts = 30 where id = $1', [broken.id])
     await due()
