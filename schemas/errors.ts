@@ -163,7 +163,7 @@ export const ERRORS = {
   ADDRESS_NOT_ALLOWED: entry(
     503,
     'The address of the connection is not one that the worker may connect to.',
-    'Correct it. A private one needs the word of the operator of the worker, COUNTERSIGN_ALLOWED_HOSTS, and that of an MCP connection too, `allow_private_addresses: true`.',
+    'Correct it, or the secret that it comes from. Only one in a private network needs the word of the operator of the worker, COUNTERSIGN_ALLOWED_HOSTS, and that of an MCP connection too, `allow_private_addresses: true`.',
     true,
   ),
   SECRET_NOT_ALLOWED: entry(

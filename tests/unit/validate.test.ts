@@ -97,7 +97,7 @@ it('tells all that is wrong at once, in all files, each with line, path, rule an
     'unknown-reference',
     'unknown-reference',
   ])
-  expect(report.errors[3]?.message).toMatch(/^Unexpected token: EOF \(character \d+ of it\)$/)
+  expect(report.errors[3]?.message).toMatch(/^It ends where a value is missing \(character \d+ of it\)$/)
   expect(report.errors[4]?.message).toContain('did you mean `input`?')
   expect(report.errors[5]?.hint).toBe('Did you mean `invoices`?')
   expect(report.errors[6]?.hint).toBe('Did you mean `invoice`?')
