@@ -7,12 +7,10 @@ import { z } from 'zod'
 import { takeAddress } from './lib/address-file.ts'
 import { parseAllowedHosts } from './lib/allowed-hosts.ts'
 import { ownAddressProblem } from './lib/database-address.ts'
-import { tlsProblems } from './lib/tls-settings.ts'
+import { problemsTogether } from './lib/settings-together.ts'
 
 const text = z.string().trim().min(1)
 const port = z.coerce.number().int().min(0).max(65_535)
-
-const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost'])
 
 /** Nothing of the address is told: a part of it is a password. */
 const databaseAddress = text.superRefine((address, context) => {
@@ -20,63 +18,49 @@ const databaseAddress = text.superRefine((address, context) => {
   if (problem !== undefined) context.addIssue({ code: 'custom', message: problem })
 })
 
-const ConfigSchema = z
-  .object({
-    databaseUrl: databaseAddress,
-    databaseUrlFile: text.transform((path) => resolve(path)).optional(),
-    temporalAddress: text
-      .regex(
-        /^([^\s:/@]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?$/,
-        'must be HOST:PORT, such as 127.0.0.1:7233, without http://',
-      )
-      .default('127.0.0.1:7233'),
-    temporalNamespace: text.default('default'),
-    temporalApiKey: text.optional(),
-    temporalTls: z.enum(['true', 'false']).optional(),
-    temporalClientCertFile: text.transform((path) => resolve(path)).optional(),
-    temporalClientKeyFile: text.transform((path) => resolve(path)).optional(),
-    temporalServerCaFile: text.transform((path) => resolve(path)).optional(),
-    temporalServerName: text.optional(),
-    temporalUiUrl: text.optional(),
-    taskQueue: text.default('countersign'),
-    host: text.default('127.0.0.1'),
-    port: port.default(8700),
-    publicUrl: text.optional(),
-    rateLimit: z.coerce.number().min(0).max(100_000).default(50),
-    unknownRateLimit: z.coerce.number().min(0).max(100_000).default(5),
-    trustedProxies: text
-      .refine(isAddressList, 'must be addresses or networks with commas between')
-      .optional(),
-    keysFolder: text.default('.countersign/keys').transform((path) => resolve(path)),
-    secretsFile: text.optional(),
-    apiRole: text.optional(),
-    workerRole: text.optional(),
-    allowedHosts: text
-      .refine(
-        isHostList,
-        'must be hosts, addresses or networks with commas between, such as db.internal:5432',
-      )
-      .optional(),
-    encryptionKeysFile: text.optional(),
-    codecToken: z
-      .string()
-      .regex(/^[A-Za-z0-9_-]{32,128}$/, 'must be 32 to 128 of A-Z a-z 0-9 _ -')
-      .optional(),
-    commandsFile: text.default('countersign.commands.json'),
-    reconciler: z.enum(['on', 'off']).default('on'),
-    identity: z.enum(['verified', 'asserted']).default('verified'),
-    logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
-    apiUrl: text.default('http://127.0.0.1:8700'),
-    apiKey: text.optional(),
-  })
-  .refine(({ codecToken, host }) => codecToken === undefined || LOOPBACK.has(host), {
-    path: ['codecToken'],
-    message: 'shows all values to whoever has it: only for an API that listens on loopback',
-  })
-  .superRefine((config, context) => {
-    for (const [path, message] of tlsProblems(config))
-      context.addIssue({ code: 'custom', path: [path], message })
-  })
+const ConfigSchema = z.object({
+  databaseUrl: databaseAddress,
+  databaseUrlFile: text.transform((path) => resolve(path)).optional(),
+  temporalAddress: text
+    .regex(
+      /^([^\s:/@]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?$/,
+      'must be HOST:PORT, such as 127.0.0.1:7233, without http://',
+    )
+    .default('127.0.0.1:7233'),
+  temporalNamespace: text.default('default'),
+  temporalApiKey: text.optional(),
+  temporalTls: z.enum(['true', 'false']).optional(),
+  temporalClientCertFile: text.transform((path) => resolve(path)).optional(),
+  temporalClientKeyFile: text.transform((path) => resolve(path)).optional(),
+  temporalServerCaFile: text.transform((path) => resolve(path)).optional(),
+  temporalServerName: text.optional(),
+  temporalUiUrl: text.optional(),
+  taskQueue: text.default('countersign'),
+  host: text.default('127.0.0.1'),
+  port: port.default(8700),
+  publicUrl: text.optional(),
+  rateLimit: z.coerce.number().min(0).max(100_000).default(50),
+  unknownRateLimit: z.coerce.number().min(0).max(100_000).default(5),
+  trustedProxies: text.refine(isAddressList, 'must be addresses or networks with commas between').optional(),
+  keysFolder: text.default('.countersign/keys').transform((path) => resolve(path)),
+  secretsFile: text.optional(),
+  apiRole: text.optional(),
+  workerRole: text.optional(),
+  allowedHosts: text
+    .refine(isHostList, 'must be hosts, addresses or networks with commas between, such as db.internal:5432')
+    .optional(),
+  encryptionKeysFile: text.optional(),
+  codecToken: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{32,128}$/, 'must be 32 to 128 of A-Z a-z 0-9 _ -')
+    .optional(),
+  commandsFile: text.default('countersign.commands.json'),
+  reconciler: z.enum(['on', 'off']).default('on'),
+  identity: z.enum(['verified', 'asserted']).default('verified'),
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  apiUrl: text.default('http://127.0.0.1:8700'),
+  apiKey: text.optional(),
+})
 
 function isAddressList(list: string): boolean {
   const AddressSchema = z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()])
@@ -258,11 +242,14 @@ export function loadConfig(options: Partial<Config> = {}, environment: Environme
   )
   const addressProblem = options.databaseUrl === undefined ? takeAddress(values) : undefined
   const parsed = ConfigSchema.safeParse(values)
-  if (parsed.success) return Object.freeze(parsed.data)
-  const problems = parsed.error.issues.map((issue) => {
-    const name = issue.path[0] as keyof Config
+  const together = problemsTogether(values)
+  if (parsed.success && together.length === 0) return Object.freeze(parsed.data)
+  const single = (parsed.error?.issues ?? []).map(
+    ({ path, message }) => [path[0] as keyof Config, message] as const,
+  )
+  const problems = [...single, ...together].map(([name, message]) => {
     if (name === 'databaseUrl' && addressProblem) return `  DATABASE_URL_FILE: ${addressProblem}`
-    return `  ${SETTINGS[name].variable}: ${values[name] === undefined ? 'is not set' : issue.message}`
+    return `  ${SETTINGS[name].variable}: ${values[name] === undefined ? 'is not set' : message}`
   })
   throw new Error(`the configuration is not complete:\n${problems.join('\n')}`)
 }

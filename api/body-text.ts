@@ -3,6 +3,7 @@
  */
 import type { IncomingHttpHeaders } from 'node:http'
 import { gunzipSync } from 'node:zlib'
+import { charsetOf } from '../lib/charset.ts'
 import { LIMITS } from '../lib/limits.ts'
 import { CodedError } from '../schemas/errors.ts'
 
@@ -56,10 +57,6 @@ function unpackedOf(bytes: Buffer, encoding: string): Buffer {
       throw unusable('is not gzip, as its Content-Encoding says')
     throw new CodedError('PAYLOAD_TOO_LARGE', 'The body is over 1 MB when it is unpacked.', { cause: error })
   }
-}
-
-function charsetOf(contentType: string): string | undefined {
-  return /;\s*charset\s*=\s*"?([^";\s]+)/i.exec(contentType)?.[1]?.toLowerCase()
 }
 
 function startsWith(bytes: Buffer, mark: readonly number[]): boolean {

@@ -15,13 +15,59 @@ const TAKEN_WITHIN_MS = 10_000
 const NO_WORKER =
   'Start a worker with the same COUNTERSIGN_TASK_QUEUE and TEMPORAL_NAMESPACE as the API; the run goes on by itself.'
 
+/** A workflow task that the workers fail at: none of them can go on with the run. */
+export interface FailedTask {
+  at: string | null
+  attempt: number
+  failure: { code: string; message: string }
+}
+
+const OTHER_RELEASE =
+  'If the workers are of another release than the run was started with, start that one again; else look at the log of the workers.'
+
 export function heldUpBy(
   attempts: readonly StepAttempt[],
-  facts: Pick<ExecutionFacts, 'taskWaitsSinceMs'>,
+  facts: Pick<ExecutionFacts, 'taskWaitsSinceMs'> & { failedTask: FailedTask | null },
   nowMs: number,
 ): HeldUp[] {
-  return [...workerMissing(facts, nowMs), ...attempts.flatMap((attempt) => fromAttempt(attempt, nowMs))]
+  const { failedTask } = facts
+  const wholeRun = failedTask === null ? workerMissing(facts, nowMs) : [taskFailed(failedTask)]
+  return [...wholeRun, ...attempts.flatMap((attempt) => fromAttempt(attempt, nowMs))]
 }
+
+function taskFailed({ at, attempt, failure }: FailedTask): HeldUp {
+  const since = at === null ? '' : ` since ${at}`
+  const why = `${failure.code}: ${failure.message}`
+  const summary = `The workers cannot go on with the run${since}: ${why} (attempt ${attempt} is under way)`
+  return { ...WHOLE_RUN, attempt, failure, summary, action: OTHER_RELEASE }
+}
+
+/** Of a run that was accepted and that Temporal does not have yet. */
+interface PendingStart {
+  attempts: number
+  last_error: string | null
+  received_at: Date
+  next_attempt_at: Date
+}
+
+export function heldUpBeforeStart(
+  { attempts, last_error, received_at, next_attempt_at }: PendingStart,
+  nowMs: number,
+): HeldUp[] {
+  const next = next_attempt_at.toISOString()
+  if (last_error !== null) {
+    const summary = `Temporal refuses to start the run: attempt ${attempts} ended with ${last_error} (the next comes at ${next})`
+    const failure = { code: 'UNAVAILABLE', message: last_error }
+    const action = 'Remove the cause; it is tried again by itself.'
+    return [{ ...WHOLE_RUN, attempt: attempts, failure, next_attempt_at: next, summary, action }]
+  }
+  if (nowMs - received_at.getTime() < TAKEN_WITHIN_MS) return []
+  const summary = `The run waits to be started since ${received_at.toISOString()} (the next attempt comes at ${next})`
+  const action = 'If Temporal is there, look for the relay in the log of the API.'
+  return [{ ...WHOLE_RUN, next_attempt_at: next, summary, action }]
+}
+
+const WHOLE_RUN = { path: null, connection: null, attempt: null, failure: null, next_attempt_at: null }
 
 function workerMissing(
   { taskWaitsSinceMs }: Pick<ExecutionFacts, 'taskWaitsSinceMs'>,
@@ -30,23 +76,14 @@ function workerMissing(
   if (taskWaitsSinceMs === null || nowMs - taskWaitsSinceMs < TAKEN_WITHIN_MS) return []
   const since = new Date(taskWaitsSinceMs).toISOString()
   const summary = `No worker has taken the next task of the run since ${since}.`
-  return [
-    {
-      path: null,
-      connection: null,
-      attempt: null,
-      failure: null,
-      next_attempt_at: null,
-      summary,
-      action: NO_WORKER,
-    },
-  ]
+  return [{ ...WHOLE_RUN, summary, action: NO_WORKER }]
 }
 
 function fromAttempt(attempt: StepAttempt, nowMs: number): HeldUp[] {
   if (attempt.state !== 'scheduled' && attempt.state !== 'running') return []
   const { path, connection, failure, next_attempt_at, attempt: number, scheduled_at: scheduledAt } = attempt
-  const where = `step ${path}${connection === null ? '' : `, through connection ${connection}`}`
+  const inside = attempt.kind === 'run' ? ', in the run that it has started' : ''
+  const where = `step ${path}${inside}${connection === null ? '' : `, through connection ${connection}`}`
   const common = { path, connection, attempt: number, failure, next_attempt_at }
   if (failure !== null) {
     const { code, message } = failure

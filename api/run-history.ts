@@ -78,9 +78,9 @@ export async function attemptsOf(
   return attempts
 }
 
-/** A write with a workflow of its own is tried again in there: what it was told last is why its step does not go on. */
+/** A write or a run with a workflow of its own is tried again in there: what it was told last is why its step stands still. */
 async function takeFromChildren(temporal: TemporalAccess, attempts: readonly StepAttempt[]): Promise<void> {
-  const open = attempts.filter(({ kind, state }) => kind === 'writeback' && state === 'running')
+  const open = attempts.filter(({ kind, state }) => kind !== 'call' && state === 'running')
   for (let from = 0; from < Math.min(open.length, MAX_CHILDREN); from += READS_AT_ONCE) {
     await Promise.all(
       open.slice(from, from + READS_AT_ONCE).map((attempt) => takeFromChild(temporal, attempt)),
@@ -256,7 +256,7 @@ async function pendingChanges(
   }
 }
 
-async function failureView(temporal: TemporalAccess, failure: Failure): Promise<FailureView> {
+export async function failureView(temporal: TemporalAccess, failure: Failure): Promise<FailureView> {
   const { loadedDataConverter } = temporal.client.options
   try {
     return failureOf(await decodeOptionalFailureToOptionalError(loadedDataConverter, failure))
@@ -276,7 +276,7 @@ function failureOf(error: Error | undefined): FailureView {
   return { code: error.cause.type ?? 'STEP_FAILED', message: error.cause.message }
 }
 
-function isoOf(time: Timestamp): string | null {
+export function isoOf(time: Timestamp): string | null {
   const timeMs = optionalTsToMs(time)
   return timeMs === undefined ? null : new Date(timeMs).toISOString()
 }

@@ -45,6 +45,8 @@ export interface ExecutionFacts {
   pendingChildren: number
   /** A workflow task that no worker has taken, since when. */
   taskWaitsSinceMs: number | null
+  /** Which try of its workflow task is under way, or waits; 0 without one. */
+  taskAttempt: number
 }
 
 /** PENDING_WORKFLOW_TASK_STATE_SCHEDULED of Temporal's API. */
@@ -122,6 +124,7 @@ function factsOf({ raw, historyLength }: WorkflowExecutionDescription): Executio
     pendingActivities: raw.pendingActivities ?? [],
     pendingChildren: raw.pendingChildren?.length ?? 0,
     taskWaitsSinceMs: task?.state === TASK_SCHEDULED ? (optionalTsToMs(task.scheduledTime) ?? null) : null,
+    taskAttempt: task?.attempt ?? 0,
   }
 }
 

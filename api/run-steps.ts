@@ -8,6 +8,7 @@ import type { WriteOfStep } from '../db/queries/run-rows.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { MESSAGES } from '../schemas/names.ts'
 import { LogLineSchema, type AttemptView, type RunView, type StepView } from '../schemas/operations/runs.ts'
+import { failedTaskOf } from './failed-task.ts'
 import { heldUpBy } from './held-up.ts'
 import { attemptsOf, type StepAttempt } from './run-history.ts'
 import type { RunDescription } from './run-state.ts'
@@ -52,16 +53,18 @@ export async function stepsOf(temporal: TemporalAccess, context: StepsContext): 
   if (!execution || !runId) return { steps: [], steps_from: 'none', attempts_omitted: false, held_up_by: [] }
   const waiting = new Set(context.writes.flatMap((write) => (write.waits_for_people ? [write.path] : [])))
   const isTooLarge = execution.historyBytes > MAX_HISTORY_BYTES
-  const [attempts, told] = await Promise.all([
+  const isOpen = described.state === 'running'
+  const [attempts, told, failedTask] = await Promise.all([
     isTooLarge ? [] : attemptsOf(temporal, { workflowId, runId }, { facts: execution, waiting }),
     askRun(temporal, context),
+    isOpen ? failedTaskOf(temporal, { workflowId, runId }, execution) : null,
   ])
   const paths = [...new Set([...(told ? Object.keys(told) : []), ...attempts.map(({ path }) => path)])]
   return {
     steps: paths.map((path) => stepView(path, { told: told?.[path], attempts, context })),
     steps_from: told ? 'workflow' : isTooLarge ? 'none' : 'history',
     attempts_omitted: isTooLarge,
-    held_up_by: described.state === 'running' ? heldUpBy(attempts, execution, Date.now()) : [],
+    held_up_by: isOpen ? heldUpBy(attempts, { ...execution, failedTask }, Date.now()) : [],
   }
 }
 

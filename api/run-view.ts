@@ -1,6 +1,11 @@
 /** A run with all that belongs to it, put together from Temporal and from our rows. */
 import type { ApprovalRow } from '../db/queries/approvals.ts'
-import { findDeliveryOfRun, type DeliveredRun, type DeliveryRow } from '../db/queries/deliveries.ts'
+import {
+  findDeliveryOfRun,
+  findPendingStart,
+  type DeliveredRun,
+  type DeliveryRow,
+} from '../db/queries/deliveries.ts'
 import { listReceipts } from '../db/queries/receipts.ts'
 import {
   listApprovalsOfRun,
@@ -11,6 +16,7 @@ import {
 import { CodedError } from '../schemas/errors.ts'
 import type { RunView } from '../schemas/operations/runs.ts'
 import type { ApiDeps } from './deps.ts'
+import { heldUpBeforeStart } from './held-up.ts'
 import { describeRun } from './run-state.ts'
 import { stepsOf } from './run-steps.ts'
 import { workflowUrl } from './temporal.ts'
@@ -56,9 +62,11 @@ export async function runView(deps: ApiDeps, name: RunName): Promise<RunView> {
   const { workflowId } = run
   const steps = await stepsOf(temporal, { workflowId, described, writes })
   const { execution: _execution, ...state } = described
+  const pending = state.state === 'pending' ? await findPendingStart(database, delivery.id) : undefined
   return {
     ...state,
     ...steps,
+    ...(pending && { held_up_by: heldUpBeforeStart({ ...delivery, ...pending }, Date.now()) }),
     state: waitingState({ writes, approvals: approvals.rows }, described.state),
     run_id: run.runId,
     automation: run.automation,

@@ -5,11 +5,13 @@ import { isMap } from 'yaml'
 import { JsonObjectSchema } from '../schemas/common.ts'
 import { parseExactJson, type ExactJson } from '../lib/exact-json.ts'
 import type { JsonObject, JsonValue } from '../lib/json.ts'
+import { excessOf } from '../lib/json-shape.ts'
+import { MAX_VALUE_DEPTH } from '../lib/limits.ts'
 import { pathParts } from '../lib/path-text.ts'
 import type { ProblemPlace } from '../schemas/problem.ts'
 import { UsageError } from './errors.ts'
 import { MalformedFile, nameOfFile, readText, STANDARD_INPUT, type Flaw } from './file-text.ts'
-import { parseYaml, type LineOf } from './yaml.ts'
+import { parseYaml, readYaml, type LineOf, type ParsedYaml } from './yaml.ts'
 
 export interface ManifestSource {
   manifest: JsonObject
@@ -17,6 +19,7 @@ export interface ManifestSource {
   placeOf: (path: string) => string
 }
 
+const MAX_QUOTED = 80
 const TEST_FILE = /\.test\.ya?ml$/i
 const MANIFEST_FILE = /(?<!\.test)\.(ya?ml|json)$/i
 
@@ -35,7 +38,9 @@ export function readManifests(paths: readonly string[]): ReadSources {
     .flatMap((path) => filesOf(path, MANIFEST_FILE))
     .flatMap((path) => {
       try {
-        return parseManifests(readText(path), nameOfFile(path))
+        const read = parseManifests(readText(path), nameOfFile(path))
+        flaws.push(...read.flaws)
+        return read.sources
       } catch (error) {
         if (!(error instanceof MalformedFile)) throw error
         flaws.push(...error.flaws)
@@ -74,7 +79,17 @@ export interface YamlFile {
 
 /** A file with one document. Throws MalformedFile. */
 export function readYamlFile(path: string): YamlFile {
-  const [first, second] = parseYaml(readText(path), path)
+  return onlyOne(parseYaml(readText(path), path), path)
+}
+
+/** The same, with flaws that do not hide the rest of it. */
+export function lookAtYamlFile(path: string): YamlFile & { flaws: Flaw[] } {
+  const { documents, flaws } = readYaml(readText(path), path)
+  if (documents.length === 0 && flaws.length > 0) throw new MalformedFile(flaws)
+  return { ...onlyOne(documents, path), flaws }
+}
+
+function onlyOne([first, second]: readonly ParsedYaml[], path: string): YamlFile {
   if (!first?.document.contents || second) {
     throw new MalformedFile([{ place: path, message: 'holds not one document.' }])
   }
@@ -103,6 +118,8 @@ function filesOf(path: string, wanted: RegExp): string[] {
 
 /** Throws UsageError. */
 export function parseJson(text: string, what: string): JsonValue {
+  if (excessOf(text, { depth: MAX_VALUE_DEPTH, parts: Number.POSITIVE_INFINITY }))
+    throw new UsageError(`${what.slice(0, MAX_QUOTED)}: it is nested over ${MAX_VALUE_DEPTH} deep.`)
   const { value, places } = parsedJson(text, what)
   const told = places.map(({ path, message }) => `${path === '' ? 'it' : path} ${message}`)
   if (places.length > 0) throw new UsageError(`${what}: ${told.join('; ')}.`, places[0]?.hint)
@@ -119,16 +136,25 @@ function parsedJson(text: string, what: string): ExactJson {
 }
 
 /** JSON is YAML too. */
-function parseManifests(text: string, name: string): ManifestSource[] {
-  const sources = parseYaml(text, name).flatMap(({ document, value: values, place, lineOf }) => {
+function parseManifests(text: string, name: string): ReadSources {
+  const { documents, flaws } = readYaml(text, name)
+  const sources = documents.flatMap(({ document, value: values, place, lineOf }) => {
     if (document.contents === null) return []
-    if (isMap(document.contents) || !Array.isArray(values)) return [toSource(values, place, lineOf)]
-    return (values as unknown[]).map((value, index) =>
-      toSource(value, place, (path) => lineOf([index, ...path])),
-    )
+    const isList = !isMap(document.contents) && Array.isArray(values)
+    const found = isList
+      ? (values as unknown[]).map((value, index) => ({
+          value,
+          lineOf: (path: Parameters<LineOf>[0]) => lineOf([index, ...path]),
+        }))
+      : [{ value: values, lineOf }]
+    // Of what is no JSON because of a flaw that is told, nothing more is said.
+    return found
+      .filter(({ value }) => flaws.length === 0 || ManifestLikeSchema.safeParse(value).success)
+      .map((each) => toSource(each.value, place, each.lineOf))
   })
-  if (sources.length === 0) throw new MalformedFile([{ place: name, message: 'holds no manifest.' }])
-  return sources
+  if (sources.length + flaws.length === 0)
+    throw new MalformedFile([{ place: name, message: 'holds no manifest.' }])
+  return { sources, flaws }
 }
 
 const ManifestLikeSchema = JsonObjectSchema

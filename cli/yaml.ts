@@ -33,33 +33,55 @@ const PLAIN_TAG = /^(!|tag:yaml\.org,2002:(str|int|float|bool|null|map|seq|merge
 
 /** Throws MalformedFile. JSON is YAML too. */
 export function parseYaml(text: string, name: string): ParsedYaml[] {
+  const { documents, flaws } = readYaml(text, name)
+  if (flaws.length > 0) throw new MalformedFile(flaws)
+  return documents
+}
+
+export interface ReadYaml {
+  documents: ParsedYaml[]
+  flaws: Flaw[]
+}
+
+/** A document with values that are only not exact is there all the same: what else is wrong in it is to be told too. */
+export function readYaml(text: string, name: string): ReadYaml {
   const lineCounter = new LineCounter()
   const textAt: TextAt = (offset) => {
     const { line, col } = lineCounter.linePos(offset)
     return `${name}:${line}:${col}`
   }
-  const documents = [
+  const parsed = [
     ...parseAllDocuments(text, { lineCounter, prettyErrors: false, logLevel: 'error', merge: true }),
   ]
-  const flaws = documents.flatMap((document) => flawsOf(document, textAt))
-  if (flaws.length > 0) throw new MalformedFile(flaws.slice(0, MAX_FLAWS))
-  return documents.map((document, index) => ({
-    document,
-    value: valueOf(document, textAt),
-    place: documents.length > 1 ? `${name}, document ${index + 1}` : name,
-    lineOf: (path) => textAt(offsetOf(document, path)),
-  }))
+  const flaws = parsed.flatMap((document) => flawsOf(document, textAt))
+  const isYaml = parsed.every(({ errors }) => errors.length === 0)
+  const documents = parsed.flatMap((document, index): ParsedYaml[] => {
+    if (!isYaml || strangeNodes(document).length > 0) return []
+    const value = valueOf(document, textAt)
+    if (value instanceof MalformedFile) {
+      flaws.push(...value.flaws)
+      return []
+    }
+    const place = parsed.length > 1 ? `${name}, document ${index + 1}` : name
+    return [{ document, value, place, lineOf: (path) => textAt(offsetOf(document, path)) }]
+  })
+  return { documents, flaws: flaws.slice(0, MAX_FLAWS) }
 }
 
 /** Where the text itself is wrong, all that comes after may be wrong because of it. */
 function flawsOf(document: Document, textAt: TextAt): Flaw[] {
   const [error] = document.errors
   if (error !== undefined)
-    return [{ place: textAt(error.pos[0]), message: `is not YAML: ${error.message}`, hint: undefined }]
+    return [{ place: textAt(error.pos[0]), message: saidOf(error.message), hint: undefined }]
   const found = [...strangeNodes(document), ...inexactNodes(document)]
   return found
     .toSorted((a, b) => a.offset - b.offset)
     .map(({ offset, message, hint }) => ({ place: textAt(offset), message: `${message}.`, hint }))
+}
+
+/** The parser calls itself for what stands inside, and then says that the stack is full. */
+function saidOf(error: string): string {
+  return error.includes('call stack') ? 'is nested too deep.' : `is not YAML: ${error}`
 }
 
 function strangeNodes(document: Document): InexactNode[] {
@@ -99,16 +121,15 @@ function aliasFlaws(alias: Alias, document: Document, around: readonly unknown[]
   return [{ offset, message: `the alias *${alias.source} stands inside of what it names`, hint: WRITE_OUT }]
 }
 
-/** The parser bounds what aliases of aliases may grow to, and says of a merge that it takes objects only. */
+/** Or what is wrong: the parser bounds what aliases of aliases may grow to, and says of a merge that it takes objects only. */
 function valueOf(document: Document, textAt: TextAt): unknown {
   if (document.contents === null) return undefined
   try {
     return document.toJS()
   } catch (error) {
     const message = `its aliases cannot be written out: ${error instanceof Error ? error.message : String(error)}`
-    throw new MalformedFile([
-      { place: textAt(firstAlias(document)), message: `${message}.`, hint: WRITE_OUT },
-    ])
+    const place = textAt(firstAlias(document))
+    return new MalformedFile([{ place, message: `${message}.`, hint: WRITE_OUT }])
   }
 }
 

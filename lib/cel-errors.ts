@@ -128,6 +128,9 @@ const TOKENS: Record<string, string> = {
 
 /** The parser speaks of its tokens by their names. */
 function withoutTokens(message: string): string {
+  const [, stray = ''] = /^Unexpected token: ([A-Z_]+)$/.exec(message) ?? []
+  if (stray === 'EOF') return 'It ends where a value is missing'
+  if (stray !== '') return `${TOKENS[stray] ?? 'An operator'} cannot stand here`
   const [whole, wanted = '', found = ''] = /^Expected ([A-Z]+), got ([A-Z]+)/.exec(message) ?? []
   if (whole === undefined) return message
   const told = wanted === 'IDENTIFIER' ? AFTER_DOT[found] : undefined

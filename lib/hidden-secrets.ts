@@ -10,6 +10,7 @@ const MIN_SECRET_LENGTH = 4
 /** A name, and base64 without its ends, are words like others if they are short. */
 const MIN_UNSURE_LENGTH = 8
 const HIDDEN = '[secret]'
+const MAX_PATTERN_LENGTH = 50_000
 
 /** The same value if there is nothing to hide in it. Errors are changed in place. */
 export type Hide = <T>(value: T) => T
@@ -19,18 +20,49 @@ export function hiding(secrets: readonly string[]): Hide {
   if (forms.length === 0) return (value) => value
   // The longest first, or a part of it would stay.
   const sorted = forms.toSorted((one, other) => other.length - one.length)
-  const pattern = new RegExp(
-    sorted.map((form) => form.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&')).join('|'),
-    'g',
-  )
   const digits = forms.filter((form) => form.length >= MIN_UNSURE_LENGTH && String(Number(form)) === form)
   const shortest = Math.min(...forms.map(({ length }) => length))
-  const sought: Sought = { pattern, shortest, numbers: new Set(digits.map(Number)) }
+  const sought: Sought = { replace: replacerOf(sorted), shortest, numbers: new Set(digits.map(Number)) }
   return <T>(value: T) => hidden(value, sought) as T
 }
 
+/** By one expression, unless that would be larger than the engine takes: a bundle of certificates has thousands of lines. */
+function replacerOf(forms: readonly string[]): (text: string) => string {
+  if (forms.reduce((sum, { length }) => sum + length, 0) > MAX_PATTERN_LENGTH) return scannerOf(forms)
+  const pattern = new RegExp(
+    forms.map((form) => form.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&')).join('|'),
+    'g',
+  )
+  return (text) => text.replace(pattern, HIDDEN)
+}
+
+/** Finds the same, by what each form begins with. */
+function scannerOf(forms: readonly string[]): (text: string) => string {
+  const byStart = new Map<string, string[]>()
+  for (const form of forms) {
+    const start = form.slice(0, MIN_SECRET_LENGTH)
+    const same = byStart.get(start)
+    if (same) same.push(form)
+    else byStart.set(start, [form])
+  }
+  return (text) => {
+    let shown = ''
+    let kept = 0
+    for (let at = 0; at < text.length; at++) {
+      const found = byStart
+        .get(text.slice(at, at + MIN_SECRET_LENGTH))
+        ?.find((form) => text.startsWith(form, at))
+      if (found === undefined) continue
+      shown += text.slice(kept, at) + HIDDEN
+      kept = at + found.length
+      at = kept - 1
+    }
+    return kept === 0 ? text : shown + text.slice(kept)
+  }
+}
+
 interface Sought {
-  pattern: RegExp
+  replace: (text: string) => string
   /** A shorter text has none of them in it: most texts of a large answer are names and short words. */
   shortest: number
   numbers: ReadonlySet<unknown>
@@ -47,8 +79,8 @@ function hidden(value: unknown, sought: Sought): unknown {
   return Array.isArray(value) ? hiddenItems(value, sought) : hiddenFields(value, sought)
 }
 
-function hiddenText(text: string, { pattern, shortest }: Sought): string {
-  return text.length < shortest ? text : text.replace(pattern, HIDDEN)
+function hiddenText(text: string, { replace, shortest }: Sought): string {
+  return text.length < shortest ? text : replace(text)
 }
 
 /** Copied only from the first one on in which there is something to hide. */

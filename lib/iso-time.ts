@@ -1,7 +1,9 @@
 /** Times as texts: ISO 8601 with a zone, also in the spelling of PostgreSQL (`2026-10-01 12:00:00.5+00`). */
 
 /** A day, and what may follow it: hours and minutes, seconds with up to nine decimals, and a zone. */
-const TIME = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)? ?([Zz]|[+-]\d\d(?::?\d\d)?)$/
+const TIME =
+  /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)? ?([Zz]|[+-]\d\d(?::?\d\d(?::?\d\d)?)?)$/
+const MAX_ZONE_MS = 24 * 60 * 60 * 1000
 const NANO_DIGITS = 9
 const MILLI_DIGITS = 3
 
@@ -18,9 +20,7 @@ export function instantOf(text: string): Instant | null {
   const [, day = '', minutes, seconds = '00', fraction = '', zone = ''] = TIME.exec(text) ?? []
   if (minutes === undefined || !isDay(day)) return null
   const digits = fraction.padEnd(NANO_DIGITS, '0')
-  const ms = Date.parse(
-    `${day}T${minutes}:${seconds}.${digits.slice(0, MILLI_DIGITS)}${zoneOf(zone.toUpperCase())}`,
-  )
+  const ms = Date.parse(`${day}T${minutes}:${seconds}.${digits.slice(0, MILLI_DIGITS)}Z`) - zoneMs(zone)
   return Number.isFinite(ms) ? { ms, nanos: Number(digits.slice(MILLI_DIGITS)) } : null
 }
 
@@ -37,10 +37,13 @@ export function isoTimeMs(value: unknown): number | null {
   return typeof value === 'string' ? (instantOf(value)?.ms ?? null) : null
 }
 
-function zoneOf(zone: string): string {
-  if (zone === 'Z') return zone
-  const digits = zone.replace(':', '').padEnd('+0000'.length, '0')
-  return `${digits.slice(0, 3)}:${digits.slice(3)}`
+/** East of Greenwich. Zones of a time before they were agreed upon have seconds. NaN if there is none like it. */
+function zoneMs(zone: string): number {
+  if (/[Zz]/.test(zone)) return 0
+  const [hours = 0, minutes = 0, seconds = 0] = (zone.match(/\d\d/g) ?? []).map(Number)
+  const ms = ((hours * 60 + minutes) * 60 + seconds) * 1000
+  if (minutes > 59 || seconds > 59 || ms >= MAX_ZONE_MS) return NaN
+  return zone.startsWith('-') ? -ms : ms
 }
 
 /** The engine reads 30 February as 2 March. */

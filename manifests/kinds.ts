@@ -30,7 +30,14 @@ export function typedExpressionPlaces(
   const { words, types } = KINDS[kind]
   const { type = 'dyn', references } = checked
   if (type !== 'dyn' && !types.test(type))
-    return [place('wrong-kind', path, `gives ${typeWords(type)}, not ${words}`)]
+    return [
+      place(
+        'wrong-kind',
+        path,
+        `gives ${typeWords(type)}, not ${words}`,
+        kind === 'time' ? suchAs() : undefined,
+      ),
+    ]
   return references.length === 0 ? constantPlaces(path, source, kind) : []
 }
 
@@ -39,12 +46,16 @@ function constantPlaces(path: string, source: string, kind: keyof typeof KINDS):
   const value = evaluateExpression(source, {})
   if (kind === 'time' && isoTimeMs(value) === null) {
     const isDay = typeof value === 'string' && isoTimeMs(`${value}T00:00:00Z`) !== null
-    const example = isDay ? `${value}T00:00:00Z` : '2026-10-01T12:00:00Z'
-    return [place('wrong-kind', path, 'is not a time in ISO 8601 with a zone', `Such as ${example}.`)]
+    const hint = suchAs(isDay ? `${value}T00:00:00Z` : undefined)
+    return [place('wrong-kind', path, 'is not a time in ISO 8601 with a zone', hint)]
   }
   if (Array.isArray(value) && value.length > MAX_ITEMS)
     return [place('limit', path, `is a list of ${value.length}; a loop takes ${MAX_ITEMS}`)]
   return []
+}
+
+function suchAs(time = '2026-10-01T12:00:00Z'): string {
+  return `Such as ${time}.`
 }
 
 function typeWords(type: string): string {

@@ -15,7 +15,7 @@ import type { SendWindow } from '../lib/send-window.ts'
 import { LocalFailure } from './errors.ts'
 import { endWithUs, hasEnded, signalGroup, writeIsOver, writeIsSent } from './orphans.ts'
 import type { StdioServer } from './port.ts'
-import { readText } from './reader.ts'
+import { readBytes } from './reader.ts'
 import { ReadingTurn } from './reading-turn.ts'
 import type { McpRequest } from './session.ts'
 
@@ -186,7 +186,7 @@ export class ChildPipe implements Transport {
     for (let end = rest.indexOf(NEWLINE); end !== -1; end = rest.indexOf(NEWLINE)) {
       this.#keep(rest.subarray(0, end))
       if (this.#isOversized) return
-      await this.#take(Buffer.concat(this.#chunks).toString('utf8'))
+      await this.#take(Buffer.concat(this.#chunks))
       this.#chunks = []
       this.#bytes = 0
       rest = rest.subarray(end + 1)
@@ -214,10 +214,10 @@ export class ChildPipe implements Transport {
   }
 
   /** A line that is no JSON is one for people, which should stand on standard error. */
-  async #take(line: string): Promise<void> {
+  async #take(line: Uint8Array): Promise<void> {
     const onTooLarge = (most: string): Error => this.#refuse(most)
     try {
-      const read = await readText(line, { awaited: this.#awaited, onTooLarge, turn: this.#turn })
+      const read = await readBytes(line, { awaited: this.#awaited, onTooLarge, turn: this.#turn })
       if (read === null) return
       const message = deserializeMessage(read)
       if (!('method' in message) && message.id !== undefined) this.#hasAnswer(Number(message.id))

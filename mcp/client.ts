@@ -6,7 +6,7 @@ import * as z from 'zod'
 import { hiding } from '../lib/hidden-secrets.ts'
 import { MOST_KEPT, type Room } from '../lib/kept.ts'
 import { MAX_LISTING_BYTES, MAX_VALUE_DEPTH } from '../lib/limits.ts'
-import { isNestedDeeper } from '../lib/nesting.ts'
+import { cutBelow, isNestedDeeper } from '../lib/nesting.ts'
 import { LocalFailure, McpCallError, toMcpCallError } from './errors.ts'
 import { INEXACT } from './exact-answers.ts'
 import { runOverHttp } from './http-session.ts'
@@ -91,7 +91,8 @@ async function callTool(session: McpSession, request: CallToolRequest): Promise<
     onProgress: request.onProgress,
   })
   if (isNestedDeeper(answer, MAX_VALUE_DEPTH)) {
-    throw new LocalFailure('result_invalid', `the answer is nested deeper than ${MAX_VALUE_DEPTH} levels`)
+    cutBelow(answer, MAX_VALUE_DEPTH)
+    answer[INEXACT] = `it is nested deeper than ${MAX_VALUE_DEPTH} levels`
   }
   const { content, structuredContent, isError, [INEXACT]: inexact } = parse(CallResult, answer)
   const result: ToolResult = {

@@ -1,6 +1,6 @@
 /**
- * Answers of servers whose numbers, or fields, the SDK would change while it reads them. Their texts are looked at before
- * it does, and such a result gets a note, so that nobody takes it for what the server has said.
+ * Answers of servers whose numbers, fields or letters would be others once they are read. Their texts are looked at before
+ * the SDK does, and such a result gets a note, so that nobody takes it for what the server has said.
  */
 import { inexactPlaces } from '../lib/exact-json.ts'
 
@@ -10,6 +10,9 @@ export const INEXACT = 'countersign/inexact'
 /** What of a message we keep; a listing may name bounds of 64 bits in its schemas. */
 const KEPT = /^(?:\[\d+\]\.)?result(?:$|\.(?:structuredContent|content|isError)\b)/
 const MAX_TOLD = 3
+
+/** Of an answer with bytes that are no text: nobody knows what they should have been. */
+export const NOT_UTF8 = 'it is not in UTF-8'
 
 /** Of a text that is JSON; null where everything is kept as it is. */
 export function inexactNote(text: string): string | null {

@@ -16,6 +16,7 @@ import {
 import { isNestedDeeper } from '../lib/nesting.ts'
 import { storableValue, unstorableTexts } from '../lib/storable.ts'
 import { cleanText, LocalFailure } from './errors.ts'
+import { INEXACT, NOT_UTF8 } from './exact-answers.ts'
 import type { ToolDefinition, ToolListing } from './port.ts'
 import type { McpSession } from './session.ts'
 import { isAbsent, isFields, present } from './tolerant-messages.ts'
@@ -54,6 +55,8 @@ export async function listAll(session: McpSession): Promise<ToolListing> {
   for (let page = 1; page <= MAX_LISTING_PAGES; page++) {
     const params = cursor === undefined ? {} : { cursor }
     const answer = parsePage(await session.request({ method: 'tools/list', params }))
+    if (answer[INEXACT] === NOT_UTF8)
+      warn('the list of tools is not in UTF-8: characters that cannot be read are replaced')
     const flat = answer.tools.filter((tool) => isFlat(tool, warn))
     bytes += bytesOf(flat)
     count += flat.length

@@ -211,8 +211,8 @@ function createChild(key: string, target: StdioServer, maxMessageBytes: number):
     ended: undefined,
   }
   // Unread, the pipe fills up and the child stands still.
-  transport.stderr.on('data', (chunk: Buffer) => {
-    child.stderrTail = (child.stderrTail + chunk.toString('utf8')).slice(-STDERR_TAIL_LENGTH)
+  transport.stderr.setEncoding('utf8').on('data', (words: string) => {
+    child.stderrTail = (child.stderrTail + words).slice(-STDERR_TAIL_LENGTH)
   })
   return child
 }

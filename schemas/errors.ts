@@ -163,7 +163,7 @@ export const ERRORS = {
   ADDRESS_NOT_ALLOWED: entry(
     503,
     'The address of the connection is not one that the worker may connect to.',
-    'Correct it. A private one needs the word of the operator of the worker, COUNTERSIGN_ALLOWED_HOSTS, and that of an MCP connection too, `allow_private_addresses: true`.',
+    'Correct it, or the secret that it comes from. Only one in a private network needs the word of the operator of the worker, COUNTERSIGN_ALLOWED_HOSTS, and that of an MCP connection too, `allow_private_addresses: true`.',
     true,
   ),
   SECRET_NOT_ALLOWED: entry(
@@ -246,8 +246,8 @@ export const ERRORS = {
   ),
   RESULT_INVALID: entry(
     502,
-    'The server’s answer does not fit its own declaration, or has a number that cannot be kept exactly.',
-    'Report it to the server’s author: a number over 2^53 has to be a text.',
+    'The server’s answer does not fit its own declaration, or cannot be kept as it is.',
+    'Report it to the server’s author: a number over 2^53 has to be a text, and a text has to be UTF-8.',
   ),
 
   // Writes

@@ -100,6 +100,8 @@ export function claimFailure(error: unknown): unknown {
  * written the connection, can mend it, and no automation.
  */
 const NOT_AS_NAMED = /^(42501|42P01|42703|3F000)$/
+/** Nothing of ours: a database without an encoding (SQL_ASCII) keeps any bytes, and finds that they are not UTF-8 when it sends them. */
+const NOT_UTF8 = '22021'
 
 /** While planning nothing is written, so a lost answer is no riddle: look again. `place`: what was looked at. */
 export function plannedFailure(error: unknown, place: string): CodedError {
@@ -110,6 +112,8 @@ export function plannedFailure(error: unknown, place: string): CodedError {
   if (sqlState === undefined || FALLING.test(sqlState))
     return new CodedError('CONNECTION_NOT_READY', messageOf(error), { cause: error })
   if (mayPass(sqlState)) return new CodedError('WRITE_NOT_SENT', messageOf(error), { cause: error })
+  if (sqlState === NOT_UTF8)
+    return new CodedError('RESULT_INVALID', `${place}: it holds a text that is not in UTF-8`, { cause: error })
   if (NOT_AS_NAMED.test(sqlState))
     return new CodedError('TABLE_NOT_USABLE', `${place}: ${sqlState}: ${messageOf(error)}`, { cause: error })
   return new CodedError('INVALID_ARGUMENTS', messageOf(error), { cause: error })

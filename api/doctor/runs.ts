@@ -4,6 +4,7 @@ import { shellWord } from '../../lib/shell-text.ts'
 import type { Check } from '../../schemas/operations/health.ts'
 import type { HeldUp } from '../../schemas/operations/runs.ts'
 import type { ApiDeps } from '../deps.ts'
+import { failedTaskOf } from '../failed-task.ts'
 import { heldUpBy } from '../held-up.ts'
 import { attemptsOf } from '../run-history.ts'
 import { describeRun } from '../run-state.ts'
@@ -49,15 +50,12 @@ async function look({ temporal }: ApiDeps, row: RunRow, mayRead: () => boolean):
   if (!execution || !temporal_run_id) return []
   const { pendingActivities, pendingChildren } = execution
   const isBusy = pendingActivities.length > 0 || pendingChildren > 0
-  const attempts =
-    isBusy && mayRead()
-      ? await attemptsOf(
-          temporal,
-          { workflowId, runId: temporal_run_id },
-          { facts: execution, waiting: NOBODY },
-        )
-      : []
-  return heldUpBy(attempts, execution, Date.now()).map((heldUp) => ({ runId, heldUp }))
+  const named = { workflowId, runId: temporal_run_id }
+  const [attempts, failedTask] = await Promise.all([
+    isBusy && mayRead() ? attemptsOf(temporal, named, { facts: execution, waiting: NOBODY }) : [],
+    failedTaskOf(temporal, named, execution),
+  ])
+  return heldUpBy(attempts, { ...execution, failedTask }, Date.now()).map((heldUp) => ({ runId, heldUp }))
 }
 
 export function judgeRuns(

@@ -121,7 +121,7 @@ async function askable(
     const now = connections.find(({ manifest }) => manifest.name === body.name)?.manifest.spec ?? body.spec
     return leadsTo(now) === leadsTo(body.spec) ? [body.name] : []
   })
-  const found = await Promise.all(
+  const found = await allOf(
     asked.map((name) =>
       called.includes(name) && !hasWrong
         ? inspectAll(deps, organization, [name])
@@ -154,12 +154,19 @@ async function inspectAll(
   organization: string,
   connections: readonly string[],
 ): Promise<ToolsByConnection> {
-  const asked = await Promise.allSettled(
-    connections.map(async (name) => [name, await deps.inspectTools(organization, name)] as const),
+  return new Map(
+    await allOf(
+      connections.map(async (name) => [name, await deps.inspectTools(organization, name)] as const),
+    ),
   )
+}
+
+/** All of them; or all that went wrong, which is waited for together. */
+async function allOf<Value>(asking: readonly Promise<Value>[]): Promise<Value[]> {
+  const asked = await Promise.allSettled(asking)
   const failed = asked.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []))
   if (failed.length > 0) throw togetherOf(failed)
-  return new Map(asked.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : [])))
+  return asked.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
 }
 
 /** What is wrong with all of them, under the code of the first: one that is told alone hides the others. */

@@ -3,9 +3,10 @@ import type { Command } from 'commander'
 import { shellWord } from '../../lib/shell-text.ts'
 import type { ProblemPlace } from '../../schemas/problem.ts'
 import { ApiError, type Client } from '../../sdk/client/index.ts'
+import { checkHere } from '../check-here.ts'
 import { apiCommand, openApi, type ApiOptions } from '../context.ts'
 import { UsageError } from '../errors.ts'
-import { MalformedFile } from '../file-text.ts'
+import { MalformedFile, type Flaw } from '../file-text.ts'
 import { inItsFile, readManifests, type ManifestSource } from '../files.ts'
 import { note, printJson, printTable, styledNote, visible } from '../output.ts'
 
@@ -33,7 +34,7 @@ export function registerApply(program: Command): void {
 
 async function apply(options: ApplyOptions): Promise<void> {
   const { sources, flaws } = readManifests(options.file)
-  if (flaws.length > 0) throw new MalformedFile(flaws)
+  if (flaws.length > 0) throw new MalformedFile([...flaws, ...(await flawsHere(sources))])
   const expected = options.expectedRevision
   if (expected !== undefined && !/^\d{1,9}$/.test(expected)) {
     throw new UsageError(`--expected-revision ${expected} is not a number.`)
@@ -59,6 +60,15 @@ async function apply(options: ApplyOptions): Promise<void> {
     openApi(options),
     changed.map(({ name }) => name),
   )
+}
+
+/** Nothing is sent while a file cannot be read as it stands; what can be seen here of all files is told with it. */
+async function flawsHere(sources: readonly ManifestSource[]): Promise<Flaw[]> {
+  const { wrong } = await checkHere(sources)
+  return wrong.map(({ place, path, message, hint }) => ({
+    place: `${place} ${path}`.trim(),
+    message: hint === undefined ? message : `${message}. ${hint}`,
+  }))
 }
 
 /** They are saved all the same: a server may come later. Whoever has mistyped its address learns it now. */

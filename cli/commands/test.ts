@@ -7,10 +7,11 @@ import { TestFileSchema, type TestFile } from '../../schemas/automation-tests.ts
 import type { Manifest } from '../../schemas/manifests.ts'
 import type { Difference } from '../../testing/compare.ts'
 import type { TestResult } from '../../testing/run-tests.ts'
+import { checkHere } from '../check-here.ts'
 import { describedCommand } from '../context.ts'
 import { EXIT_CODES, UsageError } from '../errors.ts'
 import { MalformedFile } from '../file-text.ts'
-import { inItsFile, readManifests, readYamlFile, testFiles } from '../files.ts'
+import { lookAtYamlFile, readManifests, testFiles } from '../files.ts'
 import { printJson, printLine, styled, visible } from '../output.ts'
 
 interface FileResult {
@@ -49,14 +50,15 @@ async function test(paths: string[], options: { json?: boolean }): Promise<void>
 
 async function testFile(file: string): Promise<FileResult> {
   try {
-    const { value, placeOf } = readYamlFile(file)
+    const { value, placeOf, flaws } = lookAtYamlFile(file)
     const parsed = TestFileSchema.safeParse(value, { error: sentenceOf })
-    if (!parsed.success) {
-      const places = placesOf('', parsed.error.issues)
-      const problems = places.map(({ path, message }) => `${placeOf(path)} ${path}: ${message}`)
-      return { file, automation: null, tests: [], problems }
-    }
-    return await play(file, parsed.data)
+    if (parsed.success && flaws.length === 0) return await play(file, parsed.data)
+    const places = parsed.success ? [] : placesOf('', parsed.error.issues)
+    const problems = [
+      ...flaws.map(({ place, message }) => `${place}: ${message}`),
+      ...places.map(({ path, message }) => `${placeOf(path)} ${path}: ${message}`),
+    ]
+    return { file, automation: null, tests: [], problems }
   } catch (error) {
     if (!(error instanceof MalformedFile)) throw error
     return { file, automation: null, tests: [], problems: [error.message] }
@@ -73,18 +75,10 @@ async function play(file: string, tests: TestFile): Promise<FileResult> {
 
 /** What could not be saved is not played either. */
 async function readValid(paths: readonly string[]): Promise<{ manifests: Manifest[]; problems: string[] }> {
-  const [{ knownOf, parsedPlaces }, { parseDocuments }] = await Promise.all([
-    import('../../manifests/check.ts'),
-    import('../../manifests/document.ts'),
-  ])
   const { sources, flaws } = readManifests(paths)
-  const parsed = parseDocuments(sources.map(({ manifest }) => manifest))
+  const { parsed, wrong } = await checkHere(sources)
   const manifests = parsed.documents.map(({ manifest }) => manifest)
-  const wrong = await parsedPlaces(parsed, knownOf(manifests, true, parsed.broken))
-  const problems = wrong.map((place) => {
-    const { place: at, path } = inItsFile(place, sources) ?? { place: '', path: place.path }
-    return `${at} ${path}: ${place.message}`
-  })
+  const problems = wrong.map(({ place, path, message }) => `${place} ${path}: ${message}`)
   return { manifests, problems: [...flaws.map(({ place, message }) => `${place}: ${message}`), ...problems] }
 }
 

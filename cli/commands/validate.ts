@@ -1,15 +1,10 @@
 /** `countersign validate`: what can be wrong with manifests and needs no server to be seen, all of it at once. */
 import type { Command } from 'commander'
-import type { ProblemPlace } from '../../schemas/problem.ts'
+import { checkHere, type Finding } from '../check-here.ts'
 import { describedCommand } from '../context.ts'
 import { EXIT_CODES } from '../errors.ts'
-import { inItsFile, readManifests, type ManifestSource } from '../files.ts'
+import { readManifests, type ManifestSource } from '../files.ts'
 import { note, printJson, printLine, styled, styledNote, visible } from '../output.ts'
-
-interface Finding extends ProblemPlace {
-  /** Where in the file, such as `late-fee.yaml:12:5`. */
-  place: string
-}
 
 interface ValidateOptions {
   file: string[]
@@ -28,21 +23,11 @@ export function registerValidate(program: Command): void {
 }
 
 async function validate(options: ValidateOptions): Promise<void> {
-  const [{ knownOf, parsedPlaces }, { parseDocuments }, { uncheckedOf }] = await Promise.all([
-    import('../../manifests/check.ts'),
-    import('../../manifests/document.ts'),
-    import('../../manifests/unchecked.ts'),
-  ])
+  const { uncheckedOf } = await import('../../manifests/unchecked.ts')
   const { sources, flaws } = readManifests(options.file)
-  const parsed = parseDocuments(sources.map(({ manifest }) => manifest))
-  const manifests = parsed.documents.map(({ manifest }) => manifest)
-  const known = knownOf(manifests, true, parsed.broken)
-  const wrong = await parsedPlaces(parsed, known)
+  const { parsed, known, wrong } = await checkHere(sources)
   const malformed = flaws.map((flaw): Finding => ({ ...flaw, path: '', rule: 'yaml' }))
-  const errors = [
-    ...malformed,
-    ...wrong.map((place) => ({ place: '', ...place, ...inItsFile(place, sources) })),
-  ]
+  const errors = [...malformed, ...wrong]
   const unchecked = uncheckedOf(parsed.documents, known)
   if (options.json) printJson({ valid: errors.length === 0, errors, not_checked: unchecked })
   else show(sources, errors, unchecked)

@@ -1,9 +1,11 @@
 /** `countersign writebacks`: writes to the outside, and what became of them. */
 import type { Command } from 'commander'
-import { WritebackStateSchema } from '../../schemas/operations/views.ts'
+import { WritebackStateSchema, type ApprovalView } from '../../schemas/operations/views.ts'
+import { itemsOf, type Client } from '../../sdk/client/index.ts'
 import { apiCommand, describedCommand, openApi, type ApiOptions } from '../context.ts'
 import { printFields, printJson, printLine, printTable, tableLines, valueText, note } from '../output.ts'
 import { addListOptions, listQuery, tellNextPage, type ListOptions } from '../filters.ts'
+import { decideCommand, missingText } from '../render/words.ts'
 import { registerResolve } from './resolve.ts'
 
 type State = (typeof WritebackStateSchema.options)[number]
@@ -44,8 +46,10 @@ async function list(options: ApiOptions & ListOptions<State>): Promise<void> {
 }
 
 async function show(writebackId: string, options: ApiOptions): Promise<void> {
-  const writeback = await openApi(options).getWriteback({ writeback_id: writebackId })
+  const client = openApi(options)
+  const writeback = await client.getWriteback({ writeback_id: writebackId })
   if (options.json) return printJson(writeback)
+  const waiting = writeback.state === 'planned' ? await waitingFor(client, writeback) : []
   const { preview, outcome, requester } = writeback
   printFields([
     ['Writeback', writeback.writeback_id],
@@ -54,6 +58,7 @@ async function show(writebackId: string, options: ApiOptions): Promise<void> {
     ['Run', writeback.run_id],
     ['Asked for by', `${requester.principal} (${requester.kind})`],
     ['Write', `${preview.connection} · ${preview.operation} · ${preview.target}`],
+    ...waiting.map((approval) => ['Waits for', missingText(approval)] as const),
     ['Attempts', String(writeback.attempt)],
     ['Digest', writeback.digest],
     ...(outcome === null ? [] : [['Outcome', outcomeText(outcome)] as const]),
@@ -61,6 +66,7 @@ async function show(writebackId: string, options: ApiOptions): Promise<void> {
       ? []
       : [['Receipt', `${outcome.receipt.id} (number ${outcome.receipt.seq})`] as const]),
   ])
+  for (const approval of waiting) note(`Decide: ${decideCommand(approval)}`)
   if (writeback.state === 'unknown') {
     note('Look at the target, then: countersign writebacks resolve … --as applied|not-applied')
   }
@@ -68,6 +74,17 @@ async function show(writebackId: string, options: ApiOptions): Promise<void> {
   printLine()
   const rows = preview.changes.map(({ field, before, after }) => [field, valueText(before), valueText(after)])
   for (const line of tableLines(['FIELD', 'BEFORE', 'AFTER'], rows)) printLine(line)
+}
+
+/** The page of a run in the Temporal UI sends people here to learn whom its write waits for. */
+async function waitingFor(
+  client: Client,
+  { run_id, writeback_id }: { run_id: string; writeback_id: string },
+): Promise<ApprovalView[]> {
+  const found: ApprovalView[] = []
+  for await (const approval of itemsOf(client.listApprovals, { run_id, state: 'waiting' as const }))
+    if (approval.writeback_id === writeback_id) found.push(approval)
+  return found
 }
 
 function outcomeText(outcome: {

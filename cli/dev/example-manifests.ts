@@ -1,7 +1,8 @@
 /**
  * Applies the manifests of an example at each start, and leaves alone what somebody has edited meanwhile. Which revision
- * was ours is noted: a manifest at another one is theirs. Of theirs one thing is set, the address of the billing server,
- * where it is still the one of the start before, at which nothing listens any more.
+ * was ours is noted: a manifest at another one is theirs. Of theirs two things are set, the address of the billing server
+ * and the folder of the notes, where they are still those of the start before: nothing listens there any more, or the
+ * data folder was moved.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { z } from 'zod'
@@ -11,6 +12,8 @@ import type { Log } from '../../scripts/stack/waiting.ts'
 
 const NotesSchema = z.object({
   billingUrl: z.string(),
+  /** An earlier release has not noted it. */
+  notesFolder: z.string().optional(),
   /** `Kind/name` to the revision that we have made. */
   revisions: z.record(z.string(), z.number()),
 })
@@ -23,19 +26,24 @@ export interface ExampleManifests {
   organization: string
   manifests: readonly Manifest[]
   billingUrl: string
+  notesFolder: string
   /** Where the revisions are noted. */
   file: string
   log: Log
 }
 
 export async function applyExample(client: Client, example: ExampleManifests): Promise<void> {
-  const { organization, manifests, billingUrl, file, log } = example
+  const { organization, manifests, billingUrl, notesFolder, file, log } = example
   const all = FileSchema.parse(existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {})
   const noted = Object.hasOwn(all, organization) ? all[organization] : undefined
+  const moves = [
+    { from: noted?.billingUrl, to: billingUrl },
+    { from: noted?.notesFolder, to: notesFolder },
+  ]
   const wanted: Manifest[] = []
   const kept: string[] = []
   for (const manifest of manifests) {
-    const { apply, edited } = await decide(client, manifest, { noted, billingUrl })
+    const { apply, edited } = await decide(client, manifest, { noted, moves })
     if (apply) wanted.push(apply)
     if (edited) kept.push(`${manifest.kind} ${manifest.name}`)
   }
@@ -44,14 +52,14 @@ export async function applyExample(client: Client, example: ExampleManifests): P
     wanted.length === 0 ? { results: [] } : await client.applyManifests({ manifests: wanted })
   const ours = results.filter(({ kind, name }) => !kept.includes(`${kind} ${name}`))
   const revisions = Object.fromEntries(ours.map(({ kind, name, revision }) => [`${kind}/${name}`, revision]))
-  const notes: Notes = { billingUrl, revisions: { ...noted?.revisions, ...revisions } }
+  const notes: Notes = { billingUrl, notesFolder, revisions: { ...noted?.revisions, ...revisions } }
   writeFileSync(file, `${JSON.stringify({ ...all, [organization]: notes }, null, 2)}\n`, { mode: 0o600 })
 }
 
 async function decide(
   client: Client,
   manifest: Manifest,
-  { noted, billingUrl }: { noted: Notes | undefined; billingUrl: string },
+  { noted, moves }: { noted: Notes | undefined; moves: readonly Move[] },
 ): Promise<{ apply?: Manifest; edited?: boolean }> {
   const known = noted?.revisions[`${manifest.kind}/${manifest.name}`]
   const head = await manifestAt(client, manifest)
@@ -62,19 +70,24 @@ async function decide(
   }
   // An earlier release noted nothing: what was never edited is at its first revision.
   if (head.revision === (known ?? 1)) return { apply: manifest }
-  const moved = movedTo(head.manifest, { from: noted?.billingUrl, to: billingUrl })
+  const moved = movedTo(head.manifest, moves)
   return moved === undefined ? { edited: true } : { edited: true, apply: moved }
 }
 
-/** Undefined for what does not lead to the billing server of before, and where it has not moved. */
-function movedTo(
-  manifest: Manifest,
-  { from, to }: { from: string | undefined; to: string },
-): Manifest | undefined {
-  if (manifest.kind !== 'Connection' || manifest.spec.type !== 'mcp') return undefined
-  const { spec } = manifest
-  if (spec.transport !== 'http' || spec.url !== from || from === to) return undefined
-  return { ...manifest, spec: { ...spec, url: to } }
+interface Move {
+  from: string | undefined
+  to: string
+}
+
+/** Undefined for what names none of it, and where nothing has moved. Only whole texts are what we have once written. */
+function movedTo(manifest: Manifest, moves: readonly Move[]): Manifest | undefined {
+  const before = JSON.stringify(manifest)
+  const after = moves.reduce(
+    (text, { from, to }) =>
+      from === undefined ? text : text.replaceAll(JSON.stringify(from), () => JSON.stringify(to)),
+    before,
+  )
+  return after === before ? undefined : (JSON.parse(after) as Manifest)
 }
 
 /** Undefined if there is none; in use unless a revision is named. */

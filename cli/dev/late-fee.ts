@@ -91,7 +91,14 @@ export function stageLateFee(options: LateFeeOptions): LateFeeStage {
       const manifests = await load({ tenant: facts.disputed.tenant, billingUrl, notesFolder })
       const { log } = options
       const noted = (name: string): string => join(folder, name)
-      await applyExample(client, { organization, manifests, billingUrl, file: noted('applied.json'), log })
+      await applyExample(client, {
+        organization,
+        manifests,
+        billingUrl,
+        notesFolder,
+        file: noted('applied.json'),
+        log,
+      })
       const { callbackToken, leadKey } = await ensureExampleKeys(client, {
         apiUrl,
         organization,

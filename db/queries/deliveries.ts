@@ -129,6 +129,18 @@ export async function findDeliveryOfRun(
   return rows[0]
 }
 
+/** How far the start of a pending delivery is; undefined if it is started meanwhile. */
+export async function findPendingStart(
+  db: Queryable,
+  id: string,
+): Promise<{ attempts: number; last_error: string | null; next_attempt_at: Date } | undefined> {
+  const { rows } = await db.query<{ attempts: number; last_error: string | null; next_attempt_at: Date }>(
+    `select attempts, last_error, next_attempt_at from deliveries where id = $1 and state = 'pending'`,
+    [id],
+  )
+  return rows[0]
+}
+
 export interface OriginRow {
   requester: Requester
   runs: DeliveredRun[]

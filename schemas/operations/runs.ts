@@ -110,7 +110,7 @@ const AttemptSchema = z.object({
   closed_at: TimestampSchema.nullable(),
   /** When it is tried again; null unless it waits for that. */
   next_attempt_at: TimestampSchema.nullable(),
-  /** Of the last try that went wrong; of a write that has a workflow of its own, what that one was told. */
+  /** Of the last try that went wrong; of a write or a run with a workflow of its own, what that one was told. */
   failure: z.object({ code: z.string(), message: z.string() }).nullable(),
   /** What the call goes through; null for what is no call. */
   connection: z.string().nullable(),
@@ -140,7 +140,7 @@ const StepViewSchema = z.object({
 })
 
 const HeldUpSchema = z.object({
-  /** Null for the run as a whole, which no worker takes up. */
+  /** Null for the run as a whole: it is not started yet, or no worker takes it up, or none can go on with it. */
   path: z.string().nullable(),
   connection: z.string().nullable(),
   attempt: z.number().int().nullable(),
@@ -172,7 +172,10 @@ const RunViewSchema = RunHeadSchema.extend({
    * are missing. `none`: Temporal has no history of the run, or not yet.
    */
   steps_from: z.enum(['workflow', 'history', 'none']),
-  /** Why it does not move, where that is nobody's decision: calls that are tried again, and workers that are missing. */
+  /**
+   * Why it does not move, where that is nobody's decision: calls that are tried again, a start that Temporal refuses, workers
+   * that are missing or cannot go on.
+   */
   held_up_by: z.array(HeldUpSchema),
   /** The history is over 8 MB: what was tried stands in the Temporal UI only. */
   attempts_omitted: z.boolean(),

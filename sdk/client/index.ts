@@ -111,10 +111,13 @@ async function attemptOnce(
   }
 }
 
+/** Of the API itself. What it says of somebody else's server, as CONNECTION_NOT_READY does, is an answer. */
+const PASSING_CODES: ReadonlySet<string> = new Set(['UNAVAILABLE', 'ORGANIZATION_BUSY'])
+
 /** An operation that is not idempotent is sent again only if the API surely did not look at it. */
-function mayTryAgain(operation: Operation, error: ApiError): boolean {
-  if (error.status === 429) return true
-  return operation.hints.idempotent && (error.status === 503 || error.status === 0)
+function mayTryAgain(operation: Operation, { status, code }: ApiError): boolean {
+  if (status === 429) return true
+  return operation.hints.idempotent && (status === 0 || (status === 503 && PASSING_CODES.has(code)))
 }
 
 function urlOf(baseUrl: string, operation: Operation, input: Record<string, unknown>): URL {

@@ -1,4 +1,5 @@
 /** Asking a worker for the tools of a connection, where nobody can be asked: that is told soon, and as what it is. */
+import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { createInspectTools } from '../../api/inspect-tools.ts'
 import { createTestApi, type TestApi } from './support.ts'
@@ -32,4 +33,26 @@ it('says that Temporal is away, and does not ask about workers', { timeout: SOON
   const startedMs = performance.now()
   await expect(inspecting()).rejects.toMatchObject({ code: 'UNAVAILABLE' })
   expect(performance.now() - startedMs).toBeLessThan(500)
+})
+
+it('is told by the doctor of a Temporal that says nothing, in words and not in those of gRPC', async () => {
+  const sockets: Socket[] = []
+  const silent = createServer((socket) => void sockets.push(socket))
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+  const { port } = silent.address() as AddressInfo
+  const deaf = await createTestApi({ temporalAddress: `127.0.0.1:${port}` })
+  try {
+    const { body } = await deaf.call({ url: '/v1/health/details' })
+    const checks = body['checks'] as { name: string; summary: string; action: string }[]
+    expect(checks.find(({ name }) => name === 'temporal')).toMatchObject({
+      status: 'fail',
+      summary: 'It could not be checked: Temporal does not answer in time.',
+      action: expect.stringContaining('TEMPORAL_ADDRESS') as string,
+    })
+    expect(JSON.stringify(body)).not.toMatch(/DEADLINE|deadline/)
+  } finally {
+    for (const socket of sockets) socket.destroy()
+    silent.close()
+    await deaf.close()
+  }
 })

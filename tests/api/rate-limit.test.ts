@@ -67,6 +67,32 @@ describe('a key', () => {
   })
 })
 
+describe('600 events at once', () => {
+  it('are all taken, each once, whatever their sender knows of coming again', async () => {
+    // Twice the rate that there is by default, so that nobody waits for 8 s here.
+    const limits = createRateLimits({ perKey: 100, perUnknownAddress: PER_ADDRESS })
+    const busy = await createTestApi({ limits })
+    const applied = {
+      method: 'POST',
+      url: '/v1/manifests',
+      body: { manifests: [billingConnection] },
+    } as const
+    expect((await busy.call(applied)).status).toBe(200)
+    const authorization = `Bearer ${await triggerToken(busy, 'billing')}`
+    const url = `${await busy.app.listen({ host: '127.0.0.1', port: 0 })}/api/trigger-callback`
+    const statuses = await Promise.all(
+      Array.from({ length: 600 }, async (_none, n) => {
+        const body = JSON.stringify({ type: 'x', data: { n } })
+        return (await fetch(url, { method: 'POST', headers: { authorization }, body })).status
+      }),
+    )
+    expect(statuses.filter((status) => status !== 202)).toEqual([])
+    const { rows } = await busy.database.query('select count(*)::integer as stored from deliveries')
+    expect(rows).toEqual([{ stored: 600 }])
+    await busy.close()
+  })
+})
+
 describe('an address', () => {
   it('may not go on guessing keys', async () => {
     nowMs += 60_000

@@ -158,6 +158,12 @@ describe('the relay', () => {
     const first = await stateOf(broken)
     expect(first).toMatchObject({ state: 'pending', attempts: 1 })
     expect(first.last_error).toContain('revision 99')
+    const shown = await there.call({ url: `/v1/runs/${broken.runs[0]?.runId}` })
+    expect(shown.body).toMatchObject({ state: 'pending', held_up_by: [{ path: null, attempt: 1 }] })
+    const [held] = shown.body['held_up_by'] as { summary: string }[]
+    expect(held?.summary).toMatch(
+      /Temporal refuses to start the run: attempt 1 .*revision 99.* \(the next comes at /s,
+    )
     await there.database.query('update deliveries set attempts = 30 where id = $1', [broken.id])
     await due()
     await startWhatIsDue(there.deps, running)

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { RunView } from '../../schemas/operations/runs.ts'
 import { ApiError, createClient, followRun } from '../../sdk/client/index.ts'
@@ -49,6 +50,10 @@ it('shows every step, attempt, approval, writeback and receipt, with links into 
   expect(attempt?.temporal_ui_url).toContain(encodeURIComponent(String(attempt?.temporal_workflow_id)))
   expect(change?.writeback_ids).toEqual([parked.writebacks[0]?.writeback_id])
   expect(parked.approvals).toMatchObject([{ state: 'waiting' }])
+  // To the page with the words, and not to the timeline, which shows values as JSON.
+  expect(parked.temporal_ui_url).toMatch(/\/user-metadata$/)
+  const shown = await s.world.admin.getApproval({ approval_id: run.approval.approval_id })
+  expect(shown.temporal_ui_url).toMatch(/\/user-metadata$/)
 
   const { approval_id, digest } = run.approval
   await s.lena.decideApproval({ approval_id, digest, verdict: 'approve' })
@@ -86,10 +91,31 @@ it('names what a run that does not move is waiting for, and so does the doctor',
     const [first] = (await detail(run.runId)).held_up_by
     return first?.next_attempt_at !== null && first
   })
-  failures = 0
   expect(held).toMatchObject({ path: 'look', connection: TOOLS })
+  // It leaves out what is younger than ten seconds, and Temporal's list of runs lags a little behind.
+  const told = await eventually(async () => {
+    await sleep(2_000)
+    const { checks } = await s.world.admin.getHealth()
+    return checks.find(({ name, summary }) => name === 'runs' && summary.includes(run.runId))
+  }, 60_000)
+  failures = 0
+  expect(told.status).toBe('warn')
+  expect(told.summary).toContain(`step look, through connection ${TOOLS}: attempt`)
+  expect(told.action).toBe(held.action)
   expect(held.summary).toContain(`step look, through connection ${TOOLS}: attempt`)
   expect(held.action.length).toBeGreaterThan(0)
+})
+
+it('names in a run what holds up the run that a step of it has started', async () => {
+  const input = { account: '${{ input.account }}', balance: '${{ input.balance }}' }
+  const inner = { name: 'inner', run_automation: { automation: 'parked', input } }
+  await s.define('around', [inner], { allow: true })
+  failures = 1_000
+  const run = await s.start('around')
+  const held = await eventually(async () => (await detail(run.runId)).held_up_by[0])
+  failures = 0
+  expect(held).toMatchObject({ path: 'inner', failure: { code: expect.any(String) as string } })
+  expect(held.summary).toContain('step inner, in the run that it has started: attempt')
 })
 
 it('names the freeze that holds a write, also of one that people have approved', async () => {

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { createSqlExecutor } from '../../activities/executors/sql.ts'
 import type { PostgresConnectionSpec } from '../../schemas/manifests.ts'
+import { createDatabase } from '../../db/database.ts'
 import { ERRORS } from '../../schemas/errors.ts'
 import { useTestDatabase } from '../support/database.ts'
 import {
@@ -66,6 +67,26 @@ it.each<[string, Change]>([
     message: expect.stringMatching(/^tables\.invoices of the connection billing: 42703: column .*changed_at/),
   })
   await direct.close()
+})
+
+it('bytes that are not UTF-8, which a database without an encoding keeps, are shown to nobody as other letters', async () => {
+  const name = `ascii_${randomUUID().replaceAll('-', '')}`
+  await target.database.query(
+    `create database ${name} encoding 'SQL_ASCII' template template0 lc_collate 'C' lc_ctype 'C'`,
+  )
+  const ascii = createDatabase(Object.assign(new URL(target.url), { pathname: `/${name}` }).href)
+  const direct = createSqlTarget(() => Object.assign(new URL(target.url), { pathname: `/${name}` }).href)
+  await makeTarget(ascii)
+  await ascii.query(`update invoices set note = convert_from('\\x636166e9', 'SQL_ASCII') where id = 1`)
+  const plan = (id: number) => direct.executor.plan(sqlOperation(waive(id, { note: 'café' })), limits())
+  await expect(plan(1)).rejects.toMatchObject({
+    code: 'RESULT_INVALID',
+    message: 'tables.invoices of the connection billing: it holds a text that is not in UTF-8',
+  })
+  expect(await plan(2)).toMatchObject({ before: { note: 'as sent' } })
+  await direct.close()
+  await ascii.end()
+  await target.database.query(`drop database ${name} with (force)`)
 })
 
 it('is tried again by itself, and goes on once the login may read it', async () => {

@@ -1,9 +1,19 @@
 /** `countersign dev` as people live with it: started, stopped, killed, started again. */
-import type { ChildProcess } from 'node:child_process'
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { spawn, type ChildProcess } from 'node:child_process'
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
 import { discardPostgres } from '../../scripts/stack/postgres.ts'
 import { endProcess, identify } from '../../scripts/stack/process-identity.ts'
@@ -12,30 +22,58 @@ import { eventually, NeverComes } from '../support/world.ts'
 
 interface Noted {
   url: string
+  temporalAddress: string
   keys: Record<string, string>
   pids: Record<string, number>
 }
 
-const START_TIMEOUT_MS = 90_000
+/** Two of them start at once in one test, on whatever else the machine has to do. */
+const START_TIMEOUT_MS = 150_000
 const PARTS = ['api', 'dev', 'postgres', 'temporal', 'worker']
 
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+
 let folder: string
+/** With that one, those of stacks beside it. */
+let folders: string[]
 /** Every process that was noted at any time. */
 let pids: number[]
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'countersign-dev-'))
-  // PostgreSQL runs as another user when this is root, and has to pass through.
-  chmodSync(folder, 0o755)
+  folders = []
+  folder = newFolder()
   pids = []
 })
+
+function newFolder(): string {
+  const made = mkdtempSync(join(tmpdir(), 'countersign-dev-'))
+  // PostgreSQL runs as another user when this is root, and has to pass through.
+  chmodSync(made, 0o755)
+  folders.push(made)
+  return made
+}
 
 afterEach(async () => {
   const left = pids.flatMap((pid) => identify(pid) ?? [])
   for (const identity of left) await endProcess(identity, { firstSignal: 'SIGKILL' })
-  await discardPostgres(join(folder, '.countersign', 'postgres'))
-  rmSync(folder, { recursive: true, force: true })
+  for (const each of folders) {
+    await discardPostgres(join(each, '.countersign', 'postgres'))
+    rmSync(each, { recursive: true, force: true })
+  }
 })
+
+/** An MCP server over stdio, with nothing of ours. */
+const OWN_SERVER = `
+import { createInterface } from 'node:readline'
+const answers = {
+  initialize: ({ protocolVersion }) => ({ protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'own', version: '1' } }),
+  'tools/list': () => ({ tools: [{ name: 'look', inputSchema: { type: 'object' } }] }),
+}
+createInterface({ input: process.stdin }).on('line', (line) => {
+  const { id, method, params } = JSON.parse(line)
+  if (id !== undefined) console.log(JSON.stringify({ jsonrpc: '2.0', id, result: answers[method]?.(params) ?? {} }))
+})
+`
 
 function environment(): Record<string, string> {
   const temporalBinary = inject('temporalBinary')
@@ -43,19 +81,24 @@ function environment(): Record<string, string> {
 }
 
 function cli(...args: string[]): Promise<CliResult> {
-  return runCli(args, { cwd: folder, environment: environment() })
+  return cliIn(folder, args)
 }
 
-function noted(): Noted {
-  return JSON.parse(readFileSync(join(folder, '.countersign', 'dev.json'), 'utf8')) as Noted
+function cliIn(at: string, args: readonly string[]): Promise<CliResult> {
+  return runCli(args, { cwd: at, environment: environment() })
+}
+
+function noted(at = folder): Noted {
+  return JSON.parse(readFileSync(join(at, '.countersign', 'dev.json'), 'utf8')) as Noted
 }
 
 /** Resolves when it has said so. */
 async function spawnDev(
   until: string,
   more: readonly string[] = [],
+  at = folder,
 ): Promise<{ child: ChildProcess; output: () => string }> {
-  const child = spawnCli(['dev', '--port', '0', ...more], { cwd: folder, environment: environment() })
+  const child = spawnCli(['dev', '--port', '0', ...more], { cwd: at, environment: environment() })
   let output = ''
   child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()))
   child.stderr?.on('data', (chunk: Buffer) => (output += chunk.toString()))
@@ -68,9 +111,10 @@ async function spawnDev(
 
 async function startDev(
   more: readonly string[] = [],
+  at = folder,
 ): Promise<{ child: ChildProcess; output: () => string; noted: Noted }> {
-  const dev = await spawnDev('Ctrl-C stops everything', more)
-  const state = noted()
+  const dev = await spawnDev('Ctrl-C stops everything', more, at)
+  const state = noted(at)
   pids.push(...Object.values(state.pids))
   return { ...dev, noted: state }
 }
@@ -87,6 +131,24 @@ function eventIn(output: string): { url: string; token: string; body: string } {
   return { url, token, body }
 }
 
+async function sendEvent(output: string): Promise<void> {
+  const { url, token, body } = eventIn(output)
+  const answer = await fetch(`${url}/api/trigger-callback`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+    body,
+  })
+  expect(answer.status).toBe(202)
+}
+
+/** Of the example's write, once it waits. */
+function waitingApproval(at = folder): Promise<string> {
+  return eventually(async () => {
+    const { stdout } = await cliIn(at, ['approvals', 'list'])
+    return /^(wb_\S+) .*billing-db\/invoices/m.exec(stdout)?.[1]
+  }, 60_000)
+}
+
 function running(some: readonly number[]): number[] {
   return some.filter((pid) => identify(pid) !== undefined)
 }
@@ -101,11 +163,12 @@ function othersMayRead(of: string, at = ''): string[] {
   })
 }
 
-describe('countersign dev', { timeout: 240_000 }, () => {
+describe('countersign dev', { timeout: 300_000 }, () => {
   it('tells its addresses, and leaves no process behind after Ctrl-C', async () => {
     const { child, output, noted: state } = await startDev()
     expect(output()).toMatch(/API +http:\/\/127\.0\.0\.1:\d+\n/)
     expect(output()).toMatch(/Temporal UI +http:\/\/127\.0\.0\.1:\d+\n/)
+    expect(output()).toContain(`${state.url}/docs`)
     expect(Object.keys(state.pids).sort()).toEqual(PARTS)
     expect(running(pids)).toHaveLength(PARTS.length)
     expect(statSync(join(folder, '.countersign', 'dev.json')).mode & 0o777).toBe(0o600)
@@ -160,7 +223,7 @@ describe('countersign dev', { timeout: 240_000 }, () => {
     expect(running(pids)).toEqual([])
   })
 
-  it('plays its example again after a restart, as somebody has edited it, with the same keys', async () => {
+  it('plays its example again after a restart, in a folder that was moved, as somebody has edited it, with the same keys', async () => {
     const example = ['--example', 'late-fee']
     const first = await startDev(example)
     const event = eventIn(first.output())
@@ -173,26 +236,82 @@ describe('countersign dev', { timeout: 240_000 }, () => {
     first.child.kill('SIGINT')
     expect(await code).toBe(130)
 
+    renameSync(folder, `${folder}-moved`)
+    folder = `${folder}-moved`
+    folders.push(folder)
     const second = await startDev(example)
     expect(second.output()).toContain('left as you have edited it: Automation late-fee')
-    expect((await cli('manifests', 'show', 'Automation', 'late-fee')).stdout).toContain('Edited by somebody.')
+    const kept = (await cli('manifests', 'show', 'Automation', 'late-fee')).stdout
+    expect(kept).toContain('Edited by somebody.')
+    // With the folder that it writes to, which has moved along.
+    expect(kept).toContain(`${folder}/.countersign/late-fee/notes/`)
     expect((await cli('keys', 'list', '--json')).stdout).toBe(keys)
     expect(eventIn(second.output())).toEqual({ ...event, url: second.noted.url })
-    const { url, token, body } = eventIn(second.output())
-    const answer = await fetch(`${url}/api/trigger-callback`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
-      body,
-    })
-    expect(answer.status).toBe(202)
+    await sendEvent(second.output())
     // It has read the database, whose port is another one now.
-    await eventually(
-      async () => (await cli('approvals', 'list')).stdout.includes('billing-db/invoices'),
-      60_000,
-    )
+    const approval = await waitingApproval()
+    const [, leadKey = ''] = /approve <approval> .*--key (\S+)/.exec(second.output()) ?? []
+    const ticket = await cli('approve', approval, '--ticket', '--yes', '--key', leadKey)
+    expect(ticket.stderr).toContain(`temporal workflow signal --address ${second.noted.temporalAddress} `)
     const gone = ended(second.child)
     second.child.kill('SIGINT')
     expect(await gone).toBe(130)
+  })
+
+  it('tells without a worker what one needs, and applies its example once somebody runs one', async () => {
+    const more = ['--no-worker', '--example', 'late-fee']
+    const { child, output } = await spawnDev('The example is applied when your worker runs', more)
+    pids.push(...Object.values(noted().pids))
+    expect(Object.keys(noted().pids)).not.toContain('worker')
+    await eventually(async () => output().includes('Your worker'))
+    for (const told of [/API +http/, /Temporal +127/, /Reference +http.*\/docs/, /Keys +\/.*keys\n/])
+      expect(output()).toMatch(told)
+    const [, file = ''] = /Your worker +node --env-file=(\S+)/.exec(output()) ?? []
+    const { PATH = '' } = process.env
+    const worker = spawn(process.execPath, [`--env-file=${file}`, '--import', 'tsx', 'workers/main.ts'], {
+      cwd: ROOT,
+      env: { PATH },
+      stdio: 'ignore',
+    })
+    pids.push(worker.pid ?? 0)
+    await eventually(async () => output().includes('Ctrl-C stops everything'), START_TIMEOUT_MS)
+    await sendEvent(output())
+    expect(await waitingApproval()).toContain('wb_')
+    worker.kill('SIGKILL')
+    const code = ended(child)
+    child.kill('SIGINT')
+    expect(await code).toBe(130)
+    expect(running(pids)).toEqual([])
+  })
+
+  it('runs twice at the same moment, in two folders, with its example and a program that somebody has added', async () => {
+    writeFileSync(join(folder, 'own-server.mjs'), OWN_SERVER)
+    const own = { command: process.execPath, args: [join(folder, 'own-server.mjs')] }
+    const commands = JSON.stringify({ commands: { own } })
+    writeFileSync(join(folder, 'countersign.commands.json'), commands)
+    const places = [folder, newFolder()]
+    const stacks = await Promise.all(places.map((at) => startDev(['--example', 'late-fee'], at)))
+    const addresses = await Promise.all(
+      places.map(async (at) => {
+        const { stdout } = await cliIn(at, ['connections', 'show', 'billing', '--json'])
+        return (JSON.parse(stdout) as { address: string }).address
+      }),
+    )
+    expect(new Set(addresses).size).toBe(2)
+    for (const { output } of stacks) {
+      expect(output()).not.toMatch(/EADDRINUSE|^ {4}at /m)
+      await sendEvent(output())
+    }
+    for (const at of places) expect(await waitingApproval(at)).toContain('wb_')
+    const spec = '{ type: mcp, transport: stdio, command: own }'
+    writeFileSync(join(folder, 'own.yaml'), `kind: Connection\nname: own\nspec: ${spec}\n`)
+    expect(await cli('apply', '-f', 'own.yaml')).toMatchObject({ code: 0, stderr: '' })
+    expect((await cli('connections', 'check', 'own')).stdout).toContain('answers a worker, with 1 tool')
+    expect(readFileSync(join(folder, 'countersign.commands.json'), 'utf8')).toBe(commands)
+    const codes = Promise.all(stacks.map(({ child }) => ended(child)))
+    for (const { child } of stacks) child.kill('SIGINT')
+    expect(await codes).toEqual([130, 130])
+    expect(running(pids)).toEqual([])
   })
 
   it('leaves no process behind when it is stopped while it starts', async () => {

@@ -7,10 +7,12 @@ import type { Envelope } from '../../schemas/run.ts'
 import { receiptDigest } from '../../lib/receipts.ts'
 import { NOTE } from '../support/automations.ts'
 import { openDesk, runCli, type Desk } from '../support/cli.ts'
+import { openTerminal, type Terminal } from '../support/terminal.ts'
 import { eventually } from '../support/world.ts'
 
 let desk: Desk
 let isBroken = false
+const terminals: Terminal[] = []
 
 beforeAll(async () => {
   desk = await openDesk({
@@ -23,7 +25,17 @@ beforeAll(async () => {
   await desk.scenario.define('note', [NOTE], { allow: true })
 })
 
-afterAll(() => desk?.close())
+afterAll(async () => {
+  for (const each of terminals) each.close()
+  await desk?.close()
+})
+
+function terminal(args: string[], key: string): Terminal {
+  const environment = { COUNTERSIGN_URL: desk.scenario.world.apiUrl, COUNTERSIGN_API_KEY: key }
+  const opened = openTerminal(args, { cwd: desk.folder, environment })
+  terminals.push(opened)
+  return opened
+}
 
 it('a connection is frozen, shown with what it holds, and thawed', async () => {
   const { scenario, cli } = desk
@@ -55,10 +67,17 @@ it('a write of unknown outcome is resolved, and its receipts verify against the 
   expect(await cli(resolve, { key: scenario.lena.apiKey })).toMatchObject({ code: 1 })
   const ticket = await cli([...resolve, '--ticket'], { key: olga.apiKey })
   expect(JSON.parse(ticket.stdout)).toHaveProperty('ticket.payload')
-  expect(await cli(resolve, { key: olga.apiKey })).toMatchObject({
-    code: 0,
-    stdout: `${id}: applied. olga@acme.example found it applied: seen\n`,
-  })
+  // It cannot be taken back: somebody at a terminal is asked, unless they have said that they mean it.
+  const asked = terminal(['writebacks', 'resolve', id, '--as', 'applied'], olga.apiKey)
+  await asked.until(/Say for good that it is applied\? \[y\/N\]/)
+  asked.type('n\r')
+  await asked.until(/Nothing was said\./)
+  expect(await asked.ended()).toBe(1)
+  expect(await scenario.look(run)).toMatchObject({ state: 'waiting_for_resolution' })
+  const meant = terminal([...resolve, '--yes'], olga.apiKey)
+  await meant.until(/: applied\. olga@acme\.example found it applied: seen/)
+  expect(await meant.ended()).toBe(0)
+  expect(meant.text()).not.toContain('Say for good')
   await scenario.expectEnding(run, { state: 'completed' })
 
   const file = join(desk.folder, 'receipts.json')

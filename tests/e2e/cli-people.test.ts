@@ -109,6 +109,10 @@ it('runs show tells the story', async () => {
   const { approval_id: approvalId, digest } = run.approval
   const waiting = await cli(['runs', 'show', run.runId])
   expect(waiting.stdout).toContain(`countersign approve ${approvalId}`)
+  // Where the page of the run in the Temporal UI sends people to, who cannot see there whom a write waits for.
+  const write = await cli(['writebacks', 'show', run.approval.writeback_id])
+  expect(write.stdout).toMatch(/^Waits for +1 of role lead$/m)
+  expect(write.stderr).toContain(`Decide: countersign approve ${approvalId}`)
   await scenario.lena.decideApproval({
     approval_id: approvalId,
     verdict: 'approve',

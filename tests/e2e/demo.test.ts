@@ -177,6 +177,9 @@ describe('the demo', () => {
       'npx --no-install countersign receipts verify',
       'starts nothing',
       'WAIT_OVER',
+      // Whoever opens the links now finds nothing there.
+      'All of it is stopped now, so the addresses above lead nowhere any more',
+      '--interactive',
     ]) {
       expect(run.stdout).toContain(words)
     }

@@ -346,8 +346,14 @@ describe('a start', () => {
         async () => (await client.getRun({ run_id: started.run_id })).state === 'completed',
         PATIENCE_MS,
       )
+      // Temporal's core has words of its own once it has tried for some seconds: they are lines of our log too.
+      await temporal.off()
+      await worker.says(' retried ')
+      await temporal.on()
       expect(await api.stop()).toBe(0)
       expect(await worker.stop()).toBe(0)
+      for (const line of [api, worker].flatMap((each) => each.output().trimEnd().split('\n')))
+        expect(line).toMatch(/^\{"level":\d+,.*\}$/)
     } finally {
       await Promise.all([postgres.off(), temporal.off()])
     }

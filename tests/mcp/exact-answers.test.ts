@@ -105,6 +105,32 @@ describe.each(ways)('an answer %s', (_way, answer) => {
   })
 })
 
+describe('an answer with letters in Latin-1', () => {
+  const inLatin1 =
+    (type: string): Write =>
+    (response, message) => {
+      const line = message.replace('\n', '')
+      const text = type.startsWith('text/event-stream') ? `data: ${line}\n\n` : line
+      response.writeHead(200, { 'content-type': type }).end(text, 'latin1')
+    }
+  const result = '{"content": [], "structuredContent": {"name": "Größe", "row": 9007199254740991}}'
+
+  it.each(['application/json', 'application/json; charset=klingon', 'text/event-stream'])(
+    'says of itself that it is not in UTF-8: %s',
+    async (type) => {
+      expect((await answered(result, inLatin1(type))).inexact).toBe('it is not in UTF-8')
+    },
+  )
+
+  it('is read as such if it says so', async () => {
+    const { structuredContent, inexact } = await answered(
+      result,
+      inLatin1('application/json; charset=ISO-8859-1'),
+    )
+    expect([structuredContent, inexact]).toEqual([{ name: 'Größe', row: 9007199254740991 }, undefined])
+  })
+})
+
 it('any number in an answer comes as it was written, or is said to', async () => {
   const chance = chanceOf('answers')
   const texts = Array.from({ length: 40 }, () => decimalOf(chance))

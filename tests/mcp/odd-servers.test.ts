@@ -54,7 +54,8 @@ const overHttp: Serve = async (oddity, work) => {
       const turn = (turns[method] ??= 0)
       turns[method] = turn + 1
       response.writeHead(200, { 'content-type': 'application/json' })
-      return response.end(texts[Math.min(turn, texts.length - 1)]?.replaceAll('$id', String(id)))
+      const text = texts[Math.min(turn, texts.length - 1)] ?? ''
+      return response.end(text.replaceAll('$id', String(id)), oddity.encoding ?? 'utf8')
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -70,7 +71,7 @@ const overStdio: Serve = (oddity, work) =>
   work(
     stdioTarget({
       args: [`${FOLDER}raw-stdio-server.mjs`],
-      env: { ODD_ANSWERS: JSON.stringify(answersOf(oddity)) },
+      env: { ODD_ANSWERS: JSON.stringify(answersOf(oddity)), ODD_ENCODING: oddity.encoding ?? 'utf8' },
     }),
   )
 
@@ -86,6 +87,7 @@ describe.each<[string, Serve]>([
       expect(listed.tools).toHaveLength(tools.length)
       expect(listed.warnings).toEqual(warnings.map((text) => expect.stringContaining(text) as string))
       const call = client.callTool(request(target, 'echo', limits(5_000)))
+      if (oddity.kept) return expect(await call).toMatchObject(oddity.kept)
       if (!oddity.failure) return expect(await call).toEqual(oddity.result ?? DONE)
       const failure = await failureOf(call)
       expect(failure).toMatchObject(oddity.failure)

@@ -1,10 +1,13 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { ChildPipe } from '../../mcp/child-pipe.ts'
 import { createMcpClient } from '../../mcp/client.ts'
 import type { McpClientOptions } from '../../mcp/client.ts'
 import type { McpClientPort, StdioServer, ToolResult } from '../../mcp/port.ts'
@@ -182,6 +185,26 @@ describe('a failure over stdio', () => {
     const target = stdioTarget({ command: 'no-such-command-anywhere' })
     const failure = await failureOf(createClient().callTool(request(target, 'pid')))
     expect(failure).toMatchObject({ code: 'COMMAND_NOT_FOUND', sent: 'no' })
+  })
+
+  it('does not cancel an introduction, which MCP forbids', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'countersign-mcp-'))
+    const file = join(folder, 'heard')
+    const script = `
+      let heard = ''
+      process.stdin.on('data', (text) => (heard += text))
+      process.stdin.on('end', () => require('node:fs').writeFileSync(${JSON.stringify(file)}, heard))`
+    const pipe = new ChildPipe(stdioTarget({ args: ['-e', script] }), { maxMessageBytes: 1_000 })
+    const client = new Client({ name: 'x', version: '1' })
+    await expect(client.connect(pipe, { timeout: 500 })).rejects.toThrow('timed out')
+    const heard = (): string => (existsSync(file) ? readFileSync(file, 'utf8') : '')
+    await until(() => heard().endsWith('\n'))
+    const methods = heard()
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { method: string }).method)
+    expect(methods).toEqual(['initialize'])
+    await rm(folder, { recursive: true })
   })
 
   it('is CONNECTION_NOT_READY with the last words when the child ends before it is ready', async () => {

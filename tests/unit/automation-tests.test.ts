@@ -84,11 +84,15 @@ describe('the command line', () => {
     writeFileSync(join(folder, 'x.yaml'), JSON.stringify(manifest))
     const tests = [{ name: 'one', expect: { output: { a: 2 } } }]
     writeFileSync(join(folder, 'x.test.yaml'), JSON.stringify({ automation: 'x', tests }))
-    writeFileSync(join(folder, 'y.test.yaml'), 'automation: x\ntests:\n  - nmae: one\n    expect: {}\n')
+    writeFileSync(
+      join(folder, 'y.test.yaml'),
+      'automation: x\ntests:\n  - nmae: one\n    expect: { output: 1e400 }\n',
+    )
     const { code, stdout } = await runCli(['test'], { cwd: folder })
     expect(code).toBe(1)
     expect(stdout).toMatch(/✗ one .*\n {6}output\.a\n {8}expected 2\n {8} {5}got 1\n/)
     expect(stdout).toContain('y.test.yaml:3:5 tests[0].name: is missing')
+    expect(stdout).toContain('y.test.yaml:4:23: is a number that cannot be kept exactly.')
     expect(stdout).toContain('0 passed, 1 failed, 1 of 2 files not played')
   })
 })

@@ -235,7 +235,14 @@ describe('errors of evaluateExpression', () => {
   })
 
   it.each([
-    ['1 + ', 'Unexpected token: EOF at character 5'],
+    ['1 + ', 'It ends where a value is missing at character 5'],
+    ['1 + )', '`)` cannot stand here at character 5'],
+    ['* 2', 'An operator cannot stand here at character 1'],
+    ['input.in', '`in` is a word of the language; after a dot stands a name: write `["in"]` without the dot'],
+    ['input.true', '`true` and `false` are values'],
+    ['input.0', 'elements of a list are named such as `[0]`'],
+    ['input.', 'A name is missing after the dot'],
+    ['(1', 'Expected `)`, found the end'],
     ['input.s.matches("^(a+)+$")', 'use contains(), startsWith(), endsWith()'],
     ['timestamp(input.at).getHours("Europe/Berlin")', 'UTC only'],
     ['join_(1)', "no matching overload for 'join(int)'"],
@@ -376,7 +383,7 @@ describe('checkExpression', () => {
 
   it.each([
     ['inptu.n + 1', { start: 0, end: 5 }, 'did you mean `input`?'],
-    ['1 +* 2', { start: 3, end: 4 }, 'Unexpected token'],
+    ['1 +* 2', { start: 3, end: 4 }, 'An operator cannot stand here'],
     ['input.n + "abc', { start: 10, end: 14 }, 'Unterminated string'],
     ['true && input.s.matches("a")', { start: 8, end: 28 }, 'matches() is not available'],
     ['input.list.map(i, j)', { start: 18, end: 19 }, 'There is no variable `j`'],

@@ -103,6 +103,22 @@ describe('YAML that stands for something else', () => {
     expect(flawsOf('a: 1\nb: { <<: 3 }\n')[0]).toMatch(/ its aliases cannot be written out: /)
   })
 
+  it('is read all the same where it is only not exact, so that the rest of its file can be told', () => {
+    const text =
+      'kind: Policy\nlarge: 12345678901234567890\n---\nkind: K\nspec: .inf\n---\nkind: Connection\n'
+    const { sources, flaws } = readManifests([file('m.yaml', text)])
+    expect(flaws.map(({ message }) => message)).toEqual(
+      Array(2).fill('is a number that cannot be kept exactly.'),
+    )
+    expect(sources.map(({ manifest }) => manifest['kind'])).toEqual(['Policy', 'Connection'])
+  })
+
+  it('is told in words of ours where it is nested without end', () => {
+    const deep = `${'['.repeat(5_000)}${']'.repeat(5_000)}`
+    expect(flawsOf(`a: ${deep}\n`)).toEqual([expect.stringMatching(/^:1:\d+ is nested too deep\.$/)])
+    expect(() => readJsonArgument(deep)).toThrow('it is nested over 200 deep.')
+  })
+
   it('is told all at once, and does not hide what is wrong in other files', () => {
     const one = file('one.yaml', 'a: !Ref x\nb: *c\n')
     const two = file('two.yaml', 'kind: [\n')

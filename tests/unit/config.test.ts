@@ -57,6 +57,26 @@ describe('the configuration', () => {
     }
   })
 
+  it('tells what goes only with other settings together with what is wrong by itself', () => {
+    const told = problem({
+      PORT: 'x',
+      HOST: '0.0.0.0',
+      COUNTERSIGN_CODEC_TOKEN: 'a'.repeat(32),
+      TEMPORAL_TLS: 'false',
+      TEMPORAL_TLS_CLIENT_CERT_PATH: 'client.pem',
+      TEMPORAL_TLS_SERVER_NAME: 'temporal.example.org',
+    })
+    expect(told.split('\n').slice(1)).toEqual([
+      expect.stringMatching(/^ {2}PORT: /),
+      '  COUNTERSIGN_CODEC_TOKEN: shows all values to whoever has it: only for an API that listens on loopback',
+      '  TEMPORAL_TLS_CLIENT_CERT_PATH: needs TEMPORAL_TLS_CLIENT_KEY_PATH too: a pair, or neither',
+      '  TEMPORAL_TLS_CLIENT_CERT_PATH: is of no use while TEMPORAL_TLS is false: remove one of them',
+      '  TEMPORAL_TLS_SERVER_NAME: is of no use while TEMPORAL_TLS is false: remove one of them',
+    ])
+    for (const host of ['127.0.0.1', '::1', 'localhost'])
+      expect(problem({ HOST: host, COUNTERSIGN_CODEC_TOKEN: 'a'.repeat(32) })).toBe('')
+  })
+
   it('is told as one line of the log at the start of a process, with all that is wrong and without a trace', () => {
     const worker = fileURLToPath(new URL('../../workers/main.ts', import.meta.url))
     const { stdout, stderr, status } = spawnSync(process.execPath, [...nodeArguments(), worker], {

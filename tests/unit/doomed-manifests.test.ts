@@ -40,6 +40,20 @@ describe('an expression', () => {
     expect(await wrongStep(step)).toContain(place)
   })
 
+  it.each([
+    ['2027-03-01', 'is not a time in ISO 8601 with a zone', 'Such as 2027-03-01T00:00:00Z.'],
+    ['"2027-03-01"', 'is not a time in ISO 8601 with a zone', 'Such as 2027-03-01T00:00:00Z.'],
+    ['2027-03-01T10:00', 'is not a time in ISO 8601 with a zone', 'Such as 2026-10-01T12:00:00Z.'],
+    ['2027/03/01', 'gives a number, not a time', 'Such as 2026-10-01T12:00:00Z.'],
+  ])('until %j is told as a day, and as what to write', async (until, message, hint) => {
+    const { documents } = parseDocuments([saving('a', { steps: [{ name: 's', sleep: { until } }, end] })])
+    const known = knownOf(
+      documents.map(({ manifest }) => manifest),
+      false,
+    )
+    expect(await documentPlaces(documents, known)).toMatchObject([{ message, hint }])
+  })
+
   it('without variables does at save what it would do in each run', async () => {
     const [place = ''] = await wrongStep({
       name: 's',

@@ -1,13 +1,13 @@
 /** What a run that does not move is waiting for, in a sentence; and what the doctor makes of it. */
 import { describe, expect, it } from 'vitest'
 import { judgeRuns } from '../../api/doctor/runs.ts'
-import { heldUpBy } from '../../api/held-up.ts'
+import { heldUpBeforeStart, heldUpBy } from '../../api/held-up.ts'
 import type { StepAttempt } from '../../api/run-history.ts'
 import { failureText } from '../../lib/failure-text.ts'
 
 const NOW_MS = Date.parse('2026-11-30T08:00:00.000Z')
 const NEXT = '2026-11-30T08:00:30.000Z'
-const NOTHING = { taskWaitsSinceMs: null }
+const NOTHING = { taskWaitsSinceMs: null, failedTask: null }
 
 const CALL: StepAttempt = {
   path: 'waive',
@@ -61,7 +61,7 @@ describe('a run that does not move', () => {
 
   it('names the worker that is missing, for the run and for a call', () => {
     const sinceMs = NOW_MS - 42_000
-    const held = heldUpBy([CALL], { taskWaitsSinceMs: sinceMs }, NOW_MS)
+    const held = heldUpBy([CALL], { ...NOTHING, taskWaitsSinceMs: sinceMs }, NOW_MS)
     expect(held.map(({ path, summary }) => [path, summary])).toEqual([
       [null, `No worker has taken the next task of the run since ${new Date(sinceMs).toISOString()}.`],
       [
@@ -72,11 +72,43 @@ describe('a run that does not move', () => {
     for (const { action } of held) expect(action).toMatch(/^Start a worker/)
   })
 
+  it('names what the workers fail at, and no missing worker beside it', () => {
+    const failure = { code: 'TypeError', message: 'of another release' }
+    const failedTask = { at: '2026-11-30T07:59:00.000Z', attempt: 3, failure }
+    const held = heldUpBy([], { taskWaitsSinceMs: NOW_MS - 42_000, failedTask }, NOW_MS)
+    expect(held).toMatchObject([{ path: null, attempt: 3, failure }])
+    expect(held[0]?.summary).toBe(
+      'The workers cannot go on with the run since 2026-11-30T07:59:00.000Z: TypeError: of another release (attempt 3 is under way)',
+    )
+    expect(held[0]?.action).toContain('another release')
+  })
+
+  it('says of a run that Temporal does not have yet why, and when it is tried again', () => {
+    const start = {
+      attempts: 2,
+      last_error: 'no such namespace',
+      received_at: new Date(NOW_MS - 60_000),
+      next_attempt_at: new Date(NEXT),
+    }
+    expect(heldUpBeforeStart(start, NOW_MS)).toMatchObject([
+      {
+        attempt: 2,
+        next_attempt_at: NEXT,
+        summary: `Temporal refuses to start the run: attempt 2 ended with no such namespace (the next comes at ${NEXT})`,
+      },
+    ])
+    const notTried = { ...start, attempts: 0, last_error: null }
+    expect(heldUpBeforeStart(notTried, NOW_MS)[0]?.summary).toContain(
+      'waits to be started since 2026-11-30T07:59',
+    )
+    expect(heldUpBeforeStart({ ...notTried, received_at: new Date(NOW_MS - 2_000) }, NOW_MS)).toEqual([])
+  })
+
   it('is none while work goes on, or waits for people', () => {
     const running: StepAttempt = { ...CALL, state: 'running' }
     const writeback: StepAttempt = { ...CALL, kind: 'writeback', state: 'running' }
     const failed: StepAttempt = { ...retried, state: 'failed', next_attempt_at: null }
-    const justNow = { taskWaitsSinceMs: NOW_MS - 2_000 }
+    const justNow = { ...NOTHING, taskWaitsSinceMs: NOW_MS - 2_000 }
     expect(heldUpBy([running, writeback, failed], justNow, NOW_MS)).toEqual([])
   })
 })

@@ -35,6 +35,19 @@ describe('what is hidden', () => {
     if (text === base64(text)) expect(Buffer.from(shown, 'base64').toString()).not.toContain(TOKEN)
   })
 
+  it('is a bundle of certificates, whole and line by line, however large it is', () => {
+    const line = (n: number): string => `${String(n).padStart(6, '0')}+/${base64(`line ${n} of the bundle`)}`
+    for (const lines of [50, 500, 3_000]) {
+      const bundle = Array.from({ length: lines }, (_none, n) => line(n)).join('\n')
+      const hide = hiding(['hunter2-hunter2', bundle])
+      expect(hide(`a ${line(lines - 1)} and hunter2-hunter2`)).toBe('a [secret] and [secret]')
+      expect(hide(`${bundle}!`)).toBe('[secret]!')
+      expect(hide(encodeURIComponent(line(7)))).toBe('[secret]')
+      const other = { text: `nothing of it ${'x'.repeat(1_000)}` }
+      expect(hide(other)).toBe(other)
+    }
+  })
+
   it('is found in keys, values and errors, at any depth', () => {
     const hide = hiding(['hunter2-hunter2', '1234567890'])
     const value = { a: [{ 'x hunter2-hunter2': 'hunter2-hunter2', n: 1_234_567_890 }], b: true, c: null }

@@ -34,6 +34,16 @@ describe('of a form that is told by a word', () => {
     ])
   })
 
+  it('an address that is none is refused, of a server and of a database', async () => {
+    const tables = { orders: { primary_key: ['id'], writable: ['status'] } }
+    expect(await told(connection({ ...HTTP, url: 'hello world' }))).toEqual([
+      expect.stringMatching(/^spec\.url: must be an address that begins with http:\/\/ or https:\/\//),
+    ])
+    expect(await told(connection({ type: 'postgres', url: 'hello world', tables }))).toEqual([
+      expect.stringMatching(/^spec\.url: it must begin with postgres:\/\//),
+    ])
+  })
+
   it('words of other products are answered with what is written here', async () => {
     const hints = [
       connection({ ...HTTP, transport: 'sse' }),

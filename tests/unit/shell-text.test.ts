@@ -57,6 +57,16 @@ describe('commands for people', () => {
     expect(JSON.parse(words[10] ?? '')).toEqual({ ticket })
   })
 
+  it('name the address of Temporal where it is known, for the program asks its own machine else', () => {
+    const ticket = { payloadType: '', payload: '', signatures: [] }
+    const signal = { workflowId: 'approval/acme/wb_1', signal: 'approve', input: { ticket } }
+    const known = { namespace: 'default', address: 'temporal.example.org:7233' } as TemporalAccess
+    expect(wordsOf(signalCommand(known, signal)).slice(3, 5)).toEqual([
+      '--address',
+      'temporal.example.org:7233',
+    ])
+  })
+
   it('on the page of an approval, too', () => {
     const state = createApprovalState(pendingWrite(), NOON_MS)
     const line = approvalDetails(state, 'verified', `x'; touch pwned; '`)

@@ -98,7 +98,7 @@ describe('values', () => {
     ['${{ "}}', 'INVALID_EXPRESSION', 'not closed'],
     ['${{ {"a": 1 }}', 'INVALID_EXPRESSION', 'not closed'],
     ['${{ input.n } }}', 'INVALID_EXPRESSION', 'not closed'],
-    ['${{ }}', 'INVALID_EXPRESSION', 'Unexpected token'],
+    ['${{ }}', 'INVALID_EXPRESSION', 'It ends where a value is missing'],
     [['${{ input.n / 0 }}'], 'EXPRESSION_FAILED', '[0]: '],
   ])('say where %j is wrong', (value, code, message) => {
     expect(errorOf(value)).toEqual({ code, message: expect.stringContaining(message) })

@@ -97,7 +97,7 @@ it('tells all that is wrong at once, in all files, each with line, path, rule an
     'unknown-reference',
     'unknown-reference',
   ])
-  expect(report.errors[3]?.message).toMatch(/^Unexpected token: EOF \(character \d+ of it\)$/)
+  expect(report.errors[3]?.message).toMatch(/^It ends where a value is missing \(character \d+ of it\)$/)
   expect(report.errors[4]?.message).toContain('did you mean `input`?')
   expect(report.errors[5]?.hint).toBe('Did you mean `invoices`?')
   expect(report.errors[6]?.hint).toBe('Did you mean `invoice`?')
@@ -110,6 +110,23 @@ it('ends with 1 where something is wrong, and with 2 where a file is not there',
   expect(result).toMatchObject({ code: 1 })
   expect(result.stdout).toContain('standard input:6:7  name\n  Policy p is in this request twice')
   expect(await runCli(['validate', '-f', 'nothing.yaml'], { cwd: folder })).toMatchObject({ code: 2 })
+})
+
+it('tells beside a number that is not exact what else is wrong with its file, and so does apply, which sends nothing', async () => {
+  const steps =
+    'steps: [{ name: a, return: 12345678901234567890 }, { name: b, return: "${{ steps.aa.output }}" }]'
+  const inexact = file('inexact.yaml', `kind: Automation\nname: a\nspec:\n  ${steps}\n`)
+  const other = file('other.yaml', 'kind: Policy\nname: p\nspec: { rules: [{ name: a }] }\n')
+  const report = await validate(inexact, other)
+  expect(report.errors.map(({ place, path }) => `${place} ${path}`)).toEqual([
+    'inexact.yaml:4:30 ',
+    'other.yaml:3:17 spec.rules[0]',
+    'inexact.yaml:4:73 spec.steps[1].return',
+  ])
+  const nowhere = ['--url', 'http://127.0.0.1:1', '--key', 'x']
+  const { code, stderr } = await runCli(['apply', '-f', inexact, other, ...nowhere], { cwd: folder })
+  expect(code).toBe(2)
+  for (const { message } of report.errors) expect(stderr).toContain(message)
 })
 
 it('reads the places that it is told', () => {

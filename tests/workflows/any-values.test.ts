@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { stringify } from 'yaml'
 import { readJsonArgument, readYamlFile } from '../../cli/files.ts'
-import { canonicalJson } from '../../lib/canonical-json.ts'
+import { canonicalJson, digestOf } from '../../lib/canonical-json.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { MAX_VALUE_DEPTH } from '../../lib/limits.ts'
 import { storableText } from '../../lib/storable.ts'
@@ -17,6 +17,7 @@ import { automation, ONE_LEAD, TOOLS } from '../support/automations.ts'
 import { openDesk, type Desk } from '../support/cli.ts'
 import { textResult } from '../support/mcp-server.ts'
 import { nestedText, randomText, randomValue } from '../support/random-values.ts'
+import { OUTCOME_PREDICATE } from '../../schemas/receipt.ts'
 import type { ApprovalView } from '../../schemas/operations/views.ts'
 import { about, type StartedRun } from '../support/scenario.ts'
 import { eventually } from '../support/world.ts'
@@ -39,8 +40,12 @@ const inputText = `{"values": [${good.map(({ text }) => text).join(', ')}]}`
 /** Also what cannot be kept: of servers and of code it is not refused, for they are not asked twice. */
 const texts = Array.from({ length: TEXTS }, () => randomText(chance, true))
 
+/** Times keep what is below a millisecond. */
+const MOMENT = '2026-10-01T12:00:00.123456Z'
+const ONE_LATER = '2026-10-01T12:00:00.123457Z'
+
 const TABLE = `
-  create table samples (id text primary key, tenant text not null default 'acme', doc jsonb, words text, list text[]);
+  create table samples (id text primary key, tenant text not null default 'acme', doc jsonb, words text, list text[], at timestamptz);
   insert into samples (id) values ('a')`
 
 let desk: Desk
@@ -88,7 +93,7 @@ function samplesConnection(): JsonObject {
       type: 'postgres',
       url: '${secret:SHOP_DATABASE_URL}',
       scope: { column: 'tenant', value: 'acme' },
-      tables: { samples: { primary_key: ['id'], writable: ['doc', 'words', 'list'] } },
+      tables: { samples: { primary_key: ['id'], writable: ['doc', 'words', 'list', 'at'] } },
     },
   }
 }
@@ -129,11 +134,20 @@ const THROUGH: JsonObject[] = [
           doc: '${{ input.values }}',
           words: '${{ input.words }}',
           list: '${{ input.list }}',
+          at: MOMENT,
         },
       },
     },
   },
-  { name: 'end', return: ['${{ steps.made.output[0] }}', '${{ steps.give.output.answer }}'] },
+  {
+    name: 'end',
+    return: [
+      '${{ steps.made.output[0] }}',
+      '${{ steps.give.output.answer }}',
+      // As PostgreSQL writes it.
+      '${{ timestamp(steps.sample.output.at) + duration("1us") }}',
+    ],
+  },
 ]
 
 /** Words of servers and of code, which people read when a step has failed. */
@@ -257,6 +271,7 @@ describe('what can be kept', () => {
     }
     const result = (await resultOf(run_id)) as unknown as JsonValue[][]
     expect([changed(result[0], small), changed(result[1])]).toEqual([[], []])
+    expect(result[2]).toBe(ONE_LATER)
     expect(small.length).toBeGreaterThan(VALUES / 2)
     const [taken] = server.calls.filter((call) => call.tool === 'take')
     expect(changed(taken?.arguments['values'])).toEqual([])
@@ -270,7 +285,17 @@ describe('what can be kept', () => {
     ])
     const ledger = (await world.admin.listWritebacks({ run_id })).items
     expect(ledger.map(({ state }) => state)).toEqual(['applied', 'applied'])
-    expect(await desk.scenario.statements(run)).toHaveLength(4)
+    const statements = await desk.scenario.statements(run)
+    expect(statements).toHaveLength(4)
+    const known = statements
+      .filter(({ predicateType }) => predicateType === OUTCOME_PREDICATE)
+      .map(({ predicate }) => [predicate['how'], predicate['answerSha256']])
+    const digestFrom = (by: string) =>
+      digestOf(ledger.find(({ executor }) => executor === by)?.outcome?.output)
+    expect(known).toEqual([
+      ['answered', digestFrom('mcp_tool')],
+      ['atomic', digestFrom('sql')],
+    ])
   })
 })
 

@@ -46,9 +46,10 @@ test('an answer that fits the form is the output, and leaves a receipt', async (
     answer: null,
     requester: { principal: 'carl@acme.example' },
   })
-  const details = await s.world.temporal.workflow
-    .getHandle(approval.temporal_workflow_id)
-    .query<{ currentDetails: string }>('__temporal_workflow_metadata')
+  const handle = s.world.temporal.workflow.getHandle(approval.temporal_workflow_id)
+  // In lists and timelines of the Temporal UI.
+  expect(await (await handle.describe()).staticSummary()).toBe('Question of step tier')
+  const details = await handle.query<{ currentDetails: string }>('__temporal_workflow_metadata')
   expect(details.currentDetails).toContain('They pay **7** a month.')
   expect(details.currentDetails).toContain(`countersign answer ${approval.approval_id}`)
   const answer = { tier: 'gold', note: 'since 2019' }

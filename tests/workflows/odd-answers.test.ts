@@ -1,7 +1,9 @@
 /** Servers that answer oddly, or late, and what becomes of runs: what can be used is used, and a step ends in its time. */
 import type { ServerResponse } from 'node:http'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { JsonObject } from '../../lib/json.ts'
+import { digestOf } from '../../lib/canonical-json.ts'
+import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import { startTestMcpServer, textResult, type TestMcpServer, type TestTool } from '../support/mcp-server.ts'
 import { startScenario, type Scenario } from '../support/scenario.ts'
 
@@ -75,8 +77,13 @@ beforeAll(async () => {
       return true
     },
   })
-  s = await startScenario()
-  await s.apply({ kind: 'Connection', name: 'odd', spec: { ...SPEC, url: odd.url } })
+  const script = fileURLToPath(new URL('../support/dying-stdio.mjs', import.meta.url))
+  s = await startScenario({ commands: { dying: { command: process.execPath, args: [script] } } })
+  const dying = { type: 'mcp', transport: 'stdio', command: 'dying', timeout: '2s' }
+  await s.apply(
+    { kind: 'Connection', name: 'odd', spec: { ...SPEC, url: odd.url } },
+    { kind: 'Connection', name: 'dying', spec: { ...dying, tools: { write: { class: 'write' } } } },
+  )
 })
 
 afterAll(async () => {
@@ -100,6 +107,21 @@ async function ending(
   return { run, expect: (expected: object) => s.expectEnding(run, expected) }
 }
 
+/** The one request of its session is answered, also without its id. */
+function withContent(structured: string): string {
+  return `{"jsonrpc": "2.0", "id": null, "result": {"content": [], "structuredContent": ${structured}}}`
+}
+
+function inLatin1(response: ServerResponse): void {
+  response.writeHead(200, { 'content-type': 'application/json' })
+  response.end(withContent('{"name": "Größe"}'), 'latin1')
+}
+
+function bottomless(response: ServerResponse): void {
+  response.writeHead(200, { 'content-type': 'application/json' })
+  response.end(withContent(`${'['.repeat(5_000)}${']'.repeat(5_000)}`))
+}
+
 describe('a write that was done stays applied where its answer', () => {
   test.each([
     ['has null for structured content', '{"content": [], "structuredContent": null, "isError": null}'],
@@ -108,6 +130,17 @@ describe('a write that was done stays applied where its answer', () => {
   ])('%s', async (_what, answer) => {
     const { expect: ends } = await ending('write', { answer })
     await ends({ state: 'completed', writebacks: ['applied'], result: { text: '', content: [] } })
+  })
+
+  test.each<[string, (response: ServerResponse) => void, string]>([
+    ['is not in UTF-8', inLatin1, 'the answer is not kept: it is not in UTF-8'],
+    ['is nested 5,000 deep', bottomless, 'the answer is not kept: it is nested deeper than 200 levels'],
+  ])('%s, without its output, and the receipt says why', async (_what, answer, message) => {
+    const { run, expect: ends } = await ending('write', { answer })
+    await ends({ state: 'completed', writebacks: ['applied'], result: null })
+    const [statement] = await s.statements(run)
+    const predicate = { status: 'applied', code: 'RESULT_INVALID', message, answerSha256: null }
+    expect(statement?.predicate).toMatchObject(predicate)
   })
 
   test('does not fit what its server declares, and the receipt says so', async () => {
@@ -128,12 +161,65 @@ test('a reading that does not fit what its server declares fails, with the place
   expect(message).toContain('/id must be number')
 })
 
+test.each<[string, string, JsonValue]>([
+  ['an empty list', '{"content": [{"type": "text", "text": "[]"}]}', { text: '[]', content: [] }],
+  [
+    'that it is pending',
+    '{"content": [], "structuredContent": {"status": "pending"}}',
+    { status: 'pending' },
+  ],
+])(
+  'a server that says %s of a write is quoted, with a digest, and no more is claimed',
+  async (_what, answer, output) => {
+    const { run, expect: ends } = await ending('write', { answer })
+    await ends({ state: 'completed', writebacks: ['applied'], result: output })
+    const [statement] = await s.statements(run)
+    expect(statement?.predicate).toMatchObject({
+      status: 'applied',
+      how: 'answered',
+      answerSha256: digestOf(output),
+    })
+  },
+)
+
+test.each<[string, (response: ServerResponse) => void, string]>([
+  ['is not in UTF-8', inLatin1, 'it is not in UTF-8'],
+  ['is nested 5,000 deep', bottomless, 'it is nested deeper than 200 levels'],
+])('a reading whose answer %s fails, and is sent once', async (_what, write, says) => {
+  let sent = 0
+  const answer = (response: ServerResponse): void => {
+    sent += 1
+    write(response)
+  }
+  const { expect: ends } = await ending('read', { answer })
+  const { message } = await ends({ state: 'failed', code: 'RESULT_INVALID' })
+  expect(message).toContain(says)
+  expect(sent).toBe(1)
+})
+
 test('an error that is said in structured content alone is told', async () => {
   const answer = '{"content": [], "structuredContent": {"error": "no such row"}, "isError": true}'
   const { message } = await (
     await ending('read', { answer })
   ).expect({ state: 'failed', code: 'TOOL_FAILED' })
   expect(message).toContain('no such row')
+})
+
+test('the last words of a server process that died of a write are in the outcome and in its receipt', async () => {
+  await s.define(
+    'dying',
+    [{ name: 'it', tool_call: { connection: 'dying', tool: 'write', arguments: {} } }],
+    {
+      allow: true,
+    },
+  )
+  const run = await s.start('dying')
+  await s.expectEnding(run, { state: 'waiting_for_resolution', writebacks: ['unknown'] })
+  const words = expect.stringContaining('the server process last wrote: disk full: Größe 0 👍') as string
+  const [writeback] = (await s.world.admin.listWritebacks({ run_id: run.runId })).items
+  expect(writeback?.outcome).toMatchObject({ status: 'unknown', message: words })
+  const statements = await s.statements(run)
+  expect(statements.at(-1)?.predicate).toMatchObject({ status: 'unknown', message: words })
 })
 
 test('a look reads JSON that its tool gives as text', async () => {

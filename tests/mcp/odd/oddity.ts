@@ -13,11 +13,15 @@ export interface Oddity {
    * again and again. What is not named is answered as it should be.
    */
   answers: Partial<Record<'initialize' | 'tools/list' | 'tools/call', string | string[]>>
+  /** Of these answers; by default UTF-8. */
+  encoding?: 'latin1'
   /** What the client makes of it; by default one ordinary tool, and an ordinary result. */
   tools?: Partial<ToolDefinition>[]
   /** Texts that the warnings contain, in their order. */
   warnings?: string[]
   result?: ToolResult
+  /** Instead of all of the result: what is said of it. */
+  kept?: Partial<ToolResult>
   failure?: Partial<McpCallError>
   /** Texts that the message of the failure contains. */
   says?: string[]

@@ -2,6 +2,7 @@
 import { createInterface } from 'node:readline'
 
 const answers = JSON.parse(process.env.ODD_ANSWERS)
+const encoding = process.env.ODD_ENCODING ?? 'utf8'
 const told = {}
 
 createInterface({ input: process.stdin }).on('line', (line) => {
@@ -11,5 +12,5 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   const turn = told[method] ?? 0
   told[method] = turn + 1
   const text = texts[Math.min(turn, texts.length - 1)]
-  process.stdout.write(`${text.replaceAll('$id', JSON.stringify(id))}\n`)
+  process.stdout.write(`${text.replaceAll('$id', JSON.stringify(id))}\n`, encoding)
 })
