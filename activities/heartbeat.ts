@@ -2,9 +2,15 @@
  * Heartbeats of the activity that runs: each carries all that was said before, for Temporal keeps only the last, and
  * gives it to the next attempt.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { Context } from '@temporalio/activity'
 import { ActivityCancelledError, ActivityPausedError, ActivityResetError } from '@temporalio/client'
 import type { Envelope } from '../schemas/run.ts'
+import { saidByPending } from './histories.ts'
+
+/** The worker holds a heartbeat back for 500 ms at most; one that sets this itself, for 4 s. */
+const MAX_WAIT_MS = 5_000
+const LOOK_INTERVAL_MS = 50
 
 interface Said {
   /** Of the last attempt that was about to send. */
@@ -16,6 +22,7 @@ interface Said {
   knowsEarlier?: true
 }
 
+/** What the attempt has given to the SDK, with what earlier ones have said. */
 const said = new WeakMap<Context, Said>()
 
 /** By earlier attempts too. */
@@ -29,19 +36,35 @@ export function saidBefore(): Said {
 }
 
 export function beat(more: Said = {}): void {
+  give(Context.current(), more)
+}
+
+/**
+ * Resolves when Temporal has it, and nothing that says less can come after it, which an ordinary heartbeat does not tell.
+ * Throws if the attempt is not ours any more.
+ */
+export async function beatAndWait(more: Said): Promise<void> {
   const context = Context.current()
+  const isFirst = !said.has(context)
+  const details = give(context, more)
+  await (isFirst ? tell(context, details) : untilTold(context, more))
+}
+
+/**
+ * The SDK tells it when it likes, the newest last. It also adds the last that it was given to the report of a failure, so
+ * that it has to have all that is told past it.
+ */
+function give(context: Context, more: Said): Said {
   const details = { ...saidBy(context), ...more }
   said.set(context, details)
   context.heartbeat(details)
+  return details
 }
 
-/** Resolves when Temporal has it, which an ordinary heartbeat does not tell. Throws if the attempt is not ours any more. */
-export async function beatAndWait(more: Said): Promise<void> {
-  const context = Context.current()
-  const details = { ...saidBy(context), ...more }
-  said.set(context, details)
+/** Past the SDK, and at once. */
+async function tell({ client, info }: Context, details: Said): Promise<void> {
   try {
-    await context.client.activity.heartbeat(context.info.taskToken, details)
+    await client.activity.heartbeat(info.taskToken, details)
   } catch (error) {
     // It was recorded. What was asked of the activity, it hears in the ordinary way.
     const isOther = [ActivityCancelledError, ActivityPausedError, ActivityResetError].some(
@@ -49,4 +72,23 @@ export async function beatAndWait(more: Said): Promise<void> {
     )
     if (!isOther) throw error
   }
+}
+
+/**
+ * An earlier heartbeat of this attempt may be on its way still, and would come after what is told past it. The SDK sends
+ * one after the other: when Temporal has this one from it, the earlier ones have passed.
+ */
+async function untilTold({ client, info }: Context, more: Said): Promise<void> {
+  const { workflowExecution, activityId, heartbeatTimeoutMs = MAX_WAIT_MS } = info
+  const giveUpAtMs = Date.now() + Math.min(heartbeatTimeoutMs, MAX_WAIT_MS)
+  while (workflowExecution && Date.now() < giveUpAtMs) {
+    const told = await saidByPending(client, workflowExecution, activityId)
+    if (told.some((one) => holds(one, more))) return
+    await new Promise((resolve) => setTimeout(resolve, LOOK_INTERVAL_MS))
+  }
+  throw new Error(`a heartbeat of activity ${activityId} has not come to Temporal`)
+}
+
+function holds(told: unknown, more: Said): boolean {
+  return typeof told === 'object' && told !== null && isDeepStrictEqual({ ...told, ...more }, told)
 }

@@ -55,12 +55,20 @@ async function historyOf(client: Client, { workflowId, runId }: Execution): Prom
   return fetched?.events ?? []
 }
 
-/** Of activities that were not over, also where their execution is: Temporal keeps their last heartbeat. */
-export async function saidByPending(client: Client, { workflowId, runId }: Execution): Promise<unknown[]> {
+/**
+ * Of activities that were not over, also where their execution is: Temporal keeps their last heartbeat. `only`: the id of
+ * one of them.
+ */
+export async function saidByPending(
+  client: Client,
+  { workflowId, runId }: Execution,
+  only?: string,
+): Promise<unknown[]> {
   const described = await unlessGone(() => client.workflow.getHandle(workflowId, runId).describe())
   const said: unknown[] = []
-  for (const { activityType, heartbeatDetails } of described?.raw.pendingActivities ?? [])
-    if (activityType?.name === 'perform') said.push(...(await valuesIn(client, heartbeatDetails)))
+  for (const { activityId, activityType, heartbeatDetails } of described?.raw.pendingActivities ?? [])
+    if (activityType?.name === 'perform' && (activityId === only || only === undefined))
+      said.push(...(await valuesIn(client, heartbeatDetails)))
   return said
 }
 

@@ -2,6 +2,7 @@
 import type { Door } from './door.ts'
 
 const OLDER = 'older-ledger.test.ts'
+const ERASED = 'erased-claims.test.ts'
 const FORGOTTEN = 'forgotten-claims.test.ts'
 const NOT_UNKNOWN = "to match object { writebacks: [ 'unknown' ]"
 const WRITEBACKS = 'db/queries/writebacks.ts'
@@ -50,6 +51,19 @@ export const olderLedger: Door[] = [
 ]
 
 export const forgottenClaims: Door[] = [
+  {
+    name: 'the report of a failure erases the claim',
+    patches: [
+      {
+        file: 'activities/heartbeat.ts',
+        find: 'const details = give(context, more)\n  await (isFirst ? tell(context, details) : untilTold(context, more))',
+        replace:
+          'const details = { ...saidBy(context), ...more }\n  await (isFirst ? tell(context, details) : tell(context, details))',
+      },
+    ],
+    test: { file: ERASED, title: 'a write under way that is called planned is not sent again' },
+    says: 'expected 2 to be 1',
+  },
   {
     name: 'a cancel throws away what Temporal was told',
     patches: [

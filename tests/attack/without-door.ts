@@ -55,6 +55,14 @@ export const WITHOUT_DOOR: Partial<Record<string, Record<string, string>>> = {
     'of many at once gets its own result': 'what is right',
     'goes on beside loops': 'what is right',
   },
+  'erased-claims.test.ts': {
+    'what the server has said of it is told, and it is not sent again':
+      'as *the report of a failure erases the claim*',
+    'of one that is cancelled then, no receipt says that it was never sent':
+      'as *the report of a failure erases the claim*',
+    'one whose worker stops during the call is not sent again by the next worker':
+      'as *the report of a failure erases the claim*',
+  },
   'forgotten-claims.test.ts': {
     'a writeback that is reset between two attempts does not write again':
       'as *a run that was reset writes without asking the execution before it*',
