@@ -18,7 +18,7 @@ export const editedRows: Door[] = [
       file: 'lapsed-approvals.test.ts',
       title: 'a row that says that it was claimed while its approval was young lets nothing be sent',
     },
-    says: 'to match object { …(3) }',
+    says: "to match object { state: 'waiting_for_approval'",
   },
   {
     name: 'a row says how long an attempt has had',
