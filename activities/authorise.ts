@@ -29,7 +29,7 @@ export interface WriteJudgement {
   facts: AuthorisationFacts
 }
 
-/** For a write under way, the age of its approval is that at the moment when its attempt was claimed. */
+/** An approval is as old as it is now, also for a write under way: when that was claimed is the word of a row. */
 export async function judgeWrite(
   deps: DoorDeps,
   row: WritebackRow,
@@ -42,9 +42,8 @@ export async function judgeWrite(
   const cast = known.filter(
     ({ vote, envelope }) => !vetoes.includes(envelope) || isVeto(requirement, row.requester, vote),
   )
-  const atMs = row.state === 'sending' ? Date.parse(row.updated_at) : deps.nowMs()
   const votes = cast.map(({ vote }) => vote)
-  const { judgement, counted } = standingJudgement(requirement, row.requester, votes, atMs)
+  const { judgement, counted } = standingJudgement(requirement, row.requester, votes, deps.nowMs())
   const facts = {
     rule: `${requirement.policy}/${requirement.rule}`,
     decisions: counted.map(({ decisionId }) => decisionId),

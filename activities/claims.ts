@@ -76,6 +76,17 @@ function openClaim({ trust }: Pick<DoorDeps, 'trust'>, said: unknown, about: Abo
   return { ...claim.data, envelope: envelope.data, by: opened ? known : 'unknown key' }
 }
 
+/** What the claims of a write that can be believed say of its times, as a row says it: a row can be edited. */
+export function datedClaims(
+  deps: Pick<DoorDeps, 'trust'>,
+  said: readonly unknown[],
+  { organization, writeback_id: writebackId }: WritebackRow,
+): { deadline_at: string; updated_at: string }[] {
+  return claimsAmong(deps, said, { organization, writebackId })
+    .filter(({ by }) => by !== 'unknown key')
+    .map(({ deadlineAt, claimedAt }) => ({ deadline_at: deadlineAt, updated_at: claimedAt }))
+}
+
 /** No row says as much as this, unless it is being sent or has ended: no release is for a claim without a date. */
 const UNREADABLE = { attempt: 0, digest: '', claimedAt: '', deadlineAt: '', row: null }
 

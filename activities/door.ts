@@ -31,6 +31,8 @@ interface Witness {
   tellLost(lost: Envelope): Promise<void>
   /** Asks what earlier executions have told of the write. Null: there are none, or they have told nothing. */
   askEarlier: AskEarlier | null
+  /** Whether somebody has asked that the caller, or this run, end: its workflow may not have heard of it yet. */
+  isCancelAsked(runWorkflowId: string): Promise<boolean>
 }
 
 export type AskEarlier = (runWorkflowId?: string) => Promise<Earlier>

@@ -28,6 +28,30 @@ export async function executionState(
   }
 }
 
+/**
+ * Whether this execution, or its run, was asked to end. A worker that was away takes up an attempt of an activity before
+ * the workflow has heard of it.
+ */
+export async function isCancelAsked(
+  client: Client,
+  { workflowId, runId }: { workflowId: string; runId: string },
+  runWorkflowId: string,
+): Promise<boolean> {
+  const own = client.workflow.getHandle(workflowId, runId)
+  const handles = runWorkflowId === workflowId ? [own] : [own, client.workflow.getHandle(runWorkflowId)]
+  for (const handle of handles) {
+    const asked = await handle.describe().then(
+      ({ raw }) => raw.workflowExtendedInfo?.cancelRequested === true,
+      (error: unknown) => {
+        if (error instanceof WorkflowNotFoundError) return false
+        throw error
+      },
+    )
+    if (asked) return true
+  }
+  return false
+}
+
 /** Shorter than any retention a namespace can have. */
 const RECENT_MS = 12 * 3_600_000
 const SAMPLES = 5

@@ -65,13 +65,16 @@ export async function planWriteback(deps: DoorDeps, arrival: Arrival): Promise<W
   return requireWriteback(deps, call.organization, call.origin.writebackId)
 }
 
-/** Throws UNKNOWN_ORIGIN. A further round is planned only after one that has ended, and surely changed nothing. */
-async function assertFollows({ database }: DoorDeps, { call, origin }: Arrival): Promise<void> {
+/**
+ * Throws UNKNOWN_ORIGIN, OUTCOME_NOT_PROVEN. A further round is planned only after one that has ended, and surely changed
+ * nothing, as its receipt says.
+ */
+async function assertFollows(deps: DoorDeps, { call, origin }: Arrival): Promise<void> {
   const { organization, origin: said } = call
   if (origin.round === 1) return
   const writebackId = writebackIdOf({ ...said, round: origin.round - 1 })
-  const before = await findWriteback(database, { organization, writebackId })
-  if (before?.outcome && mayFollow(before.outcome)) return
+  const before = await findWriteback(deps.database, { organization, writebackId })
+  if (before?.outcome && mayFollow(await provenOutcome(deps, before, before.outcome))) return
   const detail = `${said.writebackId}: ${writebackId} is ${before?.state ?? 'not there'}, so nothing follows it`
   throw new CodedError('UNKNOWN_ORIGIN', detail)
 }

@@ -4,6 +4,7 @@ import type { Asks, Call, Envelope, PerformResult } from '../schemas/run.ts'
 import { claimsAmong, type AboutClaim } from './claims.ts'
 import { callerId, organizationHere, withContext } from './context.ts'
 import type { AskEarlier, DoorDeps } from './door.ts'
+import { isCancelAsked } from './executions.ts'
 import { tellingEnd } from './failures.ts'
 import { beat, beatAndWait, saidBefore } from './heartbeat.ts'
 import { saidByPending } from './histories.ts'
@@ -30,6 +31,7 @@ export function createPerform(door: DoorDeps, inShare: InShare) {
           tell: (claim) => beatAndWait({ claim }),
           tellLost: (lost) => beatAndWait({ lost }),
           askEarlier: afterReset && !saidBefore().knowsEarlier ? askingEarlier(door, about) : null,
+          isCancelAsked: askingCancel(),
         },
       })
     const passing = () =>
@@ -41,6 +43,12 @@ export function createPerform(door: DoorDeps, inShare: InShare) {
 /** Where no worker was there for longer than the step may take, it is tried once all the same. */
 function beginOfStepMs({ attempt, scheduledTimestampMs }: Info): number {
   return attempt === 1 ? Math.max(scheduledTimestampMs, Date.now()) : scheduledTimestampMs
+}
+
+function askingCancel(): (runWorkflowId: string) => Promise<boolean> {
+  const { client, info } = Context.current()
+  const { workflowId = '', runId = '' } = info.workflowExecution ?? {}
+  return (runWorkflowId) => isCancelAsked(client, { workflowId, runId }, runWorkflowId)
 }
 
 /** Histories are long: where they have nothing to tell, later attempts do not read them again. */

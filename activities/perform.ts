@@ -15,6 +15,7 @@ import { CodedError } from '../schemas/errors.ts'
 import type { Call, Envelope, PerformResult, Preview, Requester } from '../schemas/run.ts'
 import { abandonWriteback, type Abandoning } from './abandon.ts'
 import { askForApproval, judgeWrite, refuseRejected } from './authorise.ts'
+import { datedClaims } from './claims.ts'
 import type { Stored } from './executors/executor.ts'
 import { digestOfWrite, type DoorDeps, type Judged, type Passage, type StepLimits } from './door.ts'
 import { closePlanned, idempotencyKeyOf, planWriteback, reopened } from './ledger.ts'
@@ -49,13 +50,13 @@ export async function perform(
   let context = await loadCallContext(deps.database, about)
   if (await recallClaim(deps, said, about, context.writeback))
     context = await loadCallContext(deps.database, about)
-  const { writeback, remaining_ms: remainingMs } = context
+  const { writeback } = context
   if (writeback?.outcome)
     return { kind: 'done', outcome: await provenOutcome(deps, writeback, writeback.outcome) }
   if (writeback && context.is_ended) throw reopened(writeback)
-  assertNotUnderWay(writeback, remainingMs)
-  if (limits.toEnd && writeback?.state === 'planned')
-    return endPlanned(deps, { ...about, ...limits.toEnd }, limits)
+  assertNotUnderWay(writeback, remainingMsOf(deps, said, context))
+  if (limits.toEnd && writeback?.state !== 'sending')
+    return endUnsent(deps, { ...about, ...limits.toEnd }, limits)
   try {
     return await pass(deps, { call, decisions, limits }, context)
   } catch (error) {
@@ -89,6 +90,8 @@ async function pass(
   const about = { ...call, writebackId: call.origin.writebackId }
   if (earlier && (await recallClaim(deps, earlier.said, about, context.writeback)))
     return perform(deps, call, decisions, { ...step, witness: { ...step.witness, askEarlier: null } })
+  const remainingMs = remainingMsOf(deps, [...step.witness.said, ...(earlier?.said ?? [])], context)
+  assertNotUnderWay(context.writeback, remainingMs)
   const policies = policiesOf(context)
   const judge = (stored: Stored): Judged => {
     const described = executor.describe(operation, stored)
@@ -96,21 +99,26 @@ async function pass(
     return { described, ruling: ruleOn(policies, { ...facts, requester: origin.requester }) }
   }
   const frozenReason = context.connection?.frozen_reason ?? null
-  const overdueMs = -(context.remaining_ms ?? 0)
+  const overdueMs = -(remainingMs ?? 0)
   const known = { call, operation, executor, resolved, origin, judge, timeoutMs }
   const arrival = { ...known, overdueMs, frozenReason, ...step }
   assertDefinitionUnchanged(call, resolved.definitionSha256, origin.pinnedDefinitionSha256)
   const row = context.writeback ?? (await planWriteback(deps, arrival))
-  if (row.state === 'planned' && earlier?.end != null) {
-    const conclusion = olderThanRun(earlier.end, row.plan.target)
-    return { kind: 'done', outcome: await closePlanned(deps, row, conclusion) }
-  }
+  const end = earlier?.end ?? null
+  if (row.state === 'planned' && end !== null) return endOlder(deps, row, end)
   const passage = { ...arrival, ...judge(row.plan.stored) }
   const changed = changesSincePlanned(passage, row)
   if (changed !== null) return refuseChanged(deps, passage, row, changed)
   if (row.state !== 'sending') return apply(deps, passage, row, decisions)
   const settled = await settle(deps, passage, row, decisions)
-  return settled ?? apply(deps, passage, { ...row, state: 'planned', deadline_at: null }, decisions)
+  if (settled) return settled
+  const released: WritebackRow = { ...row, state: 'planned', deadline_at: null }
+  return end === null ? apply(deps, passage, released, decisions) : endOlder(deps, row, end)
+}
+
+/** An earlier execution was told of an end, and the ledger does not have it. */
+async function endOlder(deps: DoorDeps, row: WritebackRow, end: string): Promise<PerformResult> {
+  return { kind: 'done', outcome: await closePlanned(deps, row, olderThanRun(end, row.plan.target)) }
 }
 
 /**
@@ -127,15 +135,33 @@ function limitsOf(
   return { deadlineAtMs: writeback ? deadlineAtMs : Math.min(deadlineAtMs, giveUpAtMs), signal }
 }
 
-/** Nobody wants it any more, and it waits. */
-async function endPlanned(
+/** Nobody wants it any more, and it waits. Where the ledger has lost it, nothing is planned anew. */
+async function endUnsent(
   deps: DoorDeps,
   abandoning: Abandoning,
   { witness }: StepLimits,
 ): Promise<PerformResult> {
   const abandoned = await abandonWriteback(deps, abandoning, witness.askEarlier)
   if (abandoned.kind === 'ended') return { kind: 'done', outcome: abandoned.outcome }
+  if (abandoned.kind === 'never_planned')
+    throw new CodedError(
+      'OUTCOME_UNKNOWN',
+      `${abandoning.writebackId} was under way, and is not in the ledger`,
+    )
   throw new CodedError('WRITE_IN_PROGRESS', `${abandoning.writebackId} was claimed this moment`)
+}
+
+/** By the clock of the ledger. A row can be edited, so the last deadline that Temporal was told of counts, if it is later. */
+function remainingMsOf(
+  deps: DoorDeps,
+  said: readonly unknown[],
+  { writeback, remaining_ms: remainingMs }: CallContextRow,
+): number | null {
+  if (writeback?.state !== 'sending' || writeback.deadline_at === null || remainingMs === null)
+    return remainingMs
+  const rowMs = Date.parse(writeback.deadline_at)
+  const laterMs = datedClaims(deps, said, writeback).map(({ deadline_at: at }) => Date.parse(at) - rowMs)
+  return remainingMs + Math.max(0, ...laterMs)
 }
 
 /** A row in `sending` belongs to the attempt that set its deadline: until then nobody concludes anything. */

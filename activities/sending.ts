@@ -32,6 +32,9 @@ const RECORD_RETRY_MS = 250
 /** How soon a held write notices that its connection was thawed. */
 const FROZEN_RETRY_MS = 1_000
 
+/** How soon an attempt looks again whether its workflow has heard that it is to end. */
+const CANCEL_RETRY_MS = 1_000
+
 export async function sendWrite(
   deps: DoorDeps,
   passage: Passage,
@@ -41,6 +44,7 @@ export async function sendWrite(
   const { executor, operation, timeoutMs } = passage
   assertNotFrozen(passage)
   assertStillOurs(passage)
+  if (row.state === 'planned') await assertWanted(passage)
   assertBelieved(deps)
   // Opened before the claim: however long claim and witness take, our deadline comes before the ledger's.
   const window = new SendWindow(timeoutMs)
@@ -61,6 +65,13 @@ export async function sendWrite(
   const deadlineAtMs = window.deadlineAtMs + DEADLINE_MARGIN_MS
   const sent = { row, claimed, deadlineAtMs, authorisation, how: executor.how }
   return record(deps, passage, sent, answer)
+}
+
+/** A worker that was away takes up an attempt before the workflow has heard of its cancel. Then the workflow ends the write. */
+async function assertWanted({ call, origin, witness }: Passage): Promise<void> {
+  if (!(await witness.isCancelAsked(origin.runWorkflowId))) return
+  const detail = `${call.origin.writebackId}: its run was asked to end, so nothing is begun`
+  throw new CodedError('WRITE_IN_PROGRESS', detail, { nextRetryDelayMs: CANCEL_RETRY_MS })
 }
 
 /** Nothing leaves that could have no receipt: keys are retired while workers run. Another worker may have a better one. */
@@ -84,7 +95,10 @@ async function claim({ database }: DoorDeps, row: WritebackRow, timeoutMs: numbe
 }
 
 /** How long the call of this attempt might take. Its claim says it, whatever the connection says by now. */
-export function timeoutOfAttempt({ deadline_at: deadlineAt, updated_at: claimedAt }: WritebackRow): number {
+export function timeoutOfAttempt({
+  deadline_at: deadlineAt,
+  updated_at: claimedAt,
+}: Pick<WritebackRow, 'deadline_at' | 'updated_at'>): number {
   return deadlineAt === null ? 0 : Date.parse(deadlineAt) - Date.parse(claimedAt) - DEADLINE_MARGIN_MS
 }
 

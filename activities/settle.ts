@@ -2,7 +2,8 @@
  * What to do with a row that says `sending` when its deadline has passed: the attempt is gone, and its answer lost.
  *
  * It is sent again only where the target makes that harmless, and only if it is authorised today: a row that says
- * `sending` proves nothing. Else the target is looked at, where somebody has said how. Where even that does not tell,
+ * `sending` proves nothing; and never for a run that does not want it any more, for which it could be the first time.
+ * Else the target is looked at, where somebody has said how. Where even that does not tell,
  * nobody knows, and we say so: then a person has to find out.
  */
 import { releaseSending, type WritebackRow } from '../db/queries/writebacks.ts'
@@ -10,6 +11,7 @@ import { CodedError, ERRORS } from '../schemas/errors.ts'
 import type { LostAnswer } from '../schemas/claim.ts'
 import type { Envelope, PerformResult } from '../schemas/run.ts'
 import { judgeWrite, type AuthorisationFacts } from './authorise.ts'
+import { datedClaims } from './claims.ts'
 import type { DoorDeps, Passage } from './door.ts'
 import type { CheckAnswer } from './executors/executor.ts'
 import { closeOverdue } from './ledger.ts'
@@ -24,8 +26,10 @@ export async function settle(
   row: WritebackRow,
   decisions: readonly Envelope[],
 ): Promise<PerformResult | null> {
-  const { executor, operation, giveUpAtMs } = passage
-  if (executor.resend(operation) === 'safe' && deps.nowMs() < giveUpAtMs) {
+  if (!passage.toEnd && (await passage.witness.isCancelAsked(passage.origin.runWorkflowId)))
+    return settleByLooking(deps, { ...passage, toEnd: { because: 'withdrawn' } }, row)
+  const { executor, operation, giveUpAtMs, toEnd } = passage
+  if (!toEnd && executor.resend(operation) === 'safe' && deps.nowMs() < giveUpAtMs) {
     const authorisation = await authorisationOf(deps, passage, row, decisions)
     if (authorisation) return { kind: 'done', outcome: await sendWrite(deps, passage, row, authorisation) }
   }
@@ -57,8 +61,11 @@ async function settleByLooking(
   const told = lostAnswerOf(deps, passage, row)
   const lost = inWords(row, told)
   switch (seen?.kind) {
-    case undefined:
-      return { kind: 'done', outcome: await concludeUnknown(deps, row, lost) }
+    case undefined: {
+      const isHeld = passage.toEnd && executor.resend(operation) === 'safe'
+      const message = isHeld ? `${lost}; nobody wants it any more, so it is not sent again` : lost
+      return { kind: 'done', outcome: await concludeUnknown(deps, row, message) }
+    }
     case 'unclear':
       return { kind: 'done', outcome: await concludeUnknown(deps, row, `${lost}; ${seen.message}`) }
     case 'applied':
@@ -97,9 +104,8 @@ async function settleNotApplied(
   row: WritebackRow,
   { seen, told }: { seen: Extract<CheckAnswer, { kind: 'not_applied' }>; told: LostAnswer | null },
 ): Promise<PerformResult | null> {
-  const { timeoutMs, overdueMs, giveUpAtMs, toEnd } = passage
-  // The connection may have been given a shorter time since: this attempt was sent with the one that it had then.
-  const uncertainMs = Math.ceil(Math.max(timeoutMs, timeoutOfAttempt(row)) - overdueMs)
+  const { overdueMs, giveUpAtMs, toEnd } = passage
+  const uncertainMs = Math.ceil(longestCallMs(deps, passage, row) - overdueMs)
   if (!seen.isFinal && uncertainMs > 0) {
     const detail = `${row.writeback_id}: a reading shows no effect of attempt ${row.attempt} yet`
     throw new CodedError('WRITE_IN_PROGRESS', detail, { nextRetryDelayMs: uncertainMs + 50 })
@@ -118,6 +124,15 @@ async function settleNotApplied(
   const released = { writebackId, attempt, signed: signRelease(deps, row), overdue: { claimedAt } }
   if (await releaseSending(deps.database, released)) return null
   throw new CodedError('WRITE_IN_PROGRESS', `${row.writeback_id}: another attempt was first`)
+}
+
+/**
+ * The connection may have been given a shorter time since: this attempt was sent with the one that it had then. What its
+ * row says of that can be edited, what Temporal was told cannot.
+ */
+function longestCallMs(deps: DoorDeps, { timeoutMs, witness }: Passage, row: WritebackRow): number {
+  const attempts = [row, ...datedClaims(deps, witness.said, row)]
+  return Math.max(timeoutMs, ...attempts.map(timeoutOfAttempt))
 }
 
 /**

@@ -3,6 +3,7 @@
  * call on a living child below 1 ms (tried). A child that left a call unanswered gets no further one.
  */
 import { Client } from '@modelcontextprotocol/sdk/client/index.js'
+import { hiding } from '../lib/hidden-secrets.ts'
 import { whoHasToGo, type Kept, type Room } from '../lib/kept.ts'
 import type { SendWindow } from '../lib/send-window.ts'
 import { ChildPipe } from './child-pipe.ts'
@@ -210,9 +211,10 @@ function createChild(key: string, target: StdioServer, maxMessageBytes: number):
     idleTimer: undefined,
     ended: undefined,
   }
-  // Unread, the pipe fills up and the child stands still.
+  const hide = hiding(textsOf(target))
+  // Unread, the pipe fills up and the child stands still. Hidden before it is cut: the rest of a cut secret looks like none.
   transport.stderr.setEncoding('utf8').on('data', (words: string) => {
-    child.stderrTail = (child.stderrTail + words).slice(-STDERR_TAIL_LENGTH)
+    child.stderrTail = hide(child.stderrTail + words).slice(-STDERR_TAIL_LENGTH)
   })
   return child
 }

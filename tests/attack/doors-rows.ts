@@ -6,6 +6,36 @@ const EDITED = 'edited-rows.test.ts'
 
 export const editedRows: Door[] = [
   {
+    name: 'a row says how old an approval is',
+    patches: [
+      {
+        file: 'activities/authorise.ts',
+        find: 'row.requester, votes, deps.nowMs())',
+        replace: "row.requester, votes, row.state === 'sending' ? Date.parse(row.updated_at) : deps.nowMs())",
+      },
+    ],
+    test: {
+      file: 'lapsed-approvals.test.ts',
+      title: 'a row that says that it was claimed while its approval was young lets nothing be sent',
+    },
+    says: "to match object { state: 'waiting_for_approval'",
+  },
+  {
+    name: 'a row says how long an attempt has had',
+    patches: [
+      {
+        file: 'activities/perform.ts',
+        find: 'return remainingMs + Math.max(0, ...laterMs)',
+        replace: 'return remainingMs + 0 * laterMs.length',
+      },
+    ],
+    test: {
+      file: 'lapsed-approvals.test.ts',
+      title: 'a deadline that is put into the past while a payment is under way does not have it made twice',
+    },
+    says: 'to deeply equal [',
+  },
+  {
     name: 'a row that says planned is believed over a claim',
     patches: [
       {

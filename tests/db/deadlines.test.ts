@@ -16,7 +16,13 @@ import { useTestDatabase } from '../support/database.ts'
 import { call, makeKeys, newWriteback, ORGANIZATION } from '../support/fixtures.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
 
-const witness = { said: [], tell: async () => undefined, tellLost: async () => undefined, askEarlier: null }
+const witness = {
+  said: [],
+  tell: async () => undefined,
+  tellLost: async () => undefined,
+  askEarlier: null,
+  isCancelAsked: async () => false,
+}
 const HOUR_MS = 3_600_000
 const AUTHORISED = { rule: 'money/waivers', decisions: ['dec_1'] }
 const APPLIED: Answer = { kind: 'answered', status: 'applied', output: null }

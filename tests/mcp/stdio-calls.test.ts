@@ -214,6 +214,14 @@ describe('a failure over stdio', () => {
     expect(failure.message).toContain('no licence')
   })
 
+  it('says no part of a secret that was cut where its last words begin', async () => {
+    const script = 'console.error(process.env.TEST_TOKEN + "\\n".repeat(1990) + "end"); process.exit(1)'
+    const target = stdioTarget({ args: ['-e', script], env: { TEST_TOKEN: 's3cret-token' } })
+    const failure = await failureOf(createClient().callTool(request(target, 'pid')))
+    expect(failure.message).toMatch(/last wrote: \S*\]? ?end$/)
+    expect(failure.message).not.toContain('token')
+  })
+
   it('is CALL_INTERRUPTED when the child dies; its last words hide secrets; the next call gets a new child', async () => {
     const client = createClient()
     const target = stdioTarget({ env: { TEST_TOKEN: 's3cret-token' } })

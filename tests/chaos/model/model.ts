@@ -187,7 +187,9 @@ function finalDifferences(facts: Facts, observed: Observed, surroundings: Surrou
   )
   const allowed: Record<string, boolean> = {
     applied: maySend,
-    unknown: maySend && write === 'never' && workersDied,
+    // After a stop nothing is sent again: what the last attempt has done is looked at, or nobody knows.
+    unknown: maySend && workersDied && (write === 'never' || (write === 'safe' && stopped)),
+    failed: maySend && workersDied && write === 'sql' && stopped,
     rejected: rejecters.size > 0 && gate !== 'free' && gate !== 'deny' && mayBeRejected(votes),
     withdrawn: stopped,
     // What is recorded at the last moment may be looked at when the time is over.
