@@ -163,14 +163,15 @@ export const unreadCalls: Door[] = [
       file: '../mcp/other-account.test.ts',
       title: 'sends no write to a program that has changed its account by itself, and goes on',
     },
-    says: 'CALL_TIMEOUT unknown',
+    says: 'runs on: it has an',
   },
   {
     name: 'a command has an account whose programs nobody may end',
     patches: [{ file: 'mcp/commands.ts', find: '  assertEndable(name, entry)\n', replace: '' }],
     test: {
       file: '../mcp/other-account.test.ts',
-      title: 'but may not end what runs under others starts nothing under another account, and says what it lacks',
+      title:
+        'but may not end what runs under others starts nothing under another account, and says what it lacks',
     },
     says: 'to match',
   },

@@ -1,4 +1,4 @@
-/** A worker that is not root, but may change accounts: a program that it may not end gets no write. */
+/** A worker that may change accounts, and has not all rights of root: a program that it may not end gets no write. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -10,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { until } from './calls.ts'
 
 const isRoot = process.getuid?.() === 0 && existsSync('/proc/self/status')
+const root = fileURLToPath(new URL('../..', import.meta.url))
 const support = (name: string): string => fileURLToPath(new URL(`../support/${name}`, import.meta.url))
 let folder: string
 beforeEach(async () => {
@@ -39,21 +40,11 @@ function kill(signal: NodeJS.Signals): boolean {
 
 /** The program is stopped when it has started. Gives what the worker says, and how it ends. */
 async function workerWith(rights: string[], by: 'entry' | 'itself'): Promise<string> {
-  // Whoever checks this out keeps it to himself, perhaps.
-  const kept = `-all,+dac_read_search,${rights.map((right) => `+${right}`).join(',')}`
-  const account = ['--reuid=65534', '--regid=65534', '--clear-groups']
-  const caps = ['--inh-caps', '--ambient-caps', '--bounding-set'].map((option) => `${option}=${kept}`)
-  const args = [
-    ...account,
-    ...caps,
-    process.execPath,
-    '--import',
-    'tsx',
-    support('other-account.ts'),
-    folder,
-    by,
-  ]
-  const worker = spawn('setpriv', args, { env: { ...process.env, HOME: folder } })
+  // Root, which of all its rights has these; whoever checks this out may keep it to himself.
+  const kept = `-all,+dac_override,${rights.map((right) => `+${right}`).join(',')}`
+  const caps = [`--inh-caps=${kept}`, `--bounding-set=${kept}`]
+  const args = [...caps, process.execPath, '--import', 'tsx', support('other-account.ts'), folder, by]
+  const worker = spawn('setpriv', args, { cwd: root })
   let said = ''
   for (const source of [worker.stdout, worker.stderr]) source.on('data', (words) => (said += words))
   const stopping = setInterval(() => childPid() !== 0 && kill('SIGSTOP') && clearInterval(stopping), 20)
