@@ -235,5 +235,8 @@ export class ChildPipe implements Transport {
 function end(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): void {
   if (child.pid !== undefined && signalGroup(child.pid, signal)) return
   if (mayEnd(child.pid)) child.kill(signal)
-  else console.warn(`Program ${child.pid} runs on: it has an account whose programs this worker may not end.`)
+  else
+    process.stderr.write(
+      `Program ${child.pid} runs on: it has an account whose programs this worker may not end.\n`,
+    )
 }
