@@ -39,7 +39,7 @@ export function excessOf(text: string, most: Shape): keyof Shape | null {
 }
 
 /** Position of the quote that ends the text begun at `start`, or of the end. */
-function endOfText(text: string, start: number): number {
+export function endOfText(text: string, start: number): number {
   for (let i = start + 1; i < text.length; i++) {
     const unit = text.charCodeAt(i)
     if (unit === BACKSLASH) i++

@@ -169,5 +169,9 @@ export const MAX_ANSWER_BYTES = 10 * MB
  * RESULT_TOO_LARGE; of a page of a list LISTING_TOO_LARGE.
  */
 export const MAX_ANSWER_PARTS = 2 * LIMITS.valueParts
+/** Of a value that is to be replaced in a database, as people are shown it; of one with more in it they see a digest. */
+export const SHOWN_PARTS = 10_000
+/** Of such a value with its text. */
+export const SHOWN_BYTES = 512 * KB
 /** How deep a value from outside may be nested: what walks over values does so by calling itself. */
 export const MAX_VALUE_DEPTH = 200

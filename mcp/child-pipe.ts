@@ -13,7 +13,7 @@ import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import type { JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js'
 import type { SendWindow } from '../lib/send-window.ts'
 import { LocalFailure } from './errors.ts'
-import { endWithUs, hasEnded, signalGroup, writeIsOver, writeIsSent } from './orphans.ts'
+import { endWithUs, hasEnded, mayEnd, signalGroup, writeIsOver, writeIsSent } from './orphans.ts'
 import type { StdioServer } from './port.ts'
 import { readBytes } from './reader.ts'
 import { ReadingTurn } from './reading-turn.ts'
@@ -114,7 +114,7 @@ export class ChildPipe implements Transport {
 
   /** Writes in the same turn: nothing waits between the look at the clocks and the pipe. */
   async send(message: JSONRPCMessage): Promise<void> {
-    const { stdin, exitCode, signalCode } = this.#child ?? {}
+    const { stdin, exitCode, signalCode, pid } = this.#child ?? {}
     // It counts as open while something that it has said waits for its turn.
     if (!stdin || exitCode !== null || signalCode !== null) throw new Error('Not connected')
     if (this.#isLeftOut(message)) return
@@ -122,6 +122,8 @@ export class ChildPipe implements Transport {
       const window = this.#announced.get(message.params?.['arguments'] as object)
       if (window === undefined) throw new Error('a call that nobody has announced')
       if (window && this.backlogBytes > 0) throw new LocalFailure('not_reading')
+      // Whoever cannot be ended keeps what is in its pipe for as long as it likes.
+      if (window && !mayEnd(pid)) throw new LocalFailure('not_ours')
       window?.pass()
       if (window) this.#turn.expect(window.deadlineAtMs)
       if (window && 'id' in message) this.#hasLeft(message.id, window)
@@ -159,7 +161,8 @@ export class ChildPipe implements Transport {
     if (!child) return
     this.#child = undefined
     let isClosed = false
-    const closed = once(child, 'close').then(() => (isClosed = true))
+    // Not by `once`, which fails with the child: one that may not be ended is an error of the child, too.
+    const closed = new Promise<void>((resolve) => child.on('close', resolve)).then(() => (isClosed = true))
     const patienceMs = this.#patienceMs()
     const patience = (): Promise<unknown> =>
       Promise.race([closed, sleep(patienceMs, undefined, { ref: false })])
@@ -230,5 +233,10 @@ export class ChildPipe implements Transport {
 
 /** With what it has started; a package manager does not hand a signal on. */
 function end(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): void {
-  if (child.pid === undefined || !signalGroup(child.pid, signal)) child.kill(signal)
+  if (child.pid !== undefined && signalGroup(child.pid, signal)) return
+  if (mayEnd(child.pid)) child.kill(signal)
+  else
+    process.stderr.write(
+      `Program ${child.pid} runs on: it has an account whose programs this worker may not end.\n`,
+    )
 }

@@ -2,6 +2,7 @@
  * The worker's own file of commands that connections may name. No API writes it: a manifest names an entry and can say
  * nothing about what is executed, otherwise a manifest would be code execution.
  */
+import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import * as z from 'zod'
 import { fillSecrets } from '../lib/secret-references.ts'
@@ -73,6 +74,7 @@ export function resolveCommand(
   resolveSecret: (name: string) => string,
 ): ResolvedCommand {
   const entry = commandEntry(file, { name, organization })
+  assertEndable(name, entry)
   const env = Object.fromEntries(
     Object.entries(entry.env).map(([variable, value]) => [variable, fillSecrets(value, resolveSecret)]),
   )
@@ -92,6 +94,31 @@ function programOf({ command, args, uid, gid }: Entry): Pick<ResolvedCommand, 'c
     '--no-new-privs',
   ]
   return { command: 'setpriv', args: [...account, '--', command, ...args] }
+}
+
+/** A program that may not be ended keeps a write in its pipe beyond its time, and outlives the worker. */
+function assertEndable(name: string, { uid }: Entry): void {
+  if (uid === undefined || uid === process.getuid?.() || mayEndOthers()) return
+  throw new CodedError(
+    'COMMAND_NOT_FOUND',
+    `The command ${name} runs as user ${uid}, whose programs this worker may not end: give the worker CAP_KILL besides CAP_SETUID and CAP_SETGID, or take uid out of the entry.`,
+  )
+}
+
+/** By number, among the capabilities of Linux. */
+const CAP_KILL = 5n
+
+/** Asked of what the programs have that are started here: the shell beside the worker has to end them, too. */
+function mayEndOthers(): boolean {
+  const isRoot = process.getuid?.() === 0
+  const field = isRoot ? /^CapBnd:\s*(\w+)/m : /^CapAmb:\s*(\w+)/m
+  try {
+    const [, mask = '0'] = field.exec(readFileSync('/proc/self/status', 'utf8')) ?? []
+    return ((BigInt(`0x${mask}`) >> CAP_KILL) & 1n) === 1n
+  } catch {
+    // No Linux, which has no setpriv either.
+    return isRoot
+  }
 }
 
 /** A parser quotes the text around a mistake, and the file may hold secrets. */

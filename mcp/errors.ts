@@ -100,6 +100,12 @@ const LOCAL_FAILURES = {
     sent: 'unknown',
     message: 'the server process does not read what was sent to it before',
   },
+  not_ours: {
+    code: 'COMMAND_NOT_FOUND',
+    sent: 'unknown',
+    message:
+      'the program runs under an account whose programs this worker may not end, so it gets no write; CAP_KILL is the right to end them',
+  },
   closed: { code: 'CONNECTION_NOT_READY', sent: 'unknown', message: 'the MCP client is closed' },
 } as const satisfies Record<string, { code: ErrorCode; sent: Sent; message: string }>
 

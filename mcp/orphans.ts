@@ -82,6 +82,15 @@ export function signalGroup(group: number, signal: 'SIGTERM' | 'SIGKILL'): boole
   }
 }
 
+/** False: it runs under an account whose programs this process may not end. That of one that is gone is nobody's. */
+export function mayEnd(pid: number | undefined): boolean {
+  try {
+    return pid === undefined || process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'EPERM'
+  }
+}
+
 function tell(line: string): void {
   watcher?.stdin?.write(`${line}\n`)
 }

@@ -181,7 +181,7 @@ export const ERRORS = {
   COMMAND_NOT_FOUND: entry(
     503,
     'The program of the connection cannot be started on the worker.',
-    'Add its entry to countersign.commands.json there, or install the program that the entry names; the call goes on by itself.',
+    'Add its entry to countersign.commands.json there, install the program that the entry names, or give the worker the right that the message names; the call goes on by itself.',
     true,
   ),
   LOGIN_REFUSED: entry(

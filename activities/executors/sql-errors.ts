@@ -113,7 +113,9 @@ export function plannedFailure(error: unknown, place: string): CodedError {
     return new CodedError('CONNECTION_NOT_READY', messageOf(error), { cause: error })
   if (mayPass(sqlState)) return new CodedError('WRITE_NOT_SENT', messageOf(error), { cause: error })
   if (sqlState === NOT_UTF8)
-    return new CodedError('RESULT_INVALID', `${place}: it holds a text that is not in UTF-8`, { cause: error })
+    return new CodedError('RESULT_INVALID', `${place}: it holds a text that is not in UTF-8`, {
+      cause: error,
+    })
   if (NOT_AS_NAMED.test(sqlState))
     return new CodedError('TABLE_NOT_USABLE', `${place}: ${sqlState}: ${messageOf(error)}`, { cause: error })
   return new CodedError('INVALID_ARGUMENTS', messageOf(error), { cause: error })

@@ -4,11 +4,12 @@
  */
 import type pg from 'pg'
 import type { JsonObject } from '../../lib/json.ts'
+import { LIMITS } from '../../lib/limits.ts'
 import type { SendWindow } from '../../lib/send-window.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import { asPlanned, castRow, conditions, pairOf, quote, tableOf, unchanged } from './sql-columns.ts'
 import { withConnection, type Deadline } from './sql-connection.ts'
-import { refuseMany } from './sql-wire.ts'
+import { PARTS_OF_PAIR, refuseMany } from './sql-wire.ts'
 import { claimFailure, isRefusedCommit, notBegun, refused } from './sql-errors.ts'
 import { textsOf, type RowColumns, type StoredRow } from './sql-values.ts'
 
@@ -30,22 +31,24 @@ export async function readRow(
   params: {
     address: RowAddress
     columns: string[]
+    /** Of them, those whose values go into the plan; all if there are none said. */
+    kept?: string[]
     guard: Record<string, unknown>
     set: Record<string, unknown>
   } & Deadline,
 ): Promise<{ values: RowColumns; matchesGuard: boolean; set: RowColumns } | null> {
   return withConnection(pool, params, async (client) => {
-    const values: unknown[] = []
+    const parameters: unknown[] = []
     const written = Object.keys(params.set)
     const selected = [
-      conditions(params.address, params.guard, values),
+      conditions(params.address, params.guard, parameters),
       ...params.columns.map((column) => pairOf('t', column)),
       ...written.map((column) => pairOf('s', column)),
     ]
     const { rows } = await client.query<[boolean | null, ...string[]]>({
-      text: `select ${selected.join(', ')} from ${tableOf(params.address)} as t, ${castRow(params, values)} as s
-        where ${conditions(params.address, params.address.where, values)} limit 2`,
-      values,
+      text: `select ${selected.join(', ')} from ${tableOf(params.address)} as t, ${castRow(params, parameters)} as s
+        where ${conditions(params.address, params.address.where, parameters)} limit 2`,
+      values: parameters,
       rowMode: 'array',
     })
     const [row] = rows
@@ -58,11 +61,15 @@ export async function readRow(
     refuseMany(pairs)
     const named = (columns: string[], first: number): RowColumns =>
       Object.fromEntries(columns.map((column, index) => [column, pairs[first + index] ?? '']))
-    return {
-      values: named(params.columns, 0),
-      matchesGuard: matchesGuard === true,
-      set: named(written, params.columns.length),
-    }
+    const values = named(params.columns, 0)
+    const set = named(written, params.columns.length)
+    // The target says what it makes of the call's values: no more than these may have in them.
+    const planned = [
+      ...(params.kept ?? params.columns).map((column) => values[column] ?? ''),
+      ...Object.values(set),
+    ]
+    refuseMany(planned, LIMITS.valueParts + PARTS_OF_PAIR * planned.length)
+    return { values, matchesGuard: matchesGuard === true, set }
   })
 }
 

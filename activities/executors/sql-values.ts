@@ -7,11 +7,15 @@ import { z } from 'zod'
 import { JsonSchema } from '../../schemas/common.ts'
 import { parseWithTexts } from '../../lib/exact-json.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
-import { excessOf } from '../../lib/json-shape.ts'
-import { MAX_VALUE_DEPTH } from '../../lib/limits.ts'
+import { endOfText, excessOf } from '../../lib/json-shape.ts'
+import { sha256Hex } from '../../lib/canonical-json.ts'
+import { MAX_VALUE_DEPTH, readableBytes, SHOWN_BYTES, SHOWN_PARTS } from '../../lib/limits.ts'
 import { unstorableTexts } from '../../lib/storable.ts'
 import { CodedError } from '../../schemas/errors.ts'
+import type { TableSpec } from '../../schemas/manifests.ts'
 import type { Stored } from './executor.ts'
+
+const REDACTED = '[redacted]'
 
 /** By column. */
 export type RowColumns = Record<string, string>
@@ -42,6 +46,36 @@ export function textsOf(columns: RowColumns): Record<string, string | null> {
  */
 export function valuesOf(columns: RowColumns): JsonObject {
   return mapped(columns, ([text, value]) => (unstorableTexts(value, '').length === 0 ? value : text))
+}
+
+/**
+ * The same, for what is shown and neither judged nor sent, such as a value that is to be replaced: of one that is large there
+ * is the digest of its text. It is the row's, and no limit of ours holds for it: parsed, hidden, digested and kept it would
+ * make everybody else of the worker wait.
+ */
+export function shownValuesOf(columns: RowColumns): JsonObject {
+  const isLarge = (pair: string): boolean =>
+    pair.length > SHOWN_BYTES ||
+    excessOf(pair, { depth: Number.POSITIVE_INFINITY, parts: SHOWN_PARTS }) !== null
+  const shown = Object.entries(columns).map(([column, pair]) => {
+    if (isLarge(pair)) return [column, digestOfPair(pair)]
+    return [column, valuesOf({ [column]: pair })[column] ?? null]
+  })
+  return Object.fromEntries(shown) as JsonObject
+}
+
+/** The first of the two is read, and the second not parsed. */
+function digestOfPair(pair: string): string {
+  if (!pair.startsWith('["'))
+    throw new CodedError('RESULT_INVALID', 'a value of the database without its text')
+  const text = Buffer.from(JSON.parse(pair.slice(1, endOfText(pair, 1) + 1)) as string)
+  return `… (${readableBytes(text.length)}, too large to be shown; SHA-256 of its text: ${sha256Hex(text)})`
+}
+
+export function redactRow(row: JsonObject, table: TableSpec): JsonObject {
+  return Object.fromEntries(
+    Object.entries(row).map(([column, value]) => [column, table.redact.includes(column) ? REDACTED : value]),
+  )
 }
 
 /** Those columns that the first object names, in its order. Throws WRITE_NOT_AUTHORISED if others, or fewer, are kept. */

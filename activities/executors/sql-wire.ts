@@ -23,6 +23,9 @@ export interface DriverConnection {
 /** The database has answered with more than we accept. */
 export class AnswerTooLargeError extends Error {}
 
+/** Its list, its text, and the comma to the next one. */
+export const PARTS_OF_PAIR = 3
+
 /** Notices of the target's triggers included. */
 const MAX_MESSAGES = 10_000
 /** Our statements read at most two. */
@@ -176,11 +179,10 @@ function refuseMore(bytes: number): void {
 }
 
 /** Of texts that are JSON, before they are parsed. Throws AnswerTooLargeError. */
-export function refuseMany(texts: readonly string[]): void {
-  const most = { depth: Number.POSITIVE_INFINITY, parts: MAX_ANSWER_PARTS }
-  if (excessOf(texts.join(), most) !== null)
+export function refuseMany(texts: readonly string[], most: number = MAX_ANSWER_PARTS): void {
+  if (excessOf(texts.join(), { depth: Number.POSITIVE_INFINITY, parts: most }) !== null)
     throw new AnswerTooLargeError(
-      `the answer of the database has over ${MAX_ANSWER_PARTS} values and names, which is the most`,
+      `the answer of the database has over ${most} values and names, which is the most`,
     )
 }
 

@@ -31,9 +31,16 @@ import { findMisfits } from './sql-misfits.ts'
 import { findReceipt, readRow, updateRowOnce, type RowAddress } from './sql-statements.ts'
 import type { TargetDatabases } from './sql-targets.ts'
 import type { DatabaseResolver } from '../targets.ts'
-import { inOrderOf, storedRow, textsOf, valuesOf, type RowColumns, type StoredRow } from './sql-values.ts'
-
-const REDACTED = '[redacted]'
+import {
+  inOrderOf,
+  redactRow,
+  storedRow,
+  shownValuesOf,
+  textsOf,
+  valuesOf,
+  type RowColumns,
+  type StoredRow,
+} from './sql-values.ts'
 
 export function createSqlExecutor(deps: {
   targets: TargetDatabases
@@ -162,7 +169,8 @@ async function plan(
   const guarded = [...Object.keys(update.guard), ...(table.version ? [table.version] : [])]
   const columns = [...new Set([...Object.keys(update.set), ...guarded, ...key])]
   const { guard, set } = update
-  const row = await readRow(pool, { address, columns, guard, set, ...limits }).catch((error: unknown) =>
+  const kept = [...key, ...guarded]
+  const row = await readRow(pool, { address, columns, kept, guard, set, ...limits }).catch((error: unknown) =>
     refusePlan(pool, statement, { limits, error }),
   )
   const target = targetOf(operation.connection, update.table, update.key as JsonObject)
@@ -174,7 +182,7 @@ async function plan(
     Object.fromEntries(names.map((name) => [name, values[name] ?? '']))
   return {
     stored: { key: ofRow(key), guard: ofRow(Object.keys(update.guard)), set: row.set },
-    before: hide(redactRow(valuesOf(ofRow(Object.keys(update.set))), table)),
+    before: hide(redactRow(shownValuesOf(ofRow(Object.keys(update.set))), table)),
     preconditions: textsOf(ofRow(guarded)),
     guard: guarded.length > 0 ? 'atomic' : 'none',
   }
@@ -284,12 +292,6 @@ function otherPlan(
 ): string {
   const { digest: other, row } = done
   return `${target}: the target has done another plan under this key (digest ${other}: ${JSON.stringify(redactRow(row, table))}), and not the one with digest ${digest}; most likely our records were restored from before it`
-}
-
-function redactRow(row: JsonObject, table: TableSpec): JsonObject {
-  return Object.fromEntries(
-    Object.entries(row).map(([column, value]) => [column, table.redact.includes(column) ? REDACTED : value]),
-  )
 }
 
 function invalid(detail: string): CodedError {

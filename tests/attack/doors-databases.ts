@@ -23,7 +23,7 @@ export const hostileDatabases: Door[] = [
   },
   {
     name: 'how much the values of a database have in them is not counted',
-    patches: [{ file: WIRE, find: 'parts: MAX_ANSWER_PARTS }', replace: 'parts: 1e9 }' }],
+    patches: [{ file: WIRE, find: 'parts: most }', replace: 'parts: 1e9 }' }],
     test: {
       file: FILE,
       title:

@@ -186,4 +186,23 @@ export const unreadCalls: Door[] = [
     },
     says: 'expected true to be false',
   },
+  {
+    name: 'a program that may not be ended gets a write',
+    patches: [{ file: 'mcp/child-pipe.ts', find: 'if (window && !mayEnd(pid))', replace: 'if (false)' }],
+    test: {
+      file: '../mcp/other-account.test.ts',
+      title: 'sends no write to a program that has changed its account by itself, and goes on',
+    },
+    says: 'runs on: it has an',
+  },
+  {
+    name: 'a command has an account whose programs nobody may end',
+    patches: [{ file: 'mcp/commands.ts', find: '  assertEndable(name, entry)\n', replace: '' }],
+    test: {
+      file: '../mcp/other-account.test.ts',
+      title:
+        'but may not end what runs under others starts nothing under another account, and says what it lacks',
+    },
+    says: 'to match',
+  },
 ]

@@ -4,6 +4,7 @@
  */
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { LIMITS } from '../../lib/limits.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
 import type { PostgresConnectionSpec } from '../../schemas/manifests.ts'
 import { useTestDatabase } from '../support/database.ts'
@@ -254,6 +255,38 @@ describe('a row that the type of a column calls the same, and people would not,'
         output: { word: 'B', note: 'moved' },
       })
     })
+  })
+})
+
+describe('JSON with much in it', () => {
+  const withDoc = (parts: number) =>
+    target.database.query(
+      `update samples set doc = (select jsonb_agg('[]'::jsonb) from generate_series(1, $1::integer)) where id = 1`,
+      [parts],
+    )
+
+  it('is shown by its digest where it is to be replaced, and is replaced', async () => {
+    await withDoc(20_000)
+    const { rows } = await target.database.query<{ digest: string }>(
+      `select encode(sha256(convert_to(doc::text, 'UTF8')), 'hex') as digest from samples where id = 1`,
+    )
+    await withSettings([], async () => {
+      const operation = change({ doc: [] })
+      const { before } = await sql.executor.plan(operation, limits())
+      expect(before).toEqual({ doc: expect.stringContaining(`SHA-256 of its text: ${rows[0]?.digest}`) })
+      expect(await (await sql.prepare(operation))()).toMatchObject({ status: 'applied' })
+    })
+  })
+
+  it('is refused where the plan would keep it', async () => {
+    await withDoc(LIMITS.valueParts + 10)
+    const table = { schema: 'public', redact: [], primary_key: ['id'], writable: ['note'], version: 'doc' }
+    const operation = sqlOperation({ table: 'samples', key: { id: 1 }, set: { note: 'x' } }, (spec) => {
+      Object.assign(spec.tables, { samples: table })
+    })
+    await withSettings([], () =>
+      expect(sql.executor.plan(operation, limits())).rejects.toMatchObject({ code: 'RESULT_TOO_LARGE' }),
+    )
   })
 })
 

@@ -69,10 +69,12 @@ describe('the command file', () => {
     const read = ['-c', 'id -u; cat "$1" "/proc/$PPID/environ"', 'sh', secret]
     const content = { commands: { spy: { command: '/bin/sh', args: read, uid: 65_534, gid: 65_534 } } }
     const file = await loadCommandFile(await fileWith(JSON.stringify(content)))
-    const { command, args } = resolveCommand(file, { name: 'spy', organization: 'acme' }, String)
+    const resolving = () => resolveCommand(file, { name: 'spy', organization: 'acme' }, String)
+    if (process.getuid?.() !== 0) return expect(resolving).toThrow('CAP_KILL')
+    const { command, args } = resolving()
     const { stdout, status } = spawnSync(command, args, { encoding: 'utf8' })
     expect(status).not.toBe(0)
-    expect(stdout).toBe(process.getuid?.() === 0 ? '65534\n' : '')
+    expect(stdout).toBe('65534\n')
   })
 
   it('is empty when it does not exist', async () => {

@@ -1,0 +1,76 @@
+/** A worker that may change accounts, and has not all rights of root: a program that it may not end gets no write. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { until } from './calls.ts'
+
+const isRoot = process.getuid?.() === 0 && existsSync('/proc/self/status')
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const support = (name: string): string => fileURLToPath(new URL(`../support/${name}`, import.meta.url))
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'countersign-account-'))
+  chmodSync(folder, 0o777)
+  copyFileSync(support('plain-stdio.mjs'), join(folder, 'plain-stdio.mjs'))
+  for (const name of ['payments', 'pid']) {
+    writeFileSync(join(folder, name), '')
+    chmodSync(join(folder, name), 0o666)
+  }
+})
+afterEach(async () => {
+  if (childPid() !== 0) kill('SIGKILL')
+  await rm(folder, { recursive: true })
+})
+
+const childPid = (): number => Number(readFileSync(join(folder, 'pid'), 'utf8'))
+const payments = (): string => readFileSync(join(folder, 'payments'), 'utf8')
+
+function kill(signal: NodeJS.Signals): boolean {
+  try {
+    return process.kill(childPid(), signal)
+  } catch {
+    return false
+  }
+}
+
+/** The program is stopped when it has started. Gives what the worker says, and how it ends. */
+async function workerWith(rights: string[], by: 'entry' | 'itself'): Promise<string> {
+  // Root, which of all its rights has these; whoever checks this out may keep it to himself.
+  const kept = `-all,+dac_override,${rights.map((right) => `+${right}`).join(',')}`
+  const caps = [`--inh-caps=${kept}`, `--bounding-set=${kept}`]
+  const args = [...caps, process.execPath, '--import', 'tsx', support('other-account.ts'), folder, by]
+  const worker = spawn('setpriv', args, { cwd: root })
+  let said = ''
+  for (const source of [worker.stdout, worker.stderr]) source.on('data', (words) => (said += words))
+  const stopping = setInterval(() => childPid() !== 0 && kill('SIGSTOP') && clearInterval(stopping), 20)
+  const [code] = (await once(worker, 'close')) as [number]
+  clearInterval(stopping)
+  return `${said.trim()}; ended with ${code}`
+}
+
+describe.runIf(isRoot)('a worker that may change accounts', () => {
+  it('and may end what runs under others does so with a write in the pipe', async () => {
+    const said = await workerWith(['setuid', 'setgid', 'kill'], 'entry')
+    expect(said).toBe('CALL_TIMEOUT unknown; ended with 0')
+    await until(() => !kill('SIGCONT'))
+    expect(payments()).toBe('')
+  })
+
+  it('but may not end what runs under others starts nothing under another account, and says what it lacks', async () => {
+    const said = await workerWith(['setuid', 'setgid'], 'entry')
+    expect(said).toMatch(/^COMMAND_NOT_FOUND .*CAP_KILL.*; ended with 0$/)
+    expect(childPid()).toBe(0)
+  })
+
+  it('sends no write to a program that has changed its account by itself, and goes on', async () => {
+    const said = await workerWith(['setuid', 'setgid'], 'itself')
+    expect(said).toMatch(/COMMAND_NOT_FOUND no; ended with 0$/)
+    kill('SIGCONT')
+    expect(payments()).toBe('')
+  })
+})
