@@ -18,6 +18,15 @@ const LAST_SPACE = 0x20
 
 /** What of the bounds the text goes over first; null if it keeps both. It need not be valid. */
 export function excessOf(text: string, most: Shape): keyof Shape | null {
+  return measured(text, most).excess
+}
+
+/** Of the whole text; beyond `most` it is not counted on. */
+export function partsOf(text: string, most: number): number {
+  return measured(text, { depth: Number.POSITIVE_INFINITY, parts: most }).parts
+}
+
+function measured(text: string, most: Shape): { excess: keyof Shape | null; parts: number } {
   let depth = 0
   let parts = 1
   let isOpened = false
@@ -32,10 +41,10 @@ export function excessOf(text: string, most: Shape): keyof Shape | null {
     else if (unit === COMMA || unit === COLON) parts++
     else if (isOpened) depth++
     else if (closes) depth--
-    if (depth > most.depth) return 'depth'
-    if (parts > most.parts) return 'parts'
+    if (depth > most.depth) return { excess: 'depth', parts }
+    if (parts > most.parts) return { excess: 'parts', parts }
   }
-  return null
+  return { excess: null, parts }
 }
 
 /** Position of the quote that ends the text begun at `start`, or of the end. */

@@ -3,6 +3,8 @@ import type { UnderlyingSource } from 'node:stream/web'
 
 export interface BodyLimit {
   maxBytes: number
+  /** What was read before of the same; it is counted on. */
+  work?: { bytes: number }
   /** Gives the error that the reader gets, or nothing: then the body just ends there. `most`: how much is taken, in words. */
   onTooLarge: (most: string) => Error | undefined
   onEnd?: () => void
@@ -19,18 +21,18 @@ function limitedSource(
   reader: ReadableStreamDefaultReader<Uint8Array>,
   limit: BodyLimit,
 ): UnderlyingSource<Uint8Array> {
-  let bytes = 0
+  const counted = limit.work ?? { bytes: 0 }
   return {
     async pull(controller) {
       const chunk = await reader.read().catch((error: unknown) => {
         limit.onEnd?.()
         throw error
       })
-      bytes += chunk.value?.byteLength ?? 0
+      counted.bytes += chunk.value?.byteLength ?? 0
       if (chunk.done) {
         controller.close()
         limit.onEnd?.()
-      } else if (bytes <= limit.maxBytes) {
+      } else if (counted.bytes <= limit.maxBytes) {
         controller.enqueue(chunk.value)
       } else {
         reader.cancel().catch(() => {})

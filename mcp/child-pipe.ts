@@ -12,6 +12,7 @@ import { deserializeMessage, serializeMessage } from '@modelcontextprotocol/sdk/
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import type { JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js'
 import type { SendWindow } from '../lib/send-window.ts'
+import { AnswerWork } from './answer-work.ts'
 import { LocalFailure } from './errors.ts'
 import { endWithUs, hasEnded, mayEnd, signalGroup, writeIsOver, writeIsSent } from './orphans.ts'
 import type { StdioServer } from './port.ts'
@@ -36,7 +37,11 @@ export class ChildPipe implements Transport {
   readonly #announced = new WeakMap<object, SendWindow | null>()
   /** Requests that wait for an answer, by their ids. */
   readonly #awaited = new Map<string | number, string>()
+  /** All that have no answer, also those that nobody waits for any more. */
+  readonly #asked = new Set<string | number>()
   readonly #turn: ReadingTurn
+  /** Since the last answer to one of them. */
+  readonly #work = new AnswerWork()
   /** Writes that have left and have no answer, by their ids; also those that nobody waits for any more. */
   readonly #writes = new Map<string | number, { window: SendWindow; isSilent: boolean }>()
   #isInitialized = false
@@ -128,9 +133,14 @@ export class ChildPipe implements Transport {
       if (window) this.#turn.expect(window.deadlineAtMs)
       if (window && 'id' in message) this.#hasLeft(message.id, window)
     }
-    if ('method' in message && 'id' in message) this.#awaited.set(message.id, message.method)
+    if ('method' in message && 'id' in message) this.#isAsked(message)
     if (!stdin.write(serializeMessage(message)))
       await new Promise<void>((resolve) => stdin.once('drain', resolve))
+  }
+
+  #isAsked({ id, method }: { id: string | number; method: string }): void {
+    this.#awaited.set(id, method)
+    this.#asked.add(id)
   }
 
   /** MCP forbids to cancel `initialize`; the SDK does so all the same when the time is over. */
@@ -200,8 +210,12 @@ export class ChildPipe implements Transport {
   #keep(part: Buffer): void {
     if (this.#isOversized) return
     this.#bytes += part.length
+    this.#work.bytes += part.length
     this.#chunks.push(part)
-    if (this.#bytes > this.#maxMessageBytes) this.#refuse(`${this.#maxMessageBytes} bytes`)
+    const most = this.#maxMessageBytes
+    if (this.#bytes > most) this.#refuse(`${most} bytes in one message`)
+    // What a child says before its answer may be as much as that.
+    else if (this.#work.bytes > 2 * most) this.#refuse(`${2 * most} bytes before an answer`)
   }
 
   #refuse(most: string): Error {
@@ -212,6 +226,7 @@ export class ChildPipe implements Transport {
   }
 
   #hasAnswer(id: number): void {
+    if (this.#asked.delete(id)) this.#work.beginAnew()
     this.#awaited.delete(id)
     this.#isOver(id)
   }
@@ -220,8 +235,13 @@ export class ChildPipe implements Transport {
   async #take(line: Uint8Array): Promise<void> {
     const onTooLarge = (most: string): Error => this.#refuse(most)
     try {
-      const read = await readBytes(line, { awaited: this.#awaited, onTooLarge, turn: this.#turn })
-      if (read === null) return
+      const read = await readBytes(line, {
+        awaited: this.#awaited,
+        onTooLarge,
+        turn: this.#turn,
+        work: this.#work,
+      })
+      if (read === null || read === '') return
       const message = deserializeMessage(read)
       if (!('method' in message) && message.id !== undefined) this.#hasAnswer(Number(message.id))
       this.onmessage?.(message)

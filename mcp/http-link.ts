@@ -10,11 +10,13 @@ import { createGuardedFetch } from '../lib/guarded-fetch.ts'
 import type { GuardedFetch } from '../lib/guarded-fetch.ts'
 import type { SendWindow } from '../lib/send-window.ts'
 import { withResolvers } from '../lib/with-resolvers.ts'
+import { AnswerWork } from './answer-work.ts'
 import { limitBody, type BodyLimit } from './body-limit.ts'
 import { LocalFailure } from './errors.ts'
 import type { LocalFailureKind } from './errors.ts'
 import { readResponse, readText, type Reading } from './reader.ts'
 import { ReadingTurn } from './reading-turn.ts'
+import { parseRetryAfterMs } from './retry-after.ts'
 import { isFields, type Awaited } from './tolerant-messages.ts'
 
 export interface HttpLink {
@@ -45,12 +47,13 @@ export interface HttpLinkOptions {
 /** For answers other than that of a call or a listing. */
 const MAX_CONTROL_BYTES = 1024 * 1024
 /** Of an error page only the beginning is wanted. */
-const MAX_ERROR_BYTES = 16 * 1024
+const ERROR_LIMIT: BodyLimit = { maxBytes: 16 * 1024, onTooLarge: () => undefined }
 /** The SDK parses the last event after the body has ended. */
 const SETTLE_MS = 100
 /** The wait that a stream asks for is the server's word: none, or one so long that a timer of Node does not wait at all. */
 const RESUME_INTERVAL_MS = 250
-const MAX_RETRY_AFTER_MS = 60 * 60 * 1000
+/** Of our answers to requests of the server that it has not taken; each holds a connection. */
+const MAX_REPLIES = 4
 const AWAITED_METHODS = new Set<string>(['initialize', 'tools/call', 'tools/list'])
 
 export function createHttpLink(options: HttpLinkOptions): HttpLink {
@@ -61,9 +64,7 @@ export function createHttpLink(options: HttpLinkOptions): HttpLink {
     fetch: (url, init) => watchedFetch(state, url, init ?? {}),
     lost,
     fail: (kind) => state.reject(new LocalFailure(kind)),
-    answered: () => {
-      state.answers += 1
-    },
+    answered: () => haveAnswer(state),
     markResumable: () => {
       state.resumable = true
     },
@@ -100,6 +101,8 @@ function createState(options: HttpLinkOptions, reject: (failure: LocalFailure) =
     status: undefined,
     isInitialized: false,
     turn: new ReadingTurn(options.organization),
+    work: new AnswerWork(),
+    replies: 0,
   }
   if (options.window) state.turn.expect(options.window.deadlineAtMs)
   return state
@@ -123,6 +126,14 @@ interface LinkState {
   awaited: Awaited
   isInitialized: boolean
   turn: ReadingTurn
+  /** Of the request under way. */
+  work: AnswerWork
+  replies: number
+}
+
+function haveAnswer(state: LinkState): void {
+  state.answers += 1
+  state.work.beginAnew()
 }
 
 async function watchedFetch(state: LinkState, url: string | URL, init: RequestInit): Promise<Response> {
@@ -139,12 +150,13 @@ async function watchedFetch(state: LinkState, url: string | URL, init: RequestIn
   // Sent by the SDK between the answer to initialize and the end of `connect`.
   if (method === 'notifications/initialized') {
     state.isInitialized = true
-    state.answers += 1
+    haveAnswer(state)
   }
   if (method === 'initialize') state.initializedAt = url
   if (isAwaited && id !== undefined) state.awaited = new Map([[id, method]])
   // Taken now: a stream may end long after its answer was read.
   const answersBefore = state.answers
+  if (init.method === 'POST' && method === '') return reply(state, url, init)
   const response = await (method === 'tools/call' && state.window
     ? sendOnce(state, url, init, state.window)
     : state.guarded(url, init))
@@ -154,6 +166,17 @@ async function watchedFetch(state: LinkState, url: string | URL, init: RequestIn
     resumes,
     onEnd: () => failWithoutAnswer(state, answersBefore),
   })
+}
+
+/** To a server that asks more than it takes answers nothing is sent. */
+async function reply(state: LinkState, url: string | URL, init: RequestInit): Promise<Response> {
+  if (state.replies >= MAX_REPLIES) return new Response(null, { status: 202 })
+  state.replies += 1
+  try {
+    return limitBody(await state.guarded(url, init), ERROR_LIMIT)
+  } finally {
+    state.replies -= 1
+  }
 }
 
 interface Asked {
@@ -171,7 +194,7 @@ function handedOn(
   if (!response.ok) {
     // The SDK takes 405 for "no such stream" and would wait on.
     if (resumes && response.status === 405) state.reject(new LocalFailure('interrupted'))
-    const page = limitBody(response, { maxBytes: MAX_ERROR_BYTES, onTooLarge: cutShort })
+    const page = limitBody(response, ERROR_LIMIT)
     return method === 'tools/call' && response.status === 500 ? ownError(state, page) : page
   }
   if (resumes) {
@@ -179,7 +202,7 @@ function handedOn(
     return readResponse(limitBody(response, limit), limit)
   }
   if (AWAITED_METHODS.has(method)) return answerTo(state, method, response, onEnd)
-  return limitBody(response, controlLimit(state))
+  return limitBody(response, { ...controlLimit(state), work: { bytes: 0 } })
 }
 
 /** Who answers 500 with an error of JSON-RPC is the server itself, and done with the call; a proxy knows no such thing. */
@@ -234,6 +257,7 @@ function resultLimit(state: LinkState): ReadLimit {
   return {
     awaited: state.awaited,
     turn: state.turn,
+    work: state.work,
     maxBytes: state.maxResultBytes,
     onTooLarge: (most) => {
       const failure = new LocalFailure('result_too_large', `the answer has more than ${most}`)
@@ -243,10 +267,11 @@ function resultLimit(state: LinkState): ReadLimit {
   }
 }
 
-function controlLimit({ awaited, turn }: LinkState): ReadLimit {
+function controlLimit({ awaited, turn, work }: LinkState): ReadLimit {
   return {
     awaited,
     turn,
+    work,
     maxBytes: MAX_CONTROL_BYTES,
     onTooLarge: () => new Error('the server sends more than we accept outside of a result'),
   }
@@ -262,18 +287,9 @@ function failWithoutAnswer(state: LinkState, answersBefore: number): void {
 
 type ReadLimit = BodyLimit & Reading
 
-const cutShort = (): undefined => undefined
-
 /** Not every POST during a call is the call: the client also answers pings of the server, which have no method. */
 function messageIn(body: RequestInit['body']): { method?: string; id?: string | number } {
   if (typeof body !== 'string') return {}
   const message: unknown = JSON.parse(body)
   return isFields(message) ? message : {}
-}
-
-/** Seconds or an HTTP date (RFC 9110, 10.2.3); at most an hour, since the text is foreign. */
-function parseRetryAfterMs(text: string | null): number | undefined {
-  if (text === null) return undefined
-  const delayMs = /^\d+$/.test(text.trim()) ? Number(text) * 1000 : Date.parse(text) - Date.now()
-  return Number.isNaN(delayMs) ? undefined : Math.min(Math.max(delayMs, 0), MAX_RETRY_AFTER_MS)
 }

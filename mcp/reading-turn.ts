@@ -1,16 +1,19 @@
 /**
  * Whoever reads a large answer keeps everybody else of the process waiting. So large ones are read one after the other,
- * in turn by organization, and after each the others have about as long.
+ * in turn by organization, and after each the others have about as long; between small ones the others have their turn
+ * every few milliseconds.
  */
 import { createSeats } from '../lib/fair-seats.ts'
 import { LocalFailure } from './errors.ts'
+import { inStretch } from './stretch.ts'
 
-const turns = createSeats({ total: 1, perOwner: 1 })
 /** What follows, until an answer is kept, takes about once and a half as long as it did; and then others have as long as both. */
 const REST = 4
-/** Before the deadline of a write its answer is read out of turn, so that nobody has to say that there was none. */
+const turns = { seats: createSeats({ total: 1, perOwner: 1 }), rest: REST }
+/** Before the deadline of a write its answer is read with the next turn there is, so that nobody has to say that there was none. */
 const LEAD_MS = 2_000
-
+/** Those that are due have turns of their own, and others have half of the time. */
+const dueTurns = { seats: createSeats({ total: 1, perOwner: 1 }), rest: 1 }
 /** Of one session, or of the pipe to one child. */
 export class ReadingTurn {
   readonly #owner: string
@@ -34,36 +37,43 @@ export class ReadingTurn {
   /** A write is sent. */
   expect(deadlineAtMs: number): void {
     this.#dueAtMs.add(deadlineAtMs)
-    setTimeout(() => this.#readNow(), deadlineAtMs - LEAD_MS - Date.now()).unref()
+    setTimeout(() => this.#endWaits(), deadlineAtMs - LEAD_MS - Date.now()).unref()
   }
 
   /** What waits is read no more. */
   close(): void {
     this.#isClosed = true
-    this.#readNow()
+    this.#endWaits()
   }
 
-  async take<T>(read: () => T): Promise<T> {
+  /** What is small waits for nobody's turn. */
+  async take<T>(read: () => T, { isLarge }: { isLarge: boolean }): Promise<T> {
     this.#unread += 1
     try {
-      const giveBack = this.#isDue() ? null : await this.#turn()
+      if (!isLarge) return await inStretch(this.#owner, read)
+      const giveBack = await this.#turn()
       const begunAtMs = performance.now()
       try {
         return read()
       } finally {
-        if (giveBack) setTimeout(giveBack, REST * (performance.now() - begunAtMs)).unref()
+        giveBack(performance.now() - begunAtMs)
       }
     } finally {
       this.#unread -= 1
     }
   }
 
-  /** Null: it is read out of turn. */
-  async #turn(): Promise<(() => void) | null> {
-    const turn = await turns.take(this.#owner, this.#hurry.signal).catch(() => null)
-    if (turn && this.#isClosed) turn()
-    if (this.#isClosed) throw new LocalFailure('interrupted')
-    return turn
+  /** Gives the turn back, after a rest. */
+  async #turn(): Promise<(tookMs: number) => void> {
+    for (let isDue = this.#isDue(); ; isDue = true) {
+      const { seats, rest } = isDue ? dueTurns : turns
+      const giveBack = await seats.take(this.#owner, this.#hurry.signal).catch(() => null)
+      if (this.#isClosed) {
+        giveBack?.()
+        throw new LocalFailure('interrupted')
+      }
+      if (giveBack) return (tookMs) => void setTimeout(giveBack, rest * tookMs).unref()
+    }
   }
 
   #isDue(): boolean {
@@ -75,7 +85,7 @@ export class ReadingTurn {
     return false
   }
 
-  #readNow(): void {
+  #endWaits(): void {
     this.#hurry.abort()
     this.#hurry = new AbortController()
   }

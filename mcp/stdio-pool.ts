@@ -228,7 +228,7 @@ function killOversized(child: Child, most: string): void {
   child.closed = true
   child.fail(
     child.users === 1
-      ? new LocalFailure('result_too_large', `the server sent more than ${most} in one message`)
+      ? new LocalFailure('result_too_large', `the server sent more than ${most}`)
       : new LocalFailure('interrupted'),
   )
 }

@@ -33,6 +33,16 @@ export function present(fields: Fields, objects: readonly string[] = []): Fields
   return Object.fromEntries(Object.entries(fields).filter(isKept))
 }
 
+/**
+ * Of what a server says without being asked nothing is looked at but its progress, and its requests as far as they are
+ * answered.
+ */
+export function isForUs(message: unknown, isAnswered: (method: string) => boolean): boolean {
+  if (!isFields(message) || typeof message['method'] !== 'string') return true
+  const { id, method } = message
+  return isAbsent(id) ? method === 'notifications/progress' : isAnswered(method)
+}
+
 /** What is no message stays as it is. */
 export function tolerantMessage(message: unknown, awaited: Awaited): unknown {
   if (!isFields(message)) return message

@@ -27,8 +27,8 @@ export const counts: Door[] = [
     patches: [
       {
         file: 'mcp/reader.ts',
-        find: 'if (hasOver(MAX_ANSWER_PARTS, bare)) throw',
-        replace: 'if (hasOver(1e9, bare)) throw',
+        find: 'if (parts > MAX_ANSWER_PARTS) throw',
+        replace: 'if (parts > 1e9) throw',
       },
     ],
     test: {
@@ -43,8 +43,8 @@ export const counts: Door[] = [
     patches: [
       {
         file: 'mcp/reader.ts',
-        find: 'return isLarge ? turn.take(',
-        replace: 'return isLarge && bare === "" ? turn.take(',
+        find: 'const isLarge = reading.work.isLarge({ parts, length: bare.length })',
+        replace: 'const isLarge = false',
       },
     ],
     test: {
@@ -58,7 +58,7 @@ export const counts: Door[] = [
     patches: [
       {
         file: 'mcp/reading-turn.ts',
-        find: 'setTimeout(() => this.#readNow(), deadlineAtMs - LEAD_MS - Date.now()).unref()',
+        find: 'setTimeout(() => this.#endWaits(), deadlineAtMs - LEAD_MS - Date.now()).unref()',
         replace: '',
       },
     ],

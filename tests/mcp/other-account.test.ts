@@ -11,12 +11,13 @@ import { until } from './calls.ts'
 
 const isRoot = process.getuid?.() === 0 && existsSync('/proc/self/status')
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const support = (name: string): string => fileURLToPath(new URL(`../support/${name}`, import.meta.url))
+const program = fileURLToPath(new URL('../support/plain-stdio.mjs', import.meta.url))
+const caller = fileURLToPath(new URL('../fixtures/other-account.ts', import.meta.url))
 let folder: string
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'countersign-account-'))
   chmodSync(folder, 0o777)
-  copyFileSync(support('plain-stdio.mjs'), join(folder, 'plain-stdio.mjs'))
+  copyFileSync(program, join(folder, 'plain-stdio.mjs'))
   for (const name of ['payments', 'pid']) {
     writeFileSync(join(folder, name), '')
     chmodSync(join(folder, name), 0o666)
@@ -43,7 +44,7 @@ async function workerWith(rights: string[], by: 'entry' | 'itself'): Promise<str
   // Root, which of all its rights has these; whoever checks this out may keep it to himself.
   const kept = `-all,+dac_override,${rights.map((right) => `+${right}`).join(',')}`
   const caps = [`--inh-caps=${kept}`, `--bounding-set=${kept}`]
-  const args = [...caps, process.execPath, '--import', 'tsx', support('other-account.ts'), folder, by]
+  const args = [...caps, process.execPath, '--import', 'tsx', caller, folder, by]
   const worker = spawn('setpriv', args, { cwd: root })
   let said = ''
   for (const source of [worker.stdout, worker.stderr]) source.on('data', (words) => (said += words))
