@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import LongestFirst from './tests/support/longest-first.ts'
 
 // One PostgreSQL and one Temporal server per run, started by globalSetup; forks because of native modules. Three, also on
 // two cores: a third of their time they wait for deadlines, processes and servers.
@@ -16,6 +17,7 @@ export default defineConfig({
       'tests/bench/**',
       'tests/load/**',
     ],
+    sequence: { sequencer: LongestFirst },
     globalSetup: ['tests/support/global-setup.ts'],
     reporters: ['default', './tests/support/summary-reporter.ts'],
     testTimeout: 120_000,

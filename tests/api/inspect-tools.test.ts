@@ -32,7 +32,7 @@ it('says that Temporal is away, and does not ask about workers', { timeout: SOON
   temporal.presence.note(false)
   const startedMs = performance.now()
   await expect(inspecting()).rejects.toMatchObject({ code: 'UNAVAILABLE' })
-  expect(performance.now() - startedMs).toBeLessThan(500)
+  expect(performance.now() - startedMs).toBeLessThan(2_500)
 })
 
 it('is told by the doctor of a Temporal that says nothing, in words and not in those of gRPC', async () => {

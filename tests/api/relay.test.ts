@@ -129,7 +129,7 @@ describe('the relay', () => {
     const deliveries = await Promise.all(Array.from({ length: 20 }, () => store()))
     const startedAtMs = Date.now()
     for (const delivery of deliveries) expect(await startDelivery(deps, delivery)).toBe('pending')
-    expect(Date.now() - startedAtMs).toBeLessThan(1_500)
+    expect(Date.now() - startedAtMs).toBeLessThan(10_000)
     await startWhatIsDue(deps, running)
     expect(await claimDueDeliveries(there.database, { limit: 100, leaseMs: 1 })).toHaveLength(20)
   })

@@ -234,7 +234,7 @@ it('lets everybody go when the server drains', async () => {
     const startedMs = performance.now()
     await api.app.close()
     expect(await waiting).toMatchObject({ changed: false, is_over: false })
-    expect(performance.now() - startedMs).toBeLessThan(3_000)
+    expect(performance.now() - startedMs).toBeLessThan(20_000)
   } finally {
     await api.close()
   }

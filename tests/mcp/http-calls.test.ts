@@ -123,7 +123,7 @@ describe('the end of a call over HTTP', () => {
         ),
       )
       expect(failure).toMatchObject({ code: 'CALL_TIMEOUT', sent: 'unknown', cancelled: false })
-      expect(Date.now() - startedAtMs).toBeLessThan(2_000)
+      expect(Date.now() - startedAtMs).toBeLessThan(8_000)
       await until(() => server.calls[0]?.aborted === true)
     })
   }
@@ -337,7 +337,7 @@ describe('a failure over HTTP', () => {
       })
       expect(await failureOf(client.callTool(call))).toMatchObject(expected)
       // None of them is left to the deadline.
-      expect(Date.now() - startedAtMs).toBeLessThan(3_000)
+      expect(Date.now() - startedAtMs).toBeLessThan(8_000)
     })
   }
 

@@ -281,7 +281,7 @@ describe('a failure over stdio', () => {
       client.callTool(request(stdioTarget(), 'big', { arguments: { bytes: 5_000_000 } })),
     )
     expect(failure).toMatchObject({ code: 'RESULT_TOO_LARGE', sent: 'yes' })
-    expect(Date.now() - startedAtMs).toBeLessThan(1_500)
+    expect(Date.now() - startedAtMs).toBeLessThan(8_000)
     await until(() => !isAlive(pid))
     expect(await pidOf(client, stdioTarget())).not.toBe(pid)
   })
