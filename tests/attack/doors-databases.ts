@@ -32,6 +32,21 @@ export const hostileDatabases: Door[] = [
     says: "to contain 'over 200000 values and names'",
   },
   {
+    name: 'a plan carries what it replaces, however large it is',
+    patches: [
+      {
+        file: 'activities/executors/sql.ts',
+        find: 'shownValuesOf(ofRow(Object.keys(update.set)))',
+        replace: 'valuesOf(ofRow(Object.keys(update.set)))',
+      },
+    ],
+    test: {
+      file: 'large-rows.test.ts',
+      title: 'a plan that replaces meta, with 190,000 values in it, has only its digest',
+    },
+    says: 'to be less than 1000',
+  },
+  {
     name: 'a database says how its texts are read',
     patches: [{ file: SQL_TARGETS, find: '    types: { getTypeParser: readerOf },\n', replace: '' }],
     test: {

@@ -237,6 +237,14 @@ const FAILURES: Record<string, Failing> = {
     },
     expected: { code: 'TOOL_FAILED', sent: 'unknown', answer: -32603, status: 500 },
   },
+  'the call answers 500 with a message that nobody waits for': {
+    on: 'tools/call',
+    answer: (response) => {
+      response.writeHead(500, { 'content-type': 'application/json' })
+      response.end(JSON.stringify({ jsonrpc: '2.0', method: 'notifications/message', params: {} }))
+    },
+    expected: { code: 'CALL_INTERRUPTED', sent: 'unknown', answer: 500 },
+  },
   'the call is answered with a page': {
     on: 'tools/call',
     answer: status(502),

@@ -1,5 +1,5 @@
 /** A worker that may change accounts, and has not all rights of root: a program that it may not end gets no write. */
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { resolveCommand } from '../../mcp/commands.ts'
 import { until } from './calls.ts'
 
 const isRoot = process.getuid?.() === 0 && existsSync('/proc/self/status')
@@ -73,5 +74,17 @@ describe.runIf(isRoot)('a worker that may change accounts', () => {
     expect(said).toMatch(/COMMAND_NOT_FOUND no; ended with 0$/)
     kill('SIGCONT')
     expect(payments()).toBe('')
+  })
+
+  it('and is not root hands none of its rights on', async () => {
+    const entry = { command: 'cat', args: ['/proc/self/status'], env: {}, uid: 1234, gid: 1234 }
+    const file = { path: '', commands: { status: entry } }
+    const { command, args } = resolveCommand(file, { name: 'status', organization: 'acme' }, String)
+    const rights = '-all,+setuid,+setgid,+kill'
+    const account = ['--reuid=1000', '--regid=1000', '--clear-groups']
+    const worker = [...account, `--inh-caps=${rights}`, `--ambient-caps=${rights}`, '--']
+    const { stdout } = spawnSync('setpriv', [...worker, command, ...args], { encoding: 'utf8' })
+    expect(stdout).toMatch(/^Uid:(\s+1234){4}$/m)
+    expect(stdout.match(/^Cap(?:Inh|Prm|Eff|Amb):\s+0+$/gm)).toHaveLength(4)
   })
 })
