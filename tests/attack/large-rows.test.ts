@@ -49,3 +49,15 @@ test('what is not large is shown as it is', async () => {
   for (const { before } of await plansOf('meta', [])) expect(before).toEqual({ meta })
   for (const { before } of await plansOf('note', '')) expect(before).toEqual({ note })
 })
+
+test('what a trigger has made of a new value is told by its digest, too', async () => {
+  await target.database.query(
+    `create function enlarge() returns trigger language plpgsql as
+       $$ begin new.meta = (select jsonb_agg('[]'::jsonb) from generate_series(1, 60000)); return new; end $$;
+     create trigger enlarge before update of meta on invoices for each row execute function enlarge()`,
+  )
+  const send = await sql.prepare(sqlOperation({ key: { id: 1 }, set: { meta: [] } }))
+  const said = JSON.stringify(await send())
+  expect(said).toContain('STORED_OTHERWISE')
+  expect(said.length).toBeLessThan(MOST_BYTES_OF_A_PLAN)
+})

@@ -189,6 +189,16 @@ const FAILURES: Record<string, Failing> = {
     answer: rpcError(-32022),
     expected: { code: 'CALL_REFUSED', sent: 'no' },
   },
+  'the stream of initialize exceeds the limit': {
+    on: 'initialize',
+    answer: cutStream((response) => response.write('x'.repeat(1_100_000))),
+    expected: { code: 'CONNECTION_NOT_READY', sent: 'no' },
+  },
+  'the stream of initialize has too many messages': {
+    on: 'initialize',
+    answer: cutStream((response) => response.write('\n'.repeat(60_000))),
+    expected: { code: 'CONNECTION_NOT_READY', sent: 'no' },
+  },
   'initialize gets the answer to something else': {
     on: 'initialize',
     answer: (response) => json(response, { id: 77, result: {} }),
@@ -344,8 +354,8 @@ describe('a failure over HTTP', () => {
         maxResultBytes: 65_536,
       })
       expect(await failureOf(client.callTool(call))).toMatchObject(expected)
-      // None of them is left to the deadline.
-      expect(Date.now() - startedAtMs).toBeLessThan(3_000)
+      // None of them is left to the deadline of 20 s.
+      expect(Date.now() - startedAtMs).toBeLessThan(10_000)
     })
   }
 
