@@ -35,9 +35,9 @@ export const hostileDatabases: Door[] = [
     name: 'a plan carries what it replaces, however large it is',
     patches: [
       {
-        file: 'activities/executors/sql.ts',
-        find: 'shownValuesOf(ofRow(Object.keys(update.set)))',
-        replace: 'valuesOf(ofRow(Object.keys(update.set)))',
+        file: 'activities/executors/sql-values.ts',
+        find: 'if (isLarge(pair)) return',
+        replace: "if (isLarge(pair) && column === '') return",
       },
     ],
     test: {
