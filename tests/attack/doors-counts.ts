@@ -63,7 +63,7 @@ export const counts: Door[] = [
       },
     ],
     test: { file: '../mcp/many-messages.test.ts', title: 'an answer with too many events is refused' },
-    says: 'the call succeeded',
+    says: 'to match object',
   },
   {
     name: 'an answer that waits is none',
