@@ -39,6 +39,7 @@ function limitedSource(
         const failure = limit.onTooLarge(`${limit.maxBytes} bytes`)
         if (failure) controller.error(failure)
         else controller.close()
+        limit.onEnd?.()
       }
     },
     async cancel(reason) {

@@ -91,6 +91,8 @@ function programOf({ command, args, uid, gid }: Entry): Pick<ResolvedCommand, 'c
     ...(uid === undefined ? [] : [`--reuid=${uid}`]),
     ...(gid === undefined ? [] : [`--regid=${gid}`]),
     '--clear-groups',
+    // What a worker has that is not root would go along, and with it the way back to its account.
+    '--inh-caps=-all',
     '--no-new-privs',
   ]
   return { command: 'setpriv', args: [...account, '--', command, ...args] }

@@ -210,7 +210,8 @@ async function ownError(state: LinkState, page: Response): Promise<Response> {
   const text = await page.text()
   const read = await readText(text, controlLimit(state))
   const { status, statusText, headers } = page
-  const message: unknown = read === null ? null : JSON.parse(read)
+  // A message that nobody of us waits for is read as nothing.
+  const message: unknown = read ? JSON.parse(read) : null
   if (!isFields(message) || !Object.hasOwn(message, 'error'))
     return new Response(text, { status, statusText, headers })
   state.status = status

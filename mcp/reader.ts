@@ -131,6 +131,7 @@ function eventByEvent(reading: Reading): TransformStream<Uint8Array, Uint8Array>
   let overlap = ''
   return new TransformStream({
     async transform(chunk, controller) {
+      spend({ lines: linesIn(chunk) }, reading)
       const piece = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('latin1')
       chunks.push(piece)
       const seen = overlap + piece
@@ -167,10 +168,9 @@ interface Event {
 
 /** The lines of data of an event are one text. An event of another name is a message, too, if it is an answer. */
 async function readEvent(event: Uint8Array, reading: Reading): Promise<Event> {
-  const lines = linesIn(event)
-  spend({ messages: 1, lines }, reading)
+  spend({ messages: 1 }, reading)
   const { data, others, damage } = await reading.turn.take(() => partsOfEvent(event), {
-    isLarge: lines > MANY_LINES,
+    isLarge: linesIn(event) > MANY_LINES,
   })
   if (data === null) return { others, read: null }
   return { others, read: data === '' ? NOTHING : ((await readText(data, reading, damage)) ?? NOTHING) }

@@ -276,7 +276,7 @@ function storedOtherwise(
   target: string,
   { table, planned, found }: { table: TableSpec; planned: RowColumns; found: RowColumns | null },
 ): CodedError {
-  const said = (row: RowColumns): string => JSON.stringify(redactRow(valuesOf(row), table))
+  const said = (row: RowColumns): string => JSON.stringify(redactRow(shownValuesOf(row), table))
   const now = found ? `has ${said(found)} after the update` : 'is gone after the update'
   return new CodedError(
     'STORED_OTHERWISE',

@@ -86,4 +86,5 @@ With \`uid\` and \`gid\` the program runs under that account, by \`setpriv\` of 
 accounts, and to end what runs under another (root, or CAP_SETUID, CAP_SETGID and CAP_KILL, which its programs inherit:
 \`--cap-add\` of a container that runs as root, \`AmbientCapabilities=\` of systemd). Without CAP_KILL the command is refused with
 [\`COMMAND_NOT_FOUND\`](errors.md#command_not_found), and a program that changes its account by itself (\`sudo\`) gets no write: one
-that stands still could not be ended. Without \`uid\` and \`gid\` it runs as the worker and can read what the worker can.`
+that stands still could not be ended. The program itself has none of these rights. Without \`uid\` and \`gid\` it runs as the
+worker and can read what the worker can.`

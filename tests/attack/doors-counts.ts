@@ -54,6 +54,18 @@ export const counts: Door[] = [
     says: 'to be less than',
   },
   {
+    name: 'how much a server says before its answer is not counted',
+    patches: [
+      {
+        file: 'mcp/answer-work.ts',
+        find: 'if (this.#messages > MAX_MESSAGES)',
+        replace: 'if (this.#messages < 0)',
+      },
+    ],
+    test: { file: '../mcp/many-messages.test.ts', title: 'an answer with too many events is refused' },
+    says: 'to match object',
+  },
+  {
     name: 'an answer that waits is none',
     patches: [
       {

@@ -32,6 +32,21 @@ export const hostileDatabases: Door[] = [
     says: "to contain 'over 200000 values and names'",
   },
   {
+    name: 'a plan carries what it replaces, however large it is',
+    patches: [
+      {
+        file: 'activities/executors/sql-values.ts',
+        find: 'if (isLarge(pair)) return',
+        replace: "if (isLarge(pair) && column === '') return",
+      },
+    ],
+    test: {
+      file: 'large-rows.test.ts',
+      title: 'a plan that replaces meta, with 190,000 values in it, has only its digest',
+    },
+    says: 'to be less than 1000',
+  },
+  {
     name: 'a database says how its texts are read',
     patches: [{ file: SQL_TARGETS, find: '    types: { getTypeParser: readerOf },\n', replace: '' }],
     test: {

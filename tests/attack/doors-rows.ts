@@ -196,6 +196,12 @@ export const unreadCalls: Door[] = [
     says: 'runs on: it has an',
   },
   {
+    name: 'a program under another account has the rights of the worker',
+    patches: [{ file: 'mcp/commands.ts', find: "    '--inh-caps=-all',\n", replace: '' }],
+    test: { file: '../mcp/other-account.test.ts', title: 'and is not root hands none of its rights on' },
+    says: 'to have a length of 4 but got',
+  },
+  {
     name: 'a command has an account whose programs nobody may end',
     patches: [{ file: 'mcp/commands.ts', find: '  assertEndable(name, entry)\n', replace: '' }],
     test: {

@@ -201,6 +201,8 @@ describe('programs that somebody has started', () => {
 
   test('are never ended under a call, and one too many waits for its turn', async () => {
     client = createMcpClient({ stdioMost: { total: 6, perOwner: 1 } })
+    // Started before, which takes longer than the call on a busy machine.
+    await pidOf(program(1))
     const calling = client.callTool(request(program(1), 'hang', limits(2_000)))
     calling.catch(() => undefined)
     const second = client.callTool(request(program(2), 'pid')).then(() => 'answered', saidOf)

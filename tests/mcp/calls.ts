@@ -46,9 +46,9 @@ export async function failureOf(promise: Promise<unknown>): Promise<McpCallError
 }
 
 export async function until(condition: () => boolean): Promise<void> {
-  const endMs = Date.now() + 5_000
+  const endMs = Date.now() + 20_000
   while (!condition()) {
-    if (Date.now() > endMs) throw new Error('it did not happen within 5 s')
+    if (Date.now() > endMs) throw new Error('it did not happen within 20 s')
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }

@@ -1,12 +1,13 @@
 /** A worker that may change accounts, and has not all rights of root: a program that it may not end gets no write. */
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { resolveCommand } from '../../mcp/commands.ts'
 import { until } from './calls.ts'
 
 const isRoot = process.getuid?.() === 0 && existsSync('/proc/self/status')
@@ -55,23 +56,35 @@ async function workerWith(rights: string[], by: 'entry' | 'itself'): Promise<str
 }
 
 describe.runIf(isRoot)('a worker that may change accounts', () => {
-  it('and may end what runs under others does so with a write in the pipe', async () => {
+  test('and may end what runs under others does so with a write in the pipe', async () => {
     const said = await workerWith(['setuid', 'setgid', 'kill'], 'entry')
     expect(said).toBe('CALL_TIMEOUT unknown; ended with 0')
     await until(() => !kill('SIGCONT'))
     expect(payments()).toBe('')
   })
 
-  it('but may not end what runs under others starts nothing under another account, and says what it lacks', async () => {
+  test('but may not end what runs under others starts nothing under another account, and says what it lacks', async () => {
     const said = await workerWith(['setuid', 'setgid'], 'entry')
     expect(said).toMatch(/^COMMAND_NOT_FOUND .*CAP_KILL.*; ended with 0$/)
     expect(childPid()).toBe(0)
   })
 
-  it('sends no write to a program that has changed its account by itself, and goes on', async () => {
+  test('sends no write to a program that has changed its account by itself, and goes on', async () => {
     const said = await workerWith(['setuid', 'setgid'], 'itself')
     expect(said).toMatch(/COMMAND_NOT_FOUND no; ended with 0$/)
     kill('SIGCONT')
     expect(payments()).toBe('')
+  })
+
+  test('and is not root hands none of its rights on', async () => {
+    const entry = { command: 'cat', args: ['/proc/self/status'], env: {}, uid: 1234, gid: 1234 }
+    const file = { path: '', commands: { status: entry } }
+    const { command, args } = resolveCommand(file, { name: 'status', organization: 'acme' }, String)
+    const rights = '-all,+setuid,+setgid,+kill'
+    const account = ['--reuid=1000', '--regid=1000', '--clear-groups']
+    const worker = [...account, `--inh-caps=${rights}`, `--ambient-caps=${rights}`, '--']
+    const { stdout } = spawnSync('setpriv', [...worker, command, ...args], { encoding: 'utf8' })
+    expect(stdout).toMatch(/^Uid:(\s+1234){4}$/m)
+    expect(stdout.match(/^Cap(?:Inh|Prm|Eff|Amb):\s+0+$/gm) ?? []).toHaveLength(4)
   })
 })

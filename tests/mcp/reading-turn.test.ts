@@ -5,7 +5,7 @@ import { SendWindow } from '../../lib/send-window.ts'
 import { createMcpClient } from '../../mcp/client.ts'
 import type { McpServer } from '../../mcp/port.ts'
 import { startTestMcpServer, type TestMcpServer } from '../support/mcp-server.ts'
-import { failureOf, httpTarget, request, stdioTarget, until } from './calls.ts'
+import { failureOf, httpTarget, limits, request, stdioTarget, until } from './calls.ts'
 
 const MB = 1024 * 1024
 /** Reading one of them, and the rest after it, takes most of a second. */
@@ -14,7 +14,12 @@ const LARGE = JSON.stringify(Object.fromEntries(Array.from({ length: NAMES }, (_
 const client = createMcpClient()
 const servers: TestMcpServer[] = []
 
+/** Ends the crowds of one test, so that the next one is not behind them. */
+let stop = new AbortController()
+
 afterEach(async () => {
+  stop.abort()
+  stop = new AbortController()
   await Promise.all(servers.splice(0).map((server) => server.close()))
 })
 afterAll(() => client.close())
@@ -40,13 +45,14 @@ async function holding(): Promise<{ url: string; held: (() => void)[] }> {
 
 const of = (target: McpServer, organization: string): McpServer => ({ ...target, poolKey: organization })
 
-/** So many large answers of an organization that the turn of a further one does not come in seconds. */
-async function crowd(organization: string, stop: AbortSignal): Promise<void> {
+/** So many large answers of an organization that the turn of a further one does not come before its deadline. */
+async function crowd(organization: string, { size }: { size: number }): Promise<void> {
   const { url, held } = await holding()
   const target = of(httpTarget(url), organization)
-  setMaxListeners(0, stop)
-  const calls = Array.from({ length: 16 }, () =>
-    request(target, 'large', { maxResultBytes: 9 * MB, signal: stop }),
+  const { signal } = stop
+  setMaxListeners(0, signal)
+  const calls = Array.from({ length: size }, () =>
+    request(target, 'large', { ...limits(60_000, signal), maxResultBytes: 9 * MB }),
   )
   for (const call of calls) void client.callTool(call).catch(() => {})
   await until(() => held.length === calls.length)
@@ -60,7 +66,9 @@ describe('large answers', () => {
     const call = async (organization: string, tool: string): Promise<void> => {
       const before = held.length
       const called = client
-        .callTool(request(of(httpTarget(url), organization), tool, { maxResultBytes: 9 * MB }))
+        .callTool(
+          request(of(httpTarget(url), organization), tool, { ...limits(60_000), maxResultBytes: 9 * MB }),
+        )
         .then(() => ended.push(`${organization} ${tool}`))
       calls.push(called)
       await until(() => held.length > before)
@@ -77,19 +85,16 @@ describe('large answers', () => {
 })
 
 describe('a large answer whose turn does not come', () => {
-  const stop = new AbortController()
-  afterAll(() => stop.abort())
-
   /** A call, behind a crowd, whose answer has come as soon as it is made. */
   const begin = async (by: string, organization: string, window: SendWindow | null) => {
-    await crowd(organization, stop.signal)
+    await crowd(organization, { size: 40 })
     const { url, held } = await holding()
     const target = of(by === 'stdio' ? stdioTarget() : httpTarget(url), organization)
     const call = client.callTool(
       request(target, by === 'stdio' ? 'exact' : 'large', {
         arguments: { text: answer(1) },
         maxResultBytes: 9 * MB,
-        deadlineAtMs: window?.deadlineAtMs ?? Date.now() + 4_000,
+        deadlineAtMs: window?.deadlineAtMs ?? Date.now() + 8_000,
         window,
       }),
     )
@@ -106,7 +111,7 @@ describe('a large answer whose turn does not come', () => {
   })
 
   test.each(['HTTP', 'stdio'])('over %s is read out of turn for a write', async (by) => {
-    const said = await begin(by, `writes by ${by}`, new SendWindow(6_000)).then(
+    const said = await begin(by, `writes by ${by}`, new SendWindow(9_000)).then(
       ({ structuredContent }) => Object.keys(structuredContent as object).length,
       (error: Error) => error.message,
     )
@@ -115,10 +120,8 @@ describe('a large answer whose turn does not come', () => {
 })
 
 test('is read in its turn when the child has ended after it', async () => {
-  const stop = new AbortController()
-  await crowd('gone', stop.signal)
+  await crowd('gone', { size: 4 })
   const target = of(stdioTarget(), 'other')
   const call = request(target, 'last', { arguments: { text: answer(1) }, maxResultBytes: 9 * MB })
   expect(Object.keys((await client.callTool(call)).structuredContent as object)).toHaveLength(NAMES)
-  stop.abort()
 })
