@@ -39,6 +39,21 @@ export const counts: Door[] = [
     says: `to contain 'more than 200000 values and names'`,
   },
   {
+    name: 'what is told over a stream that goes on is counted anew',
+    patches: [
+      {
+        file: 'mcp/http-link.ts',
+        find: 'work: state.work,\n    maxBytes: state.maxResultBytes,',
+        replace: 'work: new AnswerWork(),\n    maxBytes: state.maxResultBytes,',
+      },
+    ],
+    test: {
+      file: '../mcp/many-messages.test.ts',
+      title: 'what is told over a stream that goes on is counted with what came before it was cut off',
+    },
+    says: "to match object { code: 'RESULT_TOO_LARGE'",
+  },
+  {
     name: 'large answers are read as they come',
     patches: [
       {
