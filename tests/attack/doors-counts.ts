@@ -61,6 +61,11 @@ export const counts: Door[] = [
         find: 'const isLarge = reading.work.isLarge({ parts, length: bare.length })',
         replace: 'const isLarge = false',
       },
+      {
+        file: 'mcp/reading-turn.ts',
+        find: 'if (!isLarge) return await inStretch(this.#owner, read)',
+        replace: 'if (!isLarge) return read()',
+      },
     ],
     test: {
       file: '../mcp/reading-turn.test.ts',

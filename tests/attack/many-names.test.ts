@@ -80,14 +80,18 @@ test('answers with half a million names are refused before they are made, and ke
     return Date.now() - beganMs
   }
   await beside()
-  const runs: string[] = []
-  for (let run = 0; run < RUNS; run++) runs.push((await world.admin.startRun({ name: 'look' })).run_id)
-  const tookMs = await beside()
-  for (const run of runs) {
+  const begin = async (): Promise<string> => (await world.admin.startRun({ name: 'look' })).run_id
+  const expectRefused = async (run: string): Promise<void> => {
     const end = await endOf(world.admin, run)
     expect(end).toContain(`RESULT_TOO_LARGE: `)
     expect(end).toContain(`more than ${MAX_ANSWER_PARTS} values and names`)
   }
+  // One by itself ends soon, also where it is made; many that are made take longer than anybody here waits.
+  await expectRefused(await begin())
+  const runs: string[] = []
+  for (let run = 0; run < RUNS; run++) runs.push(await begin())
+  const tookMs = await beside()
+  for (const run of runs) await expectRefused(run)
   // It was 16 s; alone it takes 0.3 s.
   expect(tookMs).toBeLessThan(6_000)
 }, 120_000)
