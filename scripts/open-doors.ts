@@ -118,7 +118,7 @@ function verdictOf(report: Report | string, { says }: Door): Omit<Finding, 'door
   }
   if (result.status === 'passed') return { verdict: 'PASSES', detail: 'the attack was refused all the same' }
   const [said = ''] = result.failureMessages
-  const detail = said.split('\n', 1)[0] ?? ''
+  const detail = said.split(/\r?\n/, 1)[0] ?? ''
   if (!detail.startsWith('AssertionError: ')) return { verdict: 'CRASHES', detail }
   const verdict = detail.includes(says) ? 'bites' : 'FAILS OTHERWISE'
   return { verdict, detail: detail.slice('AssertionError: '.length) }

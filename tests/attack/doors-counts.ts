@@ -39,12 +39,32 @@ export const counts: Door[] = [
     says: `to contain 'more than 200000 values and names'`,
   },
   {
+    name: 'what is told over a stream that goes on is counted anew',
+    patches: [
+      {
+        file: 'mcp/http-link.ts',
+        find: 'work: state.work,\n    maxBytes: state.maxResultBytes,',
+        replace: 'work: new AnswerWork(),\n    maxBytes: state.maxResultBytes,',
+      },
+    ],
+    test: {
+      file: '../mcp/many-messages.test.ts',
+      title: 'what is told over a stream that goes on is counted with what came before it was cut off',
+    },
+    says: "to match object { code: 'RESULT_TOO_LARGE'",
+  },
+  {
     name: 'large answers are read as they come',
     patches: [
       {
         file: 'mcp/reader.ts',
         find: 'const isLarge = reading.work.isLarge({ parts, length: bare.length })',
         replace: 'const isLarge = false',
+      },
+      {
+        file: 'mcp/reading-turn.ts',
+        find: 'if (!isLarge) return await inStretch(this.#owner, read)',
+        replace: 'if (!isLarge) return read()',
       },
     ],
     test: {

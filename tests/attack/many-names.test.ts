@@ -13,7 +13,11 @@ import { eventually, startWorld, type World } from '../support/world.ts'
 
 const NAMES = 550_000
 const RUNS = 20
-const ANSWER = JSON.stringify(Object.fromEntries(Array.from({ length: NAMES }, (_, at) => [`n${at}`, 1])))
+/** Too many as well, and soon made: a worker that makes half a million sends no heartbeat for so long that Temporal takes it for dead. */
+const FEWER_NAMES = 110_000
+const answerWith = (length: number): string =>
+  JSON.stringify(Object.fromEntries(Array.from({ length }, (_, at) => [`n${at}`, 1])))
+const ANSWERS: Record<string, string> = { look: answerWith(NAMES), glance: answerWith(FEWER_NAMES) }
 
 let world: World
 let worker: WorkerProcess
@@ -29,13 +33,14 @@ async function startServer(): Promise<TestMcpServer> {
   const inputSchema = { type: 'object' as const }
   return startTestMcpServer({
     tools: [
-      { name: 'look', inputSchema, run: () => textResult('never said') },
+      ...Object.keys(ANSWERS).map((name) => ({ name, inputSchema, run: () => textResult('never said') })),
       { name: 'take', inputSchema, run: () => textResult('ok') },
     ],
     intercept: ({ method, id, params }, response) => {
-      if (method !== 'tools/call' || (params as { name?: string }).name !== 'look') return false
+      const answer = method === 'tools/call' && ANSWERS[(params as { name: string }).name]
+      if (!answer) return false
       response.writeHead(200, { 'content-type': 'application/json' })
-      response.end(`{"jsonrpc":"2.0","id":${id},"result":{"content":[],"structuredContent":${ANSWER}}}`)
+      response.end(`{"jsonrpc":"2.0","id":${id},"result":{"content":[],"structuredContent":${answer}}}`)
       return true
     },
   })
@@ -43,7 +48,7 @@ async function startServer(): Promise<TestMcpServer> {
 
 /** With an automation that calls this tool. */
 async function define(client: Client, tool: string): Promise<void> {
-  const tools = { look: { class: 'read' }, take: { class: 'read' } }
+  const tools = { look: { class: 'read' }, glance: { class: 'read' }, take: { class: 'read' } }
   const spec = { type: 'mcp', transport: 'http', url: server.url, allow_private_addresses: true, tools }
   const steps: JsonObject[] = [{ name: 'ask', tool_call: { connection: 'tools', tool, arguments: {} } }]
   await client.applyManifests({
@@ -71,7 +76,7 @@ test('answers with half a million names are refused before they are made, and ke
     admin: 'r@rival.example',
   })
   const rival = createClient({ baseUrl: world.apiUrl, apiKey: key })
-  await define(world.admin, 'look')
+  for (const tool of Object.keys(ANSWERS)) await define(world.admin, tool)
   await define(rival, 'take')
   const beside = async (): Promise<number> => {
     const beganMs = Date.now()
@@ -80,14 +85,18 @@ test('answers with half a million names are refused before they are made, and ke
     return Date.now() - beganMs
   }
   await beside()
-  const runs: string[] = []
-  for (let run = 0; run < RUNS; run++) runs.push((await world.admin.startRun({ name: 'look' })).run_id)
-  const tookMs = await beside()
-  for (const run of runs) {
+  const aloneMs = await beside()
+  const begin = async (name: string): Promise<string> => (await world.admin.startRun({ name })).run_id
+  const expectRefused = async (run: string): Promise<void> => {
     const end = await endOf(world.admin, run)
     expect(end).toContain(`RESULT_TOO_LARGE: `)
     expect(end).toContain(`more than ${MAX_ANSWER_PARTS} values and names`)
   }
-  // It was 16 s; alone it takes 0.3 s.
-  expect(tookMs).toBeLessThan(6_000)
+  await expectRefused(await begin('glance'))
+  const runs: string[] = []
+  for (let run = 0; run < RUNS; run++) runs.push(await begin('look'))
+  const tookMs = await beside()
+  for (const run of runs) await expectRefused(run)
+  // Parsed as they came, it was more than fifty times.
+  expect(tookMs / aloneMs).toBeLessThan(20)
 }, 120_000)

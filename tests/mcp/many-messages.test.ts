@@ -44,6 +44,30 @@ test.each([
   })
 })
 
+test('what is told over a stream that goes on is counted with what came before it was cut off', async () => {
+  const events = '\n\n'.repeat(11_000)
+  let asked: unknown
+  const server = await startTestMcpServer({
+    intercept: ({ method, id }, response) => {
+      const isCall = method === 'tools/call'
+      if (!isCall && method !== 'GET') return false
+      if (isCall) asked = id
+      const answer = `data: {"jsonrpc":"2.0","id":${String(asked)},"result":{"content":[]}}\n\n`
+      response.writeHead(200, { 'content-type': 'text/event-stream' })
+      response.end(`id: 1\nretry: 1\ndata:\n\n${events}${isCall ? '' : answer}`)
+      return true
+    },
+  })
+  servers.push(server)
+  const ending: unknown = await client
+    .callTool(request(httpTarget(server.url), 'look'))
+    .catch((error: unknown) => error)
+  expect(ending).toMatchObject({
+    code: 'RESULT_TOO_LARGE',
+    message: expect.stringContaining('more than 20000 messages') as string,
+  })
+})
+
 test('requests of a server are answered a few times in a call, and the call has its answer', async () => {
   await call('data:{"jsonrpc":"2.0","id":1,"method":"x"}\n\n'.repeat(1_000))
   expect(replies).toBeGreaterThan(0)

@@ -95,7 +95,9 @@ function titlesOf(source: string): RegExp[] {
 }
 
 function testsOf(source: string): { literal: string; pattern: RegExp }[] {
-  const titles = [...source.matchAll(/^ *(?:test\(|\]\)\(|test\.each.*\]\)\()\s*'((?:[^'\\]|\\.)+)'/gm)]
+  const titles = [
+    ...source.matchAll(/^ *(?:(?:test|it)\(|\]\)\(|(?:test|it)\.each.*\]\)\()\s*'((?:[^'\\]|\\.)+)'/gm),
+  ]
   return titles.map(([, literal = '']) => {
     const escaped = literal.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/%[sj]/g, '.+')
     return { literal, pattern: new RegExp(`(^| )${escaped}$`) }
