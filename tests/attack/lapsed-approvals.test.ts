@@ -5,12 +5,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { JsonObject } from '../../lib/json.ts'
 import { CHANGE, needs } from '../support/automations.ts'
 import { addressFor } from '../support/logins.ts'
 import { startTestMcpServer, textResult, type TestMcpServer } from '../support/mcp-server.ts'
 import { startWorkerHere, startWorkerProcess } from '../support/own-worker.ts'
 import { PAYING_SETTINGS, paymentStep, payingTools } from '../support/paying.ts'
-import { about, startScenario, type Scenario } from '../support/scenario.ts'
+import { reset } from '../support/resets.ts'
+import { about, startScenario, type Scenario, type StartedRun } from '../support/scenario.ts'
 import { eventually } from '../support/world.ts'
 
 const VALID_FOR_MS = 2_000
@@ -38,12 +40,7 @@ beforeAll(async () => {
   s = await startScenario({ worker: false, beforeApply: startWorker })
   await startWorker(s.world)
   await s.define('change', [{ ...CHANGE, timeout: '60s' }], needs([{ roles: ['lead'] }], { valid_for: '2s' }))
-  const http = { type: 'mcp', transport: 'http', url: server.url, allow_private_addresses: true }
-  await s.apply({
-    kind: 'Connection',
-    name: 'bank',
-    spec: { ...http, tools: PAYING_SETTINGS, timeout: '10s' },
-  })
+  await s.apply(bank('10s'))
   await s.define('pay', [{ ...paymentStep('bank', 'pay_checked'), timeout: '2m' }], { allow: true })
   stolen = new pg.Pool({ connectionString: addressFor('worker', s.world.databaseUrl) })
 })
@@ -54,6 +51,11 @@ afterAll(async () => {
   await s?.close()
   await server?.close()
 })
+
+function bank(timeout: string): JsonObject {
+  const http = { type: 'mcp', transport: 'http', url: server.url, allow_private_addresses: true }
+  return { kind: 'Connection', name: 'bank', spec: { ...http, tools: PAYING_SETTINGS, timeout } }
+}
 
 async function startWorker(world: Scenario['world']): Promise<void> {
   await stop?.()
@@ -76,9 +78,11 @@ test('a row that says that it was claimed while its approval was young lets noth
   await s.expectEnding(run, { state: 'waiting_for_approval', writebacks: ['planned'], changes: 0 })
 }, 60_000)
 
-test('a deadline that is put into the past while a payment is under way does not have it made twice', async () => {
+/** A payment whose worker is gone, and whose row says that its time was over long ago. */
+async function editedUnderWay(): Promise<StartedRun> {
   await stop?.()
   stop = undefined
+  calls = 0
   const worker = await startWorkerProcess(s.world)
   const run = await s.start('pay')
   await eventually(async () => calls === 1, 20_000)
@@ -90,6 +94,21 @@ test('a deadline that is put into the past while a payment is under way does not
   )
   expect(edited.rowCount).toBe(1)
   await startWorker(s.world)
+  return run
+}
+
+async function expectPaidOnce(run: StartedRun): Promise<void> {
   await s.expectEnding(run, { state: 'completed', writebacks: ['applied'] })
-  expect(paid).toEqual([run.account])
+  expect(paid.filter((one) => one === run.account)).toEqual([run.account])
+}
+
+test('a deadline that is put into the past while a payment is under way does not have it made twice', async () => {
+  await expectPaidOnce(await editedUnderWay())
+}, 90_000)
+
+test('nor does one of a run that is reset, whose connection has less time by now', async () => {
+  const run = await editedUnderWay()
+  await s.apply(bank('1s'))
+  await reset(s.world, run)
+  await expectPaidOnce(run)
 }, 90_000)

@@ -14,9 +14,16 @@ import { LOOPBACK, type World } from './world.ts'
 /** In this process; gives the function that stops it. A call under way has half a second to end. */
 export async function startWorkerHere(
   world: World,
-  options: { database: Database; secrets: Record<string, string>; reconciler?: 'on' | 'off' },
+  options: {
+    database: Database
+    secrets: Record<string, string>
+    reconciler?: 'on' | 'off'
+    /** Takes the names of all calls that activities make to Temporal themselves, in their order. */
+    calls?: string[]
+  },
 ): Promise<() => Promise<void>> {
   const connection = await NativeConnection.connect({ address: world.temporalAddress })
+  if (options.calls) watchCalls(connection, options.calls)
   const allowedHosts = parseAllowedHosts(LOOPBACK)
   const plugin = countersign({
     database: options.database,
@@ -39,6 +46,14 @@ export async function startWorkerHere(
     worker.shutdown()
     await running
     await connection.close()
+  }
+}
+
+function watchCalls({ workflowService }: NativeConnection, seen: string[]): void {
+  const rpcCall = workflowService.rpcCall.bind(workflowService) as (...args: unknown[]) => void
+  workflowService.rpcCall = (...args: unknown[]) => {
+    seen.push((args[0] as { name: string }).name)
+    rpcCall(...args)
   }
 }
 
