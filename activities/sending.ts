@@ -69,9 +69,12 @@ export async function sendWrite(
 }
 
 /** A worker that was away takes up an attempt before the workflow has heard of its cancel. Then the workflow ends the write. */
-async function assertWanted({ call, origin, witness }: Passage): Promise<void> {
+async function assertWanted(passage: Passage): Promise<void> {
+  const { call, origin, witness } = passage
   const { writebackId } = call.origin
   const isAsked = await witness.isCancelAsked(origin.runWorkflowId).catch((cause: unknown) => {
+    // It is not asked to its end by an attempt that is ended meanwhile.
+    assertStillOurs(passage)
     throw new CodedError(
       'WRITE_NOT_SENT',
       `${writebackId}: Temporal does not say whether it is still wanted`,
