@@ -1,6 +1,7 @@
 /** Workers that a test starts and stops itself: in this process, or as a process of their own that can be killed. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import type { WorkflowClientInterceptor } from '@temporalio/client'
 import { NativeConnection, Worker } from '@temporalio/worker'
 import type pg from 'pg'
 import { createSecretResolver } from '../../activities/secrets.ts'
@@ -18,12 +19,11 @@ export async function startWorkerHere(
     database: Database
     secrets: Record<string, string>
     reconciler?: 'on' | 'off'
-    /** Takes the names of all calls that activities make to Temporal themselves, in their order. */
-    calls?: string[]
+    /** Takes the ids of workflows that activities ask Temporal about, in their order. */
+    described?: string[]
   },
 ): Promise<() => Promise<void>> {
   const connection = await NativeConnection.connect({ address: world.temporalAddress })
-  if (options.calls) watchCalls(connection, options.calls)
   const allowedHosts = parseAllowedHosts(LOOPBACK)
   const plugin = countersign({
     database: options.database,
@@ -40,6 +40,7 @@ export async function startWorkerHere(
     workflowBundle: await bundleOfSources(),
     shutdownGraceTime: '500ms',
     plugins: [plugin],
+    interceptors: { client: { workflow: options.described ? [watchDescribes(options.described)] : [] } },
   })
   const running = worker.run()
   return async () => {
@@ -49,11 +50,13 @@ export async function startWorkerHere(
   }
 }
 
-function watchCalls({ workflowService }: NativeConnection, seen: string[]): void {
-  const rpcCall = workflowService.rpcCall.bind(workflowService) as (...args: unknown[]) => void
-  workflowService.rpcCall = (...args: unknown[]) => {
-    seen.push((args[0] as { name: string }).name)
-    rpcCall(...args)
+/** Adds the id of each workflow that is asked about. */
+function watchDescribes(seen: string[]): WorkflowClientInterceptor {
+  return {
+    describe: (input, next) => {
+      seen.push(input.workflowExecution.workflowId ?? '')
+      return next(input)
+    },
   }
 }
 
