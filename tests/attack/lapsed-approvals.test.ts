@@ -25,6 +25,8 @@ let stolen: pg.Pool
 let stop: (() => Promise<void>) | undefined
 const paid: string[] = []
 let calls = 0
+/** The payment whose worker is gone. */
+let hasPaidLate = false
 
 beforeAll(async () => {
   const tools = payingTools({
@@ -32,8 +34,10 @@ beforeAll(async () => {
     count: (one) => paid.filter((other) => other === one).length,
   })
   tools.find(({ name }) => name === 'pay_checked')!.run = async ({ about: account }) => {
-    if (++calls === 1) await sleep(PAYS_AFTER_MS)
+    const isFirst = ++calls === 1
+    if (isFirst) await sleep(PAYS_AFTER_MS)
     paid.push(String(account))
+    if (isFirst) hasPaidLate = true
     return textResult('paid')
   }
   server = await startTestMcpServer({ tools })
@@ -83,6 +87,7 @@ async function editedUnderWay(): Promise<StartedRun> {
   await stop?.()
   stop = undefined
   calls = 0
+  hasPaidLate = false
   const worker = await startWorkerProcess(s.world)
   const run = await s.start('pay')
   await eventually(async () => calls === 1, 20_000)
@@ -99,6 +104,7 @@ async function editedUnderWay(): Promise<StartedRun> {
 
 async function expectPaidOnce(run: StartedRun): Promise<void> {
   await s.expectEnding(run, { state: 'completed', writebacks: ['applied'] })
+  await eventually(async () => hasPaidLate)
   expect(paid.filter((one) => one === run.account)).toEqual([run.account])
 }
 
