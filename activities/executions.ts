@@ -2,9 +2,10 @@
  * What Temporal says of a workflow id, for jobs that must not conclude anything about one that is alive. Asked by id
  * alone, Temporal answers for the latest execution, so one that was just reset is alive.
  */
-import { WorkflowNotFoundError, type Client } from '@temporalio/client'
+import { WorkflowNotFoundError, type Client, type WorkflowExecutionDescription } from '@temporalio/client'
 import type { Database } from '../db/database.ts'
 import { listLatestExecutions, listRecentRunWorkflows } from '../db/queries/open-rows.ts'
+import { WORKFLOW_TYPES } from '../schemas/names.ts'
 
 /** `gone`: Temporal has no execution with this id, or no longer. */
 export type ExecutionState = 'alive' | 'closed' | 'gone'
@@ -29,27 +30,47 @@ export async function executionState(
 }
 
 /**
- * Whether this execution, or its run, was asked to end. A worker that was away takes up an attempt of an activity before
- * the workflow has heard of it.
+ * Whether this execution was asked to end, or its run, or a run around that. A worker that was away takes up an attempt of
+ * an activity before the workflows have heard of it and passed it on.
  */
 export async function isCancelAsked(
   client: Client,
-  { workflowId, runId }: { workflowId: string; runId: string },
+  own: { workflowId: string; runId: string },
   runWorkflowId: string,
 ): Promise<boolean> {
-  const own = client.workflow.getHandle(workflowId, runId)
-  const handles = runWorkflowId === workflowId ? [own] : [own, client.workflow.getHandle(runWorkflowId)]
-  for (const handle of handles) {
-    const asked = await handle.describe().then(
-      ({ raw }) => raw.workflowExtendedInfo?.cancelRequested === true,
-      (error: unknown) => {
-        if (error instanceof WorkflowNotFoundError) return false
-        throw error
-      },
-    )
-    if (asked) return true
+  const caller = await describeIfThere(client, own)
+  if (isAsked(caller)) return true
+  let run =
+    runWorkflowId === own.workflowId ? caller : await describeIfThere(client, { workflowId: runWorkflowId })
+  while (run && !isAsked(run)) run = await runAround(client, run)
+  return isAsked(run)
+}
+
+/** Any other parent may leave its child alone when it is cancelled: then the child is asked itself, or not at all. */
+async function runAround(client: Client, { parentExecution }: Description): Promise<Description | null> {
+  if (!parentExecution?.workflowId) return null
+  const { workflowId } = parentExecution
+  const parent = await describeIfThere(client, { workflowId })
+  return parent?.type === WORKFLOW_TYPES.automation ? parent : null
+}
+
+type Description = WorkflowExecutionDescription
+
+function isAsked(described: Description | null): boolean {
+  return described?.raw.workflowExtendedInfo?.cancelRequested === true
+}
+
+/** Without a run id: the latest execution under the id. */
+async function describeIfThere(
+  client: Client,
+  { workflowId, runId }: { workflowId: string; runId?: string },
+): Promise<Description | null> {
+  try {
+    return await client.workflow.getHandle(workflowId, runId).describe()
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return null
+    throw error
   }
-  return false
 }
 
 /** Shorter than any retention a namespace can have. */

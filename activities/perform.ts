@@ -90,7 +90,8 @@ async function pass(
   const about = { ...call, writebackId: call.origin.writebackId }
   if (earlier && (await recallClaim(deps, earlier.said, about, context.writeback)))
     return perform(deps, call, decisions, { ...step, witness: { ...step.witness, askEarlier: null } })
-  const remainingMs = remainingMsOf(deps, [...step.witness.said, ...(earlier?.said ?? [])], context)
+  const witness = { ...step.witness, said: [...step.witness.said, ...(earlier?.said ?? [])] }
+  const remainingMs = remainingMsOf(deps, witness.said, context)
   assertNotUnderWay(context.writeback, remainingMs)
   const policies = policiesOf(context)
   const judge = (stored: Stored): Judged => {
@@ -101,7 +102,7 @@ async function pass(
   const frozenReason = context.connection?.frozen_reason ?? null
   const overdueMs = -(remainingMs ?? 0)
   const known = { call, operation, executor, resolved, origin, judge, timeoutMs }
-  const arrival = { ...known, overdueMs, frozenReason, ...step }
+  const arrival = { ...known, overdueMs, frozenReason, ...step, witness }
   assertDefinitionUnchanged(call, resolved.definitionSha256, origin.pinnedDefinitionSha256)
   const row = context.writeback ?? (await planWriteback(deps, arrival))
   const end = earlier?.end ?? null

@@ -43,8 +43,9 @@ export async function sendWrite(
 ): Promise<WriteOutcome> {
   const { executor, operation, timeoutMs } = passage
   assertNotFrozen(passage)
-  assertStillOurs(passage)
   if (row.state === 'planned') await assertWanted(passage)
+  // Behind what is waited for: a process may stand still there, and others have gone on meanwhile.
+  assertStillOurs(passage)
   assertBelieved(deps)
   // Opened before the claim: however long claim and witness take, our deadline comes before the ledger's.
   const window = new SendWindow(timeoutMs)
@@ -68,9 +69,22 @@ export async function sendWrite(
 }
 
 /** A worker that was away takes up an attempt before the workflow has heard of its cancel. Then the workflow ends the write. */
-async function assertWanted({ call, origin, witness }: Passage): Promise<void> {
-  if (!(await witness.isCancelAsked(origin.runWorkflowId))) return
-  const detail = `${call.origin.writebackId}: its run was asked to end, so nothing is begun`
+async function assertWanted(passage: Passage): Promise<void> {
+  const { call, origin, witness } = passage
+  const { writebackId } = call.origin
+  const isAsked = await witness.isCancelAsked(origin.runWorkflowId).catch((cause: unknown) => {
+    // It is not asked to its end by an attempt that is ended meanwhile.
+    assertStillOurs(passage)
+    throw new CodedError(
+      'WRITE_NOT_SENT',
+      `${writebackId}: Temporal does not say whether it is still wanted`,
+      {
+        cause,
+      },
+    )
+  })
+  if (!isAsked) return
+  const detail = `${writebackId}: its run was asked to end, so nothing is begun`
   throw new CodedError('WRITE_IN_PROGRESS', detail, { nextRetryDelayMs: CANCEL_RETRY_MS })
 }
 

@@ -13,7 +13,6 @@ import {
   type ApprovalRow,
 } from '../db/queries/approvals.ts'
 import { findWriteback, writeFactsOf, type WritebackRow } from '../db/queries/writebacks.ts'
-import { tooLong } from '../lib/answer-form.ts'
 import { askDigest } from '../lib/ask-digest.ts'
 import { canonicalJson, digestOf } from '../lib/canonical-json.ts'
 import { objectionToTurn, objectionToVoter } from '../lib/eligibility.ts'
@@ -24,6 +23,7 @@ import { DECISION_PAYLOAD_TYPE, type Decision } from '../schemas/decision.ts'
 import { CodedError, isErrorCode, type ErrorCode } from '../schemas/errors.ts'
 import { approvalWorkflowId, MESSAGES } from '../schemas/names.ts'
 import type { DecisionAnswer, DecisionMessage, Question, Verdict } from '../schemas/run.ts'
+import { assertFitsForm, assertFitsKind } from './answers.ts'
 import type { ApiDeps } from './deps.ts'
 import { newId } from './ids.ts'
 import type { Principal } from './plugins/authentication.ts'
@@ -69,6 +69,7 @@ export async function signDecision(deps: ApiDeps, request: DecisionRequest): Pro
   }
   assertFitsKind(approval, answer)
   assertShownIsTrue(approval, write)
+  await assertFitsForm(approval, answer)
   const decisionId = await decisionIdOf(deps, request)
   const decision: Decision = {
     decisionId,
@@ -87,17 +88,6 @@ export async function signDecision(deps: ApiDeps, request: DecisionRequest): Pro
   const ticket = signEnvelope(DECISION_PAYLOAD_TYPE, decision, deps.signingKey)
   const workflowId = approvalWorkflowId({ organization, approvalId })
   return { approval, workflowId, decisionId, principal, message: { verdict, ticket } }
-}
-
-/** Throws INVALID_ANSWER, INVALID_INPUT. Whether an answer fits its form is looked at behind the door. */
-function assertFitsKind({ approval_id: approvalId, question }: ApprovalRow, answer?: JsonValue): void {
-  if (question && answer === undefined)
-    throw new CodedError('INVALID_ANSWER', `${approvalId} is a question: it takes an answer, and no verdict.`)
-  if (!question && answer !== undefined)
-    throw new CodedError('INVALID_INPUT', `${approvalId} is no question: approve or reject it.`)
-  // A ticket with it could be longer than any that is looked at.
-  const problem = answer === undefined ? null : tooLong(answer)
-  if (problem !== null) throw new CodedError('INVALID_ANSWER', problem)
 }
 
 /**

@@ -35,10 +35,8 @@ export class ChildPipe implements Transport {
   readonly #maxMessageBytes: number
   /** By the object of the arguments, which the SDK hands on as it is. */
   readonly #announced = new WeakMap<object, SendWindow | null>()
-  /** Requests that wait for an answer, by their ids. */
+  /** Requests without an answer, by their ids. Also those that nobody waits for any more: one without an id may be theirs. */
   readonly #awaited = new Map<string | number, string>()
-  /** All that have no answer, also those that nobody waits for any more. */
-  readonly #asked = new Set<string | number>()
   readonly #turn: ReadingTurn
   /** Since the last answer to one of them. */
   readonly #work = new AnswerWork()
@@ -133,25 +131,16 @@ export class ChildPipe implements Transport {
       if (window) this.#turn.expect(window.deadlineAtMs)
       if (window && 'id' in message) this.#hasLeft(message.id, window)
     }
-    if ('method' in message && 'id' in message) this.#isAsked(message)
+    if ('method' in message && 'id' in message) this.#awaited.set(message.id, message.method)
     if (!stdin.write(serializeMessage(message)))
       await new Promise<void>((resolve) => stdin.once('drain', resolve))
-  }
-
-  #isAsked({ id, method }: { id: string | number; method: string }): void {
-    this.#awaited.set(id, method)
-    this.#asked.add(id)
   }
 
   /** MCP forbids to cancel `initialize`; the SDK does so all the same when the time is over. */
   #isLeftOut(message: JSONRPCMessage): boolean {
     if (!('method' in message)) return false
     if (message.method === 'notifications/initialized') this.#isInitialized = true
-    if (message.method !== 'notifications/cancelled') return false
-    // Nobody waits for it any more, so an answer without an id is not its answer.
-    const { requestId } = message.params ?? {}
-    this.#awaited.delete(requestId as string | number)
-    return !this.#isInitialized
+    return message.method === 'notifications/cancelled' && !this.#isInitialized
   }
 
   /** Something has come, and was not read yet. */
@@ -226,8 +215,7 @@ export class ChildPipe implements Transport {
   }
 
   #hasAnswer(id: number): void {
-    if (this.#asked.delete(id)) this.#work.beginAnew()
-    this.#awaited.delete(id)
+    if (this.#awaited.delete(id)) this.#work.beginAnew()
     this.#isOver(id)
   }
 

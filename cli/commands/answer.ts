@@ -2,7 +2,8 @@
 import type { Command } from 'commander'
 import { apiCommand, openApi, type ApiOptions } from '../context.ts'
 import { readJsonArgument } from '../files.ts'
-import { printJson, printLine, visible } from '../output.ts'
+import { printJson, printLine } from '../output.ts'
+import { answeredLine } from '../render/words.ts'
 
 interface AnswerOptions extends ApiOptions {
   answer: string
@@ -32,5 +33,5 @@ async function answer(askId: string, options: AnswerOptions): Promise<void> {
   const { comment } = options
   const said = await client.answerAsk({ approval_id: askId, answer: given, digest, comment, channel: 'cli' })
   if (options.json) return printJson(said)
-  printLine(`${visible(askId)}: ${said.state === 'approved' ? 'answered' : said.state}.`)
+  printLine(answeredLine(askId, said))
 }

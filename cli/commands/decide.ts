@@ -9,7 +9,7 @@ import { apiCommand, openApi, type ApiOptions } from '../context.ts'
 import { EXIT_CODES, UsageError } from '../errors.ts'
 import { note, printJson, printLine, visible } from '../output.ts'
 import { approvalFields, changeLines, fieldLines } from '../render/fields.ts'
-import { decideCommand } from '../render/words.ts'
+import { decideCommand, decidedLine } from '../render/words.ts'
 
 type Verdict = 'approve' | 'reject'
 
@@ -59,8 +59,7 @@ async function decide(verdict: Verdict, approvalId: string, options: DecisionOpt
   if (options.ticket) return printTicket(client, decision, options)
   const answer = await client.decideApproval(decision)
   if (options.json) return printJson(answer)
-  const message = answer.message === answer.state ? '' : ` ${visible(answer.message)}`
-  printLine(`${visible(approvalId)}: ${answer.state}.${message}`)
+  printLine(decidedLine(approvalId, answer))
 }
 
 async function printTicket(

@@ -16,7 +16,7 @@ import { apiCommand, openApi, type ApiOptions } from '../context.ts'
 import { EXIT_CODES, report } from '../errors.ts'
 import { note, printFields, printJson, printLine, visible } from '../output.ts'
 import { approvalFields, changeLines } from '../render/fields.ts'
-import { counted, decideCommand } from '../render/words.ts'
+import { answeredLine, counted, decideCommand, decidedLine } from '../render/words.ts'
 
 interface NextOptions extends ApiOptions {
   automation?: string
@@ -179,7 +179,7 @@ async function answer(
     if (given === undefined || comment === undefined) return false
     const refused = await tellingRefusal(async () => {
       const said = await client.answerAsk({ approval_id, answer: given, digest, comment, channel: 'cli' })
-      printLine(`${visible(approval_id)}: ${said.state === 'approved' ? 'answered' : said.state}.`)
+      printLine(answeredLine(approval_id, said))
     })
     if (refused !== 'INVALID_ANSWER') return true
   }
@@ -193,8 +193,7 @@ async function decide(
 ): Promise<void> {
   await tellingRefusal(async () => {
     const said = await client.decideApproval({ approval_id, verdict, digest, comment, channel: 'cli' })
-    const message = said.message === said.state ? '' : ` ${visible(said.message)}`
-    printLine(`${visible(approval_id)}: ${said.state}.${message}`)
+    printLine(decidedLine(approval_id, said))
   })
 }
 

@@ -66,6 +66,22 @@ export function waitState({ state, question }: Pick<ApprovalView, 'state' | 'que
   return question !== null && state === 'approved' ? 'answered' : state
 }
 
+/** What a decision has come to, in one line. What nobody has looked at yet says so in a sentence. */
+export function decidedLine(id: string, { state, message }: Decided): string {
+  return `${visible(id)}: ${state}.${message === state ? '' : ` ${visible(message)}`}`
+}
+
+/** The same for an answer; how many more approve is no matter of it. */
+export function answeredLine(id: string, { state, message }: Decided): string {
+  if (state === 'approved') return `${visible(id)}: answered.`
+  return decidedLine(id, { state, message })
+}
+
+interface Decided {
+  state: string
+  message: string
+}
+
 /** `approve by lena@example.org`, or `answered by …`. */
 export function voteText(
   { question }: Pick<ApprovalView, 'question'>,

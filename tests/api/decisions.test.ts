@@ -9,6 +9,7 @@ import { insertApproval, updateApproval, type ApprovalRow } from '../../db/queri
 import { insertPlannedWriteback, type NewWriteback } from '../../db/queries/writebacks.ts'
 import { askDigest } from '../../lib/ask-digest.ts'
 import { openEnvelope } from '../../lib/dsse.ts'
+import type { JsonObject } from '../../lib/json.ts'
 import { writeDigest } from '../../lib/write-digest.ts'
 import { DECISION_PAYLOAD_TYPE, DecisionSchema } from '../../schemas/decision.ts'
 import { approvalIdOf, approvalWorkflowId } from '../../schemas/names.ts'
@@ -231,14 +232,17 @@ describe('a decision without a worker', () => {
   })
 })
 
-it('an answer that is sent again is the same decision, and one that was corrected is another', async () => {
-  const { writebackId, approvalId } = await waitingApproval({ withWorkflow: false })
+/** The approval becomes a question, as a worker would have put it. */
+async function becomesQuestion(
+  { approvalId, writebackId, url }: Awaited<ReturnType<typeof waitingApproval>>,
+  form: JsonObject,
+): Promise<string> {
   const { rows } = await api.database.query<Pick<ApprovalRow, 'requirement' | 'requester'>>(
     'select requirement, requester from approvals where approval_id = $1',
     [approvalId],
   )
   const { requirement, requester } = rows[0]!
-  const question = { title: 'Which?', markdown: '', form: {} }
+  const question = { title: 'Which?', markdown: '', form }
   const asked = { organization: 'acme', askId: approvalId, runId: 'run_1', question, requirement, requester }
   const digest = askDigest(asked)
   await api.database.query('update approvals set question = $2::jsonb, digest = $3 where writeback_id = $1', [
@@ -246,15 +250,45 @@ it('an answer that is sent again is the same decision, and one that was correcte
     JSON.stringify(question),
     digest,
   ])
+  digests.set(url, digest)
+  return digest
+}
+
+it('an answer that is sent again is the same decision, and one that was corrected is another', async () => {
+  const approval = await waitingApproval({ withWorkflow: false })
+  const digest = await becomesQuestion(approval, {})
   const principal = (await findPrincipal(api.database, approverKey))!
   const idOf = async (tier: string) => {
     const answer = { tier }
     const given = { answer, verdict: 'approve', digest, comment: '', channel: 'api' } as const
+    const { approvalId } = approval
     return (await signDecision(api.deps, { ...given, principal, approvalId, idempotencyKey: 'key-1' }))
       .decisionId
   }
   expect(await idOf('gold')).toBe(await idOf('gold'))
   expect(await idOf('gold')).not.toBe(await idOf('silver'))
+})
+
+it('an answer that does not fit its form is refused also while no worker can look at it, and is not kept', async () => {
+  const approval = await waitingApproval()
+  await becomesQuestion(approval, { type: 'object', properties: { tier: { type: 'string', maxLength: 4 } } })
+  const { url, writebackId, workflowId } = approval
+  const give = (tier: string) =>
+    api.call({
+      method: 'POST',
+      url: `${url}/answer`,
+      body: { answer: { tier }, digest: digests.get(url) },
+      key: approverKey,
+    })
+  expect(await give('golden')).toMatchObject({
+    status: 422,
+    body: {
+      code: 'INVALID_ANSWER',
+      detail: expect.stringContaining('answer.tier: must NOT have more than 4'),
+    },
+  })
+  expect([await keptOf(writebackId), await signalsOf(workflowId)]).toEqual([[], []])
+  expect(await give('gold')).toMatchObject({ status: 202, body: { state: 'recorded' } })
 })
 
 describe('a decision with a worker', () => {

@@ -36,6 +36,21 @@ export const editedRows: Door[] = [
     says: 'to deeply equal [',
   },
   {
+    name: 'what Temporal was told of a run that was reset is forgotten by the second look',
+    patches: [
+      {
+        file: 'activities/perform.ts',
+        find: 'frozenReason, ...step, witness }',
+        replace: 'frozenReason, ...step }',
+      },
+    ],
+    test: {
+      file: 'lapsed-approvals.test.ts',
+      title: 'nor does one of a run that is reset, whose connection has less time by now',
+    },
+    says: 'to deeply equal [',
+  },
+  {
     name: 'a row that says planned is believed over a claim',
     patches: [
       {

@@ -9,9 +9,10 @@ import { closeOverdue, planWriteback, requireWriteback } from '../../activities/
 import { perform } from '../../activities/perform.ts'
 import { sendWrite } from '../../activities/sending.ts'
 import { signPlan } from '../../activities/signed-rows.ts'
-import { settle } from '../../activities/settle.ts'
+import { mayPassAway, settle } from '../../activities/settle.ts'
 import { createDatabase } from '../../db/database.ts'
 import { claimSending, insertPlannedWriteback, type WritebackRow } from '../../db/queries/writebacks.ts'
+import { ERRORS } from '../../schemas/errors.ts'
 import { useTestDatabase } from '../support/database.ts'
 import { call, makeKeys, newWriteback, ORGANIZATION } from '../support/fixtures.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
@@ -153,6 +154,40 @@ describe('a write that is no longer wanted', () => {
   })
 })
 
+describe('while Temporal does not say whether a write is still wanted', () => {
+  const away = { ...witness, isCancelAsked: () => Promise.reject(new Error('away')) }
+  const neither: Partial<Executor> = {
+    resend: () => 'safe',
+    apply: () => Promise.reject(new Error('it was sent')),
+    check: () => Promise.reject(new Error('it was looked at')),
+  }
+
+  it('nothing is claimed, and it is tried again', async () => {
+    const row = await planned()
+    const asked = sendWrite(deps, passage(neither, { witness: away }), row, AUTHORISED)
+    await expect(asked).rejects.toMatchObject({ code: 'WRITE_NOT_SENT' })
+    expect(ERRORS.WRITE_NOT_SENT.retryable).toBe(true)
+    expect(await now(row)).toMatchObject({ state: 'planned', attempt: 0 })
+  })
+
+  it('nothing is concluded of one that was sent', async () => {
+    const row = await sending(-1_000)
+    const error: unknown = await settle(deps, passage(neither, { witness: away }), row, []).catch((it) => it)
+    expect(error).toMatchObject({ message: 'away' })
+    expect(mayPassAway(error, { nowMs: HOUR_MS, giveUpAtMs: 0 })).toBe(true)
+    expect(await now(row)).toMatchObject({ state: 'sending', attempt: 1 })
+  })
+})
+
+it('a write whose run was asked to end is looked at, and not sent again where that is harmless', async () => {
+  const row = await sending(-1_000)
+  const executor = { ...looking({ kind: 'not_applied', isFinal: true }), resend: () => 'safe' as const }
+  const asked = { ...witness, isCancelAsked: async () => true }
+  expect(await settle(deps, passage(executor, { witness: asked }), row, [])).toMatchObject({
+    outcome: { status: 'failed', code: 'NOT_APPLIED' },
+  })
+})
+
 describe('an attempt that was ended from outside', () => {
   const ended = { signal: AbortSignal.abort() }
 
@@ -160,6 +195,21 @@ describe('an attempt that was ended from outside', () => {
     const row = await planned()
     const apply = async (): Promise<Answer> => Promise.reject(new Error('it was sent'))
     await expect(sendWrite(deps, passage({ apply }, ended), row, AUTHORISED)).rejects.toMatchObject({
+      code: 'CANCELLED',
+    })
+    expect(await now(row)).toMatchObject({ state: 'planned', attempt: 0 })
+  })
+
+  it('does not claim either if that comes while Temporal is asked whether it is wanted', async () => {
+    const row = await planned()
+    const ending = new AbortController()
+    const isCancelAsked = async (): Promise<boolean> => {
+      ending.abort()
+      return false
+    }
+    const apply = async (): Promise<Answer> => Promise.reject(new Error('it was sent'))
+    const over = { signal: ending.signal, witness: { ...witness, isCancelAsked } }
+    await expect(sendWrite(deps, passage({ apply }, over), row, AUTHORISED)).rejects.toMatchObject({
       code: 'CANCELLED',
     })
     expect(await now(row)).toMatchObject({ state: 'planned', attempt: 0 })

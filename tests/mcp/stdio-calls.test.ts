@@ -258,6 +258,27 @@ describe('a failure over stdio', () => {
     expect(failure).toMatchObject({ code: 'CANCELLED', sent: 'unknown', cancelled: true })
   })
 
+  it('of a call that was given up is no answer to another one, though it comes late and without an id', async () => {
+    const script = `
+      const say = (message) => console.log(JSON.stringify({ jsonrpc: '2.0', ...message }))
+      const result = (of) => ({ content: [], structuredContent: { of } })
+      const serverInfo = { name: 'x', version: '1' }
+      require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+        const { id, method, params } = JSON.parse(line)
+        if (method === 'initialize')
+          say({ id, result: { protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo } })
+        else if (method === 'tools/call' && params.name === 'first')
+          setTimeout(() => say({ result: result('first') }), 1000)
+        else if (method === 'tools/call') setTimeout(() => say({ id, result: result('second') }), 1500)
+      })`
+    const client = createClient()
+    const target = stdioTarget({ args: ['-e', script] })
+    const first = failureOf(client.callTool(request(target, 'first', { signal: AbortSignal.timeout(500) })))
+    const second = client.callTool(request(target, 'second'))
+    expect(await first).toMatchObject({ code: 'CANCELLED' })
+    expect(await second).toMatchObject({ structuredContent: { of: 'second' } })
+  })
+
   it('is CALL_TIMEOUT, not sent, when the deadline passes while the child starts', async () => {
     const target = stdioTarget({ args: ['-e', 'setTimeout(() => {}, 60_000)'] })
     const deadlineAtMs = Date.now() + 200

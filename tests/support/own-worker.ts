@@ -1,6 +1,7 @@
 /** Workers that a test starts and stops itself: in this process, or as a process of their own that can be killed. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import type { WorkflowClientInterceptor } from '@temporalio/client'
 import { NativeConnection, Worker } from '@temporalio/worker'
 import type pg from 'pg'
 import { createSecretResolver } from '../../activities/secrets.ts'
@@ -14,7 +15,13 @@ import { LOOPBACK, type World } from './world.ts'
 /** In this process; gives the function that stops it. A call under way has half a second to end. */
 export async function startWorkerHere(
   world: World,
-  options: { database: Database; secrets: Record<string, string>; reconciler?: 'on' | 'off' },
+  options: {
+    database: Database
+    secrets: Record<string, string>
+    reconciler?: 'on' | 'off'
+    /** Takes the ids of workflows that activities ask Temporal about, in their order. */
+    described?: string[]
+  },
 ): Promise<() => Promise<void>> {
   const connection = await NativeConnection.connect({ address: world.temporalAddress })
   const allowedHosts = parseAllowedHosts(LOOPBACK)
@@ -33,12 +40,23 @@ export async function startWorkerHere(
     workflowBundle: await bundleOfSources(),
     shutdownGraceTime: '500ms',
     plugins: [plugin],
+    interceptors: { client: { workflow: options.described ? [watchDescribes(options.described)] : [] } },
   })
   const running = worker.run()
   return async () => {
     worker.shutdown()
     await running
     await connection.close()
+  }
+}
+
+/** Adds the id of each workflow that is asked about. */
+function watchDescribes(seen: string[]): WorkflowClientInterceptor {
+  return {
+    describe: (input, next) => {
+      seen.push(input.workflowExecution.workflowId ?? '')
+      return next(input)
+    },
   }
 }
 

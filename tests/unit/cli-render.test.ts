@@ -14,7 +14,14 @@ import {
   inTree,
   treeLines,
 } from '../../cli/render/tree.ts'
-import { changeText, cut, durationText, missingText, sourceText } from '../../cli/render/words.ts'
+import {
+  answeredLine,
+  changeText,
+  cut,
+  durationText,
+  missingText,
+  sourceText,
+} from '../../cli/render/words.ts'
 import type { RunView, StepView } from '../../schemas/operations/runs.ts'
 
 const NOW_MS = Date.parse('2026-11-02T09:15:07.120Z')
@@ -256,4 +263,10 @@ describe('completion', () => {
     expect(zshCompletion(models)).toContain(`'--state:it'\\''s'`)
     expect(fishCompletion(models)).toContain(`-l state -x -a 'a b' -d 'it\\'s'`)
   })
+})
+
+test('an answer that nobody has looked at yet is told as such, in a sentence', () => {
+  const message = 'Your decision is recorded. It counts as soon as a worker looks at it.'
+  expect(answeredLine('ask_1.tier', { state: 'recorded', message })).toBe(`ask_1.tier: recorded. ${message}`)
+  expect(answeredLine('ask_1.tier', { state: 'approved', message: 'recorded' })).toBe('ask_1.tier: answered.')
 })

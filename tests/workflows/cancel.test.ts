@@ -29,6 +29,7 @@ let s: Scenario
 /** What the server does with calls of its tools instead of answering them. */
 let fault: 'none' | 'throttle' | 'throttle sessions' | 'break' | 'hang' = 'none'
 let broken = 0
+/** Of the calls since the fault is in place. */
 let lastMethod = ''
 
 beforeAll(async () => {
@@ -53,7 +54,7 @@ beforeAll(async () => {
   await s.define('look', [LOOK], ONE_LEAD)
   await s.define('free-note', [NOTE], { allow: true })
   await s.define('note-again', [NOTE_AGAIN], { allow: true })
-  await s.define('hasty-note', [{ ...NOTE, timeout: '1s' }], { allow: true })
+  await s.define('hasty-note', [{ ...NOTE, timeout: '3s' }], { allow: true })
 })
 
 afterAll(() => s.close())
@@ -206,6 +207,7 @@ test('a write that may have happened is never called withdrawn, though the next 
 })
 
 test('a write that could not be sent in its time leaves a closed row', async () => {
+  lastMethod = ''
   fault = 'throttle sessions'
   const run: StartedRun = await s.start('hasty-note')
   await s.expectEnding(run, { state: 'failed', code: 'CALL_THROTTLED' })

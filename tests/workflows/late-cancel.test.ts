@@ -82,3 +82,25 @@ test('a write that was held is not begun when its run was cancelled while no wor
   await startWorker()
   await s.expectEnding(run, { state: 'cancelled', writebacks: ['withdrawn'], changes: 0 })
 }, 90_000)
+
+test('nor is that of a run that another one has started, and only the other one was cancelled', async () => {
+  await startWorker()
+  await s.define('inner', [CHANGE], { allow: true })
+  const input = { account: '${{ input.account }}', balance: 7 }
+  await s.define('outer', [{ name: 'sub', run_automation: { automation: 'inner', input } }], { allow: true })
+  await s.world.admin.freezeConnection({ name: 'shop' })
+  const run = await s.start('outer')
+  const inner = await eventually(async () => {
+    const { items } = await s.world.admin.listRuns({})
+    const found = items.find(({ source }) => source === `run/${run.runId}`)
+    return found && { runId: found.run_id, workflowId: found.temporal_workflow_id, account: run.account }
+  })
+  await s.expectEnding(inner, { writebacks: ['planned'] })
+  await stopWorker()
+  await s.clerk.cancelRun({ run_id: run.runId })
+  await s.world.admin.thawConnection({ name: 'shop' })
+  await sleep(2_000)
+  await startWorker()
+  await s.expectEnding(inner, { state: 'cancelled', writebacks: ['withdrawn'], changes: 0 })
+  await s.expectEnding(run, { state: 'cancelled' })
+}, 90_000)
