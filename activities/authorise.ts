@@ -20,13 +20,24 @@ export interface AuthorisationFacts {
   decisions: string[]
 }
 
-export interface WriteJudgement {
+/** What lets a write be sent. */
+export interface Authorisation {
+  facts: AuthorisationFacts
+  /** Epoch ms: from then on it lets nothing begin. */
+  lapsesAtMs: number
+}
+
+export interface WriteJudgement extends Authorisation {
   judgement: Judgement
   /** What counted, and what still counts if more is needed. */
   counted: { vote: Vote; envelope: Envelope }[]
   /** Rejections that were given, and that no approval has recorded. */
   vetoes: Envelope[]
-  facts: AuthorisationFacts
+}
+
+/** By policy alone, which asks nobody. */
+export function allowedBy(rule: string): Authorisation {
+  return { facts: { rule, decisions: [] }, lapsesAtMs: Infinity }
 }
 
 /** An approval is as old as it is now, also for a write under way: when that was claimed is the word of a row. */
@@ -48,7 +59,9 @@ export async function judgeWrite(
     rule: `${requirement.policy}/${requirement.rule}`,
     decisions: counted.map(({ decisionId }) => decisionId),
   }
-  return { judgement, counted: cast.filter(({ vote }) => counted.includes(vote)), vetoes, facts }
+  const lapsesAtMs =
+    judgement.state === 'approved' ? Date.parse(judgement.lastVoteAt) + requirement.validForMs : 0
+  return { judgement, counted: cast.filter(({ vote }) => counted.includes(vote)), vetoes, facts, lapsesAtMs }
 }
 
 /**

@@ -14,7 +14,7 @@ import { changedSettings } from '../lib/write-settings.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { Call, Envelope, PerformResult, Preview, Requester } from '../schemas/run.ts'
 import { abandonWriteback, type Abandoning } from './abandon.ts'
-import { askForApproval, judgeWrite, refuseRejected } from './authorise.ts'
+import { allowedBy, askForApproval, judgeWrite, refuseRejected } from './authorise.ts'
 import { datedClaims } from './claims.ts'
 import type { Stored } from './executors/executor.ts'
 import { digestOfWrite, type DoorDeps, type Judged, type Passage, type StepLimits } from './door.ts'
@@ -215,7 +215,7 @@ async function apply(
     case 'allow':
       return {
         kind: 'done',
-        outcome: await sendWrite(deps, passage, row, { rule: ruling.rule, decisions: [] }),
+        outcome: await sendWrite(deps, passage, row, allowedBy(ruling.rule)),
       }
     case 'deny': {
       const message = deniedText(ruling.rule, passage.operation)
@@ -227,7 +227,7 @@ async function apply(
       const { judgement } = judged
       if (judgement.state === 'waiting') return askForApproval(deps, row, ruling.requirement, judged)
       if (judgement.state === 'rejected') return refuseRejected(deps, row, judged, judgement.by)
-      return { kind: 'done', outcome: await sendWrite(deps, passage, row, judged.facts) }
+      return { kind: 'done', outcome: await sendWrite(deps, passage, row, judged) }
     }
     default:
       return ruling satisfies never

@@ -12,7 +12,7 @@ import { SendWindow } from '../lib/send-window.ts'
 import { CodedError, ERRORS } from '../schemas/errors.ts'
 import type { How } from '../schemas/receipt.ts'
 import type { WriteOutcome } from '../schemas/run.ts'
-import type { AuthorisationFacts } from './authorise.ts'
+import type { Authorisation, AuthorisationFacts } from './authorise.ts'
 import { signClaim } from './claims.ts'
 import type { Answer } from './executors/executor.ts'
 import { closeOverdue, closeSending, type Conclusion } from './ledger.ts'
@@ -39,7 +39,7 @@ export async function sendWrite(
   deps: DoorDeps,
   passage: Passage,
   row: WritebackRow,
-  authorisation: AuthorisationFacts,
+  { facts: authorisation, lapsesAtMs }: Authorisation,
 ): Promise<WriteOutcome> {
   const { executor, operation, timeoutMs } = passage
   assertNotFrozen(passage)
@@ -48,7 +48,7 @@ export async function sendWrite(
   assertStillOurs(passage)
   assertBelieved(deps)
   // Opened before the claim: however long claim and witness take, our deadline comes before the ledger's.
-  const window = new SendWindow(timeoutMs)
+  const window = new SendWindow(timeoutMs, lapsesAtMs - deps.nowMs())
   const claimed = await claim(deps, row, timeoutMs + DEADLINE_MARGIN_MS)
   await tellWitness(deps, passage, row, claimed)
   const answer = await executor.apply(operation, {

@@ -10,7 +10,7 @@ import { releaseSending, type WritebackRow } from '../db/queries/writebacks.ts'
 import { CodedError, ERRORS } from '../schemas/errors.ts'
 import type { LostAnswer } from '../schemas/claim.ts'
 import type { Envelope, PerformResult } from '../schemas/run.ts'
-import { judgeWrite, type AuthorisationFacts } from './authorise.ts'
+import { allowedBy, judgeWrite, type Authorisation } from './authorise.ts'
 import { datedClaims } from './claims.ts'
 import type { DoorDeps, Passage } from './door.ts'
 import type { CheckAnswer } from './executors/executor.ts'
@@ -42,11 +42,11 @@ async function authorisationOf(
   { ruling }: Passage,
   row: WritebackRow,
   decisions: readonly Envelope[],
-): Promise<AuthorisationFacts | null> {
+): Promise<Authorisation | null> {
   if (ruling.effect === 'deny') return null
-  if (ruling.effect === 'allow') return { rule: ruling.rule, decisions: [] }
+  if (ruling.effect === 'allow') return allowedBy(ruling.rule)
   const judged = await judgeWrite(deps, row, ruling.requirement, decisions)
-  return judged.judgement.state === 'approved' ? judged.facts : null
+  return judged.judgement.state === 'approved' ? judged : null
 }
 
 async function settleByLooking(

@@ -1,6 +1,6 @@
 /**
  * The wire rule: of a write only our own side of the wire may say that it was not sent, and right before its bytes leave
- * the deadline is looked at, by two clocks.
+ * the deadline is looked at, and how long its approval is good for, by two clocks.
  *
  * A window is opened before a write is claimed. Whoever holds the socket or the pipe passes it in the same turn in which
  * the bytes are handed over, and it can be passed once. As long as nobody has, and only then, it gives the proof that
@@ -25,19 +25,30 @@ class NotSent {
 export type { NotSent }
 
 export class SendWindow {
-  /** Epoch ms. */
-  readonly deadlineAtMs: number
-  /** A wall clock is set, and a monotonic one may stand still while the machine sleeps: whichever is further on counts. */
-  readonly #monotonicDeadlineMs: number
+  readonly #openedAtMs = Date.now()
+  readonly #openedAtMonotonicMs = performance.now()
+  readonly #durationMs: number
+  readonly #lapsesInMs: number
   #state: 'open' | 'passed' | 'given up' = 'open'
 
-  constructor(durationMs: number) {
-    this.deadlineAtMs = Date.now() + durationMs
-    this.#monotonicDeadlineMs = performance.now() + durationMs
+  /** `lapsesInMs`: what allows the write may hold for less time than its call has. From then on it is not begun. */
+  constructor(durationMs: number, lapsesInMs = Infinity) {
+    this.#durationMs = durationMs
+    this.#lapsesInMs = lapsesInMs
+  }
+
+  /** Epoch ms. */
+  get deadlineAtMs(): number {
+    return this.#openedAtMs + this.#durationMs
   }
 
   get remainingMs(): number {
-    return Math.min(this.deadlineAtMs - Date.now(), this.#monotonicDeadlineMs - performance.now())
+    return this.#durationMs - this.#elapsedMs
+  }
+
+  /** A wall clock is set, and a monotonic one may stand still while the machine sleeps: whichever is further on counts. */
+  get #elapsedMs(): number {
+    return Math.max(Date.now() - this.#openedAtMs, performance.now() - this.#openedAtMonotonicMs)
   }
 
   /** For bytes that have no effect by themselves. Throws WRITE_NOT_SENT. */
@@ -46,6 +57,8 @@ export class SendWindow {
       throw new CodedError('CALL_INTERRUPTED', 'a write is sent once, and this one was')
     if (this.#state === 'given up' || this.remainingMs <= 0)
       throw new CodedError('WRITE_NOT_SENT', 'its time was over before it could be sent')
+    if (this.#elapsedMs > this.#lapsesInMs)
+      throw new CodedError('WRITE_NOT_SENT', 'its approval has lapsed before it could be sent')
   }
 
   /** Directly before the bytes that the other side acts on. Throws as `assertOpen`, and then they must not leave. */

@@ -21,6 +21,21 @@ export const editedRows: Door[] = [
     says: "to match object { state: 'waiting_for_approval'",
   },
   {
+    name: 'an approval that was judged counts however long its claim takes',
+    patches: [
+      {
+        file: 'activities/sending.ts',
+        find: 'new SendWindow(timeoutMs, lapsesAtMs - deps.nowMs())',
+        replace: 'new SendWindow(timeoutMs, lapsesAtMs)',
+      },
+    ],
+    test: {
+      file: 'lapsed-approvals.test.ts',
+      title: 'an approval that lapses while the claim of its write is held up lets nothing be sent',
+    },
+    says: "to match object { state: 'waiting_for_approval'",
+  },
+  {
     name: 'a row says how long an attempt has had',
     patches: [
       {

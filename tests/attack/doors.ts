@@ -541,8 +541,8 @@ const flippedRows: Door[] = [
     patches: [
       {
         file: SETTLED,
-        find: "judged.judgement.state === 'approved' ? judged.facts : null",
-        replace: "judged.judgement.state === 'rejected' ? null : judged.facts",
+        find: "judged.judgement.state === 'approved' ? judged : null",
+        replace: "judged.judgement.state === 'rejected' ? null : { ...judged, lapsesAtMs: Infinity }",
       },
     ],
     test: {

@@ -1,12 +1,13 @@
 /**
  * He has the address of the database that a worker has, and writes into a row of the ledger when its attempt was claimed
- * and how long it had. Neither makes a lapsed approval count, nor a payment that is under way be made twice.
+ * and how long it had, or holds its claim up. Neither makes a lapsed approval count, nor a payment that is under way be
+ * made twice.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { JsonObject } from '../../lib/json.ts'
-import { CHANGE, needs } from '../support/automations.ts'
+import { CHANGE, connections, needs } from '../support/automations.ts'
 import { addressFor } from '../support/logins.ts'
 import { startTestMcpServer, textResult, type TestMcpServer } from '../support/mcp-server.ts'
 import { startWorkerHere, startWorkerProcess } from '../support/own-worker.ts'
@@ -117,4 +118,22 @@ test('nor does one of a run that is reset, whose connection has less time by now
   await s.apply(bank('1s'))
   await reset(s.world, run)
   await expectPaidOnce(run)
+}, 90_000)
+
+test('an approval that lapses while the claim of its write is held up lets nothing be sent', async () => {
+  const [, shop] = connections({ toolsUrl: s.server.url })
+  await s.apply({ ...shop, spec: { ...(shop?.['spec'] as JsonObject), timeout: '30s' } })
+  const run = await s.park('change')
+  const holder = await s.world.database.connect()
+  await holder.query('begin')
+  await holder.query(`select from manifests where kind = 'Connection' and name = 'shop' for update`)
+  await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
+  await eventually(async () => {
+    const waiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
+    return (await s.world.database.query(waiting)).rowCount === 1
+  })
+  await sleep(VALID_FOR_MS + 500)
+  await holder.query('commit')
+  holder.release()
+  await s.expectEnding(run, { state: 'waiting_for_approval', writebacks: ['planned'], changes: 0 })
 }, 90_000)

@@ -25,7 +25,7 @@ const witness = {
   isCancelAsked: async () => false,
 }
 const HOUR_MS = 3_600_000
-const AUTHORISED = { rule: 'money/waivers', decisions: ['dec_1'] }
+const AUTHORISED = { facts: { rule: 'money/waivers', decisions: ['dec_1'] }, lapsesAtMs: Infinity }
 const APPLIED: Answer = { kind: 'answered', status: 'applied', output: null }
 
 const db = useTestDatabase()

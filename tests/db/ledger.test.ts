@@ -26,7 +26,7 @@ import { makeKeys, newWriteback, ORGANIZATION, requirement } from '../support/fi
 
 const db = useTestDatabase()
 const keys = makeKeys()
-const AUTHORISED = { rule: 'money/waivers', decisions: ['dec_1'] }
+const AUTHORISED = { facts: { rule: 'money/waivers', decisions: ['dec_1'] }, lapsesAtMs: Infinity }
 let deps: Pick<DoorDeps, 'database' | 'signingKey' | 'nowMs'> & DoorDeps
 
 beforeAll(() => {
@@ -49,7 +49,23 @@ async function planned(over: Parameters<typeof newWriteback>[0] = {}): Promise<W
 const now = (writebackId: string): Promise<WritebackRow> => requireWriteback(deps, ORGANIZATION, writebackId)
 
 const { signal } = new AbortController()
-const witness = { said: undefined, tell: async () => undefined, tellLost: async () => undefined }
+const witness = {
+  said: undefined,
+  tell: async () => undefined,
+  tellLost: async () => undefined,
+  isCancelAsked: async () => false,
+}
+
+/** Of a write on its way, what does not depend on how it goes. */
+const UNDER_WAY = {
+  operation: {},
+  call: { origin: { writebackId: 'wb_test' } },
+  origin: { runWorkflowId: 'run/acme/test' },
+  timeoutMs: 1_000,
+  frozenReason: null,
+  signal,
+  witness,
+}
 
 /** A call on its way, to a target that answers as told. `timeoutMs` is below zero for one that is over at once. */
 function passageTo(answer: Answer | typeof notSent, timeoutMs = 1_000): Passage {
@@ -59,7 +75,7 @@ function passageTo(answer: Answer | typeof notSent, timeoutMs = 1_000): Passage 
     return answer
   }
   const executor = { apply, how: 'answered' }
-  return { executor, operation: {}, timeoutMs, frozenReason: null, signal, witness } as unknown as Passage
+  return { ...UNDER_WAY, executor, timeoutMs } as unknown as Passage
 }
 
 const APPLIED: Answer = { kind: 'answered', status: 'applied', output: { fee: '0' } }
@@ -88,24 +104,18 @@ describe('sending', () => {
     expect(await now(row.writeback_id)).toMatchObject({ state: 'applied', outcome, attempt: 1 })
     const [receipt] = await listReceipts(db.database, { organization: ORGANIZATION, runId: row.run_id })
     const statement = JSON.parse(Buffer.from(receipt?.envelope.payload ?? '', 'base64').toString()) as object
-    expect(statement).toMatchObject({ predicate: { status: 'applied', attempt: 1, ...AUTHORISED } })
+    expect(statement).toMatchObject({ predicate: { status: 'applied', attempt: 1, ...AUTHORISED.facts } })
     expect(JSON.stringify(statement)).not.toContain('"fee"')
   })
 
   it('is done by one of several who have seen the same row', async () => {
     const row = await planned()
     let sent = 0
-    const passage = {
-      executor: {
-        how: 'answered',
-        apply: async (_operation: unknown, { window }: Sending) => (window.pass(), sent++, APPLIED),
-      },
-      operation: {},
-      timeoutMs: 1_000,
-      frozenReason: null,
-      signal,
-      witness,
-    } as unknown as Passage
+    const executor = {
+      how: 'answered',
+      apply: async (_operation: unknown, { window }: Sending) => (window.pass(), sent++, APPLIED),
+    }
+    const passage = { ...UNDER_WAY, executor } as unknown as Passage
     const results = await Promise.allSettled(
       Array.from({ length: 10 }, () => sendWrite(deps, passage, row, AUTHORISED)),
     )

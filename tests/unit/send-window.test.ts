@@ -33,6 +33,16 @@ test('what was given up does not pass any more', () => {
   expect(window.hasPassed).toBe(false)
 })
 
+test('what allows a write may hold for less time than its call has', () => {
+  const window = new SendWindow(10_000, 1_000)
+  monotonicMs += 1_000
+  window.assertOpen()
+  wallMs += 1_001
+  expect(() => window.pass()).toThrow('its approval has lapsed')
+  expect(window.remainingMs).toBe(8_999)
+  expect(window.giveUp(AWAY)?.error).toBe(AWAY)
+})
+
 test.each([
   ['the wall clock says so, as after a sleep of the machine', 1_000, 0],
   ['the monotonic clock says so, though the wall clock was set back', -3_600_000, 1_000],
