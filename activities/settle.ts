@@ -26,14 +26,24 @@ export async function settle(
   row: WritebackRow,
   decisions: readonly Envelope[],
 ): Promise<PerformResult | null> {
-  if (!passage.toEnd && (await passage.witness.isCancelAsked(passage.origin.runWorkflowId)))
-    return settleByLooking(deps, { ...passage, toEnd: { because: 'withdrawn' } }, row)
-  const { executor, operation, giveUpAtMs, toEnd } = passage
-  if (!toEnd && executor.resend(operation) === 'safe' && deps.nowMs() < giveUpAtMs) {
+  const { executor, operation, giveUpAtMs } = passage
+  if (executor.resend(operation) !== 'safe') return settleByLooking(deps, passage, row)
+  const asked = await withCancel(passage)
+  if (!asked.toEnd && deps.nowMs() < giveUpAtMs) {
     const authorisation = await authorisationOf(deps, passage, row, decisions)
     if (authorisation) return { kind: 'done', outcome: await sendWrite(deps, passage, row, authorisation) }
   }
-  return settleByLooking(deps, passage, row)
+  return settleByLooking(deps, asked, row)
+}
+
+/**
+ * With what was asked of its run meanwhile. Only where it could be sent again: Temporal may not answer, which stands in
+ * the way of nothing else.
+ */
+async function withCancel(passage: Passage): Promise<Passage> {
+  const { toEnd, witness, origin } = passage
+  if (toEnd || !(await witness.isCancelAsked(origin.runWorkflowId))) return passage
+  return { ...passage, toEnd: { because: 'withdrawn' } }
 }
 
 /** Null if today nothing allows it. */
@@ -104,7 +114,7 @@ async function settleNotApplied(
   row: WritebackRow,
   { seen, told }: { seen: Extract<CheckAnswer, { kind: 'not_applied' }>; told: LostAnswer | null },
 ): Promise<PerformResult | null> {
-  const { overdueMs, giveUpAtMs, toEnd } = passage
+  const { overdueMs, giveUpAtMs } = passage
   const uncertainMs = Math.ceil(longestCallMs(deps, passage, row) - overdueMs)
   if (!seen.isFinal && uncertainMs > 0) {
     const detail = `${row.writeback_id}: a reading shows no effect of attempt ${row.attempt} yet`
@@ -115,6 +125,7 @@ async function settleNotApplied(
     const message = `${told.words}; ${row.plan.target} shows no effect of it`
     return conclude(deps, passage, row, { status: 'failed', code: told.code, message })
   }
+  const { toEnd } = await withCancel(passage)
   if (toEnd || deps.nowMs() >= giveUpAtMs) {
     const words = told ? ` (${told.words})` : ''
     const message = `the answer to attempt ${row.attempt} was lost${words}, and ${row.plan.target} shows no effect of it`
