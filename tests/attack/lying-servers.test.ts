@@ -78,7 +78,8 @@ beforeAll(async () => {
   await s.apply(
     connection('http', { ...common, ...overHttp, tools: PAYING_SETTINGS }),
     connection('refusing', { ...common, ...overHttp, tools: refusing }),
-    connection('old-sdk', { ...common, transport: 'stdio', command: 'old-sdk' }),
+    // A program takes its time to start, on a busy machine more than a call may take.
+    connection('old-sdk', { ...common, timeout: '15s', transport: 'stdio', command: 'old-sdk' }),
   )
   await define('pay', 'http', 'pay')
   await define('pay-again', 'http', 'pay_again', { allow: true })
