@@ -12,10 +12,12 @@ import { deserializeMessage, serializeMessage } from '@modelcontextprotocol/sdk/
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
 import type { JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js'
 import type { SendWindow } from '../lib/send-window.ts'
+import { CodedError } from '../schemas/errors.ts'
 import { AnswerWork } from './answer-work.ts'
 import { LocalFailure } from './errors.ts'
-import { endWithUs, hasEnded, mayEnd, signalGroup, writeIsOver, writeIsSent } from './orphans.ts'
+import { endWithUs, hasEnded, isWatched, writeIsOver, writeIsSent } from './orphans.ts'
 import type { StdioServer } from './port.ts'
+import { inputOf, mayEnd, signalGroup, whyNotEndable } from './process-tree.ts'
 import { readBytes } from './reader.ts'
 import { ReadingTurn } from './reading-turn.ts'
 import type { McpRequest } from './session.ts'
@@ -41,10 +43,12 @@ export class ChildPipe implements Transport {
   /** Since the last answer to one of them. */
   readonly #work = new AnswerWork()
   /** Writes that have left and have no answer, by their ids; also those that nobody waits for any more. */
-  readonly #writes = new Map<string | number, { window: SendWindow; isSilent: boolean }>()
+  readonly #writes = new Map<string | number, SendWindow>()
   #isInitialized = false
   #isOversized = false
   #child: ChildProcess | undefined
+  /** How the kernel names our pipe at its other end. */
+  #input: string | null = null
   /** Of a line that has not ended. */
   #chunks: Buffer[] = []
   #bytes = 0
@@ -81,7 +85,9 @@ export class ChildPipe implements Transport {
     })
     child.stderr.pipe(this.stderr)
     await once(child, 'spawn')
-    if (child.pid !== undefined) endWithUs(child.pid)
+    if (child.pid === undefined) return
+    this.#input = inputOf(child.pid)
+    endWithUs(child.pid)
   }
 
   expect(message: McpRequest, window: SendWindow | null): void {
@@ -93,21 +99,22 @@ export class ChildPipe implements Transport {
     return this.#child?.stdin?.writableLength ?? 0
   }
 
-  /** Of a write: null if it has not left, or has its answer; `silent` if nothing has come from the child since. */
-  unanswered(window: SendWindow | null): 'silent' | 'heard' | null {
-    for (const write of this.#writes.values())
-      if (write.window === window) return write.isSilent ? 'silent' : 'heard'
-    return null
+  /** A write has left, and has no answer. */
+  isUnanswered(window: SendWindow | null): boolean {
+    return [...this.#writes.values()].some((write) => write === window)
   }
 
-  /** A write without an answer, whose time is over, is no reason to end the child. */
-  spare(window: SendWindow): void {
-    for (const [id, write] of this.#writes) if (write.window === window) this.#isOver(id)
+  /** Whoever cannot be ended keeps what is in its pipe for as long as it likes. */
+  #assertEndable(pid: number | undefined): void {
+    if (!isWatched())
+      throw new CodedError('WRITE_NOT_SENT', 'nobody would end the program if this worker could not')
+    const why = pid === undefined ? null : whyNotEndable(pid, this.#input)
+    if (why !== null) throw new LocalFailure(why)
   }
 
   #hasLeft(id: string | number, window: SendWindow): void {
-    this.#writes.set(id, { window, isSilent: true })
-    if (this.#child?.pid !== undefined) writeIsSent(this.#child.pid, id, window.remainingMs)
+    this.#writes.set(id, window)
+    if (this.#child?.pid !== undefined) writeIsSent(this.#child.pid, id, window)
   }
 
   #isOver(id: string | number): void {
@@ -125,8 +132,7 @@ export class ChildPipe implements Transport {
       const window = this.#announced.get(message.params?.['arguments'] as object)
       if (window === undefined) throw new Error('a call that nobody has announced')
       if (window && this.backlogBytes > 0) throw new LocalFailure('not_reading')
-      // Whoever cannot be ended keeps what is in its pipe for as long as it likes.
-      if (window && !mayEnd(pid)) throw new LocalFailure('not_ours')
+      if (window) this.#assertEndable(pid)
       window?.pass()
       if (window) this.#turn.expect(window.deadlineAtMs)
       if (window && 'id' in message) this.#hasLeft(message.id, window)
@@ -178,12 +184,11 @@ export class ChildPipe implements Transport {
   /** Asked twice, it has gone by when the last write without an answer is overdue. */
   #patienceMs(): number {
     if (this.#writes.size === 0) return END_PATIENCE_MS
-    const remaining = [...this.#writes.values()].map(({ window }) => window.remainingMs)
+    const remaining = [...this.#writes.values()].map((window) => window.remainingMs)
     return Math.min(END_PATIENCE_MS, Math.max(0, ...remaining) / 2)
   }
 
   async #read(chunk: Buffer): Promise<void> {
-    for (const write of this.#writes.values()) write.isSilent = false
     let rest = chunk
     for (let end = rest.indexOf(NEWLINE); end !== -1; end = rest.indexOf(NEWLINE)) {
       this.#keep(rest.subarray(0, end))

@@ -110,7 +110,7 @@ function assertEndable(name: string, { uid }: Entry): void {
 /** By number, among the capabilities of Linux. */
 const CAP_KILL = 5n
 
-/** Asked of what the programs have that are started here: the shell beside the worker has to end them, too. */
+/** Asked of what the programs have that are started here: whoever watches beside the worker has to end them, too. */
 function mayEndOthers(): boolean {
   const isRoot = process.getuid?.() === 0
   const field = isRoot ? /^CapBnd:\s*(\w+)/m : /^CapAmb:\s*(\w+)/m

@@ -106,6 +106,12 @@ const LOCAL_FAILURES = {
     message:
       'the program runs under an account whose programs this worker may not end, so it gets no write; CAP_KILL is the right to end them',
   },
+  out_of_reach: {
+    code: 'COMMAND_NOT_FOUND',
+    sent: 'unknown',
+    message:
+      'what reads the input of the program has left its group of processes, where this worker could not end it in time, so it gets no write; name the server itself in the entry, without setsid or the like',
+  },
   closed: { code: 'CONNECTION_NOT_READY', sent: 'unknown', message: 'the MCP client is closed' },
 } as const satisfies Record<string, { code: ErrorCode; sent: Sent; message: string }>
 

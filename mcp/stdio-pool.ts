@@ -144,16 +144,14 @@ function release(state: PoolState, child: Child): void {
 }
 
 /**
- * Ending its input would hand on what it has not read, after the deadline. What is in the pipe of a child that stands still
- * it would read when it goes on, and write when others have looked and found nothing: of a write without an answer nothing
- * is left. Only a child that speaks, and that others wait for, may end their calls.
+ * Ending its input would hand on what it has not read, after the deadline. And of a write without an answer nothing is
+ * left, whoever else waits for this child: what it has not read, or has put aside, it would do when others have looked and
+ * found nothing. That it speaks tells nothing of this write. Readings of others are made again, their writes count as lost.
  */
 function giveUp(state: PoolState, child: Child, window: SendWindow | null): void {
   takeNoMore(state, child)
-  const { transport, users } = child
-  const write = transport.unanswered(window)
-  if (transport.backlogBytes > 0 || write === 'silent' || (write && users === 1)) transport.kill()
-  else if (window) transport.spare(window)
+  const { transport } = child
+  if (transport.backlogBytes > 0 || transport.isUnanswered(window)) transport.kill()
 }
 
 function takeNoMore(state: PoolState, child: Child): void {

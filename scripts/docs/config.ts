@@ -87,4 +87,13 @@ accounts, and to end what runs under another (root, or CAP_SETUID, CAP_SETGID an
 \`--cap-add\` of a container that runs as root, \`AmbientCapabilities=\` of systemd). Without CAP_KILL the command is refused with
 [\`COMMAND_NOT_FOUND\`](errors.md#command_not_found), and a program that changes its account by itself (\`sudo\`) gets no write: one
 that stands still could not be ended. The program itself has none of these rights. Without \`uid\` and \`gid\` it runs as the
-worker and can read what the worker can.`
+worker and can read what the worker can.
+
+A write goes only to a program that the worker can end, or it could be made after others have looked and found nothing. So
+the command has to be the server itself, or a front of its own account in the same group of processes (\`npx\`, \`sh -c\`).
+On Linux the worker looks at all that the program has started: a server that has left the group with our pipe (\`setsid\`), or
+runs under an account whose programs the worker may not end, gets no write. **What it cannot see is a server behind a
+program that hands on what it reads: \`docker run -i\`, \`docker exec -i\`, \`kubectl exec -i\`, \`ssh host server\`, \`sudo\` with a
+terminal of its own (\`use_pty\`). Ending that program does not end the server, which may still make a write that counts as lost.**
+Use such entries for readings, and for writes to tools with \`resend: safe\`; reach the server over HTTP for all others. A
+program that changes into the background by itself, and a system other than Linux, are not looked at either.`

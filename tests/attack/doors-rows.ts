@@ -1,5 +1,5 @@
 /** Doors to what somebody with our database makes of a row, and to claims and plans that are not as a worker has signed them. */
-import type { Door } from './door.ts'
+import type { Door, Patch } from './door.ts'
 
 const NOT_UNKNOWN = "to match object { writebacks: [ 'unknown' ]"
 const EDITED = 'edited-rows.test.ts'
@@ -180,21 +180,26 @@ export const editedRows: Door[] = [
   },
 ]
 
+const leavesWrites: Patch = {
+  file: 'mcp/stdio-pool.ts',
+  find: ' || transport.isUnanswered(window)',
+  replace: '',
+}
+const closesKindly: Patch = {
+  file: 'mcp/child-pipe.ts',
+  find: 'if (this.#writes.size === 0) return END_PATIENCE_MS',
+  replace: 'if (this.#writes.size < 2) return END_PATIENCE_MS',
+}
+const watchesNothing: Patch = {
+  file: 'mcp/watcher-script.ts',
+  find: '    end(group)\n    writes.delete(key)',
+  replace: '    writes.delete(key)',
+}
+
 export const unreadCalls: Door[] = [
   {
     name: 'a program that stands still keeps the write in its pipe',
-    patches: [
-      {
-        file: 'mcp/stdio-pool.ts',
-        find: " || write === 'silent' || (write && users === 1)",
-        replace: '',
-      },
-      {
-        file: 'mcp/orphans.ts',
-        find: '          else kill -9 "-\\${each%%:*}" 2>/dev/null; fi',
-        replace: '          fi',
-      },
-    ],
+    patches: [leavesWrites, closesKindly, watchesNothing],
     test: {
       file: '../mcp/writes-once.test.ts',
       title: 'one that stands still with a write in its pipe is gone when the deadline is over',
@@ -202,14 +207,18 @@ export const unreadCalls: Door[] = [
     says: 'to be greater than -1000',
   },
   {
+    name: 'a program that works on something else keeps the write in its pipe',
+    patches: [leavesWrites, watchesNothing],
+    test: {
+      file: '../mcp/writes-once.test.ts',
+      title:
+        'one that speaks of other work, which others wait for, is gone as well, and a later look stays true',
+    },
+    says: 'expected 2 to be 1',
+  },
+  {
     name: 'a worker that is stopped leaves a program its write',
-    patches: [
-      {
-        file: 'mcp/orphans.ts',
-        find: '          else kill -9 "-\\${each%%:*}" 2>/dev/null; fi',
-        replace: '          fi',
-      },
-    ],
+    patches: [watchesNothing],
     test: {
       file: '../mcp/stdio-calls.test.ts',
       title: 'takes a child with it that has not answered its write in time',
@@ -217,13 +226,67 @@ export const unreadCalls: Door[] = [
     says: 'expected true to be false',
   },
   {
+    name: 'whoever watches next is not told of writes under way',
+    patches: [
+      {
+        file: 'mcp/orphans.ts',
+        find: '    for (const [write, window] of writes) tell(sentLine(group, write, window))\n',
+        replace: '    void writes\n',
+      },
+    ],
+    test: {
+      file: '../mcp/stdio-calls.test.ts',
+      title: 'does so when whoever watched was killed with the write under way',
+    },
+    says: 'expected true to be false',
+  },
+  {
+    name: 'a write leaves while nobody watches',
+    patches: [{ file: 'mcp/child-pipe.ts', find: 'if (!isWatched())', replace: 'if (false)' }],
+    test: {
+      file: '../mcp/writes-once.test.ts',
+      title: 'gets no write while nobody watches over it, and then it does',
+    },
+    says: "to match object { code: 'WRITE_NOT_SENT'",
+  },
+  {
     name: 'a program that may not be ended gets a write',
-    patches: [{ file: 'mcp/child-pipe.ts', find: 'if (window && !mayEnd(pid))', replace: 'if (false)' }],
+    patches: [{ file: 'mcp/child-pipe.ts', find: 'if (why !== null)', replace: 'if (false)' }],
     test: {
       file: '../mcp/other-account.test.ts',
       title: 'sends no write to a program that has changed its account by itself, and goes on',
     },
     says: 'runs on: it has an',
+  },
+  {
+    name: 'of a program only its front is looked at',
+    patches: [
+      {
+        file: 'mcp/process-tree.ts',
+        find: '  for (const each of found) found.push(...childrenOf(each))\n',
+        replace: '  void childrenOf\n',
+      },
+    ],
+    test: {
+      file: '../mcp/other-account.test.ts',
+      title: 'sends no write to a program behind a script that has not, and goes on',
+    },
+    says: 'to match /COMMAND_NOT_FOUND no',
+  },
+  {
+    name: 'a server that has left its group gets a write',
+    patches: [
+      {
+        file: 'mcp/process-tree.ts',
+        find: 'if (status && status.group !== group && readsThe(input, pid))',
+        replace: 'if (false)',
+      },
+    ],
+    test: {
+      file: '../mcp/writes-once.test.ts',
+      title: 'gets no write where its server has left the group with our pipe',
+    },
+    says: "to match object { code: 'COMMAND_NOT_FOUND'",
   },
   {
     name: 'a program under another account has the rights of the worker',

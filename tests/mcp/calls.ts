@@ -1,4 +1,5 @@
 /** Short ways to the client under test. */
+import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { parseAllowedHosts } from '../../lib/allowed-hosts.ts'
 import { McpCallError } from '../../mcp/errors.ts'
@@ -51,4 +52,16 @@ export async function until(condition: () => boolean): Promise<void> {
     if (Date.now() > endMs) throw new Error('it did not happen within 20 s')
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
+}
+
+/** The living ones of these words. */
+export function childrenOf(pid: number, words: string): number[] {
+  const { stdout } = spawnSync('ps', ['-A', '-o', 'pid=,ppid=,stat=,args='], { encoding: 'utf8' })
+  const rows = stdout.split('\n').map((row) => row.trim().split(/\s+/))
+  return rows
+    .filter(
+      ([, parent, state, ...args]) =>
+        Number(parent) === pid && !state?.startsWith('Z') && args.join(' ').includes(words),
+    )
+    .map(([id]) => Number(id))
 }

@@ -41,7 +41,7 @@ function kill(signal: NodeJS.Signals): boolean {
 }
 
 /** The program is stopped when it has started. Gives what the worker says, and how it ends. */
-async function workerWith(rights: string[], by: 'entry' | 'itself'): Promise<string> {
+async function workerWith(rights: string[], by: string): Promise<string> {
   // Root, which of all its rights has these; whoever checks this out may keep it to himself.
   const kept = `-all,+dac_override,${rights.map((right) => `+${right}`).join(',')}`
   const caps = [`--inh-caps=${kept}`, `--bounding-set=${kept}`]
@@ -69,8 +69,11 @@ describe.runIf(isRoot)('a worker that may change accounts', () => {
     expect(childPid()).toBe(0)
   })
 
-  test('sends no write to a program that has changed its account by itself, and goes on', async () => {
-    const said = await workerWith(['setuid', 'setgid'], 'itself')
+  test.each([
+    ['to a program that has changed its account by itself', 'itself'],
+    ['to a program behind a script that has not', 'below'],
+  ])('sends no write %s, and goes on', async (_name, by) => {
+    const said = await workerWith(['setuid', 'setgid'], by)
     expect(said).toMatch(/COMMAND_NOT_FOUND no; ended with 0$/)
     kill('SIGCONT')
     expect(payments()).toBe('')

@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
@@ -11,7 +11,8 @@ import { ChildPipe } from '../../mcp/child-pipe.ts'
 import { createMcpClient } from '../../mcp/client.ts'
 import type { McpClientOptions } from '../../mcp/client.ts'
 import type { McpClientPort, StdioServer, ToolResult } from '../../mcp/port.ts'
-import { failureOf, limits, request, stdioTarget, until } from './calls.ts'
+import { WATCHER_TITLE } from '../../mcp/watcher-script.ts'
+import { childrenOf, failureOf, limits, request, stdioTarget, until } from './calls.ts'
 
 const clients: McpClientPort[] = []
 
@@ -134,7 +135,7 @@ describe('a process that is killed', () => {
     const [said] = (await once(holder.stdout, 'data')) as [Buffer]
     const pids = said.toString().trim().split(' ').map(Number)
     expect(pids.map(isAlive)).toEqual([true, true])
-    // So that the shell beside it has heard of the child.
+    // So that whoever watches beside it has heard of the child.
     await new Promise((resolve) => setTimeout(resolve, 100))
     // One that stands still would otherwise go on, with a call that is still in its pipe.
     for (const pid of pids) process.kill(pid, 'SIGSTOP')
@@ -143,35 +144,32 @@ describe('a process that is killed', () => {
   })
 })
 
+interface Stopped {
+  durationMs: number
+  isAnswered?: boolean
+  killsWatcher?: boolean
+}
+
 describe('a process that is stopped', () => {
-  it.each([
-    ['takes a child with it that has not answered its write in time', false],
-    ['leaves one alone that has', true],
-  ])('%s', async (_name, isAnswered) => {
-    const server = `
-      console.error(process.pid)
-      const answer = JSON.stringify({ jsonrpc: '2.0', id: 1, result: {} })
-      process.stdin.on('data', () => ${isAnswered ? 'console.log(answer)' : 'undefined'})`
-    const [pipe, windows] = ['mcp/child-pipe.ts', 'lib/send-window.ts'].map(
-      (file) => new URL(`../../${file}`, import.meta.url).href,
-    )
-    const target = { type: 'stdio', name: 'x', command: process.execPath, args: ['-e', server], env: {} }
-    const script = `
-      import { ChildPipe } from ${JSON.stringify(pipe)}
-      import { SendWindow } from ${JSON.stringify(windows)}
-      const child = new ChildPipe(${JSON.stringify(target)}, { maxMessageBytes: 1000 })
-      child.onmessage = () => undefined
-      await child.start()
-      child.stderr.pipe(process.stdout)
-      const params = { name: 'pay', arguments: {} }
-      child.expect({ method: 'tools/call', params }, new SendWindow(1_000))
-      await child.send({ jsonrpc: '2.0', id: 1, method: 'tools/call', params })`
-    const holder = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script])
-    const [said] = (await once(holder.stdout, 'data')) as [Buffer]
-    const pid = Number(said.toString())
-    await new Promise((resolve) => setTimeout(resolve, 300))
+  it.each<[string, Stopped]>([
+    ['takes a child with it that has not answered its write in time', { durationMs: 1_000 }],
+    ['does so in time also where the write had little of it', { durationMs: 300 }],
+    [
+      'does so when whoever watched was killed with the write under way',
+      { durationMs: 3_000, killsWatcher: true },
+    ],
+    ['leaves one alone that has', { durationMs: 1_000, isAnswered: true }],
+  ])('%s', async (_name, { durationMs, isAnswered = false, killsWatcher = false }) => {
+    const { holder, pid } = await holderOfWrite(durationMs, isAnswered)
+    const [watcher = 0] = childrenOf(holder.pid ?? 0, WATCHER_TITLE)
+    if (killsWatcher) {
+      await new Promise((resolve) => setTimeout(resolve, 1_000))
+      process.kill(watcher, 'SIGKILL')
+      await until(() => childrenOf(holder.pid ?? 0, WATCHER_TITLE).some((other) => other !== watcher))
+    }
     holder.kill('SIGSTOP')
-    await new Promise((resolve) => setTimeout(resolve, 3_000))
+    // The ledger waits 1.5 s longer than the call.
+    await new Promise((resolve) => setTimeout(resolve, durationMs + 1_400))
     // The entry of one that has ended stays until its parent, which stands still, has looked.
     const { stdout } = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)])
     expect(/^[^Z]/.test(stdout.toString())).toBe(isAnswered)
@@ -179,6 +177,37 @@ describe('a process that is stopped', () => {
     await until(() => !isAlive(pid))
   })
 })
+
+/** A process with a child that stays for good, and with a write in its pipe. */
+async function holderOfWrite(
+  durationMs: number,
+  isAnswered: boolean,
+): Promise<{ holder: ChildProcess; pid: number }> {
+  const server = `
+    const answer = JSON.stringify({ jsonrpc: '2.0', id: 1, result: {} })
+    process.stdin.on('data', () => ${isAnswered ? 'console.log(answer)' : 'undefined'})
+    process.stdin.once('data', () => console.error(process.pid))
+    setInterval(() => {}, 1000)`
+  const [pipe, windows] = ['mcp/child-pipe.ts', 'lib/send-window.ts'].map(
+    (file) => new URL(`../../${file}`, import.meta.url).href,
+  )
+  const target = { type: 'stdio', name: 'x', command: process.execPath, args: ['-e', server], env: {} }
+  const script = `
+    import { ChildPipe } from ${JSON.stringify(pipe)}
+    import { SendWindow } from ${JSON.stringify(windows)}
+    const child = new ChildPipe(${JSON.stringify(target)}, { maxMessageBytes: 1000 })
+    child.onmessage = () => undefined
+    await child.start()
+    child.stderr.pipe(process.stdout)
+    const params = { name: 'pay', arguments: {} }
+    child.expect({ method: 'tools/call', params }, new SendWindow(${durationMs}))
+    await child.send({ jsonrpc: '2.0', id: 1, method: 'tools/call', params })`
+  const holder = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script])
+  const [said] = (await once(holder.stdout, 'data')) as [Buffer]
+  // So that the answer, if there is one, was read.
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  return { holder, pid: Number(said.toString()) }
+}
 
 describe('a failure over stdio', () => {
   it('is COMMAND_NOT_FOUND when the command does not exist', async () => {

@@ -1,5 +1,5 @@
 /** A write leaves through its window: once, in time, or not at all; and nothing that comes back says otherwise. */
-import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -7,9 +7,10 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { SendWindow } from '../../lib/send-window.ts'
 import { createMcpClient } from '../../mcp/client.ts'
 import type { McpServer, StdioServer } from '../../mcp/port.ts'
+import { WATCHER_TITLE } from '../../mcp/watcher-script.ts'
 import { startTestMcpServer, type TestMcpServer, type TestMcpServerOptions } from '../support/mcp-server.ts'
 import { payingTools } from '../support/paying.ts'
-import { failureOf, httpTarget, request, stdioTarget, until } from './calls.ts'
+import { childrenOf, failureOf, httpTarget, request, stdioTarget, until } from './calls.ts'
 
 const client = createMcpClient()
 const servers: TestMcpServer[] = []
@@ -39,6 +40,13 @@ async function overHttp(options: TestMcpServerOptions = {}): Promise<TestMcpServ
 function overStdio(): StdioServer {
   const script = fileURLToPath(new URL('../support/paying-stdio.ts', import.meta.url))
   return stdioTarget({ args: ['--import', 'tsx', script, file] })
+}
+
+/** With a shell in front, as a package manager is. */
+function oneAtATime(prefix = ''): StdioServer {
+  const script = fileURLToPath(new URL('../support/one-at-a-time-stdio.mjs', import.meta.url))
+  const command = `${prefix} "$0" "$1" "$2"; exit $?`
+  return stdioTarget({ command: 'sh', args: ['-c', command, process.execPath, script, file] })
 }
 
 const pay = (target: McpServer, window: SendWindow, about = 'me') =>
@@ -160,18 +168,37 @@ describe('a child process that does not read', () => {
     expect(paid()).toBe(0)
   })
 
-  it('one that speaks, and that another caller waits for, may end that call', async () => {
+  it('one that speaks of other work, which others wait for, is gone as well, and a later look stays true', async () => {
+    const target = oneAtATime()
+    await client.callTool(request(target, 'is_paid', { arguments: { about: 'me' } }))
+    const work = failureOf(client.callTool(request(target, 'work', { arguments: { forMs: 5_000 } })))
+    const window = new SendWindow(1_000)
+    const { deadlineAtMs } = window
+    const call = client.callTool(request(target, 'pay', { arguments: { about: 'me' }, window, deadlineAtMs }))
+    expect(await failureOf(call)).toMatchObject({ code: 'CALL_TIMEOUT', sent: 'unknown' })
+    const look = await client.callTool(request(target, 'is_paid', { arguments: { about: 'me' } }))
+    expect(look.structuredContent).toMatchObject({ paid: false })
+    await pay(target, new SendWindow(20_000))
+    await new Promise((resolve) => setTimeout(resolve, 5_000))
+    expect(paid()).toBe(1)
+    // A reading, which is made again.
+    expect(await work).toMatchObject({ code: 'CALL_INTERRUPTED', sent: 'unknown' })
+  })
+
+  it('one that answers others, and has put the write aside, is gone as well', async () => {
     const target = overStdio()
-    // A child that has started: on a busy machine that takes its time.
-    await client.callTool(request(target, 'pid'))
+    const { structuredContent } = await client.callTool(request(target, 'pid'))
+    const { pid } = structuredContent as { pid: number }
+    const slow = failureOf(client.callTool(request(target, 'nap', { arguments: { forMs: 6_000 } })))
     const window = new SendWindow(1_500)
-    const slow = client.callTool(request(target, 'nap', { arguments: { forMs: 3_000 } }))
     const call = client.callTool(
-      request(target, 'nap', { arguments: { forMs: 60_000 }, window, deadlineAtMs: window.deadlineAtMs }),
+      request(target, 'nap', { arguments: { forMs: 6_000 }, window, deadlineAtMs: window.deadlineAtMs }),
     )
     await client.callTool(request(target, 'pid'))
     expect(await failureOf(call)).toMatchObject({ code: 'CALL_TIMEOUT', sent: 'unknown' })
-    expect((await slow).structuredContent).toEqual({ slept: 3_000 })
+    await until(() => !isAlive(pid))
+    expect(window.remainingMs).toBeGreaterThan(-1_000)
+    expect(await slow).toMatchObject({ code: 'CALL_INTERRUPTED' })
   })
 
   it('gets no rest of a write after its deadline', async () => {
@@ -189,6 +216,52 @@ describe('a child process that does not read', () => {
     expect(paid()).toBe(0)
   })
 })
+
+/** The answer, or the failure. */
+const tryToPay = (target: McpServer): Promise<unknown> =>
+  pay(target, new SendWindow(20_000)).catch((error: unknown) => error)
+
+describe.runIf(existsSync('/proc/self/stat'))('a program of which not all would end, on Linux', () => {
+  it('gets no write where its server has left the group with our pipe', async () => {
+    const target = oneAtATime('setsid')
+    const { structuredContent } = await client.callTool(request(target, 'is_paid'))
+    const answer = await tryToPay(target)
+    process.kill((structuredContent as { pid: number }).pid, 'SIGKILL')
+    expect(answer).toMatchObject({ code: 'COMMAND_NOT_FOUND', sent: 'no' })
+    expect(String(answer)).toContain('left its group')
+    expect(paid()).toBe(0)
+  })
+
+  it('gets its writes where only a helper has left it, as a browser does', async () => {
+    await pay(oneAtATime('setsid sleep 3 < /dev/null > /dev/null 2>&1 &'), new SendWindow(20_000))
+    expect(paid()).toBe(1)
+  })
+})
+
+describe('a program', () => {
+  it('gets no write while nobody watches over it, and then it does', async () => {
+    const target = oneAtATime()
+    await client.callTool(request(target, 'is_paid'))
+    // One that has ended at once is not started anew at once.
+    await killWatcher()
+    await killWatcher()
+    expect(await tryToPay(target)).toMatchObject({ code: 'WRITE_NOT_SENT', sent: 'no' })
+    await until(() => watchers().length === 1)
+    await pay(target, new SendWindow(20_000))
+    expect(paid()).toBe(1)
+  })
+})
+
+const watchers = () => childrenOf(process.pid, WATCHER_TITLE)
+
+async function killWatcher(): Promise<void> {
+  await until(() => watchers().length === 1)
+  const [pid = 0] = watchers()
+  process.kill(pid, 'SIGKILL')
+  await until(() => !watchers().includes(pid))
+  // So that we have noticed.
+  await new Promise((resolve) => setTimeout(resolve, 50))
+}
 
 function isAlive(pid: number): boolean {
   try {
