@@ -116,7 +116,7 @@ export const forgottenClaims: Door[] = [
     patches: [
       {
         file: 'activities/histories.ts',
-        find: 'told.said.push(...(await saidByPending(client, execution)))',
+        find: 'told.said.push(...said)',
         replace: '',
       },
     ],
