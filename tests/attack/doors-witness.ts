@@ -267,7 +267,7 @@ export const endedByHand: Door[] = [
       {
         file: 'activities/index.ts',
         find: 'abandonWriteback(door, params, askingAll(params))',
-        replace: 'abandonWriteback(door, params, organizationHere() ? null : askingAll(params))',
+        replace: 'abandonWriteback(door, params, params.claim ? askingAll(params) : null)',
       },
     ],
     test: { file: BY_HAND, title: 'a workflow that is made up has no receipt that says so' },
