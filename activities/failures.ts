@@ -7,8 +7,9 @@ import { startOf } from '../lib/cut-text.ts'
 import { failureText } from '../lib/failure-text.ts'
 import { CodedError, ERRORS } from '../schemas/errors.ts'
 import { NOTHING_PLANNED } from '../schemas/names.ts'
-import type { Call, Envelope } from '../schemas/run.ts'
+import type { Call } from '../schemas/run.ts'
 import type { DoorDeps } from './door.ts'
+import { beat, type Said } from './heartbeat.ts'
 
 /** The door itself gives up on the first, when the time of its step is over; the second waits for a person, the third for its turn. */
 const NEVER_OVERDUE: readonly string[] = ['WRITE_IN_PROGRESS', 'CONNECTION_FROZEN', 'ORGANIZATION_BUSY']
@@ -67,13 +68,15 @@ export async function tellingEnd<T>(
   { database }: Pick<DoorDeps, 'database'>,
   { organization, origin: { writebackId } }: Call,
   work: () => Promise<T>,
-  claimTold: () => Envelope | undefined,
+  told: () => Said,
 ): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    const claim = claimTold()
-    if (claim) throw withDetail(error, { claim })
+    // So that the next attempt is given a heartbeat, if only an empty one: then it can tell that none was erased.
+    beat()
+    const { claim, isErased } = told()
+    if (claim || isErased) throw withDetail(error, { ...(claim && { claim }), ...(isErased && { isErased }) })
     if (!(error instanceof ApplicationFailure) || error.nonRetryable !== true) throw error
     if (await findWriteback(database, { organization, writebackId })) throw error
     throw withDetail(error, NOTHING_PLANNED)

@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { Context } from '@temporalio/activity'
-import { ActivityCancelledError, ActivityPausedError, ActivityResetError } from '@temporalio/client'
+import { ActivityCancelledError } from '@temporalio/client'
 import type { Envelope } from '../schemas/run.ts'
 import { saidByPending } from './histories.ts'
 
@@ -12,7 +12,7 @@ import { saidByPending } from './histories.ts'
 const MAX_WAIT_MS = 5_000
 const LOOK_INTERVAL_MS = 50
 
-interface Said {
+export interface Said {
   /** Of the last attempt that was about to send. */
   claim?: Envelope
   /** What came instead of its answer. */
@@ -20,6 +20,8 @@ interface Said {
   tool?: string
   /** Earlier executions of a run that was reset were asked, and had nothing to tell. */
   knowsEarlier?: true
+  /** Temporal was made to forget what the attempts before have told it (`activities/erased.ts`). */
+  isErased?: boolean
 }
 
 /** What the attempt has given to the SDK, with what earlier ones have said. */
@@ -41,13 +43,22 @@ export function beat(more: Said = {}): void {
 
 /**
  * Resolves when Temporal has it, and nothing that says less can come after it, which an ordinary heartbeat does not tell.
- * Throws if the attempt is not ours any more.
+ * Throws if the attempt is not ours any more: that of an activity that was reset or paused is about to be forgotten, and what
+ * it has told with it.
  */
 export async function beatAndWait(more: Said): Promise<void> {
   const context = Context.current()
   const isFirst = !said.has(context)
+  const before = saidBy(context)
   const details = give(context, more)
-  await (isFirst ? tell(context, details) : untilTold(context, more))
+  try {
+    if (!isFirst) await untilTold(context, more)
+    await tell(context, details)
+  } catch (error) {
+    // Nothing is sent then: the report of the failure needs no claim, for which it could be too long.
+    if (more.claim) said.set(context, before)
+    throw error
+  }
 }
 
 /**
@@ -66,11 +77,8 @@ async function tell({ client, info }: Context, details: Said): Promise<void> {
   try {
     await client.activity.heartbeat(info.taskToken, details)
   } catch (error) {
-    // It was recorded. What was asked of the activity, it hears in the ordinary way.
-    const isOther = [ActivityCancelledError, ActivityPausedError, ActivityResetError].some(
-      (kind) => error instanceof kind,
-    )
-    if (!isOther) throw error
+    // It was recorded. That it is cancelled, the activity hears in the ordinary way.
+    if (!(error instanceof ActivityCancelledError)) throw error
   }
 }
 

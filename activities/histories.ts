@@ -2,7 +2,12 @@
  * What Temporal has been told under a workflow id: each time the door was asked, and what its attempts have said, in every
  * execution that Temporal keeps. A Reset leaves an execution behind, and what that one has done is in no other history.
  */
-import { WorkflowNotFoundError, type Client, type WorkflowHandle } from '@temporalio/client'
+import {
+  WorkflowNotFoundError,
+  type Client,
+  type WorkflowExecutionDescription,
+  type WorkflowHandle,
+} from '@temporalio/client'
 import { defaultPayloadConverter, type Payload } from '@temporalio/common'
 import { decodePayloads } from '../lib/receipts-head.ts'
 
@@ -16,9 +21,15 @@ export interface Told {
 export interface Visit {
   input: unknown[]
   result: unknown
+  /** Why its attempts may have told more than is here; null if they have not. In words. */
+  doubt: string | null
 }
 
+const BY_HAND = 'its activity was ended by hand, and what its attempts had told was forgotten with it'
+export const ERASED = 'what the attempts before had told was erased by hand (activity reset, unpause)'
+
 type History = NonNullable<Awaited<ReturnType<WorkflowHandle['fetchHistory']>>['events']>
+type Time = { seconds?: unknown; nanos?: number | null } | null | undefined
 type Values = { payloads?: Payload[] | null } | null | undefined
 
 /** Nothing of what Temporal does not know, or no longer. Of `except` only which executions it was reset from. */
@@ -31,10 +42,28 @@ export async function whatWasTold(client: Client, workflowId: string, except?: E
     const history = await historyOf(client, execution)
     for (const base of basesIn(history)) runIds.add(base)
     if (runId === except?.runId) continue
-    await readHistory(client, history, told)
-    told.said.push(...(await saidByPending(client, execution)))
+    const open = await readHistory(client, history, told)
+    for (const pending of await pendingAt(client, execution)) {
+      const said = await saidIn(client, pending)
+      told.said.push(...said)
+      const visit = open.get(pending.activityId ?? '')
+      const isErased = said.some(saysErased) || (basesIn(history).length === 0 && isUnheard(pending, visit))
+      if (visit && isErased) visit.doubt = ERASED
+    }
   }
   return told
+}
+
+/** A worker has found that it was so. */
+export function saysErased(said: unknown): boolean {
+  return typeof said === 'object' && said !== null && 'isErased' in said && said.isErased === true
+}
+
+/** It was tried before, and neither a heartbeat nor the failure of that is left. */
+function isUnheard(pending: Pending, visit: Open | undefined): boolean {
+  const { attempt, heartbeatDetails, lastFailure, scheduledTime } = pending
+  const isLater = (attempt ?? 1) > 1 || (!!visit && msOf(scheduledTime) > msOf(visit.scheduledAt))
+  return isLater && !heartbeatDetails && !lastFailure
 }
 
 async function runIdsOf(client: Client, workflowId: string): Promise<string[]> {
@@ -55,21 +84,52 @@ async function historyOf(client: Client, { workflowId, runId }: Execution): Prom
   return fetched?.events ?? []
 }
 
+type Pending = NonNullable<WorkflowExecutionDescription['raw']['pendingActivities']>[number]
+
+/** Activities at the door that are not over, also where their execution is. */
+async function pendingAt(client: Client, { workflowId, runId }: Execution): Promise<Pending[]> {
+  const described = await unlessGone(() => client.workflow.getHandle(workflowId, runId).describe())
+  const pending = described?.raw.pendingActivities ?? []
+  return pending.filter(({ activityType }) => activityType?.name === 'perform')
+}
+
+/** Temporal keeps the last heartbeat of an activity that is not over, and what its last attempt has failed with. */
+async function saidIn(client: Client, { heartbeatDetails, lastFailure }: Pending): Promise<unknown[]> {
+  const told = await valuesIn(client, heartbeatDetails)
+  return [...told, ...(await valuesIn(client, lastFailure?.applicationFailureInfo?.details))]
+}
+
 /**
- * Of activities that were not over, also where their execution is: Temporal keeps their last heartbeat. `only`: the id of
- * one of them.
+ * What is left of the attempts before. Of the failure of the last one Temporal keeps some 4 KB, and cuts what went along
+ * with it first; the SDK says that an activity was reset or paused in the place of what it has failed with.
  */
-export async function saidByPending(
+export async function lookBack(
   client: Client,
   { workflowId, runId }: Execution,
-  only?: string,
-): Promise<unknown[]> {
-  const described = await unlessGone(() => client.workflow.getHandle(workflowId, runId).describe())
+  activityId: string,
+): Promise<{ failure: 'none' | 'cut' | 'whole'; said: unknown[]; isAfterReset: boolean }> {
+  const { raw } = await client.workflow.getHandle(workflowId, runId).describe()
+  const lastFailure = raw.pendingActivities?.find((one) => one.activityId === activityId)?.lastFailure
+  const { applicationFailureInfo: info, timeoutFailureInfo: timeout } = lastFailure ?? {}
+  const isWhole = timeout || (info && !['ActivityReset', 'ActivityPause'].includes(info.type ?? ''))
+  const firstRunId = raw.workflowExecutionInfo?.firstRunId
+  return {
+    failure: lastFailure ? (isWhole ? 'whole' : 'cut') : 'none',
+    said: await valuesIn(client, info?.details),
+    isAfterReset: !!firstRunId && firstRunId !== runId,
+  }
+}
+
+/** `only`: the id of one of the activities. */
+export async function saidByPending(client: Client, execution: Execution, only?: string): Promise<unknown[]> {
   const said: unknown[] = []
-  for (const { activityId, activityType, heartbeatDetails } of described?.raw.pendingActivities ?? [])
-    if (activityType?.name === 'perform' && (activityId === only || only === undefined))
-      said.push(...(await valuesIn(client, heartbeatDetails)))
+  for (const pending of await pendingAt(client, execution))
+    if (pending.activityId === only || only === undefined) said.push(...(await saidIn(client, pending)))
   return said
+}
+
+function msOf(time: Time): number {
+  return Number(time?.seconds ?? 0) * 1_000 + Math.floor((time?.nanos ?? 0) / 1_000_000)
 }
 
 /** The executions that this one was reset from. */
@@ -80,29 +140,68 @@ function basesIn(history: History): string[] {
   })
 }
 
-async function readHistory(client: Client, history: History, { visits, said }: Told): Promise<void> {
-  const open = new Map<string, Visit>()
+interface Open extends Visit {
+  activityId: string
+  scheduledAt: Time
+  /** Of the worker that has taken it up. */
+  worker?: string | null | undefined
+}
+
+/** Gives the visits that are not over, by the id of their activity. */
+async function readHistory(
+  client: Client,
+  history: History,
+  { visits, said }: Told,
+): Promise<Map<string, Open>> {
+  const byEvent = new Map<string, Open>()
   for (const event of history) {
     const scheduled = event.activityTaskScheduledEventAttributes
     if (scheduled?.activityType?.name === 'perform') {
-      const visit = { input: await valuesIn(client, scheduled.input), result: undefined }
-      open.set(String(event.eventId), visit)
+      const input = await valuesIn(client, scheduled.input)
+      const { activityId } = scheduled
+      const visit = {
+        input,
+        result: undefined,
+        doubt: null,
+        activityId: activityId ?? '',
+        scheduledAt: event.eventTime,
+      }
+      byEvent.set(String(event.eventId), visit)
       visits.push(visit)
     }
-    const completed = event.activityTaskCompletedEventAttributes
-    const visit = completed && open.get(String(completed.scheduledEventId))
-    if (visit) [visit.result] = await valuesIn(client, completed.result)
-    for (const values of saidAtItsEnd(event)) said.push(...(await valuesIn(client, values)))
+    const started = event.activityTaskStartedEventAttributes
+    const begun = byEvent.get(String(started?.scheduledEventId))
+    // Who ends an activity between two attempts is noted as if he had taken it up, without a request of his.
+    if (begun) begun.worker = started?.requestId ? started.identity : BY_HAND
+    const end = endIn(event)
+    const visit = byEvent.get(String(end?.scheduledEventId))
+    if (!end || !visit) continue
+    byEvent.delete(String(end.scheduledEventId))
+    const told = await valuesIn(client, end.said)
+    said.push(...told)
+    if (end.result) [visit.result] = await valuesIn(client, end.result)
+    if (told.some(saysErased)) visit.doubt = ERASED
+    // Temporal ends what it has cancelled between two attempts, and what has taken too long: that names no worker.
+    if (visit.worker && end.identity && visit.worker !== end.identity) visit.doubt = BY_HAND
   }
+  return new Map([...byEvent.values()].map((visit) => [visit.activityId, visit]))
 }
 
-function saidAtItsEnd(event: History[number]): Values[] {
+interface End {
+  scheduledEventId?: unknown
+  identity?: string | null
+  said?: Values
+  result?: Values
+}
+
+function endIn(event: History[number]): End | null {
   const { activityTaskFailedEventAttributes: failed, activityTaskTimedOutEventAttributes: timedOut } = event
-  return [
-    failed?.failure?.applicationFailureInfo?.details,
-    timedOut?.failure?.timeoutFailureInfo?.lastHeartbeatDetails,
-    event.activityTaskCanceledEventAttributes?.details,
-  ]
+  const { activityTaskCompletedEventAttributes: completed, activityTaskCanceledEventAttributes: canceled } =
+    event
+  if (completed) return completed
+  if (failed) return { ...failed, said: failed.failure?.applicationFailureInfo?.details }
+  if (timedOut) return { ...timedOut, said: timedOut.failure?.timeoutFailureInfo?.lastHeartbeatDetails }
+  return canceled ? { ...canceled, said: canceled.details } : null
 }
 
 async function valuesIn(client: Client, values: Values): Promise<unknown[]> {

@@ -43,7 +43,7 @@ import { createSqlExecutor } from './executors/sql.ts'
 import type { TargetDatabases } from './executors/sql-targets.ts'
 import { beat } from './heartbeat.ts'
 import { inspectConnection, type Inspection } from './inspect.ts'
-import { askingEarlier, createPerform, findToldClaim } from './passing.ts'
+import { askingAll, createPerform, findToldClaim } from './passing.ts'
 import { recordResolution } from './resolutions.ts'
 import { reconcile } from './reconcile.ts'
 import { resultOf } from './results.ts'
@@ -126,10 +126,8 @@ function createEndingActivities(door: DoorDeps) {
   return {
     recordResolution: (params: ResolutionInput): Promise<ResolutionAnswer> =>
       withContext(door, null, () => recordResolution(door, params, Context.current().client)),
-    abandonWriteback: (params: Abandoning, { afterReset }: Asks = {}): Promise<Abandoned> =>
-      withContext(door, null, () =>
-        abandonWriteback(door, params, afterReset ? askingEarlier(door, params) : null),
-      ),
+    abandonWriteback: (params: Abandoning, _asks?: Asks): Promise<Abandoned> =>
+      withContext(door, null, () => abandonWriteback(door, params, askingAll(params))),
     findToldClaim: (about: AboutClaim): Promise<Envelope | null> =>
       withContext(door, null, () => findToldClaim(door, about)),
   }

@@ -5,9 +5,10 @@ import { claimsAmong, type AboutClaim } from './claims.ts'
 import { callerId, organizationHere, withContext } from './context.ts'
 import type { AskEarlier, DoorDeps } from './door.ts'
 import { isCancelAsked } from './executions.ts'
+import { notingErased } from './erased.ts'
 import { tellingEnd } from './failures.ts'
 import { beat, beatAndWait, saidBefore } from './heartbeat.ts'
-import { saidByPending } from './histories.ts'
+import { ERASED, saidByPending } from './histories.ts'
 import { perform } from './perform.ts'
 import type { InShare } from './shares.ts'
 import { askEarlier } from './witnesses.ts'
@@ -20,8 +21,9 @@ export function createPerform(door: DoorDeps, inShare: InShare) {
   ): Promise<PerformResult> => {
     const { organization, origin, timeoutMs } = call
     const about = { organization, writebackId: origin.writebackId }
-    const work = (signal: AbortSignal) =>
-      perform(door, call, decisions, {
+    const work = async (signal: AbortSignal): Promise<PerformResult> => {
+      const isAfterReset = (await notingErased()) || afterReset === true
+      return perform(door, call, decisions, {
         signal,
         giveUpAtMs: beginOfStepMs(activityInfo()) + timeoutMs,
         caller: callerId(),
@@ -30,13 +32,14 @@ export function createPerform(door: DoorDeps, inShare: InShare) {
           said: [saidBefore()],
           tell: (claim) => beatAndWait({ claim }),
           tellLost: (lost) => beatAndWait({ lost }),
-          askEarlier: afterReset && !saidBefore().knowsEarlier ? askingEarlier(door, about) : null,
+          askEarlier: toEnd ? askingAll(about) : asking(door, about, isAfterReset),
           isCancelAsked: askingCancel(),
         },
       })
+    }
     const passing = () =>
       withContext(door, timeoutMs, (signal) => inShare(organizationHere(), () => work(signal)))
-    return tellingEnd(door, call, passing, () => saidBefore().claim)
+    return tellingEnd(door, call, passing, saidBefore)
   }
 }
 
@@ -51,8 +54,29 @@ function askingCancel(): (runWorkflowId: string) => Promise<boolean> {
   return (runWorkflowId) => isCancelAsked(client, { workflowId, runId }, runWorkflowId)
 }
 
+/** Null: there is nobody to ask. */
+function asking(door: DoorDeps, about: AboutClaim, isAfterReset: boolean): AskEarlier | null {
+  const { isErased, knowsEarlier } = saidBefore()
+  const ask = isAfterReset && !knowsEarlier ? askingEarlier(door, about) : null
+  if (!isErased) return ask
+  return async (runWorkflowId) => {
+    const { end, said } = (await ask?.(runWorkflowId)) ?? { end: null, said: [] }
+    return { end: end ?? ERASED, said }
+  }
+}
+
+/**
+ * What all executions have told, this one too. Whoever ends a write believes nobody who says that it was never sent: the
+ * heartbeats of an activity that somebody has ended by hand are gone, and a workflow can be made up.
+ */
+export function askingAll(about: AboutClaim): AskEarlier {
+  const { client, info } = Context.current()
+  const caller = info.workflowExecution?.workflowId ?? ''
+  return (runWorkflowId = caller) => askEarlier(client, { ...about, runWorkflowId })
+}
+
 /** Histories are long: where they have nothing to tell, later attempts do not read them again. */
-export function askingEarlier(door: DoorDeps, about: AboutClaim): AskEarlier {
+function askingEarlier(door: DoorDeps, about: AboutClaim): AskEarlier {
   const { client, info } = Context.current()
   const { workflowId = '', runId = '' } = info.workflowExecution ?? {}
   return async (runWorkflowId = workflowId) => {

@@ -45,10 +45,11 @@ async function missedBy({ client, door }: WitnessDeps, row: WritebackRow): Promi
   const isReached = head === null || (await hasReceiptAt(database, { runId, ...head }))
   // Also of a run that has told its end: one that has failed at its write leaves it open.
   const about = { organization, writebackId, runWorkflowId: row.run_workflow_id }
-  const { outcome, decisions, said } = await whatWasSaid(client, about)
+  const { outcome, decisions, said, doubt } = await whatWasSaid(client, about)
   if (outcome) return NEVER_SENT.includes(outcome.status) ? null : inWords(outcome)
   const unknown = claimsAmong(door, said, about).find((claim) => !saysAsMuch(door, row, claim))
   if (unknown) return toldInWords(unknown)
+  if (doubt) return doubt
   if (!isReached)
     return `its end says that it has ${head.count} receipts, the last being ${head.sha256.slice(0, 12)}…`
   const recorded = new Set((await listDecisions(database, { organization, writebackId })).map(payloadOf))
@@ -57,24 +58,24 @@ async function missedBy({ client, door }: WitnessDeps, row: WritebackRow): Promi
     : null
 }
 
-/** What earlier executions have told of a write: those that a Reset has left behind, or others under the same id. */
+/** What executions have told of a write: those that a Reset has left behind, others under the same id, or all. */
 export interface Earlier {
-  /** With an outcome of its own, other than that nothing was sent, in words. */
+  /** With an outcome other than that nothing was sent, or why they may have told of one, in words. */
   end: string | null
   /** What their attempts have said; claims are among it. */
   said: unknown[]
 }
 
-/** `asking`: the execution for which this is asked, whose own history is no witness. */
+/** `asking`: the execution for which this is asked, where its own history is no witness. */
 export async function askEarlier(
   client: Client,
   about: AboutClaim & { runWorkflowId: string },
-  asking: Execution,
+  asking?: Execution,
 ): Promise<Earlier> {
   try {
-    const { outcome, said } = await whatWasSaid(client, about, asking)
+    const { outcome, said, doubt } = await whatWasSaid(client, about, asking)
     const isEnd = outcome !== null && !NEVER_SENT.includes(outcome.status)
-    return { end: isEnd ? inWords(outcome) : null, said }
+    return { end: isEnd ? inWords(outcome) : doubt, said }
   } catch (error) {
     if (isValueGone(error)) return { end: GONE, said: [] }
     throw error
@@ -108,6 +109,8 @@ interface Said {
   /** With which the door was asked to let it pass. */
   decisions: Envelope[]
   said: unknown[]
+  /** Why more may have been told than there is here, in words. */
+  doubt: string | null
 }
 
 /** By the run itself, and by the workflow of a write that had to wait. */
@@ -118,14 +121,15 @@ async function whatWasSaid(
 ): Promise<Said> {
   const { writebackId, runWorkflowId } = about
   const outcomes: WriteOutcome[] = []
-  const all: Said = { outcome: null, decisions: [], said: [] }
+  const all: Said = { outcome: null, decisions: [], said: [], doubt: null }
   for (const workflowId of [runWorkflowId, writebackWorkflowId(about)]) {
     const { visits, said } = await whatWasTold(client, workflowId, except)
     all.said.push(...said)
-    for (const { input, result } of visits) {
+    for (const { input, result, doubt } of visits) {
       const [call, decisions] = input as [Call?, Envelope[]?]
       if (call?.origin?.writebackId !== writebackId) continue
       all.decisions.push(...(decisions ?? []))
+      all.doubt ??= doubt
       const outcome = (result as PerformResult | undefined)?.kind === 'done' && (result as Done).outcome
       if (outcome && outcome.kind === 'write') outcomes.push(outcome)
     }

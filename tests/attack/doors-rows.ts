@@ -121,9 +121,9 @@ export const editedRows: Door[] = [
     patches: [
       {
         file: 'activities/witnesses.ts',
-        find: 'const { outcome, decisions, said } = await whatWasSaid(client, about)',
+        find: 'const { outcome, decisions, said, doubt } = await whatWasSaid(client, about)',
         replace:
-          'if (isReached) return null\n  const { outcome, decisions, said } = await whatWasSaid(client, about)',
+          'if (isReached) return null\n  const { outcome, decisions, said, doubt } = await whatWasSaid(client, about)',
       },
     ],
     test: {

@@ -18,7 +18,7 @@ import { keysAndPeople, quoting, senders } from './doors-people.ts'
 import { stored } from './doors-stored.ts'
 import { values } from './doors-values.ts'
 import { editedRows, unreadCalls } from './doors-rows.ts'
-import { forgottenClaims, olderLedger, reopenedWrites } from './doors-witness.ts'
+import { endedByHand, forgottenClaims, olderLedger, reopenedWrites } from './doors-witness.ts'
 
 const APPROVALS = 'activities/approvals.ts'
 const AUTHORISED = 'activities/perform.ts'
@@ -754,6 +754,7 @@ export const DOORS: readonly Door[] = [
   ...stored,
   ...olderLedger,
   ...forgottenClaims,
+  ...endedByHand,
   ...reopenedWrites,
   ...editedRows,
   ...unreadCalls,

@@ -63,6 +63,9 @@ export const WITHOUT_DOOR: Partial<Record<string, Record<string, string>>> = {
     'one whose worker stops during the call is not sent again by the next worker':
       'as *the report of a failure erases the claim*',
   },
+  'ended-by-hand.test.ts': {
+    'one that is reset with its heartbeats is paid': 'what is right',
+  },
   'forgotten-claims.test.ts': {
     'a writeback that is reset between two attempts does not write again':
       'as *a run that was reset writes without asking the execution before it*',
