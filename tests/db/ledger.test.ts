@@ -59,7 +59,8 @@ function passageTo(answer: Answer | typeof notSent, timeoutMs = 1_000): Passage 
     return answer
   }
   const executor = { apply, how: 'answered' }
-  return { executor, operation: {}, timeoutMs, frozenReason: null, signal, witness } as unknown as Passage
+  const known = { executor, operation: {}, resolved: { destination: null }, timeoutMs, frozenReason: null }
+  return { ...known, signal, witness } as unknown as Passage
 }
 
 const APPLIED: Answer = { kind: 'answered', status: 'applied', output: { fee: '0' } }
@@ -101,6 +102,7 @@ describe('sending', () => {
         apply: async (_operation: unknown, { window }: Sending) => (window.pass(), sent++, APPLIED),
       },
       operation: {},
+      resolved: { destination: null },
       timeoutMs: 1_000,
       frozenReason: null,
       signal,
