@@ -18,7 +18,7 @@ import { readResponse, readText, type Reading } from './reader.ts'
 import { ReadingTurn } from './reading-turn.ts'
 import { parseRetryAfterMs } from './retry-after.ts'
 import { inStretch } from './stretch.ts'
-import { isFields, type Awaited } from './tolerant-messages.ts'
+import { isFields, messageIn, type Awaited } from './tolerant-messages.ts'
 
 export interface HttpLink {
   fetch: FetchLike
@@ -296,10 +296,3 @@ function failWithoutAnswer(state: LinkState, answersBefore: number): void {
 }
 
 type ReadLimit = BodyLimit & Reading
-
-/** Not every POST during a call is the call: the client also answers pings of the server, which have no method. */
-function messageIn(body: RequestInit['body']): { method?: string; id?: string | number } {
-  if (typeof body !== 'string') return {}
-  const message: unknown = JSON.parse(body)
-  return isFields(message) ? message : {}
-}
