@@ -79,7 +79,11 @@ async function withExecutor(work: (executor: Executor) => Promise<void>): Promis
     commandsFile: join(world.folder, 'commands.json'),
   })
   const deps = { mcp, catalog: createToolCatalog(mcp), targetOf, onProgress: () => undefined }
-  await work(createMcpToolExecutor(deps)).finally(() => mcp.close())
+  try {
+    await work(createMcpToolExecutor(deps))
+  } finally {
+    await mcp.close()
+  }
 }
 
 const limits = () => ({ deadlineAtMs: Date.now() + 20_000, signal: new AbortController().signal })
