@@ -49,7 +49,18 @@ async function planned(over: Parameters<typeof newWriteback>[0] = {}): Promise<W
 const now = (writebackId: string): Promise<WritebackRow> => requireWriteback(deps, ORGANIZATION, writebackId)
 
 const { signal } = new AbortController()
-const witness = { said: undefined, tell: async () => undefined, tellLost: async () => undefined }
+const witness = {
+  said: undefined,
+  tell: async () => undefined,
+  tellLost: async () => undefined,
+  isCancelAsked: async () => false,
+}
+/** What a look at the run, and at where it goes, needs to know. */
+const ON_ITS_WAY = {
+  call: { origin: { writebackId: 'wb_1' } },
+  origin: { runWorkflowId: 'run' },
+  resolved: { destination: null },
+}
 
 /** A call on its way, to a target that answers as told. `timeoutMs` is below zero for one that is over at once. */
 function passageTo(answer: Answer | typeof notSent, timeoutMs = 1_000): Passage {
@@ -59,7 +70,7 @@ function passageTo(answer: Answer | typeof notSent, timeoutMs = 1_000): Passage 
     return answer
   }
   const executor = { apply, how: 'answered' }
-  const known = { executor, operation: {}, resolved: { destination: null }, timeoutMs, frozenReason: null }
+  const known = { ...ON_ITS_WAY, executor, operation: {}, timeoutMs, frozenReason: null }
   return { ...known, signal, witness } as unknown as Passage
 }
 
@@ -101,8 +112,8 @@ describe('sending', () => {
         how: 'answered',
         apply: async (_operation: unknown, { window }: Sending) => (window.pass(), sent++, APPLIED),
       },
+      ...ON_ITS_WAY,
       operation: {},
-      resolved: { destination: null },
       timeoutMs: 1_000,
       frozenReason: null,
       signal,
