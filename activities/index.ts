@@ -53,7 +53,6 @@ import type { SecretResolver } from './secrets.ts'
 import { createShares, WAITS, type InShare } from './shares.ts'
 import { openSubRun, type SubRun } from './sub-runs.ts'
 import {
-  createCommandDigest,
   createDatabaseResolver,
   createTargetResolver,
   type DatabaseResolver,
@@ -209,13 +208,7 @@ function createDoor(
   return {
     database,
     executors: {
-      mcp: createMcpToolExecutor({
-        mcp,
-        catalog,
-        targetOf,
-        commandDigest: createCommandDigest(deps),
-        onProgress,
-      }),
+      mcp: createMcpToolExecutor({ mcp, catalog, targetOf, onProgress }),
       postgres: createSqlExecutor({ targets, targetOf: databaseOf }),
     },
     trust,

@@ -64,12 +64,13 @@ export function inWords(row: WritebackRow, lost: LostAnswer | null): string {
  * attempt can be late any more.
  */
 export async function lookAtOnce(
-  { executor, operation, signal }: Pick<Passage, 'executor' | 'operation' | 'signal'>,
+  { executor, operation, resolved, signal }: Pick<Passage, 'executor' | 'operation' | 'resolved' | 'signal'>,
   { idempotency_key: key, digest }: WritebackRow,
   deadlineAtMs: number,
 ): Promise<Extract<CheckAnswer, { kind: 'applied' }> | null> {
   try {
-    const seen = await executor.check(operation, { key, digest, deadlineAtMs, signal })
+    const { destination } = resolved
+    const seen = await executor.check(operation, { key, digest, destination, deadlineAtMs, signal })
     return seen?.kind === 'applied' ? seen : null
   } catch {
     return null

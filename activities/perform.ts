@@ -84,7 +84,7 @@ async function pass(
   const resolved = await executor.resolve(operation, limits)
   // What was planned as a write does not become a reading because somebody calls it one meanwhile.
   const isWrite = resolved.class === 'write' || call.raisedToWrite || context.writeback !== null
-  if (!isWrite) return read(deps, { call, operation, executor, ...step }, context, limits)
+  if (!isWrite) return read(deps, { call, operation, executor, resolved, ...step }, context, limits)
   const origin = await originOf(deps, call, step)
   const earlier = await step.witness.askEarlier?.(origin.runWorkflowId)
   const about = { ...call, writebackId: call.origin.writebackId }
@@ -190,7 +190,13 @@ const NOBODY: Requester = { principal: '', kind: 'service', onBehalfOf: [] }
 
 async function read(
   deps: DoorDeps,
-  { call, operation, executor, caller }: Pick<Passage, 'call' | 'operation' | 'executor' | 'caller'>,
+  {
+    call,
+    operation,
+    executor,
+    resolved,
+    caller,
+  }: Pick<Passage, 'call' | 'operation' | 'executor' | 'resolved' | 'caller'>,
   context: CallContextRow,
   limits: { deadlineAtMs: number; signal: AbortSignal },
 ): Promise<PerformResult> {
@@ -200,7 +206,9 @@ async function read(
   const asked = asksWhoAsked(policies, facts) ? await originOf(deps, call, { caller }) : null
   const requester = asked?.requester ?? NOBODY
   assertMayRead(policies, { ...facts, requester })
-  return { kind: 'done', outcome: { kind: 'read', output: await executor.read(operation, limits) } }
+  const { destination } = resolved
+  const output = await executor.read(operation, { ...limits, destination })
+  return { kind: 'done', outcome: { kind: 'read', output } }
 }
 
 /** A planned write: refuse, ask people, or send. */

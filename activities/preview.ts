@@ -69,7 +69,8 @@ export async function preview(
   const described = executor.describe(operation, null)
   const facts = factsOf({ operation, executor, described }, automation, 'read')
   assertMayRead(policiesOf(row), { ...facts, requester })
-  return { kind: 'read', output: await executor.read(operation, limits) }
+  const { destination } = resolved
+  return { kind: 'read', output: await executor.read(operation, { ...limits, destination }) }
 }
 
 function openGrant({ trust, nowMs }: PreviewDeps, envelope: Envelope, workflowId: string): DryRunGrant {

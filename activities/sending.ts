@@ -41,7 +41,7 @@ export async function sendWrite(
   row: WritebackRow,
   { facts: authorisation, lapsesAtMs }: Authorisation,
 ): Promise<WriteOutcome> {
-  const { executor, operation, timeoutMs } = passage
+  const { executor, operation, resolved, timeoutMs } = passage
   assertNotFrozen(passage)
   if (row.state === 'planned') await assertWanted(passage)
   // Behind what is waited for: a process may stand still there, and others have gone on meanwhile.
@@ -57,6 +57,8 @@ export async function sendWrite(
     digest: row.digest,
     stored: row.plan.stored,
     preconditions: row.plan.preconditions as Record<string, never>,
+    // That was compared with what people have approved; what files say by now, nobody has seen.
+    destination: resolved.destination,
     window,
     deadlineAtMs: window.deadlineAtMs,
     // A cancelled run does not stop a write half-way: it ends in an outcome, at the latest at the deadline.

@@ -64,10 +64,11 @@ async function settleByLooking(
   passage: Passage,
   row: WritebackRow,
 ): Promise<PerformResult | null> {
-  const { executor, operation, timeoutMs, signal } = passage
+  const { executor, operation, resolved, timeoutMs, signal } = passage
+  const { destination } = resolved
   const limits = { deadlineAtMs: deps.nowMs() + timeoutMs, signal }
   const { idempotency_key: key, digest } = row
-  const seen = await executor.check(operation, { key, digest, ...limits })
+  const seen = await executor.check(operation, { key, digest, destination, ...limits })
   const told = lostAnswerOf(deps, passage, row)
   const lost = inWords(row, told)
   switch (seen?.kind) {

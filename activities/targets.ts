@@ -5,28 +5,24 @@ import { readDatabaseAddress, type DatabaseAddress } from '../lib/database-addre
 import { AddressRefusedError, refuseLiteral } from '../lib/guarded-lookup.ts'
 import { fillSecrets, fillSecretsInUrl, isOneSecret, secretNames } from '../lib/secret-references.ts'
 import { commandEntry, loadCommandFile, resolveCommand } from '../mcp/commands.ts'
-import type { McpServer } from '../mcp/port.ts'
+import type { HttpServer, StdioServer } from '../mcp/port.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type { McpConnectionSpec, PostgresConnectionSpec } from '../schemas/manifests.ts'
 import type { TargetDatabase } from './executors/sql-targets.ts'
 import type { SecretResolver } from './secrets.ts'
 
+/** What a program is, is said by the worker's own file. */
+export type Target = HttpServer | (StdioServer & { commandSha256: string })
+
 export type TargetResolver = (connection: {
   organization: string
   spec: McpConnectionSpec
-}) => Promise<McpServer>
+}) => Promise<Target>
 
 export type DatabaseResolver = (connection: {
   organization: string
   spec: PostgresConnectionSpec
 }) => TargetDatabase
-
-/** Of what a connection starts here: the program, its arguments, its folder and its environment, secrets by name. */
-export type CommandDigest = (command: { name: string; organization: string }) => Promise<string>
-
-export function createCommandDigest({ commandsFile }: { commandsFile: string }): CommandDigest {
-  return async (command) => digestOf(commandEntry(await loadCommandFile(commandsFile), command))
-}
 
 export interface ResolverDeps {
   resolveSecret: SecretResolver
@@ -41,9 +37,12 @@ export function createTargetResolver(deps: ResolverDeps): TargetResolver {
     const { secrets, resolveFor } = keepResolved(deps.resolveSecret, organization)
     if (spec.transport === 'stdio') {
       const file = await loadCommandFile(deps.commandsFile)
+      const named = { name: spec.command, organization }
       // Where the secrets of a command go, the operator has said.
-      const command = resolveCommand(file, { name: spec.command, organization }, resolveFor(null))
-      return { type: 'stdio', ...command, secrets, poolKey: organization }
+      const command = resolveCommand(file, named, resolveFor(null))
+      // Of the program, its arguments, its folder and its environment, secrets by name: from the same reading of the file.
+      const commandSha256 = digestOf(commandEntry(file, named))
+      return { type: 'stdio', ...command, secrets, poolKey: organization, commandSha256 }
     }
     const resolve = resolveFor(placeOf(new URL(spec.url)))
     const headers = Object.entries(spec.headers).map(

@@ -4,6 +4,7 @@
  * own `fetch` has no place for that check without undici's dispatcher. Proxies from the environment are not used: behind
  * one, the proxy would resolve the name again.
  */
+import { constants } from 'node:crypto'
 import * as http from 'node:http'
 import * as https from 'node:https'
 import type { Socket } from 'node:net'
@@ -11,6 +12,7 @@ import type { TLSSocket } from 'node:tls'
 import { placeOf, type AllowedHost } from './allowed-hosts.ts'
 import { ResettingAgent, resetSocket } from './resetting-agent.ts'
 import { AddressRefusedError, guardedLookup, refuseLiteral } from './guarded-lookup.ts'
+import { WireMeter, type OnExcess } from './wire-meter.ts'
 
 export interface GuardedFetch {
   /**
@@ -27,7 +29,13 @@ export interface GuardedFetchOptions {
   allowedHosts: readonly AllowedHost[]
   /** Keeps connections for the next request, until `close()`. */
   keepAlive?: boolean
+  /** Called when a server is cut off, because more came on the sockets of this instance than its answers need. */
+  onExcess?: OnExcess
+  /** When more of a body is taken from its socket: at once, unless somebody else has to have a turn. */
+  inTurn?: InTurn
 }
+
+type InTurn = <T>(read: () => T) => T | Promise<T>
 
 interface Agents {
   http: http.Agent
@@ -38,8 +46,18 @@ interface Agents {
 const MAX_BYTES_AT_ONCE = 16 * 1024
 const WITHOUT_BODY = new Set([204, 205, 304])
 
+/**
+ * With anything in it a stream is full: so after each piece that comes a socket stands still until that is read. Else Node
+ * would parse megabytes of the smallest chunks at one stretch.
+ */
+const PIECE_BY_PIECE = { highWaterMark: 1 }
+/** A server could ask for one after the other, and each takes longer than all that a call is. */
+const ONE_HANDSHAKE = { secureOptions: constants.SSL_OP_NO_RENEGOTIATION }
+
 export function createGuardedFetch(options: GuardedFetchOptions): GuardedFetch {
-  const agentOptions = { keepAlive: options.keepAlive ?? false }
+  const { onExcess = () => undefined, inTurn = (read) => read() } = options
+  const meter = new WireMeter(onExcess)
+  const agentOptions = { keepAlive: options.keepAlive ?? false, ...PIECE_BY_PIECE, ...ONE_HANDSHAKE }
   const agents: Agents = { http: new http.Agent(agentOptions), https: new ResettingAgent(agentOptions) }
 
   async function guardedFetch(
@@ -59,7 +77,9 @@ export function createGuardedFetch(options: GuardedFetchOptions): GuardedFetch {
       agent: secure ? agents.https : agents.http,
       lookup: guardedLookup(placeOf(url).port, options.allowedHosts),
     })
-    return toResponse(await send(request, { bytes, signal: init.signal }, beforeBytes))
+    request.once('socket', (socket) => whenConnected(socket, () => meter.watch(request, socket)))
+    const message = await send(request, { bytes, signal: init.signal }, beforeBytes)
+    return toResponse(message, () => toStream(message, meter, inTurn))
   }
 
   function close(): void {
@@ -88,7 +108,8 @@ function send(
         request.destroy()
       }
     }
-    onceConnected(request, () => write(request, bytes, end))
+    // Node takes a request before it has a socket, and sends it whenever there is one: it gets ours when there is.
+    request.once('socket', (socket) => whenConnected(socket, () => write(request, bytes, end)))
   })
 }
 
@@ -108,12 +129,9 @@ function write(
   })
 }
 
-/** Node takes a request before it has a socket, and sends it whenever there is one: it gets ours when there is. */
-function onceConnected(request: http.ClientRequest, write: () => void): void {
-  request.once('socket', (socket: Socket | TLSSocket) => {
-    if (socket.connecting) socket.once('encrypted' in socket ? 'secureConnect' : 'connect', write)
-    else write()
-  })
+function whenConnected(socket: Socket | TLSSocket, work: () => void): void {
+  if (socket.connecting) socket.once('encrypted' in socket ? 'secureConnect' : 'connect', work)
+  else work()
 }
 
 /**
@@ -150,7 +168,7 @@ function bytesOf(body: RequestInit['body']): Uint8Array | undefined {
   throw new TypeError('A request body is text, bytes or URLSearchParams.')
 }
 
-function toResponse(message: http.IncomingMessage): Response {
+function toResponse(message: http.IncomingMessage, toBody: () => ReadableStream<Uint8Array>): Response {
   const status = message.statusCode ?? 0
   const encoding = message.headers['content-encoding'] ?? 'identity'
   if (status < 200 || status > 599 || encoding !== 'identity') {
@@ -166,17 +184,40 @@ function toResponse(message: http.IncomingMessage): Response {
     message.resume()
     return new Response(null, init)
   }
-  return new Response(toStream(message), init)
+  return new Response(toBody(), init)
 }
 
-/** Not Readable.toWeb: on Node 20 it throws outside of any handler when the reader cancels while data arrives. */
-function toStream(message: http.IncomingMessage): ReadableStream<Uint8Array> {
-  const chunks = message[Symbol.asyncIterator]()
+/**
+ * All that has come is one piece. Not Readable.toWeb: on Node 20 it throws outside of any handler when the reader cancels
+ * while data arrives.
+ */
+function toStream(
+  message: http.IncomingMessage,
+  meter: WireMeter,
+  inTurn: InTurn,
+): ReadableStream<Uint8Array> {
+  let failure: Error | undefined
+  let wake = (): void => undefined
+  const onMore = (): void => wake()
+  for (const event of ['readable', 'end', 'close']) message.on(event, onMore)
+  message.on('error', (error) => {
+    failure = error
+    wake()
+  })
+  const read = (): Buffer | null => message.read() as Buffer | null
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
-      const next: IteratorResult<Uint8Array, undefined> = await chunks.next()
-      if (next.done === true) controller.close()
-      else controller.enqueue(next.value)
+      for (;;) {
+        const more = new Promise<void>((resolve) => (wake = resolve))
+        const bytes = message.readableLength > 0 ? await inTurn(read) : read()
+        if (bytes !== null) {
+          meter.hasContent(bytes.byteLength)
+          return controller.enqueue(bytes)
+        }
+        if (message.readableEnded) return controller.close()
+        if (failure || message.closed) throw failure ?? new Error('The answer was cut off.')
+        await more
+      }
     },
     cancel() {
       message.destroy()

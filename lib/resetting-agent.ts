@@ -23,8 +23,13 @@ export class ResettingAgent extends https.Agent {
   }
 }
 
+/** What is between the machines: below TLS, if there is any. */
+export function wireOf(socket: net.Socket): net.Socket {
+  return below.get(socket) ?? socket
+}
+
 /** Drops what has not left this machine. A socket that is not connected yet has nothing, and is left as it is. */
 export function resetSocket(socket: net.Socket): void {
-  const raw = below.get(socket) ?? socket
+  const raw = wireOf(socket)
   if (!raw.destroyed && !raw.connecting) raw.resetAndDestroy()
 }

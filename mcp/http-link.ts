@@ -17,7 +17,8 @@ import type { LocalFailureKind } from './errors.ts'
 import { readResponse, readText, type Reading } from './reader.ts'
 import { ReadingTurn } from './reading-turn.ts'
 import { parseRetryAfterMs } from './retry-after.ts'
-import { isFields, type Awaited } from './tolerant-messages.ts'
+import { inStretch } from './stretch.ts'
+import { isFields, messageIn, type Awaited } from './tolerant-messages.ts'
 
 export interface HttpLink {
   fetch: FetchLike
@@ -87,7 +88,12 @@ function createState(options: HttpLinkOptions, reject: (failure: LocalFailure) =
     initializedAt: undefined,
     // Kept alive within the session only: a connection that idled longer may be dead when the call is written to it,
     // and then nobody knows whether the call was taken.
-    guarded: createGuardedFetch({ allowedHosts: options.allowedHosts, keepAlive: true }),
+    guarded: createGuardedFetch({
+      allowedHosts: options.allowedHosts,
+      keepAlive: true,
+      onExcess: (most) => state.reject(tooLarge(most)),
+      inTurn: (read) => inStretch(options.organization, read),
+    }),
     lost: false,
     reject: (failure) => {
       state.lost = true
@@ -261,12 +267,15 @@ function resultLimit(state: LinkState): ReadLimit {
     work: state.work,
     maxBytes: state.maxResultBytes,
     onTooLarge: (most) => {
-      const failure = new LocalFailure('result_too_large', `the answer has more than ${most}`)
+      const failure = tooLarge(most)
       state.reject(failure)
       return failure
     },
   }
 }
+
+const tooLarge = (most: string): LocalFailure =>
+  new LocalFailure('result_too_large', `the answer has more than ${most}`)
 
 function controlLimit({ awaited, turn, work }: LinkState): ReadLimit {
   return {
@@ -287,10 +296,3 @@ function failWithoutAnswer(state: LinkState, answersBefore: number): void {
 }
 
 type ReadLimit = BodyLimit & Reading
-
-/** Not every POST during a call is the call: the client also answers pings of the server, which have no method. */
-function messageIn(body: RequestInit['body']): { method?: string; id?: string | number } {
-  if (typeof body !== 'string') return {}
-  const message: unknown = JSON.parse(body)
-  return isFields(message) ? message : {}
-}

@@ -126,3 +126,10 @@ function kindOf(value: unknown): string {
   if (Array.isArray(value)) return 'a list'
   return typeof value === 'string' ? 'a text' : `a ${typeof value}`
 }
+
+/** Not every POST during a call is the call: the client also answers pings of the server, which have no method. */
+export function messageIn(body: RequestInit['body']): { method?: string; id?: string | number } {
+  if (typeof body !== 'string') return {}
+  const message: unknown = JSON.parse(body)
+  return isFields(message) ? message : {}
+}

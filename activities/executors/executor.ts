@@ -22,13 +22,25 @@ export interface Operation<Spec extends ConnectionSpec = ConnectionSpec> {
   arguments: JsonObject
 }
 
+/**
+ * Where one attempt goes: read once, together with what is compared of it, so that nothing else is reached however files
+ * and secrets change meanwhile. Only its executor looks into it, and nobody prints it. Null: the executor reads it when it
+ * goes there, and all that is compared of it is in the connection.
+ */
+export type Destination = object | null
+
+interface Bound {
+  /** As `resolve` gave it to this attempt. */
+  destination: Destination
+}
+
 export interface Limits {
   deadlineAtMs: number
   signal: AbortSignal
 }
 
 /** What an operation is, found out without changing anything. */
-export interface Resolved {
+export interface Resolved extends Bound {
   class: 'read' | 'write'
   /** What the connection says of it today (`writeSettings`): people approve a write to this place and in this way. */
   endpoint: JsonObject
@@ -61,7 +73,7 @@ export interface PlannedWrite {
   guard: Preview['guard']
 }
 
-export interface Sending extends Limits {
+export interface Sending extends Limits, Bound {
   /** To be passed directly before the bytes with which the target acts: a call, a COMMIT. */
   window: SendWindow
   /** The same on every attempt; the target may recognise a repeated write by it. */
@@ -104,8 +116,10 @@ export type Answer =
   /** It may have happened. `isAnswered`: the target is done with it, and a look may tell at once what it has done. */
   | { kind: 'lost'; error: CodedError; isAnswered: boolean }
 
+export type Reading = Limits & Bound
+
 /** For what is looked at the target: the key of the write, and the digest of what was sent under it. */
-export type Looking = Limits & Pick<Sending, 'key' | 'digest'>
+export type Looking = Reading & Pick<Sending, 'key' | 'digest'>
 
 /** What a look at the target says about an attempt whose answer was lost. */
 export type CheckAnswer =
@@ -123,7 +137,7 @@ export interface Executor {
   /** Throws INVALID_ARGUMENTS, TOOL_NOT_FOUND, or what keeps it from looking. */
   resolve(operation: Operation, limits: Limits): Promise<Resolved>
   /** Only for operations of class `read`. */
-  read(operation: Operation, limits: Limits): Promise<JsonValue>
+  read(operation: Operation, reading: Reading): Promise<JsonValue>
   /** Looks at the target as it is now. Throws WRITE_CONFLICT if the write could not be applied even today. */
   plan(operation: Operation, limits: Limits): Promise<PlannedWrite>
   /** The same whenever it is asked, and without asking the target. Throws WRITE_NOT_AUTHORISED for what no plan stores. */

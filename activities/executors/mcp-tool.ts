@@ -11,12 +11,12 @@ import { resolveTemplates } from '../../lib/templates.ts'
 import { writeSettings } from '../../lib/write-settings.ts'
 import type { CatalogTool, ToolCatalog } from '../../mcp/catalog.ts'
 import { McpCallError } from '../../mcp/errors.ts'
-import type { McpClientPort, ToolDefinition, ToolResult } from '../../mcp/port.ts'
+import type { McpClientPort, McpServer, ToolDefinition, ToolResult } from '../../mcp/port.ts'
 import { validateArguments, validateResult } from '../../mcp/tool-schemas.ts'
 import { toolClass } from '../../lib/tool-class.ts'
 import { CodedError, ERRORS } from '../../schemas/errors.ts'
 import type { McpConnectionSpec, ToolSettings } from '../../schemas/manifests.ts'
-import type { CommandDigest, TargetResolver } from '../targets.ts'
+import type { Target, TargetResolver } from '../targets.ts'
 import type {
   Answer,
   CheckAnswer,
@@ -26,6 +26,7 @@ import type {
   Looking,
   Operation,
   PlannedWrite,
+  Reading,
   Resolved,
   Sending,
 } from './executor.ts'
@@ -45,8 +46,6 @@ export interface McpToolDeps {
   catalog: ToolCatalog
   /** Resolves secrets and commands. Throws SECRET_NOT_FOUND, COMMAND_NOT_FOUND. */
   targetOf: TargetResolver
-  /** Throws COMMAND_NOT_FOUND. */
-  commandDigest: CommandDigest
   onProgress: (tool: string) => void
 }
 
@@ -55,7 +54,7 @@ export function createMcpToolExecutor(deps: McpToolDeps): Executor {
     name: 'mcp_tool',
     how: 'answered',
     resolve: (operation, limits) => resolve(deps, ofMcp(operation), limits),
-    read: (operation, limits) => read(deps, ofMcp(operation), limits),
+    read: (operation, reading) => read(deps, ofMcp(operation), reading),
     plan: async (operation) => planTool(ofMcp(operation)),
     describe: describeTool,
     apply: (operation, sending) => apply(deps, ofMcp(operation), sending),
@@ -69,7 +68,8 @@ async function resolve(
   operation: Operation<McpConnectionSpec>,
   limits: Limits,
 ): Promise<Resolved> {
-  const tool = await currentTool(deps, operation, limits)
+  const target = await deps.targetOf(operation)
+  const tool = await currentTool(deps, operation, { ...limits, destination: target })
   const { problems } = await validateArguments(tool.definition, operation.arguments, operation.organization)
   if (problems.length > 0) {
     throw new CodedError(
@@ -79,32 +79,33 @@ async function resolve(
   }
   return {
     class: classOf(operation.spec, tool.definition),
-    endpoint: await endpointOf(deps, operation),
+    endpoint: endpointOf(operation, target),
     definitionSha256: tool.hash,
+    destination: target,
   }
 }
 
 /** A reading may go by a list that is a few seconds old; a write never does. */
 async function currentTool(
-  deps: McpToolDeps,
-  operation: Operation<McpConnectionSpec>,
-  limits: Limits,
+  { catalog }: McpToolDeps,
+  { spec, operation }: Operation<McpConnectionSpec>,
+  reading: Reading,
 ): Promise<CatalogTool> {
-  const target = await deps.targetOf(operation)
-  const known = await deps.catalog.getTool(target, operation.operation, limits)
-  if (classOf(operation.spec, known.definition) === 'read') return known
-  return deps.catalog.getTool(target, operation.operation, { ...limits, fresh: true })
+  const target = targetIn(reading)
+  const known = await catalog.getTool(target, operation, reading)
+  if (classOf(spec, known.definition) === 'read') return known
+  return catalog.getTool(target, operation, { ...reading, fresh: true })
 }
 
 /** What does not fit the server's own declaration is no answer, where we can check it. */
 async function read(
   deps: McpToolDeps,
   operation: Operation<McpConnectionSpec>,
-  limits: Limits,
+  reading: Reading,
 ): Promise<JsonValue> {
   const { operation: tool, organization } = operation
-  const { definition } = await currentTool(deps, operation, limits)
-  const result = await call(deps, operation, limits, 'reading')
+  const { definition } = await currentTool(deps, operation, reading)
+  const result = await call(deps, operation, reading, 'reading')
   const output = outputOf(tool, result)
   const { problems } = await validateResult(definition, result, organization)
   if (problems.length > 0) throw new CodedError('RESULT_INVALID', `${tool}: ${problems.join('; ')}`)
@@ -112,16 +113,19 @@ async function read(
 }
 
 /** A manifest only names its command: what that is, the worker's own file says. */
-async function endpointOf(
-  { commandDigest }: McpToolDeps,
-  operation: Operation<McpConnectionSpec>,
-): Promise<JsonObject> {
-  const { spec, organization, operation: tool } = operation
-  const { check: declared } = settingsOf(operation)
+function endpointOf(
+  { spec, operation: tool, ...operation }: Operation<McpConnectionSpec>,
+  target: Target,
+): JsonObject {
+  const { check: declared } = settingsOf({ ...operation, spec, operation: tool })
   const settings = writeSettings(spec, declared ? [tool, declared.tool] : [tool])
-  return spec.transport === 'stdio'
-    ? { ...settings, command_sha256: await commandDigest({ name: spec.command, organization }) }
-    : settings
+  return target.type === 'stdio' ? { ...settings, command_sha256: target.commandSha256 } : settings
+}
+
+/** As `resolve` has read it: whatever was read again could be another server, with tools that are called the same. */
+function targetIn({ destination }: Pick<Reading, 'destination'>): McpServer {
+  if (destination === null) throw new Error('an MCP server is reached as it was resolved')
+  return destination as McpServer
 }
 
 export function classOf(spec: McpConnectionSpec, definition: ToolDefinition): 'read' | 'write' {
@@ -158,7 +162,7 @@ async function apply(
       meta: { [KEY_IN_META]: sending.key, [DIGEST_IN_META]: sending.digest },
     })
     if (!result.isError)
-      return { kind: 'answered', status: 'applied', ...(await appliedOf(deps, operation, result)) }
+      return { kind: 'answered', status: 'applied', ...(await appliedOf(deps, operation, result, sending)) }
     return {
       kind: 'answered',
       status: 'failed',
@@ -177,15 +181,16 @@ async function apply(
 
 /** A write that was done is done, also where its answer does not fit what the server declares. */
 async function appliedOf(
-  { catalog, targetOf }: McpToolDeps,
+  { catalog }: McpToolDeps,
   operation: Operation<McpConnectionSpec>,
   result: ToolResult,
+  sending: Sending,
 ): Promise<Kept> {
   const kept = keptOf(result)
   if (kept.code !== undefined) return kept
   try {
     const limits = { deadlineAtMs: Date.now() + DECLARATION_LIMIT_MS, signal: new AbortController().signal }
-    const { definition } = await catalog.getTool(await targetOf(operation), operation.operation, limits)
+    const { definition } = await catalog.getTool(targetIn(sending), operation.operation, limits)
     const { problems } = await validateResult(definition, result, operation.organization)
     return problems.length === 0 ? kept : { ...kept, code: 'RESULT_INVALID', message: problems.join('; ') }
   } catch {
@@ -218,18 +223,18 @@ type Wire = { window: SendWindow; meta: Record<string, unknown> } | 'reading'
 async function call(
   deps: McpToolDeps,
   operation: Operation<McpConnectionSpec>,
-  limits: Limits,
+  reading: Reading,
   wire: Wire,
 ): Promise<ToolResult> {
   const { window, meta } = wire === 'reading' ? { window: null, meta: {} } : wire
   return deps.mcp.callTool({
     window,
-    target: await deps.targetOf(operation),
+    target: targetIn(reading),
     tool: operation.operation,
     arguments: operation.arguments,
     meta,
-    deadlineAtMs: limits.deadlineAtMs,
-    signal: limits.signal,
+    deadlineAtMs: reading.deadlineAtMs,
+    signal: reading.signal,
     maxResultBytes: MAX_ANSWER_BYTES,
     onProgress: () => deps.onProgress(operation.operation),
   })

@@ -142,6 +142,7 @@ function resolve(statement: Statement): Resolved {
     // Names of secrets, not their values: a password that is rotated changes nothing that people care about.
     endpoint: writeSettings(operation.spec, [update.table]),
     definitionSha256: null,
+    destination: null,
   }
 }
 

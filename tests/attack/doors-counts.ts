@@ -9,6 +9,12 @@ const anyNumber: Patch = {
   replace: 'return parts < 0 ?',
 }
 
+const anyPiece: Patch = {
+  file: 'mcp/http-link.ts',
+  find: 'inTurn: (read) => inStretch(options.organization, read),',
+  replace: 'inTurn: (read) => read(),',
+}
+
 export const counts: Door[] = [
   {
     name: 'how many values a tool answers is not counted',
@@ -54,6 +60,42 @@ export const counts: Door[] = [
     says: "to match object { code: 'RESULT_TOO_LARGE'",
   },
   {
+    name: 'what comes around the content of an answer is not counted',
+    patches: [
+      {
+        file: 'lib/wire-meter.ts',
+        find: 'if (this.#bytesAround > MAX_BYTES_AROUND)',
+        replace: 'if (this.#bytesAround > 1e12)',
+      },
+    ],
+    test: {
+      file: '../mcp/uncounted-bytes.test.ts',
+      title: 'an answer with extensions of chunks without end is refused',
+    },
+    says: 'no answer before the deadli',
+  },
+  {
+    name: 'how often a server says that an answer follows is not counted',
+    patches: [
+      {
+        file: 'lib/wire-meter.ts',
+        find: 'if (interim === MAX_INTERIM + 1)',
+        replace: 'if (interim < 0)',
+      },
+    ],
+    test: {
+      file: '../mcp/uncounted-bytes.test.ts',
+      title: 'an answer with interim responses without end is refused',
+    },
+    says: 'expected McpCallError: the answer has more than 52',
+  },
+  {
+    name: 'small pieces of an answer are taken as they come',
+    patches: [anyPiece],
+    test: { file: '../mcp/uncounted-bytes.test.ts', title: 'the calls of others go on' },
+    says: 'to be greater than',
+  },
+  {
     name: 'large answers are read as they come',
     patches: [
       {
@@ -66,6 +108,7 @@ export const counts: Door[] = [
         find: 'if (!isLarge) return await inStretch(this.#owner, read)',
         replace: 'if (!isLarge) return read()',
       },
+      anyPiece,
     ],
     test: {
       file: '../mcp/reading-turn.test.ts',

@@ -162,12 +162,43 @@ export const editedConnections: Door[] = [
     patches: [
       {
         file: 'activities/executors/mcp-tool.ts',
-        find: 'command_sha256: await commandDigest({ name: spec.command, organization })',
-        replace: 'command_sha256: spec.command',
+        find: 'command_sha256: target.commandSha256',
+        replace: 'command_sha256: target.name',
       },
     ],
     test: { file: CONNECTIONS, title: 'the environment in the file of commands takes the approval with it' },
     says: SENT,
+  },
+  {
+    name: 'a write goes to the program that has the name by then',
+    patches: [
+      {
+        file: 'activities/executors/mcp-tool.ts',
+        find: 'target: targetIn(reading),',
+        replace: 'target: await deps.targetOf(operation),',
+      },
+    ],
+    test: {
+      file: 'other-programs.test.ts',
+      title:
+        'a payment goes to the program that was approved, and not to one that has got its name meanwhile',
+    },
+    says: "expected [ [], [ 'me' ] ] to deeply equal [ [ 'me' ], [] ]",
+  },
+  {
+    name: 'a look asks the program that has the name by then',
+    patches: [
+      {
+        file: 'activities/executors/mcp-tool.ts',
+        find: 'target: targetIn(reading),',
+        replace: 'target: await deps.targetOf(operation),',
+      },
+    ],
+    test: {
+      file: 'other-programs.test.ts',
+      title: 'a look at what became of a payment asks the program that was resolved',
+    },
+    says: `to contain '"paid":true'`,
   },
   {
     name: 'our key replaces what a step says',

@@ -69,6 +69,7 @@ function passage(executor: Partial<Executor>, over: Partial<Passage> = {}): Pass
     origin: { round: 1 },
     executor,
     operation: {},
+    resolved: { destination: null },
     call: call(),
     timeoutMs: 5_000,
     overdueMs: 0,

@@ -61,6 +61,7 @@ const UNDER_WAY = {
   operation: {},
   call: { origin: { writebackId: 'wb_test' } },
   origin: { runWorkflowId: 'run/acme/test' },
+  resolved: { destination: null },
   timeoutMs: 1_000,
   frozenReason: null,
   signal,

@@ -79,7 +79,9 @@ describe('arguments', () => {
         code: 'INVALID_ARGUMENTS',
       },
     )
-    await expect(sql.executor.read(operation, limits())).rejects.toThrow('no operation of class read')
+    await expect(sql.executor.read(operation, { ...limits(), destination: null })).rejects.toThrow(
+      'no operation of class read',
+    )
     const spec = { type: 'mcp' } as unknown as PostgresConnectionSpec
     await expect(sql.executor.plan({ ...operation, spec }, limits())).rejects.toThrow('not a database')
   })
@@ -94,6 +96,7 @@ describe('arguments', () => {
         tables: { invoices: expect.objectContaining({ schema: 'public', primary_key: ['id'] }) as object },
       },
       definitionSha256: null,
+      destination: null,
     })
     const { stored } = await sql.executor.plan(sqlOperation(waive(1)), limits())
     const set = { fee: 0 }

@@ -121,8 +121,10 @@ export function limits(timeoutMs = DEADLINE_MS): { deadlineAtMs: number; signal:
   return { deadlineAtMs: Date.now() + timeoutMs, signal: new AbortController().signal }
 }
 
-export function sendingLimits(timeoutMs = DEADLINE_MS): Pick<Sending, 'deadlineAtMs' | 'signal' | 'window'> {
-  return { ...limits(timeoutMs), window: new SendWindow(timeoutMs) }
+export function sendingLimits(
+  timeoutMs = DEADLINE_MS,
+): Pick<Sending, 'deadlineAtMs' | 'signal' | 'window' | 'destination'> {
+  return { ...limits(timeoutMs), window: new SendWindow(timeoutMs), destination: null }
 }
 
 export const waive = (id: number, set: JsonObject = { fee: 0 }): JsonObject => ({ key: { id }, set })
