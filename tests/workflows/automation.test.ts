@@ -33,8 +33,12 @@ beforeAll(async () => {
     },
   })
   await stopWorker()
-  stopWorker = await startWorkerHere(s.world, { database, secrets: s.secrets, described })
+  await startWorker()
 })
+
+async function startWorker(): Promise<void> {
+  stopWorker = await startWorkerHere(s.world, { database, secrets: s.secrets, described })
+}
 
 afterAll(async () => {
   await stopWorker()
@@ -135,7 +139,7 @@ describe('a run', () => {
     await eventually(async () => held > before)
     await stopWorker()
     isHanging = false
-    stopWorker = await startWorkerHere(s.world, { database, secrets: s.secrets })
+    await startWorker()
     await s.expectEnding(run, { state: 'completed', result: { about: run.account, level: 3 } })
   })
 
@@ -232,14 +236,16 @@ describe('what it costs', () => {
     expect(described).toEqual([])
   })
 
-  // An attempt that beats before its claim, because the machine is slow, also looks whether Temporal has the claim.
-  test('a write asks Temporal once about each execution that may be cancelled', { retry: 2 }, async () => {
+  /** Once each: an attempt that beats before its claim, because the machine is slow, also looks whether Temporal has it. */
+  const asked = (): string[] => [...new Set(described)]
+
+  test('a write asks Temporal about each execution that may be cancelled, and about no other', async () => {
     await s.define('counted-free-write', [NOTE], { allow: true })
     described.length = 0
     const free = await s.start('counted-free-write')
     await s.expectEnding(free, { state: 'completed' })
     report('a free write', described)
-    expect(described).toEqual([free.workflowId])
+    expect(asked()).toEqual([free.workflowId])
     await s.define('counted-gated-write', [CHANGE], ONE_LEAD)
     described.length = 0
     const gated = await s.park('counted-gated-write')
@@ -248,7 +254,7 @@ describe('what it costs', () => {
     await s.expectEnding(gated, { state: 'completed' })
     report('an approved write', described)
     const { writeback_id: writebackId } = gated.approval
-    expect(described).toEqual([writebackWorkflowId({ organization: 'acme', writebackId }), gated.workflowId])
+    expect(asked()).toEqual([writebackWorkflowId({ organization: 'acme', writebackId }), gated.workflowId])
   })
 
   test('a gated write takes a bounded number of statements of ours', async () => {
