@@ -20,6 +20,9 @@ const MAX_MISFITS = 100
 parentPort?.on('message', (request: SchemaRequest) => {
   parentPort?.postMessage(answerTo(request))
 })
+// The first schema takes many times as long as any later one, for the schema of schemas is compiled with it: on a busy
+// machine that alone could be taken for a schema that costs too much.
+compileSchema({ type: 'object' })
 parentPort?.postMessage('ready')
 
 function answerTo({ schema, value, isChecked }: SchemaRequest): SchemaAnswer | 'too costly' {
