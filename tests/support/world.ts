@@ -219,10 +219,13 @@ async function startWorker({
 /** Thrown by a look to say that what is waited for cannot come any more: whoever should bring it has ended. */
 export class NeverComes extends Error {}
 
-/** Waits until `look` gives something, at most 20 s; the last error is thrown on, and `NeverComes` at once. */
+/**
+ * Waits until `look` gives something, at most a minute: a machine may be busy. The last error is thrown on, and `NeverComes`
+ * at once.
+ */
 export async function eventually<T>(
   look: () => Promise<T | undefined | null | false>,
-  timeoutMs = 20_000,
+  timeoutMs = 60_000,
 ): Promise<T> {
   const deadlineMs = Date.now() + timeoutMs
   let last: unknown
