@@ -37,28 +37,48 @@ export function compileSchema(schema: JsonObject, isChecked = true): CompiledSch
 
 function compileOnce(schema: JsonObject, isChecked: boolean): CompiledSchema {
   if (schema['$async'] !== undefined) return { ok: false, message: '$async is not part of JSON Schema' }
-  const compiled = tryToCompile(schema, { ...OPTIONS, validateSchema: isChecked })
+  const compiled = tryToCompile(schema, { isChecked })
   if (compiled.ok || isChecked || !/regular expression/i.test(compiled.message)) return compiled
   // Patterns of servers are often written for engines that know no flag `u`, such as `^https\:\/\/`.
-  const older = tryToCompile(schema, { ...OPTIONS, validateSchema: false, unicodeRegExp: false })
+  const older = tryToCompile(schema, { isChecked, unicodeRegExp: false })
   return older.ok ? older : compiled
 }
 
-function tryToCompile(schema: JsonObject, options: Options): CompiledSchema {
+function tryToCompile(
+  schema: JsonObject,
+  { isChecked, ...options }: { isChecked: boolean; unicodeRegExp?: boolean },
+): CompiledSchema {
+  const isOld = isOldDialect(schema['$schema'])
+  const plain = withoutDialect(schema)
   try {
-    const validate = createAjv(schema['$schema'], options).compile(withoutDialect(schema))
+    const checker = checkerOf(isOld)
+    if (isChecked && checker.validateSchema(plain) !== true)
+      return { ok: false, message: `schema is invalid: ${checker.errorsText()}` }
+    const validate = createAjv(isOld, { ...OPTIONS, ...options, validateSchema: false }).compile(plain)
     return { ok: true, misfitsOf: (value) => misfitsOf(validate, value) }
   } catch (error) {
     return { ok: false, message: error instanceof Error ? error.message : String(error) }
   }
 }
 
+const checkers = new Map<boolean, Ajv | Ajv2020>()
+
+/** For schemas themselves, of which it keeps none: to compile the schema of schemas takes ten times as long as a schema. */
+function checkerOf(isOld: boolean): Ajv | Ajv2020 {
+  const checker = checkers.get(isOld) ?? createAjv(isOld, OPTIONS)
+  checkers.set(isOld, checker)
+  return checker
+}
+
 /** A new one each time: an Ajv keeps all schemas it has seen and refuses a second one with the same `$id`. */
-function createAjv(dialect: unknown, options: Options): Ajv | Ajv2020 {
-  const isOld = typeof dialect === 'string' && /draft-0[467]/.test(dialect)
+function createAjv(isOld: boolean, options: Options): Ajv | Ajv2020 {
   const ajv = isOld ? new Ajv(options) : new Ajv2020(options)
   addFormats.default(ajv)
   return ajv
+}
+
+function isOldDialect(dialect: unknown): boolean {
+  return typeof dialect === 'string' && /draft-0[467]/.test(dialect)
 }
 
 /** Once the dialect is chosen its name would only be looked up as a document. */

@@ -87,7 +87,7 @@ describe('large answers', () => {
 describe('a large answer whose turn does not come', () => {
   /** A call, behind a crowd, whose answer has come as soon as it is made. */
   const begin = async (by: string, organization: string, window: SendWindow | null) => {
-    await crowd(organization, { size: 40 })
+    await crowd(organization, { size: 100 })
     const { url, held } = await holding()
     const target = of(by === 'stdio' ? stdioTarget() : httpTarget(url), organization)
     const call = client.callTool(
