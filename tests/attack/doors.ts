@@ -31,6 +31,13 @@ const QUORUM = 'lib/quorum.ts'
 const SETTLED = 'activities/settle.ts'
 const SQL = 'activities/executors/sql.ts'
 
+/** How old an approval is stands in the way of one that is none, too. */
+const anyAge: Patch = {
+  file: 'activities/sending.ts',
+  find: 'new SendWindow(timeoutMs, lapsesAtMs - deps.nowMs())',
+  replace: 'new SendWindow(timeoutMs, timeoutMs + 0 * lapsesAtMs)',
+}
+
 const anySignature: Patch = {
   file: DSSE,
   find: 'if (key && signature && verify(null, message, key.publicKey, signature)) {',
@@ -277,6 +284,7 @@ const forgedWorkflows: Door[] = [
         find: "if (judgement.state === 'waiting') return",
         replace: "if (judgement.state === 'waiting' && decisions.length === 0) return",
       },
+      anyAge,
     ],
     test: {
       file: 'forged-workflows.test.ts',
@@ -474,6 +482,7 @@ const flippedRows: Door[] = [
       const { rowCount } = await deps.database.query(inbox, [row.writeback_id])
       if (judgement.state === 'waiting' && rowCount === 0) return`,
       },
+      anyAge,
     ],
     test: {
       file: 'flipped-rows.test.ts',
