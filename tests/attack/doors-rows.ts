@@ -4,6 +4,13 @@ import type { Door, Patch } from './door.ts'
 const NOT_UNKNOWN = "to match object { writebacks: [ 'unknown' ]"
 const EDITED = 'edited-rows.test.ts'
 
+/** How old an approval is stands in the way of one that is none, too. */
+export const anyAge: Patch = {
+  file: 'activities/sending.ts',
+  find: 'new SendWindow(timeoutMs, lapsesAtMs - deps.nowMs())',
+  replace: 'new SendWindow(timeoutMs, timeoutMs + 0 * lapsesAtMs)',
+}
+
 export const editedRows: Door[] = [
   {
     name: 'a row says how old an approval is',
@@ -13,6 +20,7 @@ export const editedRows: Door[] = [
         find: 'row.requester, votes, deps.nowMs())',
         replace: "row.requester, votes, row.state === 'sending' ? Date.parse(row.updated_at) : deps.nowMs())",
       },
+      anyAge,
     ],
     test: {
       file: 'lapsed-approvals.test.ts',

@@ -17,7 +17,7 @@ import { hostileWork } from './doors-work.ts'
 import { keysAndPeople, quoting, senders } from './doors-people.ts'
 import { stored } from './doors-stored.ts'
 import { values } from './doors-values.ts'
-import { editedRows, unreadCalls } from './doors-rows.ts'
+import { anyAge, editedRows, unreadCalls } from './doors-rows.ts'
 import { endedByHand, forgottenClaims, olderLedger, reopenedWrites } from './doors-witness.ts'
 
 const APPROVALS = 'activities/approvals.ts'
@@ -30,13 +30,6 @@ const ORIGIN = 'activities/origin.ts'
 const QUORUM = 'lib/quorum.ts'
 const SETTLED = 'activities/settle.ts'
 const SQL = 'activities/executors/sql.ts'
-
-/** How old an approval is stands in the way of one that is none, too. */
-const anyAge: Patch = {
-  file: 'activities/sending.ts',
-  find: 'new SendWindow(timeoutMs, lapsesAtMs - deps.nowMs())',
-  replace: 'new SendWindow(timeoutMs, timeoutMs + 0 * lapsesAtMs)',
-}
 
 const anySignature: Patch = {
   file: DSSE,

@@ -220,7 +220,7 @@ async function expectEnding(parts: Parts, run: StartedRun, expected: Partial<End
       expect(ending).toMatchObject(expected)
       return ending
     },
-    { timeout: 60_000, interval: 100 },
+    { timeout: 30_000, interval: 100 },
   )
 }
 

@@ -220,12 +220,12 @@ async function startWorker({
 export class NeverComes extends Error {}
 
 /**
- * Waits until `look` gives something, at most a minute: a machine may be busy. The last error is thrown on, and `NeverComes`
+ * Waits until `look` gives something, at most 40 s: a machine may be busy. The last error is thrown on, and `NeverComes`
  * at once.
  */
 export async function eventually<T>(
   look: () => Promise<T | undefined | null | false>,
-  timeoutMs = 60_000,
+  timeoutMs = 40_000,
 ): Promise<T> {
   const deadlineMs = Date.now() + timeoutMs
   let last: unknown
