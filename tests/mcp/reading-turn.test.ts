@@ -45,8 +45,8 @@ async function holding(): Promise<{ url: string; held: (() => void)[] }> {
 
 const of = (target: McpServer, organization: string): McpServer => ({ ...target, poolKey: organization })
 
-/** So many large answers of an organization that the turn of a further one does not come before its deadline. */
-async function crowd(organization: string, { size }: { size: number }): Promise<void> {
+/** So many large answers of an organization have come. Gives how many of them were read. */
+async function crowd(organization: string, { size }: { size: number }): Promise<() => number> {
   const { url, held } = await holding()
   const target = of(httpTarget(url), organization)
   const { signal } = stop
@@ -54,9 +54,15 @@ async function crowd(organization: string, { size }: { size: number }): Promise<
   const calls = Array.from({ length: size }, () =>
     request(target, 'large', { ...limits(60_000, signal), maxResultBytes: 9 * MB }),
   )
-  for (const call of calls) void client.callTool(call).catch(() => {})
+  let read = 0
+  for (const call of calls)
+    void client.callTool(call).then(
+      () => read++,
+      () => {},
+    )
   await until(() => held.length === calls.length)
   for (const give of held) give()
+  return () => read
 }
 
 describe('large answers', () => {
@@ -85,10 +91,13 @@ describe('large answers', () => {
 })
 
 describe('a large answer whose turn does not come', () => {
-  /** A call, behind a crowd, whose answer has come as soon as it is made. */
-  const begin = async (by: string, organization: string, window: SendWindow | null) => {
-    await crowd(organization, { size: 100 })
+  /** A call, behind a crowd, whose answer has come as soon as it is made. `windowMs`: of a write. */
+  const begin = async (by: string, organization: string, windowMs: number | null) => {
+    // Too many for its turn to come before its deadline. They come side by side: with the first ones read, all have come.
+    const read = await crowd(organization, { size: 60 })
+    await until(() => read() >= 2)
     const { url, held } = await holding()
+    const window = windowMs === null ? null : new SendWindow(windowMs)
     const target = of(by === 'stdio' ? stdioTarget() : httpTarget(url), organization)
     const call = client.callTool(
       request(target, by === 'stdio' ? 'exact' : 'large', {
@@ -111,7 +120,7 @@ describe('a large answer whose turn does not come', () => {
   })
 
   test.each(['HTTP', 'stdio'])('over %s is read out of turn for a write', async (by) => {
-    const said = await begin(by, `writes by ${by}`, new SendWindow(9_000)).then(
+    const said = await begin(by, `writes by ${by}`, 9_000).then(
       ({ structuredContent }) => Object.keys(structuredContent as object).length,
       (error: Error) => error.message,
     )
