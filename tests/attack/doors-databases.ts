@@ -23,7 +23,13 @@ export const hostileDatabases: Door[] = [
   },
   {
     name: 'how much the values of a database have in them is not counted',
-    patches: [{ file: WIRE, find: 'parts: most }', replace: 'parts: 1e9 }' }],
+    patches: [
+      {
+        file: WIRE,
+        find: 'partsOf(texts.join(), most) > most',
+        replace: 'partsOf(texts.join(), most) > 1e9',
+      },
+    ],
     test: {
       file: FILE,
       title:

@@ -1,5 +1,5 @@
 /** Doors to what ids and settings decide: whose write it is, whose approval, and what of a connection people have seen. */
-import type { Door } from './door.ts'
+import type { Door, Patch } from './door.ts'
 
 const DECISIONS = 'api/decisions.ts'
 const IDS = 'made-up-ids.test.ts'
@@ -10,6 +10,13 @@ const MADE_UP = { file: IDS, title: 'no write is made that its steps do not make
 const SWALLOWED = {
   file: IDS,
   title: 'that a workflow in the place of an approval swallows holds the write all the same',
+}
+
+/** A program is looked up once more where it is called. */
+const readAnew: Patch = {
+  file: 'activities/executors/mcp-tool.ts',
+  find: 'target: targetIn(reading),',
+  replace: 'target: await deps.targetOf(operation),',
 }
 
 export const anyLiteral = {
@@ -171,13 +178,7 @@ export const editedConnections: Door[] = [
   },
   {
     name: 'a write goes to the program that has the name by then',
-    patches: [
-      {
-        file: 'activities/executors/mcp-tool.ts',
-        find: 'target: targetIn(reading),',
-        replace: 'target: await deps.targetOf(operation),',
-      },
-    ],
+    patches: [readAnew],
     test: {
       file: 'other-programs.test.ts',
       title:
@@ -187,13 +188,7 @@ export const editedConnections: Door[] = [
   },
   {
     name: 'a look asks the program that has the name by then',
-    patches: [
-      {
-        file: 'activities/executors/mcp-tool.ts',
-        find: 'target: targetIn(reading),',
-        replace: 'target: await deps.targetOf(operation),',
-      },
-    ],
+    patches: [readAnew],
     test: {
       file: 'other-programs.test.ts',
       title: 'a look at what became of a payment asks the program that was resolved',

@@ -8,10 +8,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { finished } from '../support/attack-world.ts'
+import { claimWaits, lockConnection } from '../support/locked-connection.ts'
 import { CALL_TIMEOUT, ONE_LEAD } from '../support/automations.ts'
 import { PAYING_SETTINGS, paymentStep } from '../support/paying.ts'
 import { about, startScenario, type Scenario } from '../support/scenario.ts'
-import { eventually } from '../support/world.ts'
 
 /** Longer than a call may take, and than the ledger waits for one. */
 const HELD_MS = 4_000
@@ -44,15 +44,11 @@ afterAll(async () => {
 
 test('a claim that is held for longer than the call may take is followed by no call', async () => {
   const run = await s.park('pay')
-  const holder = await s.world.database.connect()
-  await holder.query('begin')
-  await holder.query(`select from manifests where kind = 'Connection' and name = 'paying' for update`)
+  const unlock = await lockConnection(s.world.database, 'paying')
   await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
-  const waiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
-  await eventually(async () => (await s.world.database.query(waiting)).rowCount === 1)
+  await claimWaits(s.world.database)
   await new Promise((resolve) => setTimeout(resolve, HELD_MS))
-  await holder.query('commit')
-  holder.release()
+  await unlock()
   // Not sent, and known to be: it is claimed again, and sent in time.
   expect((await finished(s.world, run.runId)).state).toBe('completed')
   await s.expectEnding(run, {

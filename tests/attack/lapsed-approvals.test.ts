@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { JsonObject } from '../../lib/json.ts'
+import { claimWaits, lockConnection } from '../support/locked-connection.ts'
 import { CHANGE, connections, needs } from '../support/automations.ts'
 import { addressFor } from '../support/logins.ts'
 import { startTestMcpServer, textResult, type TestMcpServer } from '../support/mcp-server.ts'
@@ -124,16 +125,10 @@ test('an approval that lapses while the claim of its write is held up lets nothi
   const [, shop] = connections({ toolsUrl: s.server.url })
   await s.apply({ ...shop, spec: { ...(shop?.['spec'] as JsonObject), timeout: '30s' } })
   const run = await s.park('change')
-  const holder = await s.world.database.connect()
-  await holder.query('begin')
-  await holder.query(`select from manifests where kind = 'Connection' and name = 'shop' for update`)
+  const unlock = await lockConnection(s.world.database, 'shop')
   await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
-  await eventually(async () => {
-    const waiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
-    return (await s.world.database.query(waiting)).rowCount === 1
-  })
+  await claimWaits(s.world.database)
   await sleep(VALID_FOR_MS + 500)
-  await holder.query('commit')
-  holder.release()
+  await unlock()
   await s.expectEnding(run, { state: 'waiting_for_approval', writebacks: ['planned'], changes: 0 })
 }, 90_000)

@@ -12,6 +12,7 @@ import { createMcpToolExecutor } from '../../activities/executors/mcp-tool.ts'
 import { createTargetResolver } from '../../activities/targets.ts'
 import { createToolCatalog } from '../../mcp/catalog.ts'
 import { createMcpClient } from '../../mcp/client.ts'
+import { claimWaits, lockConnection } from '../support/locked-connection.ts'
 import { policyFor } from '../support/automations.ts'
 import { PAYING_SETTINGS, paymentStep } from '../support/paying.ts'
 import { eventually, startWorld, type World } from '../support/world.ts'
@@ -58,16 +59,12 @@ test('a payment goes to the program that was approved, and not to one that has g
     async () => (await (await lead()).listApprovals({ run_id: runId })).items[0],
   )
   // Whoever saves or freezes a connection holds its row for a moment.
-  const holder = await world.database.connect()
-  await holder.query('begin')
-  await holder.query(`select from manifests where kind = 'Connection' and name = 'bank' for update`)
+  const unlock = await lockConnection(world.database, 'bank')
   const { approval_id, digest } = approval
   await (await lead()).decideApproval({ approval_id, verdict: 'approve', digest })
-  const locks = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`
-  await eventually(async () => (await world.database.query(locks)).rowCount === 1, 20_000)
+  await claimWaits(world.database)
   have(other)
-  await holder.query('commit')
-  holder.release()
+  await unlock()
   await eventually(async () => (await world.admin.getRun({ run_id: runId })).state === 'completed', 40_000)
   expect([paid(approved), paid(other)]).toEqual([['me'], []])
 }, 90_000)

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest'
 import { CALL_TIMEOUT, CHANGE, LOOK, ONE_LEAD, SHOP } from '../support/automations.ts'
+import { claimWaits, lockConnection } from '../support/locked-connection.ts'
 import { startTestMcpServer, type TestMcpServer } from '../support/mcp-server.ts'
 import { startWorkerProcess, type WorkerProcess } from '../support/own-worker.ts'
 import { PAYING_SETTINGS, payingTools, paymentStep, type PaymentBook } from '../support/paying.ts'
@@ -87,28 +88,6 @@ function bookIn(file: string): PaymentBook {
   }
 }
 
-/** Holds what a claim has to lock, as a freeze of the connection does. */
-async function lockConnection(name: string): Promise<() => Promise<void>> {
-  const client = await s.world.database.connect()
-  // Longer than anybody of ours would: another worker starts meanwhile.
-  await client.query('begin; set local idle_in_transaction_session_timeout = 0')
-  await client.query(`select from manifests where kind = 'Connection' and name = $1 for update`, [name])
-  return async () => {
-    await client.query('commit')
-    client.release()
-  }
-}
-
-async function claimWaits(): Promise<void> {
-  await eventually(async () => {
-    const { rowCount } = await s.world.database.query(
-      `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
-         and query like 'with door as%'`,
-    )
-    return rowCount === 1
-  })
-}
-
 async function isClaimed(run: StartedRun): Promise<boolean> {
   const { rowCount } = await s.world.database.query(
     'select from writebacks where run_id = $1 and attempt > 0',
@@ -123,9 +102,9 @@ async function waitInClaim(
   connection: string,
 ): Promise<{ run: StartedRun; unlock: () => Promise<void> }> {
   const run = await s.park(automation)
-  const unlock = await lockConnection(connection)
+  const unlock = await lockConnection(s.world.database, connection)
   await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
-  await claimWaits()
+  await claimWaits(s.world.database)
   other = await startWorkerProcess(s.world)
   return { run, unlock }
 }
@@ -203,9 +182,9 @@ describe('a claim of which Temporal hears only when the time of its call is over
   /** From right before the claim on nothing goes over the wire to Temporal in these directions; nobody hangs up. */
   async function claimUnheard(...held: Direction[]): Promise<StartedRun> {
     const run = await s.park('http-pay')
-    const unlock = await lockConnection('http')
+    const unlock = await lockConnection(s.world.database, 'http')
     await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
-    await claimWaits()
+    await claimWaits(s.world.database)
     for (const direction of held) toTemporal.hold(direction)
     await unlock()
     await eventually(() => isClaimed(run))
