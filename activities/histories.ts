@@ -40,14 +40,15 @@ export async function whatWasTold(client: Client, workflowId: string, except?: E
   for (const runId of runIds) {
     const execution = { workflowId, runId }
     const history = await historyOf(client, execution)
-    for (const base of basesIn(history)) runIds.add(base)
+    const bases = basesIn(history)
+    for (const base of bases) runIds.add(base)
     if (runId === except?.runId) continue
     const open = await readHistory(client, history, told)
     for (const pending of await pendingAt(client, execution)) {
       const said = await saidIn(client, pending)
       told.said.push(...said)
       const visit = open.get(pending.activityId ?? '')
-      const isErased = said.some(saysErased) || (basesIn(history).length === 0 && isUnheard(pending, visit))
+      const isErased = said.some(saysErased) || (bases.length === 0 && isUnheard(pending, visit))
       if (visit && isErased) visit.doubt = ERASED
     }
   }

@@ -16,8 +16,7 @@ import type { Call, Envelope, PerformResult, Preview, Requester } from '../schem
 import { abandonWriteback, type Abandoning } from './abandon.ts'
 import { allowedBy, askForApproval, judgeWrite, refuseRejected } from './authorise.ts'
 import { datedClaims } from './claims.ts'
-import type { Stored } from './executors/executor.ts'
-import { digestOfWrite, type DoorDeps, type Judged, type Passage, type StepLimits } from './door.ts'
+import { digestOfWrite, type Arrival, type DoorDeps, type Passage, type StepLimits } from './door.ts'
 import { closePlanned, idempotencyKeyOf, planWriteback, reopened } from './ledger.ts'
 import { inWords, lostAnswerOf } from './lost-answers.ts'
 import { provenOutcome } from './outcomes.ts'
@@ -93,12 +92,7 @@ async function pass(
   const witness = { ...step.witness, said: [...step.witness.said, ...(earlier?.said ?? [])] }
   const remainingMs = remainingMsOf(deps, witness.said, context)
   assertNotUnderWay(context.writeback, remainingMs)
-  const policies = policiesOf(context)
-  const judge = (stored: Stored): Judged => {
-    const described = executor.describe(operation, stored)
-    const facts = factsOf({ operation, executor, described }, call.origin.automation, 'write')
-    return { described, ruling: ruleOn(policies, { ...facts, requester: origin.requester }) }
-  }
+  const judge = judging(context, { call, operation, executor, origin })
   const frozenReason = context.connection?.frozen_reason ?? null
   const overdueMs = -(remainingMs ?? 0)
   const known = { call, operation, executor, resolved, origin, judge, timeoutMs }
@@ -113,8 +107,21 @@ async function pass(
   if (row.state !== 'sending') return apply(deps, passage, row, decisions)
   const settled = await settle(deps, passage, row, decisions)
   if (settled) return settled
-  const released: WritebackRow = { ...row, state: 'planned', deadline_at: null }
-  return end === null ? apply(deps, passage, released, decisions) : endOlder(deps, row, end)
+  if (end !== null) return endOlder(deps, row, end)
+  return apply(deps, passage, { ...row, state: 'planned', deadline_at: null }, decisions)
+}
+
+/** By today's policies. */
+function judging(
+  context: CallContextRow,
+  { call, operation, executor, origin }: Pick<Arrival, 'call' | 'operation' | 'executor' | 'origin'>,
+): Arrival['judge'] {
+  const policies = policiesOf(context)
+  return (stored) => {
+    const described = executor.describe(operation, stored)
+    const facts = factsOf({ operation, executor, described }, call.origin.automation, 'write')
+    return { described, ruling: ruleOn(policies, { ...facts, requester: origin.requester }) }
+  }
 }
 
 /** An earlier execution was told of an end, and the ledger does not have it. */
@@ -190,16 +197,11 @@ const NOBODY: Requester = { principal: '', kind: 'service', onBehalfOf: [] }
 
 async function read(
   deps: DoorDeps,
-  {
-    call,
-    operation,
-    executor,
-    resolved,
-    caller,
-  }: Pick<Passage, 'call' | 'operation' | 'executor' | 'resolved' | 'caller'>,
+  arrival: Pick<Passage, 'call' | 'operation' | 'executor' | 'resolved' | 'caller'>,
   context: CallContextRow,
   limits: { deadlineAtMs: number; signal: AbortSignal },
 ): Promise<PerformResult> {
+  const { call, operation, executor, resolved, caller } = arrival
   const policies = policiesOf(context)
   const described = executor.describe(operation, null)
   const facts = factsOf({ operation, executor, described }, call.origin.automation, 'read')

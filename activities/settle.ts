@@ -2,9 +2,9 @@
  * What to do with a row that says `sending` when its deadline has passed: the attempt is gone, and its answer lost.
  *
  * It is sent again only where the target makes that harmless, and only if it is authorised today: a row that says
- * `sending` proves nothing; and never for a run that does not want it any more, for which it could be the first time.
- * Else the target is looked at, where somebody has said how. Where even that does not tell,
- * nobody knows, and we say so: then a person has to find out.
+ * `sending` proves nothing; and never for a run that does not want it any more, for which it could be the first time. Else
+ * the target is looked at, where somebody has said how. Where even that does not tell, nobody knows, and we say so: then a
+ * person has to find out.
  */
 import { releaseSending, type WritebackRow } from '../db/queries/writebacks.ts'
 import { CodedError, ERRORS } from '../schemas/errors.ts'

@@ -4,7 +4,10 @@
  */
 import { MAX_ANSWER_PARTS } from '../lib/limits.ts'
 
-/** Of events of a stream, lines of a child and messages in a list: a tool that tells its progress ten times a second does so for half an hour. */
+/**
+ * Of events of a stream, lines of a child and messages in a list: a tool that tells its progress ten times a second does so
+ * for half an hour.
+ */
 const MAX_MESSAGES = 20_000
 /** As much again as the answer may have, for what is told before it. */
 const MAX_PARTS = 2 * MAX_ANSWER_PARTS

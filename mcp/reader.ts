@@ -48,9 +48,9 @@ export async function readBytes(
 }
 
 /**
- * The text of one message, or of a list of them. Null: it is no JSON; empty: it is nothing that we would look at. Whoever parses, checks and writes it makes everybody
- * else wait: a million names take seconds, and counting them none. So what has too much in it is not parsed, and what has
- * much only in its turn. `damage`: why it is not what the server has said.
+ * The text of one message, or of a list of them. Null: it is no JSON; empty: it is nothing that we would look at. Whoever
+ * parses, checks and writes it makes everybody else wait: a million names take seconds, and counting them none. So what
+ * has too much in it is not parsed, and what has much only in its turn. `damage`: why it is not what the server has said.
  */
 export async function readText(
   text: string,

@@ -14,6 +14,7 @@ const turns = { seats: createSeats({ total: 1, perOwner: 1 }), rest: REST }
 const LEAD_MS = 2_000
 /** Those that are due have turns of their own, and others have half of the time. */
 const dueTurns = { seats: createSeats({ total: 1, perOwner: 1 }), rest: 1 }
+
 /** Of one session, or of the pipe to one child. */
 export class ReadingTurn {
   readonly #owner: string

@@ -22,28 +22,32 @@ export interface RowAddress {
 
 export type RowValues = Record<string, string | null>
 
+interface RowRequest extends Deadline {
+  address: RowAddress
+  columns: string[]
+  /** Of them, those whose values go into the plan; all if there are none said. */
+  kept?: string[]
+  guard: Record<string, unknown>
+  set: Record<string, unknown>
+}
+
+interface ReadRow {
+  values: RowColumns
+  matchesGuard: boolean
+  set: RowColumns
+}
+
 /**
  * The row as it is, and what the target would store for `set`; null if there is no row at this address, whoever's it may
  * be. The target casts each value to its column's own type, once: that, and nothing else, is judged, shown and sent.
  */
-export async function readRow(
-  pool: pg.Pool,
-  params: {
-    address: RowAddress
-    columns: string[]
-    /** Of them, those whose values go into the plan; all if there are none said. */
-    kept?: string[]
-    guard: Record<string, unknown>
-    set: Record<string, unknown>
-  } & Deadline,
-): Promise<{ values: RowColumns; matchesGuard: boolean; set: RowColumns } | null> {
+export async function readRow(pool: pg.Pool, params: RowRequest): Promise<ReadRow | null> {
   return withConnection(pool, params, async (client) => {
     const parameters: unknown[] = []
-    const written = Object.keys(params.set)
     const selected = [
       conditions(params.address, params.guard, parameters),
       ...params.columns.map((column) => pairOf('t', column)),
-      ...written.map((column) => pairOf('s', column)),
+      ...Object.keys(params.set).map((column) => pairOf('s', column)),
     ]
     const { rows } = await client.query<[boolean | null, ...string[]]>({
       text: `select ${selected.join(', ')} from ${tableOf(params.address)} as t, ${castRow(params, parameters)} as s
@@ -57,20 +61,23 @@ export async function readRow(
       const detail = `${params.address.table}: several rows have this key; primary_key of the connection names too little`
       throw new CodedError('INVALID_ARGUMENTS', detail)
     }
-    const [matchesGuard, ...pairs] = row
-    refuseMany(pairs)
-    const named = (columns: string[], first: number): RowColumns =>
-      Object.fromEntries(columns.map((column, index) => [column, pairs[first + index] ?? '']))
-    const values = named(params.columns, 0)
-    const set = named(written, params.columns.length)
-    // The target says what it makes of the call's values: no more than these may have in them.
-    const planned = [
-      ...(params.kept ?? params.columns).map((column) => values[column] ?? ''),
-      ...Object.values(set),
-    ]
-    refuseMany(planned, LIMITS.valueParts + PARTS_OF_PAIR * planned.length)
-    return { values, matchesGuard: matchesGuard === true, set }
+    return inColumns(row, params)
   })
+}
+
+/** Throws RESULT_TOO_LARGE. The target says what it makes of the call's values: no more than these may have in them. */
+function inColumns(
+  [matchesGuard, ...pairs]: [boolean | null, ...string[]],
+  { columns, set, kept = columns }: Pick<RowRequest, 'columns' | 'set' | 'kept'>,
+): ReadRow {
+  refuseMany(pairs)
+  const named = (names: string[], first: number): RowColumns =>
+    Object.fromEntries(names.map((name, index) => [name, pairs[first + index] ?? '']))
+  const values = named(columns, 0)
+  const stored = named(Object.keys(set), columns.length)
+  const planned = [...kept.map((column) => values[column] ?? ''), ...Object.values(stored)]
+  refuseMany(planned, LIMITS.valueParts + PARTS_OF_PAIR * planned.length)
+  return { values, matchesGuard: matchesGuard === true, set: stored }
 }
 
 /** What the target keeps under the key of a write. */

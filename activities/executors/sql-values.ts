@@ -7,8 +7,8 @@ import { z } from 'zod'
 import { JsonSchema } from '../../schemas/common.ts'
 import { parseWithTexts } from '../../lib/exact-json.ts'
 import type { JsonObject, JsonValue } from '../../lib/json.ts'
-import { endOfText, excessOf } from '../../lib/json-shape.ts'
 import { sha256Hex } from '../../lib/canonical-json.ts'
+import { endOfText, excessOf, partsOf } from '../../lib/json-shape.ts'
 import { MAX_VALUE_DEPTH, readableBytes, SHOWN_BYTES, SHOWN_PARTS } from '../../lib/limits.ts'
 import { unstorableTexts } from '../../lib/storable.ts'
 import { CodedError } from '../../schemas/errors.ts'
@@ -53,15 +53,14 @@ export function valuesOf(columns: RowColumns): JsonObject {
  * is the digest of its text. It is the row's, and no limit of ours holds for it: parsed, hidden, digested and kept it would
  * make everybody else of the worker wait.
  */
-export function shownValuesOf(columns: RowColumns): JsonObject {
+export function shownRow(columns: RowColumns, table: TableSpec): JsonObject {
   const isLarge = (pair: string): boolean =>
-    pair.length > SHOWN_BYTES ||
-    excessOf(pair, { depth: Number.POSITIVE_INFINITY, parts: SHOWN_PARTS }) !== null
+    pair.length > SHOWN_BYTES || partsOf(pair, SHOWN_PARTS) > SHOWN_PARTS
   const shown = Object.entries(columns).map(([column, pair]) => {
     if (isLarge(pair)) return [column, digestOfPair(pair)]
     return [column, valuesOf({ [column]: pair })[column] ?? null]
   })
-  return Object.fromEntries(shown) as JsonObject
+  return redactRow(Object.fromEntries(shown) as JsonObject, table)
 }
 
 /** The first of the two is read, and the second not parsed. */

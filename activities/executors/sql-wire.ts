@@ -6,7 +6,7 @@
  */
 import { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
-import { excessOf } from '../../lib/json-shape.ts'
+import { partsOf } from '../../lib/json-shape.ts'
 import { MAX_ANSWER_BYTES, MAX_ANSWER_PARTS, readableBytes } from '../../lib/limits.ts'
 
 /** What the driver does not declare. */
@@ -180,7 +180,7 @@ function refuseMore(bytes: number): void {
 
 /** Of texts that are JSON, before they are parsed. Throws AnswerTooLargeError. */
 export function refuseMany(texts: readonly string[], most: number = MAX_ANSWER_PARTS): void {
-  if (excessOf(texts.join(), { depth: Number.POSITIVE_INFINITY, parts: most }) !== null)
+  if (partsOf(texts.join(), most) > most)
     throw new AnswerTooLargeError(
       `the answer of the database has over ${most} values and names, which is the most`,
     )

@@ -35,7 +35,7 @@ import {
   inOrderOf,
   redactRow,
   storedRow,
-  shownValuesOf,
+  shownRow,
   textsOf,
   valuesOf,
   type RowColumns,
@@ -183,7 +183,7 @@ async function plan(
     Object.fromEntries(names.map((name) => [name, values[name] ?? '']))
   return {
     stored: { key: ofRow(key), guard: ofRow(Object.keys(update.guard)), set: row.set },
-    before: hide(redactRow(shownValuesOf(ofRow(Object.keys(update.set))), table)),
+    before: hide(shownRow(ofRow(Object.keys(update.set)), table)),
     preconditions: textsOf(ofRow(guarded)),
     guard: guarded.length > 0 ? 'atomic' : 'none',
   }
@@ -277,7 +277,7 @@ function storedOtherwise(
   target: string,
   { table, planned, found }: { table: TableSpec; planned: RowColumns; found: RowColumns | null },
 ): CodedError {
-  const said = (row: RowColumns): string => JSON.stringify(redactRow(shownValuesOf(row), table))
+  const said = (row: RowColumns): string => JSON.stringify(shownRow(row, table))
   const now = found ? `has ${said(found)} after the update` : 'is gone after the update'
   return new CodedError(
     'STORED_OTHERWISE',
