@@ -1,18 +1,23 @@
 /**
  * `npm run build`: makes `dist`, from which the package and the image run without a loader. JavaScript and declarations
  * from TypeScript, copies of the other files that are read at run time, and the bundle of the workflows. Nothing in it
- * tells of the machine that built it.
+ * tells of the machine that built it. Tests make one of their own, elsewhere and without declarations:
+ * `--into FOLDER --no-types`.
  */
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { parseArgs } from 'node:util'
 import { DefaultLogger } from '@temporalio/worker'
 import type { bundleWorkflows } from '../workers/bundle.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
-const DIST = path.join(ROOT, 'dist')
+const { values: options } = parseArgs({
+  options: { into: { type: 'string', default: path.join(ROOT, 'dist') }, 'no-types': { type: 'boolean' } },
+})
+const DIST = path.resolve(options.into)
 
 /** Folders without code of the package. */
 const NOT_BUILT = ['node_modules', 'dist', 'coverage', 'docs', 'tests']
@@ -58,10 +63,12 @@ async function build(): Promise<void> {
 function compile(): void {
   const packageFile = createRequire(import.meta.url).resolve('typescript/package.json')
   const compiler = path.join(path.dirname(packageFile), 'bin', 'tsc')
-  execFileSync(process.execPath, [compiler, '--project', 'tsconfig.build.json'], {
-    cwd: ROOT,
-    stdio: 'inherit',
-  })
+  const untyped = options['no-types'] ? ['--noCheck', '--declaration', 'false'] : []
+  execFileSync(
+    process.execPath,
+    [compiler, '--project', 'tsconfig.build.json', '--outDir', DIST, ...untyped],
+    { cwd: ROOT, stdio: 'inherit' },
+  )
 }
 
 /** Everything in the folders of the code that the compiler leaves alone; paths with slashes, from the root. */

@@ -4,15 +4,14 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
 import { ensureKeys } from '../../lib/keys.ts'
 import { createClient } from '../../sdk/client/index.ts'
 import { ensureDatabase } from '../../scripts/stack/postgres.ts'
 import { freePort } from './ports.ts'
+import { programFile } from '../support/package.ts'
 
-const root = fileURLToPath(new URL('../../', import.meta.url))
 const folder = mkdtempSync(path.join(os.tmpdir(), 'countersign-api-process-'))
 const children: ChildProcess[] = []
 beforeEach(() => ensureKeys(path.join(folder, 'keys')))
@@ -22,8 +21,7 @@ afterEach(() => {
 })
 
 function startApi(environment: Record<string, string>) {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'api/main.ts'], {
-    cwd: root,
+  const child = spawn(process.execPath, [programFile('api/main')], {
     env: { PATH: process.env['PATH'], ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -61,8 +59,8 @@ describe('the API as a process', () => {
     }
     const { stdout } = await promisify(execFile)(
       process.execPath,
-      ['--import', 'tsx', 'api/bootstrap.ts', '--organization', 'acme', '--admin', 'ops@example.org'],
-      { cwd: root, env: { PATH: process.env['PATH'], ...environment } },
+      [programFile('api/bootstrap'), '--organization', 'acme', '--admin', 'ops@example.org'],
+      { env: { PATH: process.env['PATH'], ...environment } },
     )
     expect(stdout).toMatch(/^cs_[A-Za-z0-9_-]{43}\n$/)
     const baseUrl = `http://127.0.0.1:${environment.PORT}`

@@ -28,6 +28,7 @@ export interface Child {
 }
 
 export interface ChildOptions {
+  /** A program of the package, or TypeScript of a test. */
   script: string
   arguments?: string[]
   environment: Record<string, string>
@@ -37,7 +38,8 @@ export interface ChildOptions {
 
 export async function startChild(options: ChildOptions): Promise<Child> {
   // `npx tsx` would put processes in front that survive the kill of what we know.
-  const child = spawn(process.execPath, ['--import', 'tsx', options.script, ...(options.arguments ?? [])], {
+  const loader = options.script.endsWith('.ts') ? ['--import', 'tsx'] : []
+  const child = spawn(process.execPath, [...loader, options.script, ...(options.arguments ?? [])], {
     cwd: ROOT,
     env: options.environment,
     stdio: ['ignore', 'pipe', 'pipe'],

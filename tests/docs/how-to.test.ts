@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
+import { CLI } from '../support/package.ts'
 import { blocksOf, readPage, ROOT } from './markdown.ts'
 import { createFollower } from './tutorial/follow.ts'
 
@@ -12,7 +13,7 @@ const SECTIONS = ['## Check it before you save it', '## Test it']
 it('checks and tests an automation as the page does', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-how-to-'))
   symlinkSync(join(ROOT, 'examples'), join(folder, 'examples'))
-  const program = `"${process.execPath}" "${join(ROOT, 'cli/bin.mjs')}" `
+  const program = `"${process.execPath}" "${CLI}" `
   const typed = (line: string): string => line.replace(/^countersign /, program)
   const follower = createFollower({ folder, typed, log: () => undefined })
   try {

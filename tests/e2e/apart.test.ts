@@ -10,7 +10,6 @@ import { createConnection, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, inject, it, vi } from 'vitest'
 import { ensureKeys } from '../../lib/keys.ts'
@@ -19,12 +18,12 @@ import { freePort } from '../api/ports.ts'
 import { makeCertificate, type Certificate } from '../support/certificates.ts'
 import { startApiProcess, startProgram } from '../support/processes.ts'
 import { eventually } from '../support/world.ts'
+import { programFile } from '../support/package.ts'
 
 // Programs start slowly on a machine that has other things to do.
 vi.setConfig({ testTimeout: 180_000 })
 
 const folder = mkdtempSync(join(tmpdir(), 'countersign-apart-'))
-const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const SERVER_NAME = 'temporal.example.org'
 let door: Server
 let environment: Record<string, string>
@@ -84,8 +83,7 @@ afterAll(() => {
 
 /** Throws with what the health check of the image says, if it says so. */
 async function isHealthy(): Promise<boolean> {
-  const args = ['--import', 'tsx', 'docker/worker-health.ts']
-  await promisify(execFile)(process.execPath, args, { cwd: ROOT, env: environment })
+  await promisify(execFile)(process.execPath, [programFile('docker/worker-health')], { env: environment })
   return true
 }
 
@@ -105,7 +103,7 @@ it('the API serves with its own key, and reaches Temporal over TLS', async () =>
 it('the worker starts with its own key, reaches Temporal over TLS, and is then healthy to Docker', async () => {
   const keys = { COUNTERSIGN_KEYS_DIR: keysOf('worker', 'receipt.key.pem') }
   await expect(isHealthy()).rejects.toThrow('has asked for work')
-  const worker = startProgram('workers/main.ts', { ...environment, ...keys })
+  const worker = startProgram('workers/main', { ...environment, ...keys })
   try {
     await worker.says('worker started')
     expect(await eventually(isHealthy)).toBe(true)
@@ -117,7 +115,7 @@ it('the worker starts with its own key, reaches Temporal over TLS, and is then h
 it('without its certificate the worker waits, and says for what', async () => {
   const without = { TEMPORAL_TLS_CLIENT_CERT_PATH: '', TEMPORAL_TLS_CLIENT_KEY_PATH: '' }
   const keys = { COUNTERSIGN_KEYS_DIR: join(folder, 'keys') }
-  const worker = startProgram('workers/main.ts', { ...environment, ...without, ...keys })
+  const worker = startProgram('workers/main', { ...environment, ...without, ...keys })
   try {
     await worker.says('waiting for Temporal: ')
   } finally {

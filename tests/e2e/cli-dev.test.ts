@@ -13,12 +13,12 @@ import {
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest'
 import { discardPostgres } from '../../scripts/stack/postgres.ts'
 import { endProcess, identify } from '../../scripts/stack/process-identity.ts'
 import { runCli, spawnCli, type CliResult } from '../support/cli.ts'
 import { eventually, NeverComes } from '../support/world.ts'
+import { programFile } from '../support/package.ts'
 
 interface Noted {
   url: string
@@ -30,8 +30,6 @@ interface Noted {
 /** Two of them start at once in one test, on whatever else the machine has to do. */
 const START_TIMEOUT_MS = 150_000
 const PARTS = ['api', 'dev', 'postgres', 'temporal', 'worker']
-
-const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
 let folder: string
 /** With that one, those of stacks beside it. */
@@ -268,8 +266,7 @@ describe('countersign dev', { timeout: 300_000 }, () => {
       expect(output()).toMatch(told)
     const [, file = ''] = /Your worker +node --env-file=(\S+)/.exec(output()) ?? []
     const { PATH = '' } = process.env
-    const worker = spawn(process.execPath, [`--env-file=${file}`, '--import', 'tsx', 'workers/main.ts'], {
-      cwd: ROOT,
+    const worker = spawn(process.execPath, [`--env-file=${file}`, programFile('workers/main')], {
       env: { PATH },
       stdio: 'ignore',
     })

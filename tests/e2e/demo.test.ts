@@ -12,6 +12,7 @@ import type { StoryFacts } from '../../examples/late-fee/demo/story.ts'
 import { loadTrustedKeys } from '../../lib/keys.ts'
 import { verifyReceipts, type ChainHead } from '../../lib/receipts.ts'
 import { ensureDatabase } from '../../scripts/stack/postgres.ts'
+import { CLI } from '../support/package.ts'
 
 interface DemoRun {
   code: number | null
@@ -39,7 +40,7 @@ afterAll(async () => {
 
 /** With the servers of this test run, so that what the demo left behind can be looked at. */
 async function runDemo(args: string[]): Promise<DemoRun> {
-  const child = spawn(process.execPath, ['cli/bin.mjs', 'demo', '--data', folder, ...args], {
+  const child = spawn(process.execPath, [CLI, 'demo', '--data', folder, ...args], {
     env: {
       ...process.env,
       DATABASE_URL: databaseUrl,

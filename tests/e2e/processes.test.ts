@@ -81,7 +81,7 @@ describe('two APIs and two workers', () => {
   let delayMs = 0
 
   const startWorker = async (): Promise<Program> => {
-    const worker = startProgram('workers/main.ts', environment())
+    const worker = startProgram('workers/main', environment())
     await worker.says('worker started')
     return worker
   }
@@ -320,8 +320,8 @@ describe('a start', () => {
       TEMPORAL_ADDRESS: `127.0.0.1:${temporalPort}`,
       PORT: String(apiPort),
     }
-    const api = keep(startProgram('api/main.ts', environment))
-    const worker = keep(startProgram('workers/main.ts', environment))
+    const api = keep(startProgram('api/main', environment))
+    const worker = keep(startProgram('workers/main', environment))
     await Promise.all([api.says('waiting for PostgreSQL'), worker.says('waiting for PostgreSQL')])
     await postgres.on()
     try {
@@ -364,8 +364,8 @@ describe('a start', () => {
       ...base(`postgres://nobody@127.0.0.1:${await freePort()}/none`),
       TEMPORAL_ADDRESS: `127.0.0.1:${await freePort()}`,
     }
-    const early = keep(startProgram('workers/main.ts', nowhere))
-    const late = keep(startProgram('workers/main.ts', { ...nowhere, DATABASE_URL: await freshDatabase() }))
+    const early = keep(startProgram('workers/main', nowhere))
+    const late = keep(startProgram('workers/main', { ...nowhere, DATABASE_URL: await freshDatabase() }))
     await Promise.all([early.says('waiting for PostgreSQL'), late.says('waiting for Temporal')])
     expect(await early.stop()).toBe(0)
     expect(await late.stop()).toBe(0)
@@ -375,7 +375,7 @@ describe('a start', () => {
     const databaseUrl = await freshDatabase()
     const environment = base(databaseUrl)
     const ports = [await freePort(), await freePort()]
-    const worker = keep(startProgram('workers/main.ts', environment))
+    const worker = keep(startProgram('workers/main', environment))
     const apis = await Promise.all(ports.map((port) => startApiProcess(environment, port)))
     apis.forEach(keep)
     await worker.says('worker started')
@@ -389,8 +389,8 @@ describe('a start', () => {
       await endAll()
       await database.query(`update schema_migrations set sha256 = 'another'`)
       const refused = [
-        keep(startProgram('api/main.ts', { ...environment, PORT: String(ports[0]) })),
-        keep(startProgram('workers/main.ts', environment)),
+        keep(startProgram('api/main', { ...environment, PORT: String(ports[0]) })),
+        keep(startProgram('workers/main', environment)),
       ]
       for (const program of refused) {
         expect(await program.exited).toBe(1)
@@ -403,7 +403,7 @@ describe('a start', () => {
 
   it('of a worker in a namespace that does not exist ends at once, and says so', async () => {
     const environment = { ...base(await freshDatabase()), TEMPORAL_NAMESPACE: 'no-such-namespace' }
-    const worker = keep(startProgram('workers/main.ts', environment))
+    const worker = keep(startProgram('workers/main', environment))
     await worker.says('the worker cannot go on')
     const stillThere = sleep(20_000, 'still there', { ref: false })
     expect(await Promise.race([worker.exited, stillThere])).toBe(1)
@@ -413,7 +413,7 @@ describe('a start', () => {
     const environment = { ...base(await freshDatabase()), HOST: '127.0.0.1' }
     const port = await freePort()
     keep(await startApiProcess(environment, port))
-    const second = keep(startProgram('api/main.ts', { ...environment, PORT: String(port) }))
+    const second = keep(startProgram('api/main', { ...environment, PORT: String(port) }))
     await second.says('the API cannot start')
     const stillThere = sleep(20_000, 'still there', { ref: false })
     expect(await Promise.race([second.exited, stillThere])).toBe(1)
@@ -422,7 +422,7 @@ describe('a start', () => {
   it('without keys is refused, with the command that makes them', async () => {
     const missing = join(folder, 'not-yet')
     const environment = { ...base(await freshDatabase()), COUNTERSIGN_KEYS_DIR: missing }
-    for (const file of ['api/main.ts', 'workers/main.ts'] as const) {
+    for (const file of ['api/main', 'workers/main'] as const) {
       const program = keep(startProgram(file, environment))
       expect(await program.exited).toBe(1)
       expect(program.output()).toContain('countersign keys init --folder')

@@ -3,13 +3,12 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 import type { JsonObject } from '../../lib/json.ts'
 import { automation, CHANGE, ONE_LEAD } from './automations.ts'
+import { CLI } from './package.ts'
 import { startScenario, type Scenario, type ScenarioOptions } from './scenario.ts'
 
-const BIN = fileURLToPath(new URL('../../cli/bin.mjs', import.meta.url))
 const TIMEOUT_MS = 40_000
 
 export interface CliResult {
@@ -26,7 +25,7 @@ export interface CliOptions {
 
 export function spawnCli(args: readonly string[], { cwd, environment }: CliOptions): ChildProcess {
   const { PATH = '', HOME = '', XDG_CACHE_HOME = '' } = process.env
-  return spawn(process.execPath, [BIN, ...args], {
+  return spawn(process.execPath, [CLI, ...args], {
     cwd,
     env: { PATH, HOME, XDG_CACHE_HOME, ...environment },
     stdio: 'pipe',

@@ -10,6 +10,7 @@ import { parseAllowedHosts } from '../../lib/allowed-hosts.ts'
 import { loadSigningKey, loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
 import { bundleOfSources } from '../../workers/kept-bundle.ts'
 import { countersign } from '../../workers/plugin.ts'
+import { programFile } from './package.ts'
 import { LOOPBACK, type World } from './world.ts'
 
 /** In this process; gives the function that stops it. A call under way has half a second to end. */
@@ -86,10 +87,7 @@ export async function startWorkerProcess(
   world: World,
   environment: Record<string, string> = {},
 ): Promise<WorkerProcess> {
-  const root = new URL('../../', import.meta.url)
-  // `npx tsx` would put processes in front that survive the kill of what we know.
-  const child = spawn(process.execPath, ['--import', 'tsx', 'workers/main.ts'], {
-    cwd: root,
+  const child = spawn(process.execPath, [programFile('workers/main')], {
     env: { ...world.environment(), LOG_LEVEL: 'info', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

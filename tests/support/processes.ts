@@ -2,10 +2,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
-import { fileURLToPath } from 'node:url'
+import { programFile } from './package.ts'
 import { eventually, NeverComes } from './world.ts'
-
-const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
 export interface Program {
   /** Everything on stdout and stderr so far. */
@@ -20,11 +18,10 @@ export interface Program {
 }
 
 export function startProgram(
-  file: 'api/main.ts' | 'workers/main.ts',
+  name: 'api/main' | 'workers/main',
   environment: Record<string, string>,
 ): Program {
-  const child = spawn(process.execPath, ['--import', 'tsx', file], {
-    cwd: ROOT,
+  const child = spawn(process.execPath, [programFile(name)], {
     env: { ...environment, LOG_LEVEL: 'info' },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -52,7 +49,7 @@ export function startProgram(
       const deadlineMs = Date.now() + 60_000
       while (!output.includes(text)) {
         if (hasEnded() || Date.now() > deadlineMs)
-          throw new Error(`${file} has not said “${text}”:\n${output}`)
+          throw new Error(`${name} has not said “${text}”:\n${output}`)
         await new Promise((resolve) => setTimeout(resolve, 50))
       }
     },
@@ -65,7 +62,7 @@ export async function startApiProcess(
   port: number,
 ): Promise<Program & { url: string }> {
   const url = `http://127.0.0.1:${port}`
-  const program = startProgram('api/main.ts', { ...environment, PORT: String(port), HOST: '127.0.0.1' })
+  const program = startProgram('api/main', { ...environment, PORT: String(port), HOST: '127.0.0.1' })
   let hasEnded = false
   void program.exited.then(() => (hasEnded = true))
   await eventually(async () => {

@@ -1,10 +1,9 @@
 /** The CLI on a terminal: `script` of util-linux gives it a pseudo-terminal of a known size. */
 import { spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { stripVTControlCharacters } from 'node:util'
 import { vi } from 'vitest'
+import { CLI } from './package.ts'
 
-const BIN = fileURLToPath(new URL('../../cli/bin.mjs', import.meta.url))
 const PATIENCE_MS = 30_000
 
 export interface Terminal {
@@ -30,7 +29,7 @@ export interface TerminalOptions {
 export function openTerminal(args: readonly string[], options: TerminalOptions): Terminal {
   const { cwd, environment, columns = 80, rows = 24 } = options
   const { PATH = '', HOME = '' } = process.env
-  const command = [process.execPath, BIN, ...args].map((arg) => `'${arg.replaceAll("'", "'\\''")}'`).join(' ')
+  const command = [process.execPath, CLI, ...args].map((arg) => `'${arg.replaceAll("'", "'\\''")}'`).join(' ')
   const child = spawn(
     'script',
     ['-qefc', `stty cols ${columns} rows ${rows}; exec ${command}`, '/dev/null'],

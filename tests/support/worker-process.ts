@@ -1,6 +1,6 @@
-/** `workers/main.ts` as a process of its own, with what it logs. */
+/** A worker as a process of its own, with what it logs. */
 import { spawn } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { programFile } from './package.ts'
 import { eventually, NeverComes, type World } from './world.ts'
 
 export interface WorkerProcess {
@@ -17,8 +17,7 @@ export async function startWorkerProcess(
   world: World,
   environment: Record<string, string> = {},
 ): Promise<WorkerProcess> {
-  const script = fileURLToPath(new URL('../../workers/main.ts', import.meta.url))
-  const child = spawn(process.execPath, ['--import', 'tsx', script], {
+  const child = spawn(process.execPath, [programFile('workers/main')], {
     env: { ...world.environment(), LOG_LEVEL: 'info', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -1,9 +1,8 @@
 /** What a mistyped setting is answered with: every one at once, by name, without the value where that is a secret. */
 import { spawnSync } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { loadConfig } from '../../config.ts'
-import { nodeArguments } from '../../cli/dev/children.ts'
+import { programFile } from '../support/package.ts'
 
 const GOOD = { DATABASE_URL: 'postgres://api:s3cret@db:5432/countersign' }
 
@@ -78,8 +77,7 @@ describe('the configuration', () => {
   })
 
   it('is told as one line of the log at the start of a process, with all that is wrong and without a trace', () => {
-    const worker = fileURLToPath(new URL('../../workers/main.ts', import.meta.url))
-    const { stdout, stderr, status } = spawnSync(process.execPath, [...nodeArguments(), worker], {
+    const { stdout, stderr, status } = spawnSync(process.execPath, [programFile('workers/main')], {
       env: {
         PATH: process.env['PATH'],
         TZ: 'UTC',

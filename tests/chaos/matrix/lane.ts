@@ -75,9 +75,9 @@ async function furnish(stack: Stack): Promise<Lane> {
     carl: await keyOf('carl@acme.example', []),
     lena: await keyOf('lena@acme.example', ['lead']),
   }
-  // Programs start slowly where several lanes start at once, and a listing has its deadline.
-  const servers = { manifests: [...withKeptKeys(connections(stack)), PIPE_CONNECTION] }
-  await eventually(() => admin.applyManifests(servers), 60_000)
+  // Programs start slowly where several lanes start at once, and a listing has its deadline: it is asked for again.
+  const apply = (manifests: JsonObject[]) => eventually(() => admin.applyManifests({ manifests }), 60_000)
+  await apply([...withKeptKeys(connections(stack)), PIPE_CONNECTION])
   const steps: Record<Variant, JsonObject> = {
     sql: CHANGE,
     safe: NOTE_AGAIN,
@@ -87,9 +87,9 @@ async function furnish(stack: Stack): Promise<Lane> {
   }
   for (const [variant, step] of Object.entries(steps)) {
     const name = AUTOMATION_OF[variant as Variant]
-    await admin.applyManifests({ manifests: [policyFor(name, ONE_LEAD), automation(name, [step])] })
+    await apply([policyFor(name, ONE_LEAD), automation(name, [step])])
   }
-  await admin.applyManifests({ manifests: [automation(ARRIVAL, [LOOK])] })
+  await apply([automation(ARRIVAL, [LOOK])])
   return {
     stack,
     as: (person) => clientOf(keys[person]),

@@ -22,6 +22,7 @@ import {
   type DatabaseServer,
   type KeepingServer,
 } from './servers.ts'
+import { programFile } from '../../support/package.ts'
 
 export interface Stack {
   /** Between the worker and our database. */
@@ -164,7 +165,7 @@ function isChild(component: Component): component is ChildName {
 
 function startApi(environment: Record<string, string>, databaseUrl: string): Promise<Child> {
   return startChild({
-    script: 'api/main.ts',
+    script: programFile('api/main'),
     // Port 0: a port chosen beforehand can be taken by one of the many connections here.
     environment: { ...environment, DATABASE_URL: databaseUrl, HOST: '127.0.0.1', PORT: '0' },
     ready: /(?<=Server listening at )http:[^"]+/,
@@ -173,7 +174,7 @@ function startApi(environment: Record<string, string>, databaseUrl: string): Pro
 
 function startWorker(environment: Record<string, string>, urls: Record<string, string>): Promise<Child> {
   return startChild({
-    script: 'workers/main.ts',
+    script: programFile('workers/main'),
     environment: { ...environment, ...urls },
     ready: /worker started/,
   })

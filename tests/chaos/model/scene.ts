@@ -15,6 +15,7 @@ import type { World } from '../../support/world.ts'
 import { startChild, type Child } from '../child.ts'
 import { reconcileLater } from '../../support/reconcile.ts'
 import { GATES, WRITES, type Gate, type Write } from './actions.ts'
+import { programFile } from '../../support/package.ts'
 
 export type Name = 'carl' | 'lena' | 'max' | 'wanda' | 'robot'
 
@@ -159,7 +160,7 @@ async function startKeeper(store: Store): Promise<Keeper> {
 
 function startWorker(world: World): Promise<Child> {
   return startChild({
-    script: 'workers/main.ts',
+    script: programFile('workers/main'),
     environment: { ...world.environment(), LOG_LEVEL: 'info' },
     ready: /worker started/,
   })
