@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { endWithUs } from '../support/end-with-us.ts'
 import { freeze, thaw } from '../support/freeze.ts'
 
 export const ROOT = fileURLToPath(new URL('../../', import.meta.url))
@@ -44,8 +45,7 @@ export async function startChild(options: ChildOptions): Promise<Child> {
     env: options.environment,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  const onExit = (): void => void child.kill('SIGKILL')
-  process.once('exit', onExit)
+  endWithUs(child)
   let output = ''
   let isWanted = true
   const ready = await new Promise<string>((resolve, reject) => {
@@ -67,7 +67,6 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   if (pid === undefined) throw new Error(`${options.script} has no process`)
   const kill = async (): Promise<void> => {
     isWanted = false
-    process.off('exit', onExit)
     if (!isRunning()) return
     const exited = once(child, 'exit')
     child.kill('SIGKILL')

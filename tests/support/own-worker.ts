@@ -10,6 +10,7 @@ import { parseAllowedHosts } from '../../lib/allowed-hosts.ts'
 import { loadSigningKey, loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
 import { bundleOfSources } from '../../workers/kept-bundle.ts'
 import { countersign } from '../../workers/plugin.ts'
+import { endWithUs } from './end-with-us.ts'
 import { programFile } from './package.ts'
 import { LOOPBACK, type World } from './world.ts'
 
@@ -91,6 +92,7 @@ export async function startWorkerProcess(
     env: { ...world.environment(), LOG_LEVEL: 'info', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  endWithUs(child)
   await untilStarted(child)
   return {
     kill: async () => {

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
+import { endWithUs } from './end-with-us.ts'
 import { programFile } from './package.ts'
 import { eventually, NeverComes } from './world.ts'
 
@@ -30,13 +31,9 @@ export function startProgram(
     stream.setEncoding('utf8')
     stream.on('data', (text: string) => (output += text))
   }
-  const onExit = (): void => void child.kill('SIGKILL')
-  process.once('exit', onExit)
+  endWithUs(child)
   const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null
-  const exited = once(child, 'exit').then(([code]) => {
-    process.off('exit', onExit)
-    return code as number | null
-  })
+  const exited = once(child, 'exit').then(([code]) => code as number | null)
   return {
     output: () => output,
     exited,

@@ -1,5 +1,6 @@
 /** A worker as a process of its own, with what it logs. */
 import { spawn } from 'node:child_process'
+import { endWithUs } from './end-with-us.ts'
 import { programFile } from './package.ts'
 import { eventually, NeverComes, type World } from './world.ts'
 
@@ -29,8 +30,7 @@ export async function startWorkerProcess(
     })
   }
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-  const onExit = () => child.kill('SIGKILL')
-  process.once('exit', onExit)
+  endWithUs(child)
   await eventually(async () => {
     if (child.exitCode !== null) throw new NeverComes(`the worker has ended:\n${output}`)
     return output.includes('worker started')
@@ -38,7 +38,6 @@ export async function startWorkerProcess(
   return {
     output: () => output,
     async stop() {
-      process.off('exit', onExit)
       child.kill('SIGTERM')
       await ended
     },
