@@ -67,10 +67,14 @@ export async function startChild(options: ChildOptions): Promise<Child> {
   if (pid === undefined) throw new Error(`${options.script} has no process`)
   const kill = async (): Promise<void> => {
     isWanted = false
-    if (!isRunning()) return
-    const exited = once(child, 'exit')
-    child.kill('SIGKILL')
-    await exited
+    if (isRunning()) {
+      const exited = once(child, 'exit')
+      child.kill('SIGKILL')
+      await exited
+    }
+    // What it has started may hold the other ends, and we would wait for that.
+    child.stdout.destroy()
+    child.stderr.destroy()
   }
   return {
     ready,

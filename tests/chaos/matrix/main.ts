@@ -45,7 +45,7 @@ async function runLane(): Promise<void> {
 
 async function main(): Promise<void> {
   const startedAtMs = Date.now()
-  // Every child that is there to be killed wants to be told when this process ends.
+  // Every server that is there to be killed wants to be told when this process ends.
   process.setMaxListeners(100)
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
   console.log(
