@@ -16,12 +16,13 @@ import { lookBack, saysErased } from './histories.ts'
 export async function notingErased(): Promise<boolean> {
   const { client, info } = Context.current()
   const { workflowExecution, activityId } = info
-  if (saidBefore().isErased !== undefined || !workflowExecution || !isUnheard(info)) return false
+  const { isErased: noted, isAfterReset: isReset = false } = saidBefore()
+  if (noted !== undefined || !workflowExecution || !isUnheard(info)) return isReset
   // Noted first: should this attempt not come to its look, its own failure is all that the next one would see.
   beat({ isErased: true })
   const { failure, said, isAfterReset } = await lookBack(client, workflowExecution, activityId)
   if (failure === 'none') {
-    if (isAfterReset) beat({ isErased: false })
+    if (isAfterReset) beat({ isErased: false, isAfterReset })
     return isAfterReset
   }
   const claim = said.map(claimIn).find((one) => one !== undefined) as Envelope | undefined

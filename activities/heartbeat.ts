@@ -22,6 +22,8 @@ export interface Said {
   knowsEarlier?: true
   /** Temporal was made to forget what the attempts before have told it (`activities/erased.ts`). */
   isErased?: boolean
+  /** What an attempt before has found instead: its execution came out of a Reset. */
+  isAfterReset?: boolean
 }
 
 /** What the attempt has given to the SDK, with what earlier ones have said. */

@@ -60,11 +60,11 @@ export function saysErased(said: unknown): boolean {
   return typeof said === 'object' && said !== null && 'isErased' in said && said.isErased === true
 }
 
-/** It was tried before, and neither a heartbeat nor the failure of that is left. */
+/** It was tried before, and of that neither a heartbeat is left nor a failure but that its worker was not heard of any more. */
 function isUnheard(pending: Pending, visit: Open | undefined): boolean {
   const { attempt, heartbeatDetails, lastFailure, scheduledTime } = pending
   const isLater = (attempt ?? 1) > 1 || (!!visit && msOf(scheduledTime) > msOf(visit.scheduledAt))
-  return isLater && !heartbeatDetails && !lastFailure
+  return isLater && !heartbeatDetails && (!lastFailure || !!lastFailure.timeoutFailureInfo)
 }
 
 async function runIdsOf(client: Client, workflowId: string): Promise<string[]> {

@@ -21,9 +21,8 @@ export function createPerform(door: DoorDeps, inShare: InShare) {
   ): Promise<PerformResult> => {
     const { organization, origin, timeoutMs } = call
     const about = { organization, writebackId: origin.writebackId }
-    const work = async (signal: AbortSignal): Promise<PerformResult> => {
-      const isAfterReset = (await notingErased()) || afterReset === true
-      return perform(door, call, decisions, {
+    const work = (signal: AbortSignal, isAfterReset: boolean): Promise<PerformResult> =>
+      perform(door, call, decisions, {
         signal,
         giveUpAtMs: beginOfStepMs(activityInfo()) + timeoutMs,
         caller: callerId(),
@@ -36,9 +35,12 @@ export function createPerform(door: DoorDeps, inShare: InShare) {
           isCancelAsked: askingCancel(),
         },
       })
-    }
     const passing = () =>
-      withContext(door, timeoutMs, (signal) => inShare(organizationHere(), () => work(signal)))
+      withContext(door, timeoutMs, async (signal) => {
+        // Before its turn: an attempt whose organization is busy leaves a heartbeat too, and the next one would miss nothing.
+        const isAfterReset = (await notingErased()) || afterReset === true
+        return inShare(organizationHere(), () => work(signal, isAfterReset))
+      })
     return tellingEnd(door, call, passing, saidBefore)
   }
 }

@@ -7,6 +7,7 @@
  */
 import { counts } from './doors-counts.ts'
 import { anyPurpose, type Door, type Patch } from './door.ts'
+import { endedByHand } from './doors-by-hand.ts'
 import { borders } from './doors-borders.ts'
 import { anyLiteral, editedConnections, madeUpIds } from './doors-ids.ts'
 import { answers, dryRuns, hostileCode, readers } from './doors-inside.ts'
@@ -18,7 +19,7 @@ import { keysAndPeople, quoting, senders } from './doors-people.ts'
 import { stored } from './doors-stored.ts'
 import { values } from './doors-values.ts'
 import { anyAge, editedRows, unreadCalls } from './doors-rows.ts'
-import { endedByHand, forgottenClaims, olderLedger, reopenedWrites } from './doors-witness.ts'
+import { forgottenClaims, olderLedger, reopenedWrites } from './doors-witness.ts'
 
 const APPROVALS = 'activities/approvals.ts'
 const AUTHORISED = 'activities/perform.ts'

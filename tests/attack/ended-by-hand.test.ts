@@ -7,12 +7,15 @@ import { defaultPayloadConverter } from '@temporalio/common'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { writebackIdOf } from '../../schemas/names.ts'
 import { startForeignWorker } from '../support/attack-world.ts'
+import { connections, LOOK } from '../support/automations.ts'
 import { claimWaits, lockConnection } from '../support/locked-connection.ts'
 import { startLostClaims, answer, type LostClaims } from '../support/lost-claims.ts'
 import { reconcileLater } from '../support/reconcile.ts'
 import type { Scenario, StartedRun } from '../support/scenario.ts'
 import { eventually } from '../support/world.ts'
 
+/** Of one organization, by a worker. */
+const CALLS_AT_ONCE = 75
 /** Longer than until the first ordinary heartbeat. */
 const SLOW_MS = 1_400
 
@@ -98,6 +101,28 @@ test.each<[string, Command]>([
   expect((await s.statements(run)).at(-1)?.predicate['message']).toContain('erased by hand')
 })
 
+test('one that is unpaused so while its organization is busy is not paid again', async () => {
+  const [tools] = connections({ toolsUrl: s.server.url })
+  await s.apply({ ...tools, name: 'slow', spec: { ...(tools?.['spec'] as object), timeout: '2m' } })
+  const step = { ...LOOK, tool_call: { ...(LOOK['tool_call'] as object), connection: 'slow' } }
+  await s.define('look-slowly', [step], { allow: true })
+  const run = await s.start('pay-at-once')
+  await untilFailed(run)
+  await pause(run)
+  const answers: (() => void)[] = []
+  bank.onCall = (response, id) => void answers.push(() => answer(response, { id, result: { content: [] } }))
+  for (let count = 0; count < CALLS_AT_ONCE; count++) await s.start('look-slowly')
+  await eventually(async () => answers.length === CALLS_AT_ONCE)
+  await bank.forget(run)
+  await service().unpauseActivity({ ...(await named(run)), resetHeartbeat: true })
+  await eventually(
+    async () => (await activityOf(run)).lastFailure?.applicationFailureInfo?.type === 'ORGANIZATION_BUSY',
+  )
+  for (const give of answers) give()
+  await s.expectEnding(run, NOBODY_KNOWS)
+  expect(bank.sent).toBe(1 + CALLS_AT_ONCE)
+})
+
 test('one that is reset during its call, whose answer is lost then, is not paid again', async () => {
   bank.onCall = unanswered
   const run = await s.start('pay-at-once')
@@ -166,12 +191,28 @@ test.each<['during its call' | 'between two attempts']>([['during its call'], ['
   },
 )
 
-test('of one whose heartbeats were erased before its run was terminated, neither', async () => {
+/** A worker takes it up, and dies before it has said a word. */
+const takeAndDie: Command = async (run) => {
+  const poll = {
+    namespace: 'default',
+    taskQueue: { name: s.world.taskQueue },
+    identity: 'a worker that dies',
+  }
+  const { connection } = s.world.temporal
+  await connection.withDeadline(Date.now() + 20_000, () => service().pollActivityTaskQueue(poll))
+  await eventually(async () => !!(await activityOf(run)).lastFailure?.timeoutFailureInfo)
+}
+
+test.each<[string, Command]>([
+  ['before', async () => undefined],
+  ['and whose next worker has died before', takeAndDie],
+])('of one whose heartbeats were erased %s its run was terminated, neither', async (_, and) => {
   const run = await s.start('pay-at-once')
   await untilFailed(run)
   await bank.stopWorker()
   await bank.forget(run)
   await resetAll(run)
+  await and(run)
   await s.world.temporal.workflow.getHandle(run.workflowId).terminate('operator')
   await reconcileLater({ ...s.world, client: s.world.temporal })
   await s.expectEnding(run, NOBODY_KNOWS)
