@@ -1,5 +1,6 @@
 /** What everything behind the door shares: what it needs, one call on its way, and the digest of a write. */
 import type { Database } from '../db/database.ts'
+import type { JudgedBy } from '../db/queries/call-facts.ts'
 import type { SigningKey } from '../lib/dsse.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { writeDigest } from '../lib/write-digest.ts'
@@ -56,6 +57,7 @@ export interface Arrival extends StepLimits {
   executor: Executor
   resolved: Resolved
   origin: VerifiedOrigin
+  judgedBy: JudgedBy
   /** By what is stored of it, and today's policies. */
   judge: (stored: Stored) => Judged
   /** For one call of the target. */

@@ -8,6 +8,9 @@ import type { Envelope } from '../schemas/run.ts'
 import { beat, saidBefore } from './heartbeat.ts'
 import { lookBack, saysErased } from './histories.ts'
 
+/** More workers in a row do not die before the first word of their attempt. */
+const MAX_UNHEARD = 2
+
 /**
  * Every attempt that fails leaves a heartbeat, and of one whose worker dies Temporal keeps that it has timed out. An attempt
  * that is not the first and is given neither comes after a reset: of its activity, which it notes for those behind it, or
@@ -26,7 +29,8 @@ export async function notingErased(): Promise<boolean> {
     return isAfterReset
   }
   const claim = said.map(claimIn).find((one) => one !== undefined) as Envelope | undefined
-  const isErased = said.some(saysErased) || (failure === 'cut' && !claim)
+  const isMissing = failure === 'cut' || (failure === 'unheard' && info.attempt > MAX_UNHEARD)
+  const isErased = said.some(saysErased) || (isMissing && !claim)
   beat({ isErased, ...(claim && { claim }) })
   return false
 }

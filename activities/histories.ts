@@ -108,14 +108,14 @@ export async function lookBack(
   client: Client,
   { workflowId, runId }: Execution,
   activityId: string,
-): Promise<{ failure: 'none' | 'cut' | 'whole'; said: unknown[]; isAfterReset: boolean }> {
+): Promise<{ failure: 'none' | 'cut' | 'unheard' | 'whole'; said: unknown[]; isAfterReset: boolean }> {
   const { raw } = await client.workflow.getHandle(workflowId, runId).describe()
   const lastFailure = raw.pendingActivities?.find((one) => one.activityId === activityId)?.lastFailure
   const { applicationFailureInfo: info, timeoutFailureInfo: timeout } = lastFailure ?? {}
-  const isWhole = timeout || (info && !['ActivityReset', 'ActivityPause'].includes(info.type ?? ''))
+  const isWhole = info && !['ActivityReset', 'ActivityPause'].includes(info.type ?? '')
   const firstRunId = raw.workflowExecutionInfo?.firstRunId
   return {
-    failure: lastFailure ? (isWhole ? 'whole' : 'cut') : 'none',
+    failure: lastFailure ? (timeout ? 'unheard' : isWhole ? 'whole' : 'cut') : 'none',
     said: await valuesIn(client, info?.details),
     isAfterReset: !!firstRunId && firstRunId !== runId,
   }

@@ -8,6 +8,7 @@
  * makes a second one harmless.
  */
 import { loadOrigin } from '../db/queries/deliveries.ts'
+import { revisionsIn } from '../db/queries/call-facts.ts'
 import { loadCallContext, type CallContextRow, type WritebackRow } from '../db/queries/writebacks.ts'
 import { canonicalJson } from '../lib/canonical-json.ts'
 import { changedSettings } from '../lib/write-settings.ts'
@@ -96,7 +97,7 @@ async function pass(
   const frozenReason = context.connection?.frozen_reason ?? null
   const overdueMs = -(remainingMs ?? 0)
   const known = { call, operation, executor, resolved, origin, judge, timeoutMs }
-  const arrival = { ...known, overdueMs, frozenReason, ...step, witness }
+  const arrival = { ...known, judgedBy: revisionsIn(context), overdueMs, frozenReason, ...step, witness }
   assertDefinitionUnchanged(call, resolved.definitionSha256, origin.pinnedDefinitionSha256)
   const row = context.writeback ?? (await planWriteback(deps, arrival))
   const end = earlier?.end ?? null

@@ -49,7 +49,7 @@ export async function sendWrite(
   assertBelieved(deps)
   // Opened before the claim: however long claim and witness take, our deadline comes before the ledger's.
   const window = new SendWindow(timeoutMs, lapsesAtMs - deps.nowMs())
-  const claimed = await claim(deps, row, timeoutMs + DEADLINE_MARGIN_MS)
+  const claimed = await claim(deps, row, passage)
   await tellWitness(deps, passage, row, claimed)
   const answer = await executor.apply(operation, {
     key: row.idempotency_key,
@@ -98,11 +98,16 @@ function assertBelieved({ signingKey: { keyId }, trust }: DoorDeps): void {
 }
 
 /** The row as our claim leaves it. Throws WRITE_IN_PROGRESS. */
-async function claim({ database }: DoorDeps, row: WritebackRow, timeoutMs: number): Promise<WritebackRow> {
+async function claim(
+  { database }: DoorDeps,
+  row: WritebackRow,
+  { timeoutMs: callMs, judgedBy }: Passage,
+): Promise<WritebackRow> {
   const { writeback_id: writebackId, attempt: seenAttempt } = row
-  const claimed = await claimSending(database, { writebackId, seenAttempt, timeoutMs })
+  const timeoutMs = callMs + DEADLINE_MARGIN_MS
+  const claimed = await claimSending(database, { writebackId, seenAttempt, timeoutMs, judgedBy })
   if (!claimed) {
-    const detail = `${writebackId}: another attempt was first, or the connection was frozen this moment`
+    const detail = `${writebackId}: another attempt was first, or the connection was frozen, or it or a policy was changed this moment`
     throw new CodedError('WRITE_IN_PROGRESS', detail)
   }
   const { attempt, deadline_at, updated_at } = claimed

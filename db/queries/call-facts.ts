@@ -12,6 +12,17 @@ export interface CallFactsRow {
   policies: { number: number; body: Extract<Manifest, { kind: 'Policy' }> }[]
 }
 
+/** The revisions that a call was judged by: the number of the connection's, 0 where there is none, and of each policy by its name. */
+export interface JudgedBy {
+  connection: number
+  policies: Record<string, number>
+}
+
+export function revisionsIn({ connection, policies }: CallFactsRow): JudgedBy {
+  const numbers = policies.map(({ number, body }) => [body.name, number] as const)
+  return { connection: connection?.number ?? 0, policies: Object.fromEntries(numbers) }
+}
+
 /** Two columns of a statement; $1 is the organization, $2 the connection. */
 export const CALL_FACTS = `
        (select jsonb_build_object('number', r.number, 'body', r.body, 'frozen_reason', m.frozen_reason) from manifests m

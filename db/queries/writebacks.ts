@@ -15,7 +15,7 @@ import type {
 } from '../../schemas/run.ts'
 import type { Queryable } from '../database.ts'
 import { cutPage, cutRows, type CutRows, type Marked } from './cut-rows.ts'
-import { CALL_FACTS, type CallFactsRow } from './call-facts.ts'
+import { CALL_FACTS, type CallFactsRow, type JudgedBy } from './call-facts.ts'
 
 /** What an executor needs at apply time and computed at plan time. */
 export interface StoredPlan {
@@ -173,28 +173,37 @@ export async function updateRequirement(
 }
 
 /**
- * Claims the right to send: the number of this attempt, or null if another attempt has it, if the connection is frozen,
- * or if a receipt says that the write has ended, whatever its row says. `seenAttempt` is the one this caller has read; past its deadline it may be taken over.
+ * Claims the right to send: the number of this attempt, or null if another attempt has it, if the connection is frozen, if
+ * connection or policies are not those it was judged by any more, or if a receipt says that the write has ended, whatever
+ * its row says. `seenAttempt` is the one this caller has read; past its deadline it may be taken over.
  *
  * The connection's row is locked against a freeze until the claim is through: a freeze waits for claims that came
  * before it, and a claim that waits for a freeze sees it. So what is not claimed when a freeze returns is not sent.
  */
 export async function claimSending(
   db: Queryable,
-  params: { writebackId: string; seenAttempt: number; timeoutMs: number },
+  params: { writebackId: string; seenAttempt: number; timeoutMs: number; judgedBy: JudgedBy },
 ): Promise<{ attempt: number; deadline_at: Date; updated_at: Date } | null> {
   const { rows } = await db.query<{ attempt: number; deadline_at: Date; updated_at: Date }>(
     `with door as (
-       select m.frozen_at from writebacks w
+       select m.frozen_at, m.head from writebacks w
          join manifests m on m.organization = w.organization and m.kind = 'Connection' and m.name = w.connection
          where w.writeback_id = $1 for share of m)
      update writebacks set state = 'sending', attempt = attempt + 1, updated_at = app_now(),
        deadline_at = app_now() + $3::bigint * interval '1 millisecond'
      where writeback_id = $1 and attempt = $2 and (state = 'planned' or (state = 'sending' and deadline_at < app_now()))
-       and not exists (select from door where frozen_at is not null)
+       and coalesce((select head from door where frozen_at is null), 0) = $4
+       and $5::jsonb = (select coalesce(jsonb_object_agg(p.name, p.head), '{}') from manifests p
+         where p.organization = writebacks.organization and p.kind = 'Policy')
        and not exists (select from receipts where subject = $1 and kind = 'outcome')
      returning attempt, deadline_at, updated_at`,
-    [params.writebackId, params.seenAttempt, params.timeoutMs],
+    [
+      params.writebackId,
+      params.seenAttempt,
+      params.timeoutMs,
+      params.judgedBy.connection,
+      JSON.stringify(params.judgedBy.policies),
+    ],
   )
   return rows[0] ?? null
 }

@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { insertApproval, updateApproval, type ApprovalRow } from '../../db/queries/approvals.ts'
-import { claimSending, insertPlannedWriteback } from '../../db/queries/writebacks.ts'
+import { revisionsIn } from '../../db/queries/call-facts.ts'
+import { claimSending, insertPlannedWriteback, loadCallContext } from '../../db/queries/writebacks.ts'
 import * as fixtures from '../support/fixtures.ts'
 import { billingConnection, createTestApi, returningAutomation, type TestApi } from './support.ts'
 
@@ -34,7 +35,11 @@ async function seed({ runId, connection, asked, isSending = false }: Seed): Prom
   const origin = { ...row.origin, runId }
   const { writebackId } = origin
   await insertPlannedWriteback(api.database, { ...row, origin })
-  if (isSending) await claimSending(api.database, { writebackId, seenAttempt: 0, timeoutMs: 60_000 })
+  if (isSending) {
+    const about = { organization: row.organization, connection, writebackId }
+    const judgedBy = revisionsIn(await loadCallContext(api.database, about))
+    await claimSending(api.database, { writebackId, seenAttempt: 0, timeoutMs: 60_000, judgedBy })
+  }
   if (asked === undefined) return writebackId
   await insertApproval(api.database, {
     approval_id: writebackId,

@@ -52,6 +52,21 @@ export const endedByHand: Door[] = [
     says: 'expected 77 to be 76',
   },
   {
+    name: 'workers that died before their first word had nothing to miss',
+    patches: [
+      {
+        file: 'activities/erased.ts',
+        find: 'info.attempt > MAX_UNHEARD',
+        replace: 'info.attempt < MAX_UNHEARD',
+      },
+    ],
+    test: {
+      file: BY_HAND,
+      title: 'one that is unpaused so, and whose next worker dies before its first word, is not paid again',
+    },
+    says: 'expected 2 to be 1',
+  },
+  {
     name: 'the reconciler takes a worker that died for one that had nothing to tell',
     patches: [
       {
@@ -72,8 +87,8 @@ export const endedByHand: Door[] = [
     patches: [
       {
         file: 'activities/histories.ts',
-        find: "(isWhole ? 'whole' : 'cut')",
-        replace: "(isWhole ? 'whole' : 'whole')",
+        find: "isWhole ? 'whole' : 'cut'",
+        replace: "isWhole ? 'whole' : 'whole'",
       },
     ],
     test: {

@@ -348,8 +348,8 @@ const forgedWorkflows: Door[] = [
       },
       {
         file: 'db/queries/writebacks.ts',
-        find: '       and not exists (select from door where frozen_at is not null)\n',
-        replace: '',
+        find: 'from door where frozen_at is null), 0)',
+        replace: 'from door), 0)',
       },
     ],
     test: {
@@ -357,6 +357,21 @@ const forgedWorkflows: Door[] = [
       title: 'sends nothing to a frozen connection, approved as it is',
     },
     says: "expected 'nothing was refused' to be 'CONNECTION_FROZEN'",
+  },
+  {
+    name: 'the policy that counts is the one that was read first',
+    patches: [
+      {
+        file: 'db/queries/writebacks.ts',
+        find: 'and $5::jsonb = (select',
+        replace: 'and $5::jsonb is not null and exists (select',
+      },
+    ],
+    test: {
+      file: 'late-policies.test.ts',
+      title: 'a payment that a policy denies before it is claimed is not made',
+    },
+    says: "to match object { writebacks: [ 'refused' ] }",
   },
   {
     name: 'decisions are recorded unread',

@@ -203,6 +203,18 @@ const takeAndDie: Command = async (run) => {
   await eventually(async () => !!(await activityOf(run)).lastFailure?.timeoutFailureInfo)
 }
 
+test('one that is unpaused so, and whose next worker dies before its first word, is not paid again', async () => {
+  const run = await s.start('pay-at-once')
+  await untilFailed(run)
+  await bank.stopWorker()
+  await bank.forget(run)
+  await unpause(false)(run)
+  await takeAndDie(run)
+  await bank.startWorker()
+  await s.expectEnding(run, NOBODY_KNOWS)
+  expect(bank.sent).toBe(1)
+})
+
 test.each<[string, Command]>([
   ['before', async () => undefined],
   ['and whose next worker has died before', takeAndDie],

@@ -14,7 +14,7 @@ import { createDatabase } from '../../db/database.ts'
 import { claimSending, insertPlannedWriteback, type WritebackRow } from '../../db/queries/writebacks.ts'
 import { ERRORS } from '../../schemas/errors.ts'
 import { useTestDatabase } from '../support/database.ts'
-import { call, makeKeys, newWriteback, ORGANIZATION } from '../support/fixtures.ts'
+import { BY_NOTHING, call, makeKeys, newWriteback, ORGANIZATION } from '../support/fixtures.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
 
 const witness = {
@@ -60,7 +60,12 @@ async function planned(): Promise<WritebackRow> {
 /** A row that an attempt is sending; its deadline lies this far ahead. */
 async function sending(timeoutMs: number): Promise<WritebackRow> {
   const row = await planned()
-  await claimSending(db.database, { writebackId: row.writeback_id, seenAttempt: 0, timeoutMs })
+  await claimSending(db.database, {
+    writebackId: row.writeback_id,
+    seenAttempt: 0,
+    timeoutMs,
+    judgedBy: BY_NOTHING,
+  })
   return now(row)
 }
 
@@ -74,6 +79,7 @@ function passage(executor: Partial<Executor>, over: Partial<Passage> = {}): Pass
     timeoutMs: 5_000,
     overdueMs: 0,
     frozenReason: null,
+    judgedBy: BY_NOTHING,
   }
   const step = {
     signal: new AbortController().signal,

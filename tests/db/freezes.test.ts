@@ -25,8 +25,17 @@ async function planned(): Promise<string> {
   return row.origin.writebackId
 }
 
-const claim = (writebackId: string, over: pg.Pool | pg.PoolClient = db.database) =>
-  claimSending(over, { writebackId, seenAttempt: 0, timeoutMs: 60_000 })
+const claim = (
+  writebackId: string,
+  over: pg.Pool | pg.PoolClient = db.database,
+  policies: Record<string, number> = {},
+) =>
+  claimSending(over, {
+    writebackId,
+    seenAttempt: 0,
+    timeoutMs: 60_000,
+    judgedBy: { connection: 1, policies },
+  })
 
 /** In a transaction that stays open until the function that comes back is called. */
 async function inOpenTransaction(
@@ -92,5 +101,34 @@ describe('a freeze', () => {
     expect(await findFreeze(db.database, { ...named, connection: 'nothing' })).toBeUndefined()
     expect(await freezeConnection(db.database, { ...freeze, connection: 'nothing' })).toBeUndefined()
     expect(await thawConnection(db.database, { ...named, connection: 'nothing' })).toBe(false)
+  })
+})
+
+describe('a claim', () => {
+  const headOf = (kind: string, name: string, head: number) =>
+    db.database.query(
+      `insert into manifests (organization, kind, name, head) values ($1, $2, $3, $4)
+       on conflict (organization, kind, name) do update set head = excluded.head`,
+      [ORGANIZATION, kind, name, head],
+    )
+
+  it('gets nothing where its write was judged by another revision of the connection', async () => {
+    const writebackId = await planned()
+    await headOf('Connection', CONNECTION, 2)
+    expect(await claim(writebackId)).toBeNull()
+    await headOf('Connection', CONNECTION, 1)
+    expect(await claim(writebackId)).toMatchObject({ attempt: 1 })
+  })
+
+  it.each([
+    ['a policy less', { money: 1 }],
+    ['another revision of a policy', { money: 1, rows: 2 }],
+    ['a policy that is gone', { money: 1, rows: 1, more: 1 }],
+  ])('gets nothing where its write was judged with %s', async (_, policies) => {
+    const writebackId = await planned()
+    await headOf('Policy', 'money', 1)
+    await headOf('Policy', 'rows', 1)
+    expect(await claim(writebackId, db.database, policies)).toBeNull()
+    expect(await claim(writebackId, db.database, { rows: 1, money: 1 })).toMatchObject({ attempt: 1 })
   })
 })

@@ -22,7 +22,7 @@ import { CLAIM_PAYLOAD_TYPE } from '../../schemas/claim.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import type { Envelope } from '../../schemas/run.ts'
 import { useTestDatabase } from '../support/database.ts'
-import { makeKeys, newWriteback, ORGANIZATION, requirement } from '../support/fixtures.ts'
+import { BY_NOTHING, makeKeys, newWriteback, ORGANIZATION, requirement } from '../support/fixtures.ts'
 
 const db = useTestDatabase()
 const keys = makeKeys()
@@ -64,6 +64,7 @@ const UNDER_WAY = {
   resolved: { destination: null },
   timeoutMs: 1_000,
   frozenReason: null,
+  judgedBy: BY_NOTHING,
   signal,
   witness,
 }
@@ -290,8 +291,8 @@ describe('an end', () => {
   it('of an attempt that was overtaken is not recorded, and leaves no receipt', async () => {
     const row = await planned()
     const { writeback_id: writebackId } = row
-    await claimSending(db.database, { writebackId, seenAttempt: 0, timeoutMs: -1_000 })
-    await claimSending(db.database, { writebackId, seenAttempt: 1, timeoutMs: 60_000 })
+    await claimSending(db.database, { writebackId, seenAttempt: 0, timeoutMs: -1_000, judgedBy: BY_NOTHING })
+    await claimSending(db.database, { writebackId, seenAttempt: 1, timeoutMs: 60_000, judgedBy: BY_NOTHING })
     await expect(closeSending(deps, { ...row, attempt: 1 }, { status: 'unknown' })).rejects.toMatchObject({
       code: 'WRITE_IN_PROGRESS',
     })
@@ -351,7 +352,12 @@ describe('giving a write up', () => {
 
   it('does nothing to one that is under way, is over, or was never planned', async () => {
     const row = await planned()
-    await claimSending(db.database, { writebackId: row.writeback_id, seenAttempt: 0, timeoutMs: 1_000 })
+    await claimSending(db.database, {
+      writebackId: row.writeback_id,
+      seenAttempt: 0,
+      timeoutMs: 1_000,
+      judgedBy: BY_NOTHING,
+    })
     expect(await abandon(row.writeback_id, 'withdrawn')).toEqual({ kind: 'under_way' })
     const outcome = await closeSending(deps, { ...row, attempt: 1 }, { status: 'applied', how: 'answered' })
     expect(await abandon(row.writeback_id, 'withdrawn')).toEqual({ kind: 'ended', outcome })

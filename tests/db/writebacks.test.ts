@@ -15,6 +15,7 @@ import {
 } from '../../db/queries/writebacks.ts'
 import { useTestDatabase } from '../support/database.ts'
 import {
+  BY_NOTHING,
   at,
   newWriteback,
   ORGANIZATION,
@@ -51,7 +52,7 @@ async function plan(over: Parameters<typeof newWriteback>[0] = {}): Promise<stri
 }
 
 const claim = (writebackId: string, seenAttempt = 0, minutes = 0) =>
-  claimSending(databaseAt(minutes), { writebackId, seenAttempt, timeoutMs: TIMEOUT_MS })
+  claimSending(databaseAt(minutes), { writebackId, seenAttempt, timeoutMs: TIMEOUT_MS, judgedBy: BY_NOTHING })
 
 async function rowOf(writebackId: string): Promise<WritebackRow> {
   const row = await findWriteback(db.database, { organization: ORGANIZATION, writebackId })

@@ -1,5 +1,6 @@
 /** Named values for tests, each valid as it is; a test changes what it is about. */
 import { generateKeyPairSync, randomUUID } from 'node:crypto'
+import type { JudgedBy } from '../../db/queries/call-facts.ts'
 import type { NewWriteback } from '../../db/queries/writebacks.ts'
 import { signEnvelope, type SigningKey, type TrustedKey } from '../../lib/dsse.ts'
 import { keyIdOf } from '../../lib/keys.ts'
@@ -26,6 +27,9 @@ export const NOON_MS = Date.parse('2026-10-01T12:00:00.000Z')
 export function at(minutes: number): string {
   return new Date(NOON_MS + minutes * 60_000).toISOString()
 }
+
+/** In a database without connections and policies. */
+export const BY_NOTHING: JudgedBy = { connection: 0, policies: {} }
 
 export function requester(over: Partial<Requester> = {}): Requester {
   return { principal: 'connection/billing', kind: 'service', onBehalfOf: [], ...over }
