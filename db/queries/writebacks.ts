@@ -172,10 +172,11 @@ export async function updateRequirement(
   )
 }
 
+type Claimed = { attempt: number; deadline_at: Date; updated_at: Date }
+
 /**
- * Claims the right to send: the number of this attempt, or null if another attempt has it, if the connection is frozen, if
- * connection or policies are not those it was judged by any more, or if a receipt says that the write has ended, whatever
- * its row says. `seenAttempt` is the one this caller has read; past its deadline it may be taken over.
+ * Claims the right to send. Null: another attempt has it, the connection is frozen, it or a policy is not the one that the
+ * write was judged by, or a receipt says that it has ended. `seenAttempt` was read; past its deadline it may be taken over.
  *
  * The connection's row is locked against a freeze until the claim is through: a freeze waits for claims that came
  * before it, and a claim that waits for a freeze sees it. So what is not claimed when a freeze returns is not sent.
@@ -183,8 +184,9 @@ export async function updateRequirement(
 export async function claimSending(
   db: Queryable,
   params: { writebackId: string; seenAttempt: number; timeoutMs: number; judgedBy: JudgedBy },
-): Promise<{ attempt: number; deadline_at: Date; updated_at: Date } | null> {
-  const { rows } = await db.query<{ attempt: number; deadline_at: Date; updated_at: Date }>(
+): Promise<Claimed | null> {
+  const { connection, policies } = params.judgedBy
+  const { rows } = await db.query<Claimed>(
     `with door as (
        select m.frozen_at, m.head from writebacks w
          join manifests m on m.organization = w.organization and m.kind = 'Connection' and m.name = w.connection
@@ -197,13 +199,7 @@ export async function claimSending(
          where p.organization = writebacks.organization and p.kind = 'Policy')
        and not exists (select from receipts where subject = $1 and kind = 'outcome')
      returning attempt, deadline_at, updated_at`,
-    [
-      params.writebackId,
-      params.seenAttempt,
-      params.timeoutMs,
-      params.judgedBy.connection,
-      JSON.stringify(params.judgedBy.policies),
-    ],
+    [params.writebackId, params.seenAttempt, params.timeoutMs, connection, JSON.stringify(policies)],
   )
   return rows[0] ?? null
 }
