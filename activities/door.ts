@@ -1,6 +1,6 @@
 /** What everything behind the door shares: what it needs, one call on its way, and the digest of a write. */
 import type { Database } from '../db/database.ts'
-import type { JudgedBy } from '../db/queries/call-facts.ts'
+import type { JudgedBy } from '../db/queries/writebacks.ts'
 import type { SigningKey } from '../lib/dsse.ts'
 import type { JsonValue } from '../lib/json.ts'
 import { writeDigest } from '../lib/write-digest.ts'

@@ -8,8 +8,8 @@
  * makes a second one harmless.
  */
 import { loadOrigin } from '../db/queries/deliveries.ts'
-import { revisionsIn } from '../db/queries/call-facts.ts'
-import { loadCallContext, type CallContextRow, type WritebackRow } from '../db/queries/writebacks.ts'
+import { loadCallContext, revisionsIn, type CallContextRow } from '../db/queries/call-facts.ts'
+import type { WritebackRow } from '../db/queries/writebacks.ts'
 import { canonicalJson } from '../lib/canonical-json.ts'
 import { changedSettings } from '../lib/write-settings.ts'
 import { CodedError } from '../schemas/errors.ts'

@@ -1,6 +1,7 @@
 /** What a call is judged by: its connection and the policies of this moment. This file only reads. */
 import type { AutomationSpec, Manifest } from '../../schemas/manifests.ts'
 import type { Queryable } from '../database.ts'
+import type { JudgedBy, WritebackRow } from './writebacks.ts'
 
 export interface CallFactsRow {
   connection: {
@@ -10,12 +11,6 @@ export interface CallFactsRow {
     frozen_reason: string | null
   } | null
   policies: { number: number; body: Extract<Manifest, { kind: 'Policy' }> }[]
-}
-
-/** The revisions that a call was judged by: the number of the connection's, 0 where there is none, and of each policy by its name. */
-export interface JudgedBy {
-  connection: number
-  policies: Record<string, number>
 }
 
 export function revisionsIn({ connection, policies }: CallFactsRow): JudgedBy {
@@ -31,6 +26,32 @@ export const CALL_FACTS = `
        (select coalesce(jsonb_agg(jsonb_build_object('number', r.number, 'body', r.body) order by m.name), '[]')
           from manifests m join revisions r using (organization, kind, name)
           where m.organization = $1 and m.kind = 'Policy' and r.number = m.head) as policies`
+
+export interface CallContextRow extends CallFactsRow {
+  writeback: WritebackRow | null
+  /** Until the deadline of the attempt that is sending, by the clock that has set it. Null: none is. */
+  remaining_ms: number | null
+  /** A receipt says that the write has ended. */
+  is_ended: boolean
+}
+
+/** All that the door needs to judge a call, in one statement: the connection and the policies of this moment, the ledger. */
+export async function loadCallContext(
+  db: Queryable,
+  params: { organization: string; connection: string; writebackId: string },
+): Promise<CallContextRow> {
+  const { rows } = await db.query<CallContextRow>(
+    `select ${CALL_FACTS},
+       (select to_jsonb(w) from writebacks w where w.organization = $1 and w.writeback_id = $3) as writeback,
+       (select (extract(epoch from w.deadline_at - app_now()) * 1000)::float8 from writebacks w
+          where w.organization = $1 and w.writeback_id = $3) as remaining_ms,
+       exists (select from receipts r where r.subject = $3 and r.kind = 'outcome') as is_ended`,
+    [params.organization, params.connection, params.writebackId],
+  )
+  const [row] = rows
+  if (!row) throw new Error('no row came back for call context')
+  return row
+}
 
 export interface DryCallRow extends CallFactsRow {
   /** Of the revision; null if there is none. */

@@ -15,7 +15,6 @@ import type {
 } from '../../schemas/run.ts'
 import type { Queryable } from '../database.ts'
 import { cutPage, cutRows, type CutRows, type Marked } from './cut-rows.ts'
-import { CALL_FACTS, type CallFactsRow, type JudgedBy } from './call-facts.ts'
 
 /** What an executor needs at apply time and computed at plan time. */
 export interface StoredPlan {
@@ -86,32 +85,6 @@ export function writeFactsOf(row: WritebackRow): WriteFacts {
   }
 }
 
-export interface CallContextRow extends CallFactsRow {
-  writeback: WritebackRow | null
-  /** Until the deadline of the attempt that is sending, by the clock that has set it. Null: none is. */
-  remaining_ms: number | null
-  /** A receipt says that the write has ended. */
-  is_ended: boolean
-}
-
-/** All that the door needs to judge a call, in one statement: the connection and the policies of this moment, the ledger. */
-export async function loadCallContext(
-  db: Queryable,
-  params: { organization: string; connection: string; writebackId: string },
-): Promise<CallContextRow> {
-  const { rows } = await db.query<CallContextRow>(
-    `select ${CALL_FACTS},
-       (select to_jsonb(w) from writebacks w where w.organization = $1 and w.writeback_id = $3) as writeback,
-       (select (extract(epoch from w.deadline_at - app_now()) * 1000)::float8 from writebacks w
-          where w.organization = $1 and w.writeback_id = $3) as remaining_ms,
-       exists (select from receipts r where r.subject = $3 and r.kind = 'outcome') as is_ended`,
-    [params.organization, params.connection, params.writebackId],
-  )
-  const [row] = rows
-  if (!row) throw new Error('no row came back for call context')
-  return row
-}
-
 export interface NewWriteback {
   organization: string
   origin: Origin
@@ -170,6 +143,12 @@ export async function updateRequirement(
      where writeback_id = $1 and state = 'planned'`,
     [params.writebackId, JSON.stringify(params.requirement)],
   )
+}
+
+/** The revisions that a write was judged by: the number of its connection's, 0 where there is none, and each policy's by name. */
+export interface JudgedBy {
+  connection: number
+  policies: Record<string, number>
 }
 
 type Claimed = { attempt: number; deadline_at: Date; updated_at: Date }

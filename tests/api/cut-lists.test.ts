@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { insertApproval, updateApproval, type ApprovalRow } from '../../db/queries/approvals.ts'
-import { revisionsIn } from '../../db/queries/call-facts.ts'
-import { claimSending, insertPlannedWriteback, loadCallContext } from '../../db/queries/writebacks.ts'
+import { loadCallContext, revisionsIn } from '../../db/queries/call-facts.ts'
+import { claimSending, insertPlannedWriteback } from '../../db/queries/writebacks.ts'
 import * as fixtures from '../support/fixtures.ts'
 import { billingConnection, createTestApi, returningAutomation, type TestApi } from './support.ts'
 

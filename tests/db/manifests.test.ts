@@ -10,7 +10,7 @@ import {
   listHeadSummaries,
   lockHead,
 } from '../../db/queries/manifests.ts'
-import { loadCallContext } from '../../db/queries/writebacks.ts'
+import { loadCallContext } from '../../db/queries/call-facts.ts'
 import { ManifestSchema, type Manifest } from '../../schemas/manifests.ts'
 import { useTestDatabase } from '../support/database.ts'
 

@@ -2,13 +2,13 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createDatabase, inTransaction, type Database } from '../../db/database.ts'
+import { loadCallContext } from '../../db/queries/call-facts.ts'
 import {
   claimSending,
   closeWriteback,
   findWriteback,
   insertPlannedWriteback,
   listWritebacks,
-  loadCallContext,
   releaseSending,
   updateRequirement,
   type WritebackRow,

@@ -1,7 +1,6 @@
 /** Named values for tests, each valid as it is; a test changes what it is about. */
 import { generateKeyPairSync, randomUUID } from 'node:crypto'
-import type { JudgedBy } from '../../db/queries/call-facts.ts'
-import type { NewWriteback } from '../../db/queries/writebacks.ts'
+import type { JudgedBy, NewWriteback } from '../../db/queries/writebacks.ts'
 import { signEnvelope, type SigningKey, type TrustedKey } from '../../lib/dsse.ts'
 import { keyIdOf } from '../../lib/keys.ts'
 import { DECISION_PAYLOAD_TYPE, type Decision } from '../../schemas/decision.ts'
