@@ -3,7 +3,7 @@
  * leaves only through its window. A transport of our own, for that of the SDK shows neither the text of a message nor
  * what a child has not read.
  */
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
 import { PassThrough } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -15,9 +15,10 @@ import type { SendWindow } from '../lib/send-window.ts'
 import { CodedError } from '../schemas/errors.ts'
 import { AnswerWork } from './answer-work.ts'
 import { LocalFailure } from './errors.ts'
-import { endWithUs, hasEnded, isWatched, writeIsOver, writeIsSent } from './orphans.ts'
+import { isWatched, writeIsOver, writeIsSent } from './orphans.ts'
 import type { StdioServer } from './port.ts'
-import { inputOf, mayEnd, signalGroup, whyNotEndable } from './process-tree.ts'
+import { inputOf, whyNotEndable } from './process-tree.ts'
+import { ProgramGroup } from './program-group.ts'
 import { readBytes } from './reader.ts'
 import { ReadingTurn } from './reading-turn.ts'
 import type { McpRequest } from './session.ts'
@@ -32,6 +33,8 @@ export class ChildPipe implements Transport {
   onmessage?: (message: JSONRPCMessage) => void
   /** A message was longer than it may be, or has more in it: nothing after it is read. `most`: how much is taken, in words. */
   onoversized?: (most: string) => void
+  /** The child has ended, and may have said things that were not read yet. Others may still hold its pipes. */
+  onexit?: () => void
   readonly stderr = new PassThrough()
   readonly #server: StdioServer
   readonly #maxMessageBytes: number
@@ -46,7 +49,11 @@ export class ChildPipe implements Transport {
   readonly #writes = new Map<string | number, SendWindow>()
   #isInitialized = false
   #isOversized = false
-  #child: ChildProcess | undefined
+  /** Until it has ended, or is asked to. */
+  #child: ChildProcessWithoutNullStreams | undefined
+  #group: ProgramGroup | undefined
+  #closing: Promise<void> | undefined
+  #heardBytes = 0
   /** How the kernel names our pipe at its other end. */
   #input: string | null = null
   /** Of a line that has not ended. */
@@ -71,23 +78,40 @@ export class ChildPipe implements Transport {
       detached: true,
     })
     this.#child = child
+    if (child.pid !== undefined) {
+      this.#group = new ProgramGroup(child, child.pid)
+      this.#input = inputOf(child.pid)
+    }
     const onError = (error: Error): void => this.onerror?.(error)
     for (const source of [child, child.stdin, child.stdout]) source.on('error', onError)
-    child.on('close', () => {
-      if (child.pid !== undefined) hasEnded(child.pid)
-      this.#child = undefined
-      // The last words of a child may be an answer whose turn has not come.
-      void this.#settled.then(() => this.onclose?.())
-    })
+    child.on('exit', () => void this.#afterExit(child))
+    child.on('close', () => this.#afterClose())
     child.stdout.on('data', (chunk: Buffer) => {
       child.stdout.pause()
+      this.#heardBytes += chunk.length
       this.#settled = this.#settled.then(() => this.#read(chunk)).then(() => void child.stdout.resume())
     })
     child.stderr.pipe(this.stderr)
     await once(child, 'spawn')
-    if (child.pid === undefined) return
-    this.#input = inputOf(child.pid)
-    endWithUs(child.pid)
+  }
+
+  /** Its pipes may be open for ever: whatever it has started may have got them, and live on. */
+  async #afterExit(child: ChildProcessWithoutNullStreams): Promise<void> {
+    this.#group?.forgetIfGone()
+    this.onexit?.()
+    await this.#group?.lastWords(() => this.#settled.then(() => this.#heardBytes))
+    // A server behind a script that has ended is asked to end, as after any call.
+    if (this.#group?.id !== undefined) await this.close()
+    for (const pipe of [child.stdout, child.stderr]) pipe.destroy()
+  }
+
+  #afterClose(): void {
+    // What is left of the group has the write, though it has none of the pipes back to us.
+    if (this.#writes.size > 0) this.#group?.end('SIGKILL')
+    this.#group?.forget()
+    this.#child = undefined
+    // The last words of a child may be an answer whose turn has not come.
+    void this.#settled.then(() => this.onclose?.())
   }
 
   expect(message: McpRequest, window: SendWindow | null): void {
@@ -114,17 +138,17 @@ export class ChildPipe implements Transport {
 
   #hasLeft(id: string | number, window: SendWindow): void {
     this.#writes.set(id, window)
-    if (this.#child?.pid !== undefined) writeIsSent(this.#child.pid, id, window)
+    if (this.#group?.id !== undefined) writeIsSent(this.#group.id, id, window)
   }
 
   #isOver(id: string | number): void {
-    if (this.#child?.pid !== undefined && this.#writes.has(id)) writeIsOver(this.#child.pid, id)
+    if (this.#group?.id !== undefined && this.#writes.has(id)) writeIsOver(this.#group.id, id)
     this.#writes.delete(id)
   }
 
   /** Writes in the same turn: nothing waits between the look at the clocks and the pipe. */
   async send(message: JSONRPCMessage): Promise<void> {
-    const { stdin, exitCode, signalCode, pid } = this.#child ?? {}
+    const { stdin, exitCode, signalCode } = this.#child ?? {}
     // It counts as open while something that it has said waits for its turn.
     if (!stdin || exitCode !== null || signalCode !== null) throw new Error('Not connected')
     if (this.#isLeftOut(message)) return
@@ -132,7 +156,7 @@ export class ChildPipe implements Transport {
       const window = this.#announced.get(message.params?.['arguments'] as object)
       if (window === undefined) throw new Error('a call that nobody has announced')
       if (window && this.backlogBytes > 0) throw new LocalFailure('not_reading')
-      if (window) this.#assertEndable(pid)
+      if (window) this.#assertEndable(this.#group?.id)
       window?.pass()
       if (window) this.#turn.expect(window.deadlineAtMs)
       if (window && 'id' in message) this.#hasLeft(message.id, window)
@@ -156,11 +180,16 @@ export class ChildPipe implements Transport {
 
   kill(): void {
     this.#turn.close()
-    if (this.#child) end(this.#child, 'SIGKILL')
+    if (this.#child) this.#group?.end('SIGKILL')
   }
 
   /** Resolves when it has ended, or was sent SIGKILL: at the latest when the last write without an answer is overdue. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     this.#turn.close()
     const child = this.#child
     if (!child) return
@@ -171,14 +200,14 @@ export class ChildPipe implements Transport {
     const patienceMs = this.#patienceMs()
     const patience = (): Promise<unknown> =>
       Promise.race([closed, sleep(patienceMs, undefined, { ref: false })])
-    if (patienceMs === 0) return end(child, 'SIGKILL')
-    child.stdin?.end()
+    if (patienceMs === 0) return this.#group?.end('SIGKILL')
+    child.stdin.end()
     await patience()
     if (!isClosed) {
-      end(child, 'SIGTERM')
+      this.#group?.end('SIGTERM')
       await patience()
     }
-    if (!isClosed) end(child, 'SIGKILL')
+    if (!isClosed) this.#group?.end('SIGKILL')
   }
 
   /** Asked twice, it has gone by when the last write without an answer is overdue. */
@@ -242,14 +271,4 @@ export class ChildPipe implements Transport {
       this.onerror?.(error as Error)
     }
   }
-}
-
-/** With what it has started; a package manager does not hand a signal on. */
-function end(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): void {
-  if (child.pid !== undefined && signalGroup(child.pid, signal)) return
-  if (mayEnd(child.pid)) child.kill(signal)
-  else
-    process.stderr.write(
-      `Program ${child.pid} runs on: it has an account whose programs this worker may not end.\n`,
-    )
 }

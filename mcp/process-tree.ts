@@ -13,6 +13,15 @@ export function signalGroup(group: number, signal: 'SIGTERM' | 'SIGKILL'): boole
   }
 }
 
+/** False: nobody is left in this group, and its id is free for another one. */
+export function isThere(group: number): boolean {
+  try {
+    return process.kill(-group, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
+  }
+}
+
 /** False: it runs under an account whose programs this process may not end. That of one that is gone is nobody's. */
 export function mayEnd(pid: number | undefined): boolean {
   try {

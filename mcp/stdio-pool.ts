@@ -178,6 +178,7 @@ function start(state: PoolState, key: string, target: StdioServer): Child {
     takeNoMore(state, child)
     if (child.ended === undefined) state.living.delete(child)
   }
+  child.transport.onexit = () => takeNoMore(state, child)
   child.transport.onoversized = (most) => {
     takeNoMore(state, child)
     killOversized(child, most)
