@@ -1,6 +1,6 @@
 /** Programs that have started others, which live on when they end: a script in front of a server, and helpers of their own. */
 import { spawnSync } from 'node:child_process'
-import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -95,3 +95,14 @@ describe('a server behind a script that was killed', () => {
     expect(readFileSync(file, 'utf8')).toBe('')
   })
 })
+
+test.runIf(existsSync('/proc/self/stat'))(
+  'a program gets its writes whose helper has its input closed',
+  async () => {
+    await pidAfter('quiet')
+    // So that the helper has closed it.
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    await pay(target, new SendWindow(10_000))
+    expect(readFileSync(file, 'utf8')).toBe('me\n')
+  },
+)
