@@ -5,17 +5,17 @@
  */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
-import { PassThrough } from 'node:stream'
+import { PassThrough, type Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { getDefaultEnvironment } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { deserializeMessage, serializeMessage } from '@modelcontextprotocol/sdk/shared/stdio.js'
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
-import type { JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js'
+import type { JSONRPCMessage, JSONRPCRequest } from '@modelcontextprotocol/sdk/types.js'
 import type { SendWindow } from '../lib/send-window.ts'
 import { CodedError } from '../schemas/errors.ts'
 import { AnswerWork } from './answer-work.ts'
 import { LocalFailure } from './errors.ts'
-import { isWatched, writeIsOver, writeIsSent } from './orphans.ts'
+import { isWatched, writeIsOver } from './orphans.ts'
 import type { StdioServer } from './port.ts'
 import { inputOf, whyNotEndable } from './process-tree.ts'
 import { ProgramGroup } from './program-group.ts'
@@ -128,42 +128,62 @@ export class ChildPipe implements Transport {
     return [...this.#writes.values()].some((write) => write === window)
   }
 
-  /** Whoever cannot be ended keeps what is in its pipe for as long as it likes. */
-  #assertEndable(pid: number | undefined): void {
-    if (!isWatched())
-      throw new CodedError('WRITE_NOT_SENT', 'nobody would end the program if this worker could not')
-    const why = pid === undefined ? null : whyNotEndable(pid, this.#input)
-    if (why !== null) throw new LocalFailure(why)
-  }
-
-  #hasLeft(id: string | number, window: SendWindow): void {
-    this.#writes.set(id, window)
-    if (this.#group?.id !== undefined) writeIsSent(this.#group.id, id, window)
-  }
-
   #isOver(id: string | number): void {
-    if (this.#group?.id !== undefined && this.#writes.has(id)) writeIsOver(this.#group.id, id)
+    const group = this.#group?.id
+    if (group !== undefined && this.#writes.has(id)) writeIsOver(group, id)
     this.#writes.delete(id)
   }
 
-  /** Writes in the same turn: nothing waits between the look at the clocks and the pipe. */
   async send(message: JSONRPCMessage): Promise<void> {
-    const { stdin, exitCode, signalCode } = this.#child ?? {}
-    // It counts as open while something that it has said waits for its turn.
-    if (!stdin || exitCode !== null || signalCode !== null) throw new Error('Not connected')
-    if (this.#isLeftOut(message)) return
-    if ('method' in message && message.method === 'tools/call') {
-      const window = this.#announced.get(message.params?.['arguments'] as object)
-      if (window === undefined) throw new Error('a call that nobody has announced')
-      if (window && this.backlogBytes > 0) throw new LocalFailure('not_reading')
-      if (window) this.#assertEndable(this.#group?.id)
-      window?.pass()
-      if (window) this.#turn.expect(window.deadlineAtMs)
-      if (window && 'id' in message) this.#hasLeft(message.id, window)
+    const window = this.#windowOf(message)
+    if (window && 'method' in message && 'id' in message) await this.#sendWrite(message, window)
+    else await this.#write(message)
+  }
+
+  #windowOf(message: JSONRPCMessage): SendWindow | null {
+    if (!('method' in message) || message.method !== 'tools/call') return null
+    const window = this.#announced.get(message.params?.['arguments'] as object)
+    if (window === undefined) throw new Error('a call that nobody has announced')
+    return window
+  }
+
+  /** Writes in the same turn as it looks at the clocks: nothing waits between them and the pipe. */
+  async #sendWrite(message: JSONRPCRequest, window: SendWindow): Promise<void> {
+    const { group } = this.#connected()
+    window.assertOpen()
+    try {
+      if (!(await isWatched(group, message.id, window)))
+        throw new CodedError('WRITE_NOT_SENT', 'nobody would end the program if this worker could not')
+      this.#connected()
+      if (this.backlogBytes > 0) throw new LocalFailure('not_reading')
+      // Whoever cannot be ended keeps what is in its pipe for as long as it likes.
+      const why = whyNotEndable(group, this.#input)
+      if (why !== null) throw new LocalFailure(why)
+      window.pass()
+    } catch (error) {
+      writeIsOver(group, message.id)
+      throw error
     }
+    this.#turn.expect(window.deadlineAtMs)
+    this.#writes.set(message.id, window)
+    await this.#write(message)
+  }
+
+  async #write(message: JSONRPCMessage): Promise<void> {
+    const { stdin } = this.#connected()
+    if (this.#isLeftOut(message)) return
     if ('method' in message && 'id' in message) this.#awaited.set(message.id, message.method)
     if (!stdin.write(serializeMessage(message)))
       await new Promise<void>((resolve) => stdin.once('drain', resolve))
+  }
+
+  /** It counts as open while something that it has said waits for its turn. */
+  #connected(): { stdin: Writable; group: number } {
+    const { stdin, exitCode, signalCode } = this.#child ?? {}
+    const group = this.#group?.id
+    if (!stdin || group === undefined || exitCode !== null || signalCode !== null)
+      throw new Error('Not connected')
+    return { stdin, group }
   }
 
   /** MCP forbids to cancel `initialize`; the SDK does so all the same when the time is over. */
