@@ -3,21 +3,22 @@
  * leaves only through its window. A transport of our own, for that of the SDK shows neither the text of a message nor
  * what a child has not read.
  */
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
-import { PassThrough } from 'node:stream'
+import { PassThrough, type Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { getDefaultEnvironment } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { deserializeMessage, serializeMessage } from '@modelcontextprotocol/sdk/shared/stdio.js'
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js'
-import type { JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js'
+import type { JSONRPCMessage, JSONRPCRequest } from '@modelcontextprotocol/sdk/types.js'
 import type { SendWindow } from '../lib/send-window.ts'
 import { CodedError } from '../schemas/errors.ts'
 import { AnswerWork } from './answer-work.ts'
 import { LocalFailure } from './errors.ts'
-import { endWithUs, hasEnded, isWatched, writeIsOver, writeIsSent } from './orphans.ts'
+import { isWatched, writeIsOver } from './orphans.ts'
 import type { StdioServer } from './port.ts'
-import { inputOf, mayEnd, signalGroup, whyNotEndable } from './process-tree.ts'
+import { inputOf, whyNotEndable } from './process-tree.ts'
+import { ProgramGroup } from './program-group.ts'
 import { readBytes } from './reader.ts'
 import { ReadingTurn } from './reading-turn.ts'
 import type { McpRequest } from './session.ts'
@@ -32,6 +33,8 @@ export class ChildPipe implements Transport {
   onmessage?: (message: JSONRPCMessage) => void
   /** A message was longer than it may be, or has more in it: nothing after it is read. `most`: how much is taken, in words. */
   onoversized?: (most: string) => void
+  /** The child has ended, and may have said things that were not read yet. Others may still hold its pipes. */
+  onexit?: () => void
   readonly stderr = new PassThrough()
   readonly #server: StdioServer
   readonly #maxMessageBytes: number
@@ -46,7 +49,11 @@ export class ChildPipe implements Transport {
   readonly #writes = new Map<string | number, SendWindow>()
   #isInitialized = false
   #isOversized = false
-  #child: ChildProcess | undefined
+  /** Until it has ended, or is asked to. */
+  #child: ChildProcessWithoutNullStreams | undefined
+  #group: ProgramGroup | undefined
+  #closing: Promise<void> | undefined
+  #heardBytes = 0
   /** How the kernel names our pipe at its other end. */
   #input: string | null = null
   /** Of a line that has not ended. */
@@ -71,23 +78,40 @@ export class ChildPipe implements Transport {
       detached: true,
     })
     this.#child = child
+    if (child.pid !== undefined) {
+      this.#group = new ProgramGroup(child, child.pid)
+      this.#input = inputOf(child.pid)
+    }
     const onError = (error: Error): void => this.onerror?.(error)
     for (const source of [child, child.stdin, child.stdout]) source.on('error', onError)
-    child.on('close', () => {
-      if (child.pid !== undefined) hasEnded(child.pid)
-      this.#child = undefined
-      // The last words of a child may be an answer whose turn has not come.
-      void this.#settled.then(() => this.onclose?.())
-    })
+    child.on('exit', () => void this.#afterExit(child))
+    child.on('close', () => this.#afterClose())
     child.stdout.on('data', (chunk: Buffer) => {
       child.stdout.pause()
+      this.#heardBytes += chunk.length
       this.#settled = this.#settled.then(() => this.#read(chunk)).then(() => void child.stdout.resume())
     })
     child.stderr.pipe(this.stderr)
     await once(child, 'spawn')
-    if (child.pid === undefined) return
-    this.#input = inputOf(child.pid)
-    endWithUs(child.pid)
+  }
+
+  /** Its pipes may be open for ever: whatever it has started may have got them, and live on. */
+  async #afterExit(child: ChildProcessWithoutNullStreams): Promise<void> {
+    this.#group?.forgetIfGone()
+    this.onexit?.()
+    await this.#group?.lastWords(() => this.#settled.then(() => this.#heardBytes))
+    // A server behind a script that has ended is asked to end, as after any call.
+    if (this.#group?.id !== undefined) await this.close()
+    for (const pipe of [child.stdout, child.stderr]) pipe.destroy()
+  }
+
+  #afterClose(): void {
+    // What is left of the group has the write, though it has none of the pipes back to us.
+    if (this.#writes.size > 0) this.#group?.end('SIGKILL')
+    this.#group?.forget()
+    this.#child = undefined
+    // The last words of a child may be an answer whose turn has not come.
+    void this.#settled.then(() => this.onclose?.())
   }
 
   expect(message: McpRequest, window: SendWindow | null): void {
@@ -104,42 +128,62 @@ export class ChildPipe implements Transport {
     return [...this.#writes.values()].some((write) => write === window)
   }
 
-  /** Whoever cannot be ended keeps what is in its pipe for as long as it likes. */
-  #assertEndable(pid: number | undefined): void {
-    if (!isWatched())
-      throw new CodedError('WRITE_NOT_SENT', 'nobody would end the program if this worker could not')
-    const why = pid === undefined ? null : whyNotEndable(pid, this.#input)
-    if (why !== null) throw new LocalFailure(why)
-  }
-
-  #hasLeft(id: string | number, window: SendWindow): void {
-    this.#writes.set(id, window)
-    if (this.#child?.pid !== undefined) writeIsSent(this.#child.pid, id, window)
-  }
-
   #isOver(id: string | number): void {
-    if (this.#child?.pid !== undefined && this.#writes.has(id)) writeIsOver(this.#child.pid, id)
+    const group = this.#group?.id
+    if (group !== undefined && this.#writes.has(id)) writeIsOver(group, id)
     this.#writes.delete(id)
   }
 
-  /** Writes in the same turn: nothing waits between the look at the clocks and the pipe. */
   async send(message: JSONRPCMessage): Promise<void> {
-    const { stdin, exitCode, signalCode, pid } = this.#child ?? {}
-    // It counts as open while something that it has said waits for its turn.
-    if (!stdin || exitCode !== null || signalCode !== null) throw new Error('Not connected')
-    if (this.#isLeftOut(message)) return
-    if ('method' in message && message.method === 'tools/call') {
-      const window = this.#announced.get(message.params?.['arguments'] as object)
-      if (window === undefined) throw new Error('a call that nobody has announced')
-      if (window && this.backlogBytes > 0) throw new LocalFailure('not_reading')
-      if (window) this.#assertEndable(pid)
-      window?.pass()
-      if (window) this.#turn.expect(window.deadlineAtMs)
-      if (window && 'id' in message) this.#hasLeft(message.id, window)
+    const window = this.#windowOf(message)
+    if (window && 'method' in message && 'id' in message) await this.#sendWrite(message, window)
+    else await this.#write(message)
+  }
+
+  #windowOf(message: JSONRPCMessage): SendWindow | null {
+    if (!('method' in message) || message.method !== 'tools/call') return null
+    const window = this.#announced.get(message.params?.['arguments'] as object)
+    if (window === undefined) throw new Error('a call that nobody has announced')
+    return window
+  }
+
+  /** Writes in the same turn as it looks at the clocks: nothing waits between them and the pipe. */
+  async #sendWrite(message: JSONRPCRequest, window: SendWindow): Promise<void> {
+    const { group } = this.#connected()
+    window.assertOpen()
+    try {
+      if (!(await isWatched(group, message.id, window)))
+        throw new CodedError('WRITE_NOT_SENT', 'nobody would end the program if this worker could not')
+      this.#connected()
+      if (this.backlogBytes > 0) throw new LocalFailure('not_reading')
+      // Whoever cannot be ended keeps what is in its pipe for as long as it likes.
+      const why = whyNotEndable(group, this.#input)
+      if (why !== null) throw new LocalFailure(why)
+      window.pass()
+    } catch (error) {
+      writeIsOver(group, message.id)
+      throw error
     }
+    this.#turn.expect(window.deadlineAtMs)
+    this.#writes.set(message.id, window)
+    await this.#write(message)
+  }
+
+  async #write(message: JSONRPCMessage): Promise<void> {
+    const { stdin } = this.#connected()
+    if (this.#isLeftOut(message)) return
     if ('method' in message && 'id' in message) this.#awaited.set(message.id, message.method)
     if (!stdin.write(serializeMessage(message)))
       await new Promise<void>((resolve) => stdin.once('drain', resolve))
+  }
+
+  /** It counts as open while something that it has said waits for its turn. */
+  #connected(): { stdin: Writable; group: number } {
+    const { stdin, exitCode, signalCode } = this.#child ?? {}
+    const group = this.#group?.id
+    if (!stdin || group === undefined || exitCode !== null || signalCode !== null)
+      throw new Error('Not connected')
+    return { stdin, group }
   }
 
   /** MCP forbids to cancel `initialize`; the SDK does so all the same when the time is over. */
@@ -156,11 +200,16 @@ export class ChildPipe implements Transport {
 
   kill(): void {
     this.#turn.close()
-    if (this.#child) end(this.#child, 'SIGKILL')
+    if (this.#child) this.#group?.end('SIGKILL')
   }
 
   /** Resolves when it has ended, or was sent SIGKILL: at the latest when the last write without an answer is overdue. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     this.#turn.close()
     const child = this.#child
     if (!child) return
@@ -171,14 +220,14 @@ export class ChildPipe implements Transport {
     const patienceMs = this.#patienceMs()
     const patience = (): Promise<unknown> =>
       Promise.race([closed, sleep(patienceMs, undefined, { ref: false })])
-    if (patienceMs === 0) return end(child, 'SIGKILL')
-    child.stdin?.end()
+    if (patienceMs === 0) return this.#group?.end('SIGKILL')
+    child.stdin.end()
     await patience()
     if (!isClosed) {
-      end(child, 'SIGTERM')
+      this.#group?.end('SIGTERM')
       await patience()
     }
-    if (!isClosed) end(child, 'SIGKILL')
+    if (!isClosed) this.#group?.end('SIGKILL')
   }
 
   /** Asked twice, it has gone by when the last write without an answer is overdue. */
@@ -242,14 +291,4 @@ export class ChildPipe implements Transport {
       this.onerror?.(error as Error)
     }
   }
-}
-
-/** With what it has started; a package manager does not hand a signal on. */
-function end(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): void {
-  if (child.pid !== undefined && signalGroup(child.pid, signal)) return
-  if (mayEnd(child.pid)) child.kill(signal)
-  else
-    process.stderr.write(
-      `Program ${child.pid} runs on: it has an account whose programs this worker may not end.\n`,
-    )
 }

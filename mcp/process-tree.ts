@@ -4,12 +4,24 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 
+/** No such link, and no such process. */
+const GONE = new Set<string | undefined>(['ENOENT', 'ESRCH'])
+
 /** False: there is no such group any more, or none of it is ours to end. */
 export function signalGroup(group: number, signal: 'SIGTERM' | 'SIGKILL'): boolean {
   try {
     return process.kill(-group, signal)
   } catch {
     return false
+  }
+}
+
+/** False: nobody is left in this group, and its id is free for another one. */
+export function isThere(group: number): boolean {
+  try {
+    return process.kill(-group, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
   }
 }
 
@@ -25,10 +37,14 @@ export function mayEnd(pid: number | undefined): boolean {
 /** What a process reads, as its kernel names it. Null: no Linux, or we may not look. */
 export function inputOf(pid: number): string | null {
   try {
-    return readlinkSync(`/proc/${pid}/fd/0`)
+    return readlinkSync(inputPath(pid))
   } catch {
     return null
   }
+}
+
+function inputPath(pid: number): string {
+  return `/proc/${pid}/fd/0`
 }
 
 /**
@@ -47,9 +63,13 @@ export function whyNotEndable(group: number, input: string | null): 'not_ours' |
   return null
 }
 
+/** Also where we may not look. What has closed its input, or is just ending, reads nothing. */
 function readsThe(input: string | null, pid: number): boolean {
-  const own = inputOf(pid)
-  return input === null || own === null || own === input
+  try {
+    return input === null || readlinkSync(inputPath(pid)) === input
+  } catch (error) {
+    return !GONE.has((error as NodeJS.ErrnoException).code)
+  }
 }
 
 /** Only the process itself where the kernel does not tell of children. */

@@ -6,6 +6,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js'
 import { hiding } from '../lib/hidden-secrets.ts'
 import { whoHasToGo, type Kept, type Room } from '../lib/kept.ts'
 import type { SendWindow } from '../lib/send-window.ts'
+import { CodedError } from '../schemas/errors.ts'
 import { ChildPipe } from './child-pipe.ts'
 import { LocalFailure, toMcpCallError } from './errors.ts'
 import type { FailureContext } from './errors.ts'
@@ -150,6 +151,8 @@ function release(state: PoolState, child: Child): void {
  */
 function giveUp(state: PoolState, child: Child, window: SendWindow | null): void {
   takeNoMore(state, child)
+  // What has not left yet does not do so any more, either.
+  window?.giveUp(new CodedError('WRITE_NOT_SENT', 'its caller has given it up'))
   const { transport } = child
   if (transport.backlogBytes > 0 || transport.isUnanswered(window)) transport.kill()
 }
@@ -178,6 +181,7 @@ function start(state: PoolState, key: string, target: StdioServer): Child {
     takeNoMore(state, child)
     if (child.ended === undefined) state.living.delete(child)
   }
+  child.transport.onexit = () => takeNoMore(state, child)
   child.transport.onoversized = (most) => {
     takeNoMore(state, child)
     killOversized(child, most)

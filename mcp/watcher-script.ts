@@ -1,6 +1,6 @@
 /**
  * What runs beside the worker, in a process of its own that needs no file: it hears which groups have begun and ended, and
- * which writes are in their pipes. One process, so that whoever kills it kills all of it and the worker notices.
+ * which writes go into their pipes, and answers whoever asks whether it has heard that. One process, so that whoever kills it kills all of it and the worker notices.
  *
  * By its own clocks: the worker ends a group at the deadline, and this half a second later, so that it has happened before
  * the ledger lets others conclude (`DEADLINE_MARGIN_MS`, 1.5 s), however short the time of the write was.
@@ -27,6 +27,7 @@ const hear = {
   sent: (group, write, deadlineAtMs, remainingMs) =>
     writes.set(group + ' ' + write, { group, deadlineAtMs: +deadlineAtMs, dueMs: performance.now() + +remainingMs }),
   over: (group, write) => writes.delete(group + ' ' + write),
+  ask: () => process.stdout.write('.'),
 }
 const look = () => {
   for (const [key, { group, deadlineAtMs, dueMs }] of writes) {
@@ -49,6 +50,7 @@ process.stdin.setEncoding('utf8').on('data', (text) => {
   }
 })
 const gone = () => setTimeout(endAll, 1000)
+process.stdout.on('error', () => {})
 process.stdin.once('end', gone).once('error', gone)
 setInterval(look, 250)
 `

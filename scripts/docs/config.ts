@@ -96,4 +96,10 @@ runs under an account whose programs the worker may not end, gets no write. **Wh
 program that hands on what it reads: \`docker run -i\`, \`docker exec -i\`, \`kubectl exec -i\`, \`ssh host server\`, \`sudo\` with a
 terminal of its own (\`use_pty\`). Ending that program does not end the server, which may still make a write that counts as lost.**
 Use such entries for readings, and for writes to tools with \`resend: safe\`; reach the server over HTTP for all others. A
-program that changes into the background by itself, and a system other than Linux, are not looked at either.`
+program that changes into the background by itself, and a system other than Linux, are not looked at either.
+
+A program whose process has ended gets no more calls, also where something that it has started lives on: the next call starts
+it anew. What it has said before its end is still read, until half a second has brought nothing more. If something holds its
+pipes then, what is left of its group of processes is asked to end, and ended with SIGKILL after up to four seconds, and the
+pipes are closed; helpers in a group of their own (\`setsid\`) are left alone. Once the group is gone, nothing is sent to its id,
+which may be that of another process by then.`

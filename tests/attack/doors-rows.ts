@@ -250,12 +250,60 @@ export const unreadCalls: Door[] = [
   },
   {
     name: 'a write leaves while nobody watches',
-    patches: [{ file: 'mcp/child-pipe.ts', find: 'if (!isWatched())', replace: 'if (false)' }],
+    patches: [
+      {
+        file: 'mcp/child-pipe.ts',
+        find: 'if (!(await isWatched(group, message.id, window)))',
+        replace: 'if (false)',
+      },
+    ],
     test: {
       file: '../mcp/writes-once.test.ts',
       title: 'gets no write while nobody watches over it, and then it does',
     },
     says: "to match object { code: 'WRITE_NOT_SENT'",
+  },
+  {
+    name: 'a watcher that stands still counts as one that watches',
+    patches: [
+      { file: 'mcp/orphans.ts', find: 'if (await asked.hasHeard()) return true', replace: 'return true' },
+    ],
+    test: {
+      file: '../mcp/watched-writes.test.ts',
+      title:
+        'and its worker is killed with a write under way, a program that stands still does not make it later',
+    },
+    says: "expected 'me\\n' to be ''",
+  },
+  {
+    name: 'nobody looks whether a write under way is still watched',
+    patches: [
+      {
+        file: 'mcp/orphans.ts',
+        find: '  looks ??= setInterval(lookAgain, LOOK_MS).unref()\n',
+        replace: '  void lookAgain\n',
+      },
+    ],
+    test: {
+      file: '../mcp/stdio-calls.test.ts',
+      title: 'does so when whoever watched was stopped with the write under way',
+    },
+    says: 'expected true to be false',
+  },
+  {
+    name: 'whoever has got the id of a program is ended for it',
+    patches: [
+      {
+        file: 'mcp/program-group.ts',
+        find: 'if (this.#isOurs && !isThere(this.#pid)) this.forget()',
+        replace: 'void isThere',
+      },
+    ],
+    test: {
+      file: '../mcp/program-helpers.test.ts',
+      title: 'leaves whoever gets its id alone when the worker is killed',
+    },
+    says: 'the stranger was ended by SIGKILL',
   },
   {
     name: 'a program that may not be ended gets a write',

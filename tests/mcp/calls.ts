@@ -54,6 +54,21 @@ export async function until(condition: () => boolean): Promise<void> {
   }
 }
 
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Unlike `isAlive`: the entry of one that has ended stays until its parent has looked, which may be that of all processes. */
+export function isRunning(pid: number): boolean {
+  const { stdout } = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' })
+  return /^[^Z]/.test(stdout)
+}
+
 /** The living ones of these words. */
 export function childrenOf(pid: number, words: string): number[] {
   const { stdout } = spawnSync('ps', ['-A', '-o', 'pid=,ppid=,stat=,args='], { encoding: 'utf8' })

@@ -1,4 +1,4 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
@@ -12,7 +12,7 @@ import { createMcpClient } from '../../mcp/client.ts'
 import type { McpClientOptions } from '../../mcp/client.ts'
 import type { McpClientPort, StdioServer, ToolResult } from '../../mcp/port.ts'
 import { WATCHER_TITLE } from '../../mcp/watcher-script.ts'
-import { childrenOf, failureOf, limits, request, stdioTarget, until } from './calls.ts'
+import { childrenOf, failureOf, isAlive, isRunning, limits, request, stdioTarget, until } from './calls.ts'
 
 const clients: McpClientPort[] = []
 
@@ -33,15 +33,6 @@ async function pidOf(client: McpClientPort, target: StdioServer): Promise<number
 function textOf(result: ToolResult): string {
   const [first] = result.content as { text?: string }[]
   return first?.text ?? ''
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
 }
 
 describe('the filesystem server over stdio', () => {
@@ -147,7 +138,8 @@ describe('a process that is killed', () => {
 interface Stopped {
   durationMs: number
   isAnswered?: boolean
-  killsWatcher?: boolean
+  /** What whoever watches gets with the write under way. */
+  watcherGets?: 'SIGKILL' | 'SIGSTOP'
 }
 
 describe('a process that is stopped', () => {
@@ -156,23 +148,27 @@ describe('a process that is stopped', () => {
     ['does so in time also where the write had little of it', { durationMs: 300 }],
     [
       'does so when whoever watched was killed with the write under way',
-      { durationMs: 3_000, killsWatcher: true },
+      { durationMs: 6_000, watcherGets: 'SIGKILL' },
+    ],
+    [
+      'does so when whoever watched was stopped with the write under way',
+      { durationMs: 6_000, watcherGets: 'SIGSTOP' },
     ],
     ['leaves one alone that has', { durationMs: 1_000, isAnswered: true }],
-  ])('%s', async (_name, { durationMs, isAnswered = false, killsWatcher = false }) => {
+  ])('%s', async (_name, { durationMs, isAnswered = false, watcherGets }) => {
     const { holder, pid } = await holderOfWrite(durationMs, isAnswered)
     const [watcher = 0] = childrenOf(holder.pid ?? 0, WATCHER_TITLE)
-    if (killsWatcher) {
+    if (watcherGets) {
+      // One that has ended at once is not started anew at once.
       await new Promise((resolve) => setTimeout(resolve, 1_000))
-      process.kill(watcher, 'SIGKILL')
-      await until(() => childrenOf(holder.pid ?? 0, WATCHER_TITLE).some((other) => other !== watcher))
+      process.kill(watcher, watcherGets)
+      // Within two seconds somebody else is told.
+      await new Promise((resolve) => setTimeout(resolve, 3_500))
     }
     holder.kill('SIGSTOP')
     // The ledger waits 1.5 s longer than the call.
     await new Promise((resolve) => setTimeout(resolve, durationMs + 1_400))
-    // The entry of one that has ended stays until its parent, which stands still, has looked.
-    const { stdout } = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)])
-    expect(/^[^Z]/.test(stdout.toString())).toBe(isAnswered)
+    expect(isRunning(pid)).toBe(isAnswered)
     holder.kill('SIGKILL')
     await until(() => !isAlive(pid))
   })

@@ -10,7 +10,7 @@ import type { McpServer, StdioServer } from '../../mcp/port.ts'
 import { WATCHER_TITLE } from '../../mcp/watcher-script.ts'
 import { startTestMcpServer, type TestMcpServer, type TestMcpServerOptions } from '../support/mcp-server.ts'
 import { payingTools } from '../support/paying.ts'
-import { childrenOf, failureOf, httpTarget, request, stdioTarget, until } from './calls.ts'
+import { childrenOf, failureOf, httpTarget, isAlive, request, stdioTarget, until } from './calls.ts'
 
 const client = createMcpClient()
 const servers: TestMcpServer[] = []
@@ -261,13 +261,4 @@ async function killWatcher(): Promise<void> {
   await until(() => !watchers().includes(pid))
   // So that we have noticed.
   await new Promise((resolve) => setTimeout(resolve, 50))
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
 }
