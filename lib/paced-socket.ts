@@ -74,11 +74,16 @@ export class PacedSocket extends Duplex {
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    // Not before, as with any socket: a driver takes an early end for the reason, and does not hear the error.
+    if (this.below.closed) return callback(error)
+    this.below.once('close', () => callback(error))
     this.below.destroy()
-    callback(error)
   }
 
-  /** One piece for each time that more is wanted. */
+  /**
+   * One piece for each time that more is wanted. When our side has ended, what still comes is thrown away: TLS could have to
+   * answer it, and Node does not bear that.
+   */
   #passOn(): void {
     // It tells of its end, or of more, only to whoever asks.
     if (this.below.readableLength === 0) this.below.read(0)
@@ -94,7 +99,8 @@ export class PacedSocket extends Duplex {
         const bytes = this.below.read(Math.min(PIECE_BYTES, this.below.readableLength)) as Buffer | null
         if (bytes === null || this.destroyed) return
         this.emit('piece', bytes)
-        if (!this.destroyed) this.push(bytes)
+        if (this.writableEnded) this._read()
+        else this.push(bytes)
       })
     } catch (error) {
       this.destroy(error as Error)
