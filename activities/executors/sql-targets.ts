@@ -115,7 +115,10 @@ function end(state: Targets, one: OpenTarget): Promise<void> {
 }
 
 /** What is left out here, or is empty, the driver takes from the environment. */
-function createPool({ organization, address, tls }: TargetDatabase, allowed: readonly AllowedHost[]): pg.Pool {
+function createPool(
+  { organization, address, tls }: TargetDatabase,
+  allowed: readonly AllowedHost[],
+): pg.Pool {
   const config: pg.PoolConfig & { scramMaxIterations: number; sslnegotiation: string } = {
     host: address.hostname,
     port: address.port,

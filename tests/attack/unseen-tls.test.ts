@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
-import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
+import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls'
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createGuardedFetch } from '../../lib/guarded-fetch.ts'
 import { createMcpClient } from '../../mcp/client.ts'
@@ -48,8 +48,10 @@ describe('a server that updates its keys without end', () => {
     ['those of both sides', true],
   ])('(%s) is cut off', async (_what, asksBack) => {
     const url = `https://localhost:${await updatingItsKeys({ asksBack })}/mcp`
-    const end = client.callTool(request(httpTarget(url), 'look', mcpLimits(20_000)))
-    await expect(end).rejects.toMatchObject({
+    const end = await client
+      .callTool(request(httpTarget(url), 'look', mcpLimits(20_000)))
+      .catch((error: unknown) => error)
+    expect(end).toMatchObject({
       code: 'RESULT_TOO_LARGE',
       message: expect.stringContaining(`more than ${AROUND} bytes around its content`) as string,
     })
@@ -86,11 +88,16 @@ test('a database that updates its keys without end is cut off', async () => {
 })
 
 /** Answers in no other way than so. `isDatabase`: asked for it first. */
-async function serveTls(options: TlsOptions, isDatabase: boolean): Promise<number> {
+async function serveTls(
+  options: TlsOptions,
+  isDatabase: boolean,
+  answer = (socket: TLSSocket): void =>
+    void socket.end(isDatabase ? ready : 'HTTP/1.1 204 No Content\r\n\r\n'),
+): Promise<number> {
   const ofRsa = makeCertificate('localhost', makeCertificate('authority'), 'rsa')
   const inner = createTlsServer({ ...ofRsa, ...options }, (socket) => {
     socket.on('error', () => undefined)
-    socket.once('data', () => socket.end(isDatabase ? ready : 'HTTP/1.1 204 No Content\r\n\r\n'))
+    socket.once('data', () => answer(socket))
   }).on('tlsClientError', () => undefined)
   const server = createServer((socket: Socket) => {
     if (!isDatabase) return void inner.emit('connection', socket)
@@ -105,19 +112,18 @@ async function serveTls(options: TlsOptions, isDatabase: boolean): Promise<numbe
   return (server.address() as AddressInfo).port
 }
 
-const OVER_FINITE_FIELDS: [string, TlsOptions][] = [
-  ['TLS 1.2', { ciphers: 'DHE-RSA-AES128-GCM-SHA256', dhparam: 'auto', maxVersion: 'TLSv1.2' }],
-  ['TLS 1.3', { ecdhCurve: 'ffdhe2048', minVersion: 'TLSv1.3' }],
-]
-
-describe.each(OVER_FINITE_FIELDS)('keys over a finite field (%s), whose size the server chooses', (_version, options) => {
-  test('are not agreed upon with a server', async () => {
+describe('keys over a finite field, whose size the server chooses,', () => {
+  test.each<[string, TlsOptions]>([
+    ['TLS 1.2', { ciphers: 'DHE-RSA-AES128-GCM-SHA256', dhparam: 'auto', maxVersion: 'TLSv1.2' }],
+    ['TLS 1.3', { ecdhCurve: 'ffdhe2048', minVersion: 'TLSv1.3' }],
+  ])('are not agreed upon by %s, with a server or a database', async (_version, options) => {
     const guarded = createGuardedFetch({ allowedHosts: LOOPBACK })
     const url = `https://localhost:${await serveTls(options, false)}/`
-    await expect(guarded(url)).rejects.toThrow('handshake failure')
-  })
-
-  test('are not agreed upon with a database', async () => {
+    const end = guarded(url).then(
+      () => 'agreed',
+      (error: Error) => error.message,
+    )
+    expect(await end).toContain('handshake failure')
     expect(await saidBy(await serveTls(options, true))).toContain('handshake failure')
   })
 })
@@ -128,4 +134,21 @@ test('keys over a curve are agreed upon, with either version', async () => {
     const answer = await guarded(`https://localhost:${await serveTls({ maxVersion }, false)}/`)
     expect(answer.status).toBe(204)
   }
+})
+
+test.each([
+  ['server', false],
+  ['database', true],
+])('a %s that asks for another handshake gets none', async (_what, isDatabase) => {
+  const asked: string[] = []
+  const port = await serveTls({ maxVersion: 'TLSv1.2' }, isDatabase, (socket) => {
+    socket.on('error', (error) => asked.push(error.message))
+    socket.renegotiate({}, (error) => asked.push(error ? error.message : 'it got one'))
+  })
+  const guarded = createGuardedFetch({ allowedHosts: LOOPBACK })
+  const end = isDatabase ? saidBy(port) : guarded(`https://localhost:${port}/`).catch(() => undefined)
+  await expect.poll(() => asked.length, { timeout: 10_000 }).toBeGreaterThan(0)
+  guarded.close()
+  await end
+  expect(asked[0]).toContain('no renegotiation')
 })

@@ -49,7 +49,12 @@ function sender(secret) {
     const head = Buffer.from([DATA, 3, 3, 0, 0])
     head.writeUInt16BE(content.length + 17, 3)
     const cipher = crypto.createCipheriv('aes-128-gcm', ofCipher, nonce).setAAD(head)
-    return Buffer.concat([head, cipher.update(Buffer.concat([content, Buffer.from([type])])), cipher.final(), cipher.getAuthTag()])
+    return Buffer.concat([
+      head,
+      cipher.update(Buffer.concat([content, Buffer.from([type])])),
+      cipher.final(),
+      cipher.getAuthTag(),
+    ])
   }
 }
 
@@ -66,17 +71,35 @@ function answer(socket, hello) {
   const own = crypto.generateKeyPairSync('x25519')
   const shared = crypto.diffieHellman({
     privateKey: own.privateKey,
-    publicKey: crypto.createPublicKey({ key: Buffer.concat([SPKI_OF_X25519, publicKey]), format: 'der', type: 'spki' }),
+    publicKey: crypto.createPublicKey({
+      key: Buffer.concat([SPKI_OF_X25519, publicKey]),
+      format: 'der',
+      type: 'spki',
+    }),
   })
   const ownPublic = own.publicKey.export({ type: 'spki', format: 'der' }).subarray(-32)
-  const extensions = [extension('002b', Buffer.from('0304', 'hex')), extension('0033', X25519, sized(2, ownPublic))]
+  const extensions = [
+    extension('002b', Buffer.from('0304', 'hex')),
+    extension('0033', X25519, sized(2, ownPublic)),
+  ]
   const cipherAndNoPacking = Buffer.from('130100', 'hex')
-  const serverHello = message(2, Buffer.from('0303', 'hex'), crypto.randomBytes(32), sized(1, id), cipherAndNoPacking, sized(2, ...extensions))
+  const serverHello = message(
+    2,
+    Buffer.from('0303', 'hex'),
+    crypto.randomBytes(32),
+    sized(1, id),
+    cipherAndNoPacking,
+    sized(2, ...extensions),
+  )
   const said = [hello, serverHello]
   const secret = mac(expand(mac(ZEROS, ZEROS), 'derived', hash()), shared)
   const ofHandshake = expand(secret, 's hs traffic', hash(...said))
   said.push(message(8, sized(2)), message(11, sized(1), sized(3, sized(3, CERTIFICATE), sized(2))))
-  const signed = Buffer.concat([Buffer.alloc(64, ' '), Buffer.from('TLS 1.3, server CertificateVerify\0'), hash(...said)])
+  const signed = Buffer.concat([
+    Buffer.alloc(64, ' '),
+    Buffer.from('TLS 1.3, server CertificateVerify\0'),
+    hash(...said),
+  ])
   said.push(message(15, Buffer.from('0403', 'hex'), sized(2, crypto.sign('sha256', signed, KEY))))
   said.push(message(20, mac(expand(ofHandshake, 'finished', NOTHING), hash(...said))))
   const inHandshake = sender(ofHandshake)

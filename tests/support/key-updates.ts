@@ -15,7 +15,10 @@ export interface KeyUpdates {
 
 const PROGRAM = fileURLToPath(new URL('key-updates-server.mjs', import.meta.url))
 
-export async function startKeyUpdates({ welcome, ...given }: KeyUpdates): Promise<{ port: number; stop(): void }> {
+export async function startKeyUpdates({
+  welcome,
+  ...given
+}: KeyUpdates): Promise<{ port: number; stop(): void }> {
   const { cert, key } = makeCertificate('localhost')
   const options = JSON.stringify({ cert, key, ...given, welcome: welcome?.toString('base64') })
   const child = spawn(process.execPath, [PROGRAM, options], { stdio: ['ignore', 'pipe', 'inherit'] })
