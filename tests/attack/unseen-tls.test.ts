@@ -67,8 +67,11 @@ describe('a server that updates its keys without end', () => {
       onExcess: (most) => excess.push(most),
       inTurn: (read) => new Promise((resolve) => waiting.push(() => resolve(read()))),
     })
-    const end = guarded(url).catch(() => 'cut off')
-    for (const isOver = Promise.race([end, undefined]); (await isOver) === undefined && !excess.length;) {
+    let isOver = false
+    const end = guarded(url)
+      .catch(() => 'cut off')
+      .finally(() => (isOver = true))
+    while (!isOver) {
       await new Promise((resolve) => setImmediate(resolve))
       if (waiting.length > 1) throw new Error('a socket has two turns at a time')
       if (waiting.length > 0) turns += 1
