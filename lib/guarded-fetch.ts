@@ -4,14 +4,13 @@
  * own `fetch` has no place for that check without undici's dispatcher. Proxies from the environment are not used: behind
  * one, the proxy would resolve the name again.
  */
-import { constants } from 'node:crypto'
 import * as http from 'node:http'
 import * as https from 'node:https'
-import type { Socket } from 'node:net'
-import type { TLSSocket } from 'node:tls'
 import { placeOf, type AllowedHost } from './allowed-hosts.ts'
-import { ResettingAgent, resetSocket } from './resetting-agent.ts'
 import { AddressRefusedError, guardedLookup, refuseLiteral } from './guarded-lookup.ts'
+import type { InTurn } from './paced-socket.ts'
+import { ResettingAgent, resetSocket, whenConnected } from './resetting-agent.ts'
+import { TLS_BOUNDS } from './tls-bounds.ts'
 import { WireMeter, type OnExcess } from './wire-meter.ts'
 
 export interface GuardedFetch {
@@ -31,11 +30,9 @@ export interface GuardedFetchOptions {
   keepAlive?: boolean
   /** Called when a server is cut off, because more came on the sockets of this instance than its answers need. */
   onExcess?: OnExcess
-  /** When more of a body is taken from its socket: at once, unless somebody else has to have a turn. */
+  /** When more of a body is taken from its socket, or with TLS of what comes: at once, unless somebody else has to have a turn. */
   inTurn?: InTurn
 }
-
-type InTurn = <T>(read: () => T) => T | Promise<T>
 
 interface Agents {
   http: http.Agent
@@ -51,14 +48,15 @@ const WITHOUT_BODY = new Set([204, 205, 304])
  * would parse megabytes of the smallest chunks at one stretch.
  */
 const PIECE_BY_PIECE = { highWaterMark: 1 }
-/** A server could ask for one after the other, and each takes longer than all that a call is. */
-const ONE_HANDSHAKE = { secureOptions: constants.SSL_OP_NO_RENEGOTIATION }
 
 export function createGuardedFetch(options: GuardedFetchOptions): GuardedFetch {
   const { onExcess = () => undefined, inTurn = (read) => read() } = options
   const meter = new WireMeter(onExcess)
-  const agentOptions = { keepAlive: options.keepAlive ?? false, ...PIECE_BY_PIECE, ...ONE_HANDSHAKE }
-  const agents: Agents = { http: new http.Agent(agentOptions), https: new ResettingAgent(agentOptions) }
+  const agentOptions = { keepAlive: options.keepAlive ?? false, ...PIECE_BY_PIECE }
+  const agents: Agents = {
+    http: new http.Agent(agentOptions),
+    https: new ResettingAgent({ ...agentOptions, ...TLS_BOUNDS }, inTurn),
+  }
 
   async function guardedFetch(
     address: string | URL,
@@ -77,7 +75,7 @@ export function createGuardedFetch(options: GuardedFetchOptions): GuardedFetch {
       agent: secure ? agents.https : agents.http,
       lookup: guardedLookup(placeOf(url).port, options.allowedHosts),
     })
-    request.once('socket', (socket) => whenConnected(socket, () => meter.watch(request, socket)))
+    request.once('socket', (socket) => meter.watch(request, socket))
     const message = await send(request, { bytes, signal: init.signal }, beforeBytes)
     return toResponse(message, () => toStream(message, meter, inTurn))
   }
@@ -127,11 +125,6 @@ function write(
   request.write(bytes.subarray(0, -1), (error) => {
     if (!error) end(bytes.subarray(-1))
   })
-}
-
-function whenConnected(socket: Socket | TLSSocket, work: () => void): void {
-  if (socket.connecting) socket.once('encrypted' in socket ? 'secureConnect' : 'connect', work)
-  else work()
 }
 
 /**

@@ -7,6 +7,7 @@ import dns, { type LookupAddress } from 'node:dns'
 import { isIP, Socket, type LookupFunction } from 'node:net'
 import { callbackify } from 'node:util'
 import { allowsAddress, namesPlace, type AllowedHost, type Place } from './allowed-hosts.ts'
+import { BELOW, PacedSocket, type InTurn } from './paced-socket.ts'
 import { isPrivateAddress } from './private-addresses.ts'
 
 /** The address is not one that we may connect to; nothing was sent. */
@@ -39,18 +40,19 @@ export function guardedLookup(port: number, allowed: readonly AllowedHost[]): Lo
 }
 
 /** For a driver that makes its own connection: a socket that connects to nothing that is refused. */
-export function guardedSocket(allowed: readonly AllowedHost[]): Socket {
-  const socket = new Socket()
-  const connect = socket.connect.bind(socket)
-  const guarded = (port: number, host: string): Socket => {
+export function guardedSocket(allowed: readonly AllowedHost[], inTurn: InTurn): PacedSocket {
+  const raw = new Socket(BELOW)
+  const socket = new PacedSocket(raw, inTurn)
+  const connect = (port: number, host: string): PacedSocket => {
     try {
       refuseLiteral({ hostname: host, port }, allowed)
     } catch (error) {
       return socket.destroy(error as Error)
     }
-    return connect({ port, host, lookup: guardedLookup(port, allowed) })
+    raw.connect({ port, host, lookup: guardedLookup(port, allowed) })
+    return socket
   }
-  return Object.defineProperty(socket, 'connect', { value: guarded })
+  return Object.assign(socket, { connect })
 }
 
 const resolved = callbackify(resolve)

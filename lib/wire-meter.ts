@@ -1,14 +1,15 @@
 /**
  * What comes on the sockets of one session beside the content of its answers. The content is counted by whoever reads
- * it; chunks of one byte, their extensions, answers that only say that another one follows, records and tickets of TLS are
+ * it; chunks of one byte, their extensions, answers that only say that another one follows, records and messages of TLS are
  * seen by nobody behind the parser, and cost as much as content does.
  */
 import type * as http from 'node:http'
 import type { Socket } from 'node:net'
+import { PacedSocket } from './paced-socket.ts'
 import { resetSocket, wireOf } from './resetting-agent.ts'
 
 /** So many, and half as many as the content has: chunks and records of ten bytes are common in streams. */
-const MAX_BYTES_AROUND = 512 * 1024
+export const MAX_BYTES_AROUND = 512 * 1024
 /** `100 Continue`, and hints of what will come. */
 const MAX_INTERIM = 20
 
@@ -36,16 +37,12 @@ export class WireMeter {
     if (this.#watched.has(socket)) return
     this.#watched.add(socket)
     const wire = wireOf(socket)
-    let seen = wire.bytesRead
-    const look = (): void => {
-      this.#bytesAround += wire.bytesRead - seen
-      seen = wire.bytesRead
+    // With most messages of TLS no data comes.
+    wire.on(wire instanceof PacedSocket ? 'piece' : 'data', ({ length }: Buffer) => {
+      this.#bytesAround += length
       if (this.#bytesAround > MAX_BYTES_AROUND)
         this.#refuse(socket, `${MAX_BYTES_AROUND} bytes around its content`)
-    }
-    socket.on('data', look)
-    // With a ticket of TLS no data comes.
-    socket.on('session', look)
+    })
   }
 
   hasContent(bytes: number): void {

@@ -11,6 +11,8 @@ import { digestOf } from '../../lib/canonical-json.ts'
 import type { DatabaseAddress } from '../../lib/database-address.ts'
 import { guardedSocket } from '../../lib/guarded-lookup.ts'
 import { MOST_KEPT, whoHasToGo, type Kept, type Room } from '../../lib/kept.ts'
+import { TLS_BOUNDS } from '../../lib/tls-bounds.ts'
+import { inStretch } from '../../mcp/stretch.ts'
 import { guardAnswers, refuseMany, type DriverConnection } from './sql-wire.ts'
 
 /** With secrets resolved. */
@@ -113,7 +115,10 @@ function end(state: Targets, one: OpenTarget): Promise<void> {
 }
 
 /** What is left out here, or is empty, the driver takes from the environment. */
-function createPool({ address, tls }: TargetDatabase, allowed: readonly AllowedHost[]): pg.Pool {
+function createPool(
+  { organization, address, tls }: TargetDatabase,
+  allowed: readonly AllowedHost[],
+): pg.Pool {
   const config: pg.PoolConfig & { scramMaxIterations: number; sslnegotiation: string } = {
     host: address.hostname,
     port: address.port,
@@ -125,7 +130,7 @@ function createPool({ address, tls }: TargetDatabase, allowed: readonly AllowedH
     sslnegotiation: 'postgres',
     client_encoding: 'UTF8',
     application_name: 'countersign',
-    stream: () => guardedSocket(allowed),
+    stream: () => guardedSocket(allowed, (read) => inStretch(organization, read)),
     max: MAX_CONNECTIONS,
     idleTimeoutMillis: IDLE_TIMEOUT_MS,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
@@ -191,6 +196,7 @@ function innerOf(client: pg.Client) {
 function tlsOptions({ sslMode }: DatabaseAddress, tls: TargetDatabase['tls']): ConnectionOptions | false {
   if (sslMode === 'disable') return false
   return {
+    ...TLS_BOUNDS,
     rejectUnauthorized: sslMode !== 'require',
     ...(sslMode === 'verify-full' ? {} : { checkServerIdentity: () => undefined }),
     ...(tls.ca === undefined ? {} : { ca: tls.ca }),

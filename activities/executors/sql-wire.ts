@@ -5,14 +5,15 @@
  * a time, and at most so many bytes, messages and rows for each statement. Whatever else comes breaks the connection.
  */
 import { EventEmitter } from 'node:events'
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { partsOf } from '../../lib/json-shape.ts'
 import { MAX_ANSWER_BYTES, MAX_ANSWER_PARTS, readableBytes } from '../../lib/limits.ts'
+import { MAX_BYTES_AROUND } from '../../lib/wire-meter.ts'
 
 /** What the driver does not declare. */
 export interface DriverConnection {
-  /** TLS or not, whichever it is by then. */
-  stream: Socket
+  /** A PacedSocket; or, by then, TLS over it. */
+  stream: Duplex
   /** Called once, with the socket that is read. */
   attachListeners(stream: EventEmitter): void
   /** Each statement of ours begins with one of these two; what the driver sends by itself does not. */
@@ -36,17 +37,15 @@ const MAX_COLUMNS = 1_664
 export function guardAnswers(connection: DriverConnection): void {
   const { attachListeners, parse, query } = connection
   const answers = new Answers()
+  const wire = connection.stream
+  wire.on('piece', ({ length }: Buffer) => destroyedBy(wire, () => answers.hasCome(length)))
   Object.assign(connection, {
-    attachListeners(stream: Socket) {
+    attachListeners(stream: Duplex) {
       const driver = new EventEmitter()
       attachListeners.call(connection, driver)
-      stream.on('data', (chunk: Buffer) => {
-        try {
-          answers.take(chunk, (message) => driver.emit('data', message))
-        } catch (error) {
-          stream.destroy(faultOf(error))
-        }
-      })
+      stream.on('data', (chunk: Buffer) =>
+        destroyedBy(stream, () => answers.take(chunk, (message) => driver.emit('data', message))),
+      )
     },
     parse(statement: unknown) {
       answers.begin()
@@ -57,6 +56,14 @@ export function guardAnswers(connection: DriverConnection): void {
       query.call(connection, text)
     },
   } satisfies Partial<DriverConnection>)
+}
+
+function destroyedBy(stream: Duplex, read: () => void): void {
+  try {
+    read()
+  } catch (error) {
+    stream.destroy(faultOf(error))
+  }
 }
 
 class StrangeAnswerError extends Error {
@@ -81,6 +88,7 @@ class Answers {
   #held: Buffer = NO_BYTES
   #heldBytes = 0
   #bytes = 0
+  #bytesAround = 0
   #messages = 0
   #rows = 0
   #columns = 0
@@ -88,11 +96,21 @@ class Answers {
 
   /** A statement is sent: what comes from now on is its answer. */
   begin(): void {
-    this.#bytes = this.#messages = this.#rows = 0
+    this.#bytes = this.#bytesAround = this.#messages = this.#rows = 0
+  }
+
+  /** From the wire, where with TLS more comes than what is said: also messages that carry nothing. */
+  hasCome(bytes: number): void {
+    this.#bytesAround += bytes
+    if (this.#bytesAround > MAX_BYTES_AROUND)
+      throw new AnswerTooLargeError(
+        `the database sends over ${MAX_BYTES_AROUND} bytes around what it has to say`,
+      )
   }
 
   take(chunk: Buffer, pass: (message: Buffer) => void): void {
     this.#bytes += chunk.length
+    this.#bytesAround -= 1.5 * chunk.length
     refuseMore(this.#bytes)
     let rest = this.#joined(chunk)
     for (let end = endOf(rest); end <= rest.length; end = endOf(rest)) {

@@ -66,7 +66,11 @@ export const borders: Door[] = [
         find: '    refuse(() => refuseLiteral(address, allowedFor(deps.allowedHosts ?? [], organization)))\n',
         replace: '',
       },
-      { file: SQL_TARGETS, find: '    stream: () => guardedSocket(allowed),\n', replace: '' },
+      {
+        file: SQL_TARGETS,
+        find: '    stream: () => guardedSocket(allowed, (read) => inStretch(organization, read)),\n',
+        replace: '',
+      },
     ],
     test: { file: FILE, title: 'a private address is not reached as a database either' },
     says: 'the network of the operator was reached',

@@ -17,6 +17,7 @@ import { resolutions, wire } from './doors-wire.ts'
 import { hostileWork } from './doors-work.ts'
 import { keysAndPeople, quoting, senders } from './doors-people.ts'
 import { stored } from './doors-stored.ts'
+import { unseenTls } from './doors-tls.ts'
 import { values } from './doors-values.ts'
 import { anyAge, editedRows, unreadCalls } from './doors-rows.ts'
 import { forgottenClaims, olderLedger, reopenedWrites } from './doors-witness.ts'
@@ -765,6 +766,7 @@ export const DOORS: readonly Door[] = [
   ...counts,
   ...kept,
   ...hostileDatabases,
+  ...unseenTls,
   ...borders,
   ...madeUpIds,
   ...editedConnections,

@@ -21,9 +21,12 @@ const IDS = {
   subjectAltName: Buffer.from('0603551d11', 'hex'),
 }
 
-/** Without an issuer it is an authority that vouches for itself. */
-export function makeCertificate(name: string, issuer?: Certificate): Certificate {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+/** Without an issuer it is an authority that vouches for itself, which needs a key on a curve. */
+export function makeCertificate(name: string, issuer?: Certificate, kind: 'ec' | 'rsa' = 'ec'): Certificate {
+  const { privateKey, publicKey } =
+    kind === 'ec'
+      ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      : generateKeyPairSync('rsa', { modulusLength: 2_048 })
   const algorithm = der(TAGS.sequence, IDS.ecdsaWithSha256)
   const content = der(
     TAGS.sequence,
