@@ -60,7 +60,7 @@ function makeMutants(): Mutant[] {
 /** Null: it was saved. */
 async function problemOf({ document }: Mutant): Promise<string | null> {
   try {
-    await s.world.admin.applyManifests({ manifests: [document] })
+    await s.apply(document)
     return null
   } catch (error) {
     if (!(error instanceof ApiError)) throw error

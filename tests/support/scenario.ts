@@ -13,6 +13,7 @@ import type { ApprovalView } from '../../schemas/operations/views.ts'
 import type { Statement } from '../../schemas/receipt.ts'
 import { ensureDatabase } from '../../scripts/stack/postgres.ts'
 import { ApiError, type Client as ApiClient } from '../../sdk/client/index.ts'
+import { apply } from './apply.ts'
 import { automation, connections, policyFor, SHOP_SQL, testTools } from './automations.ts'
 import {
   startTestMcpServer,
@@ -113,8 +114,7 @@ export async function startScenario(options: ScenarioOptions = {}): Promise<Scen
   const world = await startWorld({ ...options, secrets })
   await options.beforeApply?.(world)
   const toolsUrl = options.through?.tools?.(server.url) ?? server.url
-  const manifests = connections({ toolsUrl })
-  await world.admin.applyManifests({ manifests })
+  await apply(world.admin, ...connections({ toolsUrl }))
   const parts: Parts = {
     world,
     server,
@@ -126,11 +126,8 @@ export async function startScenario(options: ScenarioOptions = {}): Promise<Scen
   }
   return {
     ...parts,
-    apply: async (...saved) => void (await world.admin.applyManifests({ manifests: saved })),
-    define: async (name, steps, effect) =>
-      void (await world.admin.applyManifests({
-        manifests: [policyFor(name, effect), automation(name, steps)],
-      })),
+    apply: (...manifests) => apply(world.admin, ...manifests),
+    define: (name, steps, effect) => apply(world.admin, policyFor(name, effect), automation(name, steps)),
     start: (name, how) => start(parts, name, how),
     park: async (name, how) => {
       const run = await start(parts, name, how)

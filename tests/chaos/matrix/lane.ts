@@ -18,8 +18,8 @@ import {
   SHOP_SQL,
   TOOLS,
 } from '../../support/automations.ts'
+import { apply } from '../../support/apply.ts'
 import { reconcileLater } from '../../support/reconcile.ts'
-import { eventually } from '../../support/world.ts'
 import type { Variant } from './cells.ts'
 import { startStack, type Stack } from './stack.ts'
 
@@ -75,9 +75,7 @@ async function furnish(stack: Stack): Promise<Lane> {
     carl: await keyOf('carl@acme.example', []),
     lena: await keyOf('lena@acme.example', ['lead']),
   }
-  // Programs start slowly where several lanes start at once, and a listing has its deadline: it is asked for again.
-  const apply = (manifests: JsonObject[]) => eventually(() => admin.applyManifests({ manifests }), 60_000)
-  await apply([...withKeptKeys(connections(stack)), PIPE_CONNECTION])
+  await apply(admin, ...withKeptKeys(connections(stack)), PIPE_CONNECTION)
   const steps: Record<Variant, JsonObject> = {
     sql: CHANGE,
     safe: NOTE_AGAIN,
@@ -87,9 +85,9 @@ async function furnish(stack: Stack): Promise<Lane> {
   }
   for (const [variant, step] of Object.entries(steps)) {
     const name = AUTOMATION_OF[variant as Variant]
-    await apply([policyFor(name, ONE_LEAD), automation(name, [step])])
+    await apply(admin, policyFor(name, ONE_LEAD), automation(name, [step]))
   }
-  await apply([automation(ARRIVAL, [LOOK])])
+  await apply(admin, automation(ARRIVAL, [LOOK]))
   return {
     stack,
     as: (person) => clientOf(keys[person]),
