@@ -1,6 +1,6 @@
 /** Handlers: receipts, and the public keys to verify them with. */
 import { findDeliveryOfRun } from '../../db/queries/deliveries.ts'
-import { findChainHead, listReceipts, searchReceipts } from '../../db/queries/receipts.ts'
+import { loadChain, searchReceipts } from '../../db/queries/receipts.ts'
 import { signEnvelope } from '../../lib/dsse.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import { OPERATIONS } from '../../schemas/operations.ts'
@@ -12,16 +12,14 @@ import { implement } from './implement.ts'
 const chain = implement(OPERATIONS.listReceipts, async ({ database, signingKey }, { params, principal }) => {
   const { organization } = principal
   const runId = params.run_id
-  // The head first: a receipt that is added in between then shows as one more, never as one that is missing.
-  const head = await findChainHead(database, runId)
-  const kept = await listReceipts(database, { organization, runId })
+  const { receipts: kept, head } = await loadChain(database, { organization, runId })
   // They are kept for longer than the run they are about.
   if (kept.length === 0 && !(await findDeliveryOfRun(database, { organization, runId }))) {
     throw new CodedError('NOT_FOUND', `There is no run ${runId}.`)
   }
   const seen = { organization, runId, ...(head ?? { seq: 0, sha256: null }), at: new Date().toISOString() }
   const signed_head = signEnvelope(HEAD_PAYLOAD_TYPE, seen, signingKey)
-  return { run_id: runId, receipts: kept, head: head ?? null, signed_head }
+  return { run_id: runId, receipts: kept, head, signed_head }
 })
 
 const search = implement(OPERATIONS.searchReceipts, async ({ database }, { query, principal }) => {

@@ -57,15 +57,34 @@ export async function findReceipt(
   return rows[0]
 }
 
+export interface KeptReceipt {
+  id: string
+  seq: number
+  sha256: string
+  envelope: Envelope
+}
+
 export async function listReceipts(
   db: Queryable,
   params: { organization: string; runId: string },
-): Promise<{ id: string; seq: number; sha256: string; envelope: Envelope }[]> {
-  const { rows } = await db.query<{ id: string; seq: number; sha256: string; envelope: Envelope }>(
-    `select receipt_id as id, seq, sha256, envelope from receipts where organization = $1 and run_id = $2 order by seq`,
+): Promise<KeptReceipt[]> {
+  return (await loadChain(db, params)).receipts
+}
+
+/** In one statement, so that a receipt which is added this moment is in both or in neither. The head is that of the run. */
+export async function loadChain(
+  db: Queryable,
+  params: { organization: string; runId: string },
+): Promise<{ receipts: KeptReceipt[]; head: { seq: number; sha256: string } | null }> {
+  const { rows } = await db.query<{ receipts: KeptReceipt[]; head: { seq: number; sha256: string } | null }>(
+    `select
+       (select coalesce(jsonb_agg(jsonb_build_object('id', receipt_id, 'seq', seq, 'sha256', sha256, 'envelope', envelope)
+          order by seq), '[]') from receipts where organization = $1 and run_id = $2) as receipts,
+       (select jsonb_build_object('seq', seq, 'sha256', sha256) from receipt_chains
+          where run_id = $2 and sha256 is not null) as head`,
     [params.organization, params.runId],
   )
-  return rows
+  return rows[0] ?? { receipts: [], head: null }
 }
 
 export interface ReceiptListRow {
@@ -115,18 +134,6 @@ export async function searchReceipts(
     ],
   )
   return rows
-}
-
-/** What the last receipt of the run is said to be; undefined if the run has none. */
-export async function findChainHead(
-  db: Queryable,
-  runId: string,
-): Promise<{ seq: number; sha256: string } | undefined> {
-  const { rows } = await db.query<{ seq: number; sha256: string }>(
-    `select seq, sha256 from receipt_chains where run_id = $1 and sha256 is not null`,
-    [runId],
-  )
-  return rows[0]
 }
 
 /** Whether the chain of the run has this receipt at this place. */

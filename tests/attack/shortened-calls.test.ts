@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
+import { apply } from '../support/apply.ts'
 import { policyFor } from '../support/automations.ts'
 import { startTestMcpServer, textResult } from '../support/mcp-server.ts'
 import { PAYING_SETTINGS, paymentStep, payingTools } from '../support/paying.ts'
@@ -36,13 +37,9 @@ test('a time that is made shorter while a payment is under way does not have it 
     return { kind: 'Connection', name: 'bank', spec: { ...http, tools: PAYING_SETTINGS, timeout } }
   }
   const step = { ...paymentStep('bank', 'pay_checked'), timeout: '1m' }
-  await world.admin.applyManifests({ manifests: [bank(CALL_TIMEOUT)] })
-  await world.admin.applyManifests({
-    manifests: [
-      policyFor('pay', { allow: true }),
-      { kind: 'Automation', name: 'pay', spec: { steps: [step] } },
-    ],
-  })
+  await apply(world.admin, bank(CALL_TIMEOUT))
+  const paying = { kind: 'Automation', name: 'pay', spec: { steps: [step] } }
+  await apply(world.admin, policyFor('pay', { allow: true }), paying)
   const { run_id: runId } = await world.admin.startRun({ name: 'pay', input: { account: 'me' } })
   await eventually(async () => calls > 0)
   await world.admin.applyManifests({ manifests: [bank('500ms')] })

@@ -14,7 +14,7 @@ import {
   insertPlannedWriteback,
   type WritebackRow,
 } from '../../db/queries/writebacks.ts'
-import { findChainHead, listReceipts } from '../../db/queries/receipts.ts'
+import { listReceipts, loadChain } from '../../db/queries/receipts.ts'
 import { readUnopened, signEnvelope } from '../../lib/dsse.ts'
 import type { SendWindow } from '../../lib/send-window.ts'
 import { verifyReceipts } from '../../lib/receipts.ts'
@@ -92,9 +92,9 @@ const OVER = -2_000
 
 async function receiptsOf(row: WritebackRow): Promise<number> {
   const params = { organization: ORGANIZATION, runId: row.run_id }
-  const envelopes = (await listReceipts(db.database, params)).map(({ envelope }) => envelope)
-  const head = await findChainHead(db.database, row.run_id)
-  expect(verifyReceipts(envelopes, keys.trusted, head).problems).toEqual([])
+  const { receipts, head } = await loadChain(db.database, params)
+  const envelopes = receipts.map(({ envelope }) => envelope)
+  expect(verifyReceipts(envelopes, keys.trusted, head ?? undefined).problems).toEqual([])
   return envelopes.length
 }
 

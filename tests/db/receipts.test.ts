@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { issueReceipt, type ReceiptContent } from '../../activities/receipts.ts'
 import { inTransaction } from '../../db/database.ts'
-import { findChainHead, findReceipt, listReceipts } from '../../db/queries/receipts.ts'
+import { findReceipt, listReceipts, loadChain } from '../../db/queries/receipts.ts'
 import { receiptDigest, verifyReceipts } from '../../lib/receipts.ts'
 import type { ReceiptRef } from '../../schemas/run.ts'
 import { useTestDatabase } from '../support/database.ts'
@@ -39,21 +39,23 @@ function decisionIn(runId: string): ReceiptContent {
 const issue = (content: ReceiptContent): Promise<ReceiptRef> =>
   inTransaction(db.database, async (tx) => (await issueReceipt(tx, content, keys.receipt, NOON_MS)).receipt)
 
+const headOf = async (runId: string) =>
+  (await loadChain(db.database, { organization: ORGANIZATION, runId })).head
+
 async function verify(runId: string): Promise<{ count: number; problems: unknown[] }> {
-  const receipts = await listReceipts(db.database, { organization: ORGANIZATION, runId })
-  const head = await findChainHead(db.database, runId)
+  const { receipts, head } = await loadChain(db.database, { organization: ORGANIZATION, runId })
   const envelopes = receipts.map(({ envelope }) => envelope)
-  return { count: receipts.length, problems: verifyReceipts(envelopes, keys.trusted, head).problems }
+  return { count: receipts.length, problems: verifyReceipts(envelopes, keys.trusted, head ?? undefined).problems }
 }
 
 describe('a receipt', () => {
   it('is the first of its run, and the next one follows from it', async () => {
     const runId = newRun()
-    expect(await findChainHead(db.database, runId)).toBeUndefined()
+    expect(await headOf(runId)).toBeNull()
     const [first, second] = [await issue(decisionIn(runId)), await issue(outcomeOf(runId))]
     expect([first.seq, second.seq]).toEqual([1, 2])
     expect(first.id).toMatch(/^rcp_[0-9a-f]{32}$/)
-    expect(await findChainHead(db.database, runId)).toEqual({ seq: 2, sha256: second.sha256 })
+    expect(await headOf(runId)).toEqual({ seq: 2, sha256: second.sha256 })
     const listed = await listReceipts(db.database, { organization: ORGANIZATION, runId })
     expect(listed.map(({ envelope: _kept, ...ref }) => ref)).toEqual([first, second])
     expect(listed.map(({ envelope }) => receiptDigest(envelope))).toEqual([first.sha256, second.sha256])
@@ -90,11 +92,28 @@ describe('a receipt', () => {
       throw new Error('on purpose')
     })
     await expect(failing).rejects.toThrow('on purpose')
-    expect(await findChainHead(db.database, runId)).toBeUndefined()
+    expect(await headOf(runId)).toBeNull()
   })
 })
 
 describe('fifty writers at once', () => {
+  it('are read as a chain that verifies, at each moment', async () => {
+    const runId = newRun()
+    const counts: number[] = []
+    let isOver = false
+    const reading = (async () => {
+      while (!isOver) {
+        const { count, problems } = await verify(runId)
+        if (count > 0) expect(problems).toEqual([])
+        counts.push(count)
+      }
+    })()
+    await Promise.all(Array.from({ length: 50 }, () => issue(outcomeOf(runId))))
+    isOver = true
+    await reading
+    expect(new Set(counts).size).toBeGreaterThan(2)
+  })
+
   it('leave a chain without gaps that verifies, some of them failing', async () => {
     const runId = newRun()
     const results = await Promise.allSettled(

@@ -22,6 +22,7 @@ import {
 import type { ApprovalView } from '../../schemas/operations/views.ts'
 import { ensureDatabase } from '../../scripts/stack/postgres.ts'
 import { ApiError, type Client as ApiClient } from '../../sdk/client/index.ts'
+import { apply } from './apply.ts'
 import { eventually, startWorld, type World, type WorldOptions } from './world.ts'
 
 export const AUTOMATION = 'adjust'
@@ -90,7 +91,7 @@ export async function startAttackWorld(options: WorldOptions = {}): Promise<Atta
   Object.assign(address, { username: login, password: booksSecret })
   const secrets = { ...options.secrets, BOOKS_URL: address.href, BOOKS_AGAIN: address.href }
   const world = await startWorld({ ...options, secrets })
-  await world.admin.applyManifests({ manifests: MANIFESTS })
+  await apply(world.admin, ...MANIFESTS)
   const lead = await world.as('lena@acme.example', ['lead'])
   const clerk = await world.as('carl@acme.example', [])
   let count = 0

@@ -7,6 +7,7 @@ import { fireEvent, startBillingServer } from '../../examples/late-fee/billing-s
 import { loadManifests, notesCommand } from '../../examples/late-fee/manifests.ts'
 import { seedBilling, type BillingFacts } from '../../examples/late-fee/seed.ts'
 import { ensureDatabase } from '../../scripts/stack/postgres.ts'
+import { apply } from './apply.ts'
 import { eventually, startWorld, type World, type WorldOptions } from './world.ts'
 
 const TOKEN = 'a-token-for-the-billing-server'
@@ -41,7 +42,7 @@ export async function startLateFeeWorld(seed: number, options: WorldOptions = {}
     billingUrl: server.url,
     notesFolder,
   })
-  await world.admin.applyManifests({ manifests })
+  await apply(world.admin, ...manifests)
   const { key: callbackToken } = await world.admin.createKey({
     principal: { id: 'connection/billing', kind: 'service', roles: [] },
     scopes: ['trigger'],
