@@ -45,7 +45,10 @@ const headOf = async (runId: string) =>
 async function verify(runId: string): Promise<{ count: number; problems: unknown[] }> {
   const { receipts, head } = await loadChain(db.database, { organization: ORGANIZATION, runId })
   const envelopes = receipts.map(({ envelope }) => envelope)
-  return { count: receipts.length, problems: verifyReceipts(envelopes, keys.trusted, head ?? undefined).problems }
+  return {
+    count: receipts.length,
+    problems: verifyReceipts(envelopes, keys.trusted, head ?? undefined).problems,
+  }
 }
 
 describe('a receipt', () => {
