@@ -64,5 +64,9 @@ export function whenConnected(socket: net.Socket, work: () => void): void {
 /** Drops what has not left this machine. A socket that is not connected yet has nothing, and is left as it is. */
 export function resetSocket(socket: net.Socket): void {
   const raw = below.get(socket)?.below ?? socket
-  if (!raw.destroyed && !raw.connecting) raw.resetAndDestroy()
+  if (raw.destroyed || raw.connecting) return
+  // While its end is under way, for a turn of the loop, it refuses a reset, and would stay open for ever.
+  const isEnding = raw.writableEnded && raw.writableLength === 0 && !raw.writableFinished
+  if (isEnding) setImmediate(resetSocket, socket)
+  else raw.resetAndDestroy()
 }

@@ -2,6 +2,7 @@
  * A TCP proxy that fails on demand: it can hold either direction, swallow what the server answers once the client has
  * sent something given, and cut. Bytes that are held or swallowed have left their sender, as on a real network.
  */
+import { resetSocket } from '../../lib/resetting-agent.ts'
 import { createConnection, createServer, type AddressInfo, type Socket } from 'node:net'
 
 export interface TcpProxy {
@@ -115,7 +116,7 @@ export async function startTcpProxy(target: string): Promise<TcpProxy> {
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const ownPort = (server.address() as AddressInfo).port
-  const cut = (): void => sockets.forEach((socket) => socket.resetAndDestroy())
+  const cut = (): void => sockets.forEach(resetSocket)
 
   return {
     port: ownPort,
