@@ -10,6 +10,8 @@ import { resetSocket, wireOf } from './resetting-agent.ts'
 
 /** So many, and half as many as the content has: chunks and records of ten bytes are common in streams. */
 export const MAX_BYTES_AROUND = 512 * 1024
+/** What a byte of content may take on the wire, itself among it. */
+export const BYTES_FOR_CONTENT = 1.5
 /** `100 Continue`, and hints of what will come. */
 const MAX_INTERIM = 20
 
@@ -46,7 +48,7 @@ export class WireMeter {
   }
 
   hasContent(bytes: number): void {
-    this.#bytesAround -= 1.5 * bytes
+    this.#bytesAround -= BYTES_FOR_CONTENT * bytes
   }
 
   /** The parser bounds each of them. */

@@ -1,6 +1,7 @@
 /**
  * What runs beside the worker, in a process of its own that needs no file: it hears which groups have begun and ended, and
- * which writes go into their pipes, and answers whoever asks whether it has heard that. One process, so that whoever kills it kills all of it and the worker notices.
+ * which writes go into their pipes, and answers whoever asks whether it has heard that. One process, so that whoever kills
+ * it kills all of it and the worker notices.
  *
  * By its own clocks: the worker ends a group at the deadline, and this half a second later, so that it has happened before
  * the ledger lets others conclude (`DEADLINE_MARGIN_MS`, 1.5 s), however short the time of the write was.

@@ -8,7 +8,7 @@ import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { partsOf } from '../../lib/json-shape.ts'
 import { MAX_ANSWER_BYTES, MAX_ANSWER_PARTS, readableBytes } from '../../lib/limits.ts'
-import { MAX_BYTES_AROUND } from '../../lib/wire-meter.ts'
+import { BYTES_FOR_CONTENT, MAX_BYTES_AROUND } from '../../lib/wire-meter.ts'
 
 /** What the driver does not declare. */
 export interface DriverConnection {
@@ -110,7 +110,7 @@ class Answers {
 
   take(chunk: Buffer, pass: (message: Buffer) => void): void {
     this.#bytes += chunk.length
-    this.#bytesAround -= 1.5 * chunk.length
+    this.#bytesAround -= BYTES_FOR_CONTENT * chunk.length
     refuseMore(this.#bytes)
     let rest = this.#joined(chunk)
     for (let end = endOf(rest); end <= rest.length; end = endOf(rest)) {
