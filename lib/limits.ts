@@ -154,7 +154,7 @@ export const MAX_RUN_WORK = 200_000_000
 export const MAX_EVENT_WORK = 200_000_000
 /** Of all policies that one call is held against. */
 export const MAX_POLICY_WORK = 20_000_000
-/** Of one value against one schema, compiled and checked in a thread: SCHEMA_TOO_COSTLY. */
+/** Of one value against one schema, compiled and checked in a thread, in time of a processor: SCHEMA_TOO_COSTLY. */
 export const SCHEMA_TIMEOUT_MS = 1_000
 /** Of one server: LISTING_TOO_LARGE. */
 export const MAX_TOOLS = 1_000

@@ -58,9 +58,11 @@ export async function checkValue(
     return compiled.ok ? { ok: true, misfits: compiled.misfitsOf(value) } : compiled
   }
   const request = { schema, value, isChecked }
-  const answer = await threads.ask(request, { owner: organization, timeoutMs: SCHEMA_TIMEOUT_MS })
-  if (answer !== null && answer !== 'too costly') return answer
-  throw new CodedError('SCHEMA_TOO_COSTLY', `it takes more than ${SCHEMA_TIMEOUT_MS} ms or too much memory`)
+  const reply = await threads.ask(request, { owner: organization, timeoutMs: SCHEMA_TIMEOUT_MS })
+  if (reply.isAnswered && reply.answer !== 'too costly') return reply.answer
+  const isMemory = !reply.isAnswered && reply.over === 'memory'
+  const most = isMemory ? `${THREAD_HEAP_MB} MB of memory` : `${SCHEMA_TIMEOUT_MS} ms of a processor`
+  throw new CodedError('SCHEMA_TOO_COSTLY', `it takes more than ${most}`)
 }
 
 function isForThisThread(schema: JsonObject, value: JsonValue): boolean {

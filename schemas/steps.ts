@@ -126,7 +126,7 @@ export const CodeStepSchema = z.strictObject({
       .string()
       .min(1)
       .refine((source) => utf8Bytes(source) <= MAX_CODE_BYTES, 'is over 64 KB'),
-    /** Of computing; waiting for a free thread does not count. */
+    /** Of computing; waiting for a free thread, or for a processor, does not count. */
     timeout: DurationSchema.refine((text) => {
       const ms = durationMs(text)
       return ms >= 1 && ms <= MAX_CODE_TIMEOUT_MS

@@ -41,9 +41,10 @@ export async function checkTools(
 
 async function inThread(request: CheckRequest, organization: string): Promise<ProblemPlace[]> {
   if (request.documents.length === 0) return []
-  const found = await threads.ask(request, { owner: organization, timeoutMs: TIMEOUT_MS })
-  if (found !== null) return found
+  const reply = await threads.ask(request, { owner: organization, timeoutMs: TIMEOUT_MS })
+  if (reply.isAnswered) return reply.answer
+  const most = reply.over === 'time' ? `${TIMEOUT_MS / 1_000} s` : `${THREAD_HEAP_MB} MB of memory`
   const hint =
     'Look for constant expressions and for schemas that are expensive; save fewer manifests at once.'
-  return [place('limit', 'manifests', `cannot be checked within ${TIMEOUT_MS / 1_000} s`, hint)]
+  return [place('limit', 'manifests', `cannot be checked within ${most}`, hint)]
 }

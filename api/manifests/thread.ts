@@ -1,5 +1,6 @@
 /** The thread in which manifests are checked: one request after the other, each answered once. */
 import { parentPort } from 'node:worker_threads'
+import { ownClock } from '../../lib/threads/processor-time.ts'
 import { plainPlaces } from '../../manifests/check.ts'
 import type { Document } from '../../manifests/document.ts'
 import type { Known } from '../../manifests/known.ts'
@@ -16,4 +17,4 @@ parentPort?.on('message', (request: CheckRequest) => {
     'tools' in request ? toolPlaces(documents, request.tools) : plainPlaces(documents, request.known),
   )
 })
-parentPort?.postMessage('ready')
+parentPort?.postMessage(ownClock())

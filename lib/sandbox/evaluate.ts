@@ -23,6 +23,7 @@ import {
   readableBytes,
   utf8Bytes,
 } from '../limits.ts'
+import { ownClock, processorMs } from '../threads/processor-time.ts'
 import { createLog, type Log } from './log.ts'
 import { PRELUDE } from './prelude.ts'
 import type { SandboxAnswer, SandboxRequest } from './request.ts'
@@ -50,11 +51,11 @@ export async function loadQuickJs(): Promise<() => Promise<QuickJSWASMModule>> {
 }
 
 export function evaluate(quickJs: QuickJSWASMModule, request: SandboxRequest): SandboxAnswer {
-  const deadlineMs = Date.now() + request.timeoutMs
+  const isOver = startTimeout(request.timeoutMs)
   const runtime = quickJs.newRuntime({
     memoryLimitBytes: CODE_MEMORY_BYTES,
     maxStackSizeBytes: CODE_STACK_BYTES,
-    interruptHandler: () => Date.now() > deadlineMs,
+    interruptHandler: isOver,
   })
   const log = createLog()
   const outcome = guarded(() => {
@@ -63,8 +64,16 @@ export function evaluate(quickJs: QuickJSWASMModule, request: SandboxRequest): S
   })
   const logs = log.lines()
   if ('outputText' in outcome) return { ok: true, ...outcome, logs }
-  if (Date.now() <= deadlineMs || outcome.code === 'VALUE_TOO_LARGE') return { ok: false, ...outcome, logs }
+  if (!isOver() || outcome.code === 'VALUE_TOO_LARGE') return { ok: false, ...outcome, logs }
   return { ok: false, code: 'CODE_TIMEOUT', message: `it was stopped after ${request.timeoutMs} ms`, logs }
+}
+
+/** The clock of the processor costs a look at a file, so it is looked at when the other one is over. */
+function startTimeout(timeoutMs: number): () => boolean {
+  const clock = ownClock()
+  const wallEndsAtMs = performance.now() + timeoutMs
+  const endsAtMs = processorMs(clock) + timeoutMs
+  return () => performance.now() > wallEndsAtMs && processorMs(clock) > endsAtMs
 }
 
 /** What breaks the machine itself, such as a stack deeper than the thread's, ends the call like any failure. */

@@ -16,7 +16,14 @@ export async function inSandbox(
   { organization = '', signal }: { organization?: string; signal?: AbortSignal } = {},
 ): Promise<SandboxAnswer> {
   const { timeoutMs } = request
-  const answer = await threads.ask(request, { owner: organization, timeoutMs, signal })
-  if (answer !== null) return answer
-  return { ok: false, code: 'CODE_TIMEOUT', message: `it was stopped after ${timeoutMs} ms`, logs: [] }
+  const reply = await threads.ask(request, { owner: organization, timeoutMs, signal })
+  if (reply.isAnswered) return reply.answer
+  if (reply.over === 'time')
+    return { ok: false, code: 'CODE_TIMEOUT', message: `it was stopped after ${timeoutMs} ms`, logs: [] }
+  return {
+    ok: false,
+    code: 'LIMIT_EXCEEDED',
+    message: `it took over ${THREAD_HEAP_MB} MB of memory`,
+    logs: [],
+  }
 }

@@ -1,5 +1,6 @@
 /** The thread in which sources are evaluated: one request after the other, each answered once. */
 import { parentPort } from 'node:worker_threads'
+import { ownClock } from '../threads/processor-time.ts'
 import { evaluate, loadQuickJs } from './evaluate.ts'
 import type { SandboxRequest } from './request.ts'
 
@@ -14,4 +15,4 @@ const instantiate = await loadQuickJs()
 port.on('message', (request: SandboxRequest) => {
   void instantiate().then((quickJs) => port.postMessage(evaluate(quickJs, request)))
 })
-port.postMessage('ready')
+port.postMessage(ownClock())

@@ -1,24 +1,29 @@
 /**
  * Threads for what others have written and our main thread must not do: programs, schemas, checks of manifests. A
- * thread does one request at a time and is kept for the next one, for starting it costs far more than a call. The
- * deadline is kept inside as far as it can be; a little later the thread is ended from outside. Whoever waits may give
- * up: then the thread is ended too.
+ * thread does one request at a time and is kept for the next one, for starting it costs far more than a call. The limit
+ * of time is kept inside as far as it can be; a little later the thread is ended from outside. Both count what it has had
+ * of a processor. Whoever waits may give up: then the thread is ended too.
  */
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { CodedError } from '../../schemas/errors.ts'
 import { createSeats } from '../fair-seats.ts'
 import { onLimit } from '../on-limit.ts'
+import { processorMs, type ThreadClock } from './processor-time.ts'
+
+/** What it went over: its time, or the thread's memory. */
+export type Reply<Answer> =
+  { isAnswered: true; answer: Answer } | { isAnswered: false; over: 'time' | 'memory' }
 
 export interface ThreadPool<Request, Answer> {
   /**
-   * Null: it was not answered in time, or the thread had not the memory for it. Throws CANCELLED, and UNAVAILABLE if
-   * there is no thread to be had. `timeoutMs` counts from its turn.
+   * Throws CANCELLED, ORGANIZATION_BUSY, and UNAVAILABLE if there is no thread to be had. `timeoutMs` counts from its
+   * turn, in time of a processor.
    */
   ask: (
     request: Request,
     options: { owner: string; timeoutMs: number; signal?: AbortSignal | undefined },
-  ) => Promise<Answer | null>
+  ) => Promise<Reply<Answer>>
 }
 
 const PROCESSORS = availableParallelism()
@@ -41,7 +46,15 @@ const seats = createSeats({ total: MAX_THREADS, perOwner: MAX_THREADS_OF_OWNER }
 /** So that code of an organization that goes on for a minute does not hold up the checks of its other calls. */
 const shortSeats = createSeats({ total: MAX_THREADS, perOwner: 1 })
 
-/** `entry`: the module that is run in the thread, without its ending. It says `ready`, and answers each request once. */
+interface Thread {
+  worker: Worker
+  clock: ThreadClock
+}
+
+/**
+ * `entry`: the module that is run in the thread, without its ending. It says where its clock is when it is ready, and
+ * answers each request once.
+ */
 export function createThreadPool<Request, Answer>({
   entry,
   heapMb,
@@ -49,21 +62,21 @@ export function createThreadPool<Request, Answer>({
   entry: URL
   heapMb: number
 }): ThreadPool<Request, Answer> {
-  const idle: Worker[] = []
+  const idle: Thread[] = []
 
   return {
     async ask(request, { owner, timeoutMs, signal }) {
       const giveBack = await takeSeat(owner, { isShort: timeoutMs <= SHORT_MS, signal })
       try {
         const thread = idleThread(idle) ?? (await startThread(entry, heapMb))
-        const answer = await answerOf<Answer>(thread, request, { timeoutMs: timeoutMs + GRACE_MS, signal })
-        if (answer !== null) {
+        const reply = await replyOf<Answer>(thread, request, { timeoutMs: timeoutMs + GRACE_MS, signal })
+        if (reply.isAnswered) {
           idle.push(thread)
-          return answer
+          return reply
         }
-        await thread.terminate()
+        await thread.worker.terminate()
         if (signal?.aborted) throw new CodedError('CANCELLED', 'it was stopped')
-        return null
+        return reply
       } finally {
         giveBack()
       }
@@ -104,54 +117,64 @@ async function takeShortSeat(owner: string, signal: AbortSignal): Promise<() => 
 }
 
 /** One that has ended while nobody looked is nobody's failure. */
-function idleThread(idle: Worker[]): Worker | undefined {
-  for (let thread = idle.pop(); thread; thread = idle.pop()) if (thread.threadId !== ENDED) return thread
+function idleThread(idle: Thread[]): Thread | undefined {
+  for (let thread = idle.pop(); thread; thread = idle.pop())
+    if (thread.worker.threadId !== ENDED) return thread
   return undefined
 }
 
-async function answerOf<Answer>(
-  thread: Worker,
+async function replyOf<Answer>(
+  { worker, clock }: Thread,
   request: unknown,
   { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal | undefined },
-): Promise<Answer | null> {
-  thread.ref()
+): Promise<Reply<Answer>> {
+  worker.ref()
   let stopWatching = (): void => undefined
-  const stopped = new Promise<null>((resolve) => {
-    stopWatching = onLimit({ timeoutMs, signals: [signal] }, () => resolve(null))
+  const endsAtMs = processorMs(clock) + timeoutMs
+  const stopped = new Promise<Reply<Answer>>((resolve) => {
+    const watch = (restMs: number): void => {
+      stopWatching = onLimit({ timeoutMs: restMs, signals: [signal] }, () => {
+        const leftMs = Math.ceil(endsAtMs - processorMs(clock))
+        if (leftMs <= 0 || signal?.aborted) resolve({ isAnswered: false, over: 'time' })
+        else watch(leftMs)
+      })
+    }
+    watch(timeoutMs)
   })
   try {
-    const answered = nextMessage<Answer>(thread)
-    thread.postMessage(request)
+    const answered = nextReply<Answer>(worker)
+    worker.postMessage(request)
     return await Promise.race([answered, stopped])
   } finally {
     stopWatching()
     // One that waits for work keeps no process alive.
-    thread.unref()
+    worker.unref()
   }
 }
 
-/** Null if it had not the memory; rejects with what may be tried again for all else that is about the machine. */
-function nextMessage<Message>(thread: Worker): Promise<Message | null> {
+/** Rejects with what may be tried again for all that is about the machine. */
+function nextReply<Answer>(worker: Worker): Promise<Reply<Answer>> {
   return new Promise((resolve, reject) => {
     const settle = (): void => {
-      thread.off('message', onMessage).off('error', onError).off('exit', onExit)
+      worker.off('message', onMessage).off('error', onError).off('exit', onExit)
     }
-    const onMessage = (message: Message): void => {
+    const onMessage = (answer: Answer): void => {
       settle()
-      resolve(message)
+      resolve({ isAnswered: true, answer })
     }
     const onError = (error: unknown): void => {
       settle()
-      if ((error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY') return resolve(null)
+      if ((error as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY')
+        return resolve({ isAnswered: false, over: 'memory' })
       const reason = error instanceof Error ? error.message : String(error)
       reject(new CodedError('UNAVAILABLE', `a thread failed: ${reason}`, { cause: error }))
     }
     const onExit = (): void => onError(new Error('it ended'))
-    thread.on('message', onMessage).on('error', onError).on('exit', onExit)
+    worker.on('message', onMessage).on('error', onError).on('exit', onExit)
   })
 }
 
-async function startThread(entry: URL, heapMb: number): Promise<Worker> {
+async function startThread(entry: URL, heapMb: number): Promise<Thread> {
   const isSource = import.meta.url.endsWith('.ts')
   const file = new URL(`${entry.href}.${isSource ? 'ts' : 'js'}`)
   const options = {
@@ -161,14 +184,14 @@ async function startThread(entry: URL, heapMb: number): Promise<Worker> {
     execArgv: [],
     resourceLimits: { maxOldGenerationSizeMb: heapMb },
   }
-  const thread = isSource
+  const worker = isSource
     ? new Worker(fromSource(file), { ...options, eval: true })
     : new Worker(file, options)
   // Who waits for an answer hears of it; without a listener an idle one that fails would end the process.
-  thread.on('error', () => undefined)
-  await nextMessage(thread)
-  thread.unref()
-  return thread
+  worker.on('error', () => undefined)
+  const ready = await nextReply<ThreadClock>(worker)
+  worker.unref()
+  return { worker, clock: ready.isAnswered ? ready.answer : null }
 }
 
 /** Node does not read TypeScript in a thread, whatever loader the process has. The loader is ours, wherever we run. */

@@ -160,8 +160,8 @@ export const hostileCode: Door[] = [
     patches: [
       {
         file: EVALUATE,
-        find: '() => Date.now() > deadlineMs,',
-        replace: '() => Date.now() > deadlineMs + 15_000,',
+        find: 'const endsAtMs = processorMs(clock) + timeoutMs',
+        replace: 'const endsAtMs = processorMs(clock) + timeoutMs + 15_000',
       },
       { file: POOL, find: 'const GRACE_MS = 1_000', replace: 'const GRACE_MS = 30_000' },
     ],
@@ -173,8 +173,8 @@ export const hostileCode: Door[] = [
     patches: [
       {
         file: POOL,
-        find: 'onLimit({ timeoutMs, signals: [signal] }',
-        replace: 'onLimit({ timeoutMs, signals: [] }',
+        find: 'onLimit({ timeoutMs: restMs, signals: [signal] }',
+        replace: 'onLimit({ timeoutMs: restMs, signals: [] }',
       },
     ],
     test: { file: 'hostile-code.test.ts', title: 'nobody waits for a call that is not wanted any more' },
