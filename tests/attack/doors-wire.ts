@@ -63,12 +63,13 @@ export const wire: Door[] = [
         find: 'limits.deadlineAtMs <= Date.now()',
         replace: 'limits.deadlineAtMs <= 0',
       },
+      { file: 'mcp/limits.ts', find: ', remainingMs(limits))', replace: ', 60_000)' },
     ],
     test: {
       file: 'held-claims.test.ts',
       title: 'a claim that is held for longer than the call may take is followed by no call',
     },
-    says: "expected 'waiting_for_resolution' to be 'completed'",
+    says: "expected [ 'sent by attempt 1' ]",
   },
 ]
 

@@ -57,4 +57,9 @@ test('a claim that is held for longer than the call may take is followed by no c
     receipts: ['approve by lena@acme.example', 'outcome applied'],
   })
   expect(readFileSync(file, 'utf8')).toBe(`${run.account}\n`)
+  const { rows } = await s.world.database.query<{ attempt: number }>(
+    'select attempt from writebacks where run_id = $1',
+    [run.runId],
+  )
+  expect(rows.map(({ attempt }) => `sent by attempt ${attempt}`)).toEqual(['sent by attempt 2'])
 })

@@ -9,21 +9,21 @@ import type { SandboxAnswer } from '../../lib/sandbox/request.ts'
 
 const TIMEOUT_MS = 1_500
 /** After the deadline the thread is ended from outside; the rest is for a machine that is busy. */
-const PATIENCE_MS = 10_000
+const PATIENCE_MS = 20_000
 
-function run(body: string, context: object = {}): Promise<SandboxAnswer> {
+function run(body: string, context: object = {}, timeoutMs = TIMEOUT_MS): Promise<SandboxAnswer> {
   return inSandbox({
     kind: 'run',
     source: `export default async function (ctx) {\n${body}\n}`,
     contextText: JSON.stringify(context),
-    timeoutMs: TIMEOUT_MS,
+    timeoutMs,
     nowMs: Date.parse('2026-01-02T03:04:05Z'),
     seed: '0123456789abcdef0123456789abcdef',
   })
 }
 
-async function codeOf(body: string, context: object = {}): Promise<string> {
-  const answer = await run(body, context)
+async function codeOf(body: string, context: object = {}, timeoutMs?: number): Promise<string> {
+  const answer = await run(body, context, timeoutMs)
   return answer.ok ? `completed: ${answer.outputText.slice(0, 200)}` : answer.code
 }
 
@@ -42,7 +42,8 @@ async function expectStopped(body: string, codes: string[]): Promise<void> {
     clearInterval(beats)
   }
   expect(Date.now() - startMs).toBeLessThan(PATIENCE_MS)
-  expect(longestMs).toBeLessThan(1_000)
+  // Had this thread done it, nearly all of that time would be one stretch.
+  expect(longestMs).toBeLessThan(Math.max(1_000, (Date.now() - startMs) / 2))
   expect(await codeOf('return 1')).toBe('completed: 1')
 }
 
@@ -132,7 +133,7 @@ describe('another call', () => {
   })
 
   test('goes on beside loops', async () => {
-    const loops = [codeOf('for (;;) {}'), codeOf('for (;;) {}'), codeOf('for (;;) {}')]
+    const loops = Array.from({ length: 3 }, () => codeOf('for (;;) {}', {}, 300))
     expect(await codeOf('return 1')).toBe('completed: 1')
     expect(await Promise.all(loops)).toEqual(['CODE_TIMEOUT', 'CODE_TIMEOUT', 'CODE_TIMEOUT'])
   })
@@ -171,6 +172,6 @@ test('nobody waits for a call that is not wanted any more', async () => {
   )
   setTimeout(() => stop.abort(), 300)
   const ended: unknown = await asked.catch((error: unknown) => error)
-  expect(ended).toMatchObject({ code: 'CANCELLED' })
   expect(Date.now() - startMs).toBeLessThan(PATIENCE_MS)
+  expect(ended).toMatchObject({ code: 'CANCELLED' })
 })

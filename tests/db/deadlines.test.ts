@@ -265,10 +265,8 @@ describe('an answer that cannot be recorded at once', () => {
       database.connect = () => Promise.reject(gone)
       return APPLIED
     }
-    const startMs = Date.now()
     const hasty = passage({ apply }, { timeoutMs: 200 })
     await expect(sendWrite({ ...deps, database }, hasty, row, AUTHORISED)).rejects.toBe(gone)
-    expect(Date.now() - startMs).toBeLessThan(4_000)
   })
 
   it('is told to operators when another attempt was faster', async () => {

@@ -270,7 +270,8 @@ describe('work and size', () => {
   it('stops them even where the result would not matter', () => {
     const startMs = performance.now()
     evaluateExpression('input.all(a, input.all(b, input.all(c, c >= 0))) || true', { input: list })
-    expect(performance.now() - startMs).toBeLessThan(2_000)
+    // Eight thousand million steps take hours.
+    expect(performance.now() - startMs).toBeLessThan(30_000)
   })
 
   it.each([

@@ -184,10 +184,14 @@ describe('text of other people', () => {
   })
 
   it('of millions of invisible characters costs no more than the part of it that is shown', () => {
+    /** The least of three: the machine does something else, too. */
     const msOf = (work: () => unknown): number => {
-      const startMs = performance.now()
-      work()
-      return performance.now() - startMs
+      const times = [1, 2, 3].map(() => {
+        const startMs = performance.now()
+        work()
+        return performance.now() - startMs
+      })
+      return Math.min(...times)
     }
     const large = preview({ changes: [{ field: 'x', before: null, after: '\u0001'.repeat(2_000_000) }] })
     const parsedMs = msOf(() => JSON.parse(JSON.stringify(large)) as unknown)

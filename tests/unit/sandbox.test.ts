@@ -200,7 +200,7 @@ describe('more code than threads', () => {
         kind: 'run',
         source: 'export default () => { for (;;); }',
         contextText: '{}',
-        timeoutMs: 3_000,
+        timeoutMs: 2_000,
         nowMs: 0,
         seed,
       },
