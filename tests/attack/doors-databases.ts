@@ -59,7 +59,7 @@ export const hostileDatabases: Door[] = [
       file: FILE,
       title: 'a database that says which type a text is has it read as no other than we asked for',
     },
-    says: 'to be less than 6000',
+    says: 'to be less than 10000',
   },
   {
     name: 'nobody listens to a connection that is handed over',

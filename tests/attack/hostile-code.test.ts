@@ -5,26 +5,41 @@
 import { describe, expect, test } from 'vitest'
 import { CODE_MEMORY_BYTES } from '../../lib/limits.ts'
 import { inSandbox } from '../../lib/sandbox/pool.ts'
+import type { CodedError } from '../../schemas/errors.ts'
 import type { SandboxAnswer } from '../../lib/sandbox/request.ts'
 
 const TIMEOUT_MS = 1_500
 /** After the deadline the thread is ended from outside; the rest is for a machine that is busy. */
 const PATIENCE_MS = 20_000
 
-function run(body: string, context: object = {}, timeoutMs = TIMEOUT_MS): Promise<SandboxAnswer> {
-  return inSandbox({
+interface Options {
+  timeoutMs?: number
+  organization?: string
+}
+
+function run(
+  body: string,
+  context: object = {},
+  { timeoutMs = TIMEOUT_MS, organization = 'acme' }: Options = {},
+): Promise<SandboxAnswer> {
+  const request = {
     kind: 'run',
     source: `export default async function (ctx) {\n${body}\n}`,
     contextText: JSON.stringify(context),
     timeoutMs,
     nowMs: Date.parse('2026-01-02T03:04:05Z'),
     seed: '0123456789abcdef0123456789abcdef',
-  })
+  } as const
+  return inSandbox(request, { organization })
 }
 
-async function codeOf(body: string, context: object = {}, timeoutMs?: number): Promise<string> {
-  const answer = await run(body, context, timeoutMs)
+async function codeOf(body: string, context: object = {}, options?: Options): Promise<string> {
+  const answer = await run(body, context, options)
   return answer.ok ? `completed: ${answer.outputText.slice(0, 200)}` : answer.code
+}
+
+function codeIn(error: unknown): string {
+  return (error as CodedError).code
 }
 
 /** While it goes on this thread answers at once, and afterwards the next call is none the wiser. */
@@ -133,9 +148,23 @@ describe('another call', () => {
   })
 
   test('goes on beside loops', async () => {
-    const loops = Array.from({ length: 3 }, () => codeOf('for (;;) {}', {}, 300))
+    const loops = Array.from({ length: 3 }, () => codeOf('for (;;) {}', {}, { timeoutMs: 300 }))
     expect(await codeOf('return 1')).toBe('completed: 1')
     expect(await Promise.all(loops)).toEqual(['CODE_TIMEOUT', 'CODE_TIMEOUT', 'CODE_TIMEOUT'])
+  })
+
+  test('of another organization has a thread at once, however many wait', async () => {
+    // So that threads are there: starting one takes as long as the first loop may go on.
+    await Promise.all(['a', 'b', 'c', 'd'].map((organization) => run('return 1', {}, { organization })))
+    let ended = 0
+    const loops = Array.from({ length: 4 }, () =>
+      run('for (;;) {}', {}, { timeoutMs: 1_100 })
+        .catch(() => undefined)
+        .finally(() => ended++),
+    )
+    const other = await codeOf('return 1', {}, { organization: 'other' }).catch(codeIn)
+    expect([other, ended]).toEqual(['completed: 1', 0])
+    await Promise.all(loops)
   })
 })
 

@@ -143,17 +143,17 @@ function flood(socket: Socket, bytes: Buffer): void {
 
 test('a database that says which type a text is has it read as no other than we asked for', async () => {
   // What the driver has for times needs four times as long for a time of twice as many digits.
-  const digits = '1'.repeat(65_000)
+  const digits = '1'.repeat(120_000)
   const type = Buffer.from(COLUMN)
   type.writeUInt32BE(1114, type.length - 12)
-  const row = message('D', `\0\x01\0\0\xfd\xe8${digits}`)
+  const row = message('D', `\0\x01\0\x01\xd4\xc0${digits}`)
   const answer = Buffer.concat([type, row, message('C', 'SELECT 1\0'), message('Z', 'I')])
   const url = await serve(READY, (socket) => socket.write(answer))
   const sql = createSqlTarget(() => url)
   const startedMs = Date.now()
   await sql.executor.plan(sqlOperation(waive(1)), limits(3_000)).catch(() => undefined)
   await sql.close()
-  expect(Date.now() - startedMs).toBeLessThan(6_000)
+  expect(Date.now() - startedMs).toBeLessThan(10_000)
 })
 
 test('a target that says goodbye in the same packet as its welcome costs one call', async () => {
