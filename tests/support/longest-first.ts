@@ -2,7 +2,14 @@
 import { relative } from 'node:path'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
-const LONGEST_FIRST = ['tests/chaos/', 'tests/e2e/', 'tests/attack/', 'tests/workflows/']
+const LONGEST_FIRST = [
+  'tests/packaging/',
+  'tests/chaos/',
+  'tests/docs/tutorial/',
+  'tests/e2e/',
+  'tests/attack/',
+  'tests/workflows/',
+]
 
 export default class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

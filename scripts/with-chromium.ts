@@ -1,11 +1,11 @@
 /**
- * `npm run check:ui`: opens the Temporal UI in headless Chromium and asserts what it shows of us. Installs Chromium with
- * apt where it is missing and may do so; elsewhere says what to install.
+ * `tsx scripts/with-chromium.ts COMMAND...`: runs a command that needs Chromium. Installs it with apt where it is missing
+ * and may do so; elsewhere says what to install.
  */
 import { spawnSync } from 'node:child_process'
 import { findChromium } from '../tests/support/browser.ts'
 
-function run(command: string, args: string[]): boolean {
+function run(command: string, args: readonly string[]): boolean {
   return (
     spawnSync(command, args, { stdio: 'inherit', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } })
       .status === 0
@@ -24,5 +24,7 @@ function installChromium(): void {
   process.exit(1)
 }
 
+const [command, ...args] = process.argv.slice(2)
+if (command === undefined) throw new Error('usage: tsx scripts/with-chromium.ts COMMAND...')
 if (!findChromium()) installChromium()
-process.exit(run('npx', ['vitest', 'run', '--config', 'vitest.ui.config.ts']) ? 0 : 1)
+process.exit(run(command, args) ? 0 : 1)
