@@ -203,7 +203,7 @@ describe('the deadline', () => {
     proxy.hideHangUps()
     proxy.holdFrom('for update')
     expect(word(await apply(limits(600)))).toBe('not_sent: WRITE_NOT_SENT')
-    await until(async () => (await sessions(`state = 'idle in transaction'`)) === 0, 2_000)
+    await until(async () => (await sessions(`state = 'idle in transaction'`)) === 0, 20_000)
     const direct = createSqlTarget(() => target.url)
     expect(word(await (await direct.prepare(waive(7)))())).toBe('applied')
     await direct.close()
