@@ -16,6 +16,7 @@ import {
 } from '@temporalio/workflow'
 import { SEARCH_ATTRIBUTES } from '../schemas/names.ts'
 import { outside } from './activity-options.ts'
+import { onCancel } from './scopes.ts'
 
 /** A child that is cancelled is mostly told of within milliseconds. */
 const UNTOLD_MS = 5_000
@@ -59,9 +60,9 @@ async function execute(params: ChildParams, scope: CancellationScope): Promise<u
     ...(searchAttributes.length > 0 ? { typedSearchAttributes: searchAttributes } : {}),
   })
   let isOver = false
+  let forget = (): void => undefined
   const foundAfterCancel = new Promise<unknown>((resolve) => {
-    scope.cancelRequested.catch(async () => {
-      if (isOver) return
+    forget = onCancel(scope, async () => {
       await cancelById(workflowId)
       // Where this execution was reset after it had ended, and the child ended in between, nobody tells this one of it.
       await sleep(UNTOLD_MS, { summary: `Then ask what became of ${workflowId}` })
@@ -72,6 +73,7 @@ async function execute(params: ChildParams, scope: CancellationScope): Promise<u
     return await Promise.race([child.result(), foundAfterCancel])
   } finally {
     isOver = true
+    forget()
   }
 }
 

@@ -28,6 +28,7 @@ import { inRounds, settledCall } from './interpreter/rounds.ts'
 import type { SettledStep } from './interpreter/state.ts'
 import type { ReadyStep } from './interpreter/turn.ts'
 import { noteReceipt, originOf, showDetails, showWaiting, type Run } from './run.ts'
+import { lend } from './scopes.ts'
 import { isUnplanned, performCall, settling } from './write.ts'
 
 /** Never throws: whatever happens, a cancel too, is how the step has settled. */
@@ -202,7 +203,8 @@ async function computed(run: Run, step: Extract<ReadyStep, { type: 'code' }>): P
   const { path, source, context, timeoutMs, delayMs } = step
   if (delayMs > 0) await sleep(delayMs, { summary: `Step ${path}: before the next try` })
   const seed = `${run.input.runId}/${path}`
-  const { output, logs } = await outside(`code of step ${path}`).runCode(source, { context, timeoutMs, seed })
+  const { runCode } = outside(`code of step ${path}`)
+  const { output, logs } = await lend({ context, timeoutMs, seed }, (input) => runCode(source, input))
   return { status: 'completed', output, ...(logs.length > 0 && { logs }) }
 }
 
@@ -222,12 +224,8 @@ async function runAutomation(
   const { organization, searchAttributes } = run.input
   const { path, automation, input } = step
   const origin = originOf(run.input, path, 1)
-  const { workflowId, plan, ...frozen } = await nearby().openSubRun({
-    organization,
-    origin,
-    automation,
-    input,
-  })
+  const opening = { organization, origin, automation, input }
+  const { workflowId, plan, ...frozen } = await lend(opening, nearby().openSubRun)
   run.subRuns.set(path, workflowId)
   showDetails(run)
   try {

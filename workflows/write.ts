@@ -13,6 +13,7 @@ import { NOTHING_PLANNED } from '../schemas/names.ts'
 import type { Asks, Call, Envelope, NotWanted, PerformResult, WriteOutcome } from '../schemas/run.ts'
 import { nearby, outside } from './activity-options.ts'
 import { stepErrorOf } from './failures.ts'
+import { lend, onCancel } from './scopes.ts'
 
 /**
  * Temporal keeps what an attempt has told it for the next one, and forgets it when the activity is cancelled between two
@@ -20,14 +21,12 @@ import { stepErrorOf } from './failures.ts'
  */
 export function performCall(call: Call, decisions: Envelope[], summary: string): Promise<PerformResult> {
   const scope = CancellationScope.current()
-  const ask = () => outside(summary).perform(call, decisions, asks())
+  const ask = () => lend(call, (lent) => outside(summary).perform(lent, decisions, asks()))
   if (scope.consideredCancelled) return ask()
   return CancellationScope.nonCancellable(async () => {
     const asking = new CancellationScope()
     let claim: Envelope | null = null
-    let isOver = false
-    scope.cancelRequested.catch(async () => {
-      if (isOver) return
+    const forget = onCancel(scope, async () => {
       claim = await nearby().findToldClaim(aboutClaim(call))
       asking.cancel()
     })
@@ -36,7 +35,7 @@ export function performCall(call: Call, decisions: Envelope[], summary: string):
     } catch (error) {
       throw claim && isCancellation(error) ? new CancelledFailure('it was cancelled', [{ claim }]) : error
     } finally {
-      isOver = true
+      forget()
     }
   })
 }

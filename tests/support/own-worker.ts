@@ -81,6 +81,8 @@ export interface WorkerProcess {
   /** SIGSTOP: the process stands still and notices nothing, as on a machine that is frozen. */
   pause(): void
   resume(): void
+  /** It has not ended, by whatever. */
+  isAlive(): boolean
 }
 
 /** As an operator starts it; resolves when it takes tasks. */
@@ -102,6 +104,7 @@ export async function startWorkerProcess(
     },
     pause: () => void child.kill('SIGSTOP'),
     resume: () => void child.kill('SIGCONT'),
+    isAlive: () => child.exitCode === null && child.signalCode === null,
   }
 }
 
