@@ -45,7 +45,7 @@ export const stored: Door[] = [
       {
         file: STATEMENTS,
         find: 'and ${unchanged(params.preconditions, values)}',
-        replace: 'and ${conditions(params.preconditions, values)}',
+        replace: 'and ${conditions(params.address, params.preconditions, values)}',
       },
     ],
     test: { file: FILE, title: 'a version that is only the same to its type is another one' },
