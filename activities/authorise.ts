@@ -9,6 +9,7 @@ import { updateRequirement, type WritebackRow } from '../db/queries/writebacks.t
 import { canonicalJson } from '../lib/canonical-json.ts'
 import { whomText } from '../lib/whom.ts'
 import { ineligibility, type Judgement } from '../lib/quorum.ts'
+import { Stopwatch } from '../lib/stopwatch.ts'
 import type { Envelope, PerformResult, Requester, Requirement, Vote } from '../schemas/run.ts'
 import { recordSigned } from './approvals.ts'
 import { openDecision, standingJudgement, votesOf } from './decisions.ts'
@@ -25,6 +26,8 @@ export interface Authorisation {
   facts: AuthorisationFacts
   /** Epoch ms: from then on it lets nothing begin. */
   lapsesAtMs: number
+  /** Since before it was looked at. */
+  sinceJudged: Stopwatch
 }
 
 export interface WriteJudgement extends Authorisation {
@@ -37,7 +40,7 @@ export interface WriteJudgement extends Authorisation {
 
 /** By policy alone, which asks nobody. */
 export function allowedBy(rule: string): Authorisation {
-  return { facts: { rule, decisions: [] }, lapsesAtMs: Infinity }
+  return { facts: { rule, decisions: [] }, lapsesAtMs: Infinity, sinceJudged: new Stopwatch() }
 }
 
 /** An approval is as old as it is now, also for a write under way: when that was claimed is the word of a row. */
@@ -47,6 +50,7 @@ export async function judgeWrite(
   requirement: Requirement,
   decisions: readonly Envelope[],
 ): Promise<WriteJudgement> {
+  const sinceJudged = new Stopwatch()
   const about = { organization: row.organization, writebackId: row.writeback_id, digest: row.digest }
   const { recorded, vetoes } = await listDecisionsAndVetoes(deps.database, about)
   const known = await votesOf(deps, about, [...recorded, ...vetoes, ...decisions])
@@ -61,7 +65,8 @@ export async function judgeWrite(
   }
   const lapsesAtMs =
     judgement.state === 'approved' ? Date.parse(judgement.lastVoteAt) + requirement.validForMs : 0
-  return { judgement, counted: cast.filter(({ vote }) => counted.includes(vote)), vetoes, facts, lapsesAtMs }
+  const countedVotes = cast.filter(({ vote }) => counted.includes(vote))
+  return { judgement, counted: countedVotes, vetoes, facts, lapsesAtMs, sinceJudged }
 }
 
 /**

@@ -32,6 +32,12 @@ const RECORD_RETRY_MS = 250
 /** How soon a held write notices that its connection was thawed. */
 const FROZEN_RETRY_MS = 1_000
 
+/**
+ * From the look at people and cancels to the claim. They are not in the ledger's statement, so that what they have said
+ * while it waited for somebody, or while this process stood still, would not count.
+ */
+const JUDGED_FOR_MS = 2_000
+
 /** How soon an attempt looks again whether its workflow has heard that it is to end. */
 const CANCEL_RETRY_MS = 1_000
 
@@ -39,7 +45,7 @@ export async function sendWrite(
   deps: DoorDeps,
   passage: Passage,
   row: WritebackRow,
-  { facts: authorisation, lapsesAtMs }: Authorisation,
+  { facts: authorisation, lapsesAtMs, sinceJudged }: Authorisation,
 ): Promise<WriteOutcome> {
   const { executor, operation, resolved, timeoutMs } = passage
   assertNotFrozen(passage)
@@ -50,6 +56,7 @@ export async function sendWrite(
   // Opened before the claim: however long claim and witness take, our deadline comes before the ledger's.
   const window = new SendWindow(timeoutMs, lapsesAtMs - deps.nowMs())
   const claimed = await claim(deps, row, passage)
+  if (sinceJudged.elapsedMs > JUDGED_FOR_MS) await letGo(deps, passage, row, claimed)
   await tellWitness(deps, passage, row, claimed)
   const answer = await executor.apply(operation, {
     key: row.idempotency_key,
@@ -113,6 +120,19 @@ async function claim(
   const { attempt, deadline_at, updated_at } = claimed
   const times = { deadline_at: deadline_at.toISOString(), updated_at: updated_at.toISOString() }
   return { ...row, ...times, state: 'sending', attempt }
+}
+
+/** It is judged anew by the next attempt. Throws WRITE_IN_PROGRESS, and CANCELLED if there is none. */
+async function letGo(
+  deps: DoorDeps,
+  passage: Passage,
+  row: WritebackRow,
+  claimed: WritebackRow,
+): Promise<never> {
+  if (row.state === 'planned') await release(deps, claimed)
+  assertStillOurs(passage)
+  const detail = `${row.writeback_id}: its claim had to wait, and what allows it may be over by now`
+  throw new CodedError('WRITE_IN_PROGRESS', detail)
 }
 
 /** How long the call of this attempt might take. Its claim says it, whatever the connection says by now. */

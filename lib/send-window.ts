@@ -8,6 +8,7 @@
  * comes from, and a process that stood still between any two lines sends nothing late.
  */
 import { CodedError } from '../schemas/errors.ts'
+import { Stopwatch } from './stopwatch.ts'
 
 /** That a write was surely not sent. Its class is not exported: only a window makes one. */
 class NotSent {
@@ -25,8 +26,7 @@ class NotSent {
 export type { NotSent }
 
 export class SendWindow {
-  readonly #openedAtMs = Date.now()
-  readonly #openedAtMonotonicMs = performance.now()
+  readonly #sinceOpened = new Stopwatch()
   readonly #durationMs: number
   readonly #lapsesInMs: number
   #state: 'open' | 'passed' | 'given up' = 'open'
@@ -39,16 +39,11 @@ export class SendWindow {
 
   /** Epoch ms. */
   get deadlineAtMs(): number {
-    return this.#openedAtMs + this.#durationMs
+    return this.#sinceOpened.startedAtMs + this.#durationMs
   }
 
   get remainingMs(): number {
-    return this.#durationMs - this.#elapsedMs
-  }
-
-  /** A wall clock is set, and a monotonic one may stand still while the machine sleeps: whichever is further on counts. */
-  get #elapsedMs(): number {
-    return Math.max(Date.now() - this.#openedAtMs, performance.now() - this.#openedAtMonotonicMs)
+    return this.#durationMs - this.#sinceOpened.elapsedMs
   }
 
   /** For bytes that have no effect by themselves. Throws WRITE_NOT_SENT. */
@@ -57,7 +52,7 @@ export class SendWindow {
       throw new CodedError('CALL_INTERRUPTED', 'a write is sent once, and this one was')
     if (this.#state === 'given up' || this.remainingMs <= 0)
       throw new CodedError('WRITE_NOT_SENT', 'its time was over before it could be sent')
-    if (this.#elapsedMs > this.#lapsesInMs)
+    if (this.#sinceOpened.elapsedMs > this.#lapsesInMs)
       throw new CodedError('WRITE_NOT_SENT', 'its approval has lapsed before it could be sent')
   }
 

@@ -157,8 +157,9 @@ type Claimed = { attempt: number; deadline_at: Date; updated_at: Date }
  * Claims the right to send. Null: another attempt has it, the connection is frozen, it or a policy is not the one that the
  * write was judged by, or a receipt says that it has ended. `seenAttempt` was read; past its deadline it may be taken over.
  *
- * The connection's row is locked against a freeze until the claim is through: a freeze waits for claims that came
- * before it, and a claim that waits for a freeze sees it. So what is not claimed when a freeze returns is not sent.
+ * The connection's row is locked until the claim is through: a freeze, or a save of it, waits for claims that came before,
+ * and a claim that has waited looks at what is there then, at policies too. So what is not claimed when a freeze returns is
+ * not sent. `claim_sending`: db/migrations/0022_claims.sql.
  */
 export async function claimSending(
   db: Queryable,
@@ -166,18 +167,7 @@ export async function claimSending(
 ): Promise<Claimed | null> {
   const { connection, policies } = params.judgedBy
   const { rows } = await db.query<Claimed>(
-    `with door as (
-       select m.frozen_at, m.head from writebacks w
-         join manifests m on m.organization = w.organization and m.kind = 'Connection' and m.name = w.connection
-         where w.writeback_id = $1 for share of m)
-     update writebacks set state = 'sending', attempt = attempt + 1, updated_at = app_now(),
-       deadline_at = app_now() + $3::bigint * interval '1 millisecond'
-     where writeback_id = $1 and attempt = $2 and (state = 'planned' or (state = 'sending' and deadline_at < app_now()))
-       and coalesce((select head from door where frozen_at is null), 0) = $4
-       and $5::jsonb = (select coalesce(jsonb_object_agg(p.name, p.head), '{}') from manifests p
-         where p.organization = writebacks.organization and p.kind = 'Policy')
-       and not exists (select from receipts where subject = $1 and kind = 'outcome')
-     returning attempt, deadline_at, updated_at`,
+    'select attempt, deadline_at, updated_at from claim_sending($1, $2, $3, $4, $5::jsonb)',
     [params.writebackId, params.seenAttempt, params.timeoutMs, connection, JSON.stringify(policies)],
   )
   return rows[0] ?? null

@@ -21,3 +21,10 @@ export const anyPurpose: Patch = {
   find: 'candidate.keyId === keyid && candidate.purpose === expected.purpose',
   replace: 'candidate.keyId === keyid',
 }
+
+/** What people have said counts for as long as a claim has to wait. */
+export const anyJudgement: Patch = {
+  file: 'activities/sending.ts',
+  find: 'JUDGED_FOR_MS = 2_000',
+  replace: 'JUDGED_FOR_MS = 1e9',
+}

@@ -265,4 +265,19 @@ export const counts: Door[] = [
     },
     says: 'to deeply equal []',
   },
+  {
+    name: 'what a call was given stays with its run',
+    patches: [
+      {
+        file: 'workflows/scopes.ts',
+        find: '    for (const name of Object.keys(copy)) delete copy[name as keyof Value]\n',
+        replace: '',
+      },
+    ],
+    test: {
+      file: 'kept-calls.test.ts',
+      title: 'what the calls of a run were given does not stay in the memory of its worker',
+    },
+    says: "expected 'the worker has ended' to be 'completed'",
+  },
 ]

@@ -1,5 +1,5 @@
 /** Doors to the wire: who is believed that a write was not sent, and what is looked at right before its bytes leave. */
-import { anyPurpose, type Door } from './door.ts'
+import { anyJudgement, anyPurpose, type Door } from './door.ts'
 
 const LYING = 'lying-servers.test.ts'
 const WINDOW = 'lib/send-window.ts'
@@ -64,6 +64,7 @@ export const wire: Door[] = [
         replace: 'limits.deadlineAtMs <= 0',
       },
       { file: 'mcp/limits.ts', find: ', remainingMs(limits))', replace: ', 60_000)' },
+      anyJudgement,
     ],
     test: {
       file: 'held-claims.test.ts',

@@ -5,7 +5,6 @@ const OLDER = 'older-ledger.test.ts'
 const ERASED = 'erased-claims.test.ts'
 const FORGOTTEN = 'forgotten-claims.test.ts'
 const NOT_UNKNOWN = "to match object { writebacks: [ 'unknown' ]"
-const WRITEBACKS = 'db/queries/writebacks.ts'
 
 export const olderLedger: Door[] = [
   {
@@ -205,8 +204,8 @@ export const reopenedWrites: Door[] = [
         replace: '(step.witness.askEarlier && null)',
       },
       {
-        file: WRITEBACKS,
-        find: "       and not exists (select from receipts where subject = $1 and kind = 'outcome')\n",
+        file: 'db/migrations/0022_claims.sql',
+        find: "      and not exists (select from receipts r where r.subject = claimed_id and r.kind = 'outcome')\n",
         replace: '',
       },
     ],

@@ -6,7 +6,7 @@
  * Where several patches stand under one door, each of those lines keeps the attack out by itself.
  */
 import { counts } from './doors-counts.ts'
-import { anyPurpose, type Door, type Patch } from './door.ts'
+import { anyJudgement, anyPurpose, type Door, type Patch } from './door.ts'
 import { endedByHand } from './doors-by-hand.ts'
 import { borders } from './doors-borders.ts'
 import { anyLiteral, editedConnections, madeUpIds } from './doors-ids.ts'
@@ -23,6 +23,7 @@ import { anyAge, editedRows, unreadCalls } from './doors-rows.ts'
 import { forgottenClaims, olderLedger, reopenedWrites } from './doors-witness.ts'
 
 const APPROVALS = 'activities/approvals.ts'
+const CLAIMS = 'db/migrations/0022_claims.sql'
 const AUTHORISED = 'activities/perform.ts'
 const DECIDE = 'workflows/decide.ts'
 const DECISIONS = 'activities/decisions.ts'
@@ -348,9 +349,9 @@ const forgedWorkflows: Door[] = [
         replace: "if (frozenReason !== 'none') return",
       },
       {
-        file: 'db/queries/writebacks.ts',
-        find: 'from door where frozen_at is null), 0)',
-        replace: 'from door), 0)',
+        file: CLAIMS,
+        find: ' and m.frozen_at is null), 0)',
+        replace: '), 0)',
       },
     ],
     test: {
@@ -363,9 +364,9 @@ const forgedWorkflows: Door[] = [
     name: 'the policy that counts is the one that was read first',
     patches: [
       {
-        file: 'db/queries/writebacks.ts',
-        find: 'and $5::jsonb = (select',
-        replace: 'and $5::jsonb is not null and exists (select',
+        file: CLAIMS,
+        find: 'and policy_revisions = (select',
+        replace: 'and exists (select',
       },
     ],
     test: {
@@ -373,6 +374,36 @@ const forgedWorkflows: Door[] = [
       title: 'a payment that a policy denies before it is claimed is not made',
     },
     says: "to match object { writebacks: [ 'refused' ] }",
+  },
+  {
+    name: 'a claim that has waited knows only the policies from before',
+    patches: [
+      {
+        file: CLAIMS,
+        find: 'and policy_revisions = (select',
+        replace: 'and exists (select',
+      },
+    ],
+    test: {
+      file: 'held-judgements.test.ts',
+      title: 'a policy that denies the write is saved while its claim waits',
+    },
+    says: "to match object { writebacks: [ 'refused' ] }",
+  },
+  {
+    name: 'people are believed for as long as a claim waits',
+    patches: [anyJudgement],
+    test: {
+      file: 'held-judgements.test.ts',
+      title: 'its only approver is disabled while its claim waits',
+    },
+    says: "to match object { state: 'waiting_for_approval' }",
+  },
+  {
+    name: 'a run is wanted for as long as a claim waits',
+    patches: [anyJudgement],
+    test: { file: 'held-judgements.test.ts', title: 'its run is cancelled while its claim waits' },
+    says: 'to match object { state: ',
   },
   {
     name: 'decisions are recorded unread',

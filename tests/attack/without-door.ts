@@ -92,9 +92,15 @@ export const WITHOUT_DOOR: Partial<Record<string, Record<string, string>>> = {
     'what a trigger has made of a new value is told by its digest, too':
       'as *a plan carries what it replaces, however large it is*',
   },
+  'held-judgements.test.ts': {
+    'connection and policy are saved together, and its claim comes between them':
+      'as *a claim that has waited knows only the policies from before*',
+  },
   'hostile-work.test.ts': {
     'whose schema takes years fails the call that it is for, and says whose schema it is':
       'as *a pattern of somebody is tried on the main thread*',
+    'of one organization that takes years keeps no other organization waiting':
+      'as *one organization takes all threads*; short calls take turns besides',
   },
   'many-values.test.ts': {
     'that once took the worker with it does so no more, and others run on beside it':

@@ -11,6 +11,7 @@ import { sendWrite } from '../../activities/sending.ts'
 import { signPlan } from '../../activities/signed-rows.ts'
 import { mayPassAway, settle } from '../../activities/settle.ts'
 import { createDatabase } from '../../db/database.ts'
+import { Stopwatch } from '../../lib/stopwatch.ts'
 import { claimSending, insertPlannedWriteback, type WritebackRow } from '../../db/queries/writebacks.ts'
 import { ERRORS } from '../../schemas/errors.ts'
 import { useTestDatabase } from '../support/database.ts'
@@ -25,7 +26,14 @@ const witness = {
   isCancelAsked: async () => false,
 }
 const HOUR_MS = 3_600_000
-const AUTHORISED = { facts: { rule: 'money/waivers', decisions: ['dec_1'] }, lapsesAtMs: Infinity }
+const AUTHORISED = {
+  facts: { rule: 'money/waivers', decisions: ['dec_1'] },
+  lapsesAtMs: Infinity,
+  // Each time that it is used, just now.
+  get sinceJudged() {
+    return new Stopwatch()
+  },
+}
 const APPLIED: Answer = { kind: 'answered', status: 'applied', output: null }
 
 const db = useTestDatabase()

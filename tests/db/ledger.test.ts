@@ -16,6 +16,7 @@ import {
 } from '../../db/queries/writebacks.ts'
 import { listReceipts, loadChain } from '../../db/queries/receipts.ts'
 import { readUnopened, signEnvelope } from '../../lib/dsse.ts'
+import { Stopwatch } from '../../lib/stopwatch.ts'
 import type { SendWindow } from '../../lib/send-window.ts'
 import { verifyReceipts } from '../../lib/receipts.ts'
 import { CLAIM_PAYLOAD_TYPE } from '../../schemas/claim.ts'
@@ -26,7 +27,14 @@ import { BY_NOTHING, makeKeys, newWriteback, ORGANIZATION, requirement } from '.
 
 const db = useTestDatabase()
 const keys = makeKeys()
-const AUTHORISED = { facts: { rule: 'money/waivers', decisions: ['dec_1'] }, lapsesAtMs: Infinity }
+const AUTHORISED = {
+  facts: { rule: 'money/waivers', decisions: ['dec_1'] },
+  lapsesAtMs: Infinity,
+  // Each time that it is used, just now.
+  get sinceJudged() {
+    return new Stopwatch()
+  },
+}
 let deps: Pick<DoorDeps, 'database' | 'signingKey' | 'nowMs'> & DoorDeps
 
 beforeAll(() => {

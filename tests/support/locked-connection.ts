@@ -19,7 +19,7 @@ export async function claimWaits(database: Database): Promise<void> {
   await eventually(async () => {
     const { rowCount } = await database.query(
       `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
-         and query like 'with door as%'`,
+         and query like '%from claim_sending(%'`,
     )
     return rowCount === 1
   })
