@@ -1,13 +1,14 @@
 /** Receipts in the database: numbered without gaps and chained, whoever writes at the same time. */
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { issueReceipt, type ReceiptContent } from '../../activities/receipts.ts'
-import { inTransaction } from '../../db/database.ts'
-import { findReceipt, listReceipts, loadChain } from '../../db/queries/receipts.ts'
+import { inTransaction, type Queryable } from '../../db/database.ts'
+import { findReceipt, listReceiptsOfRun, loadChainPage, searchReceipts } from '../../db/queries/receipts.ts'
 import { receiptDigest, verifyReceipts } from '../../lib/receipts.ts'
 import type { ReceiptRef } from '../../schemas/run.ts'
 import { useTestDatabase } from '../support/database.ts'
 import { decision, DIGEST, makeKeys, NOON_MS, ORGANIZATION, signedDecision } from '../support/fixtures.ts'
+import { readChain } from '../support/receipt-chain.ts'
 
 const db = useTestDatabase()
 const keys = makeKeys()
@@ -40,10 +41,14 @@ const issue = (content: ReceiptContent): Promise<ReceiptRef> =>
   inTransaction(db.database, async (tx) => (await issueReceipt(tx, content, keys.receipt, NOON_MS)).receipt)
 
 const headOf = async (runId: string) =>
-  (await loadChain(db.database, { organization: ORGANIZATION, runId })).head
+  (await readChain(db.database, { organization: ORGANIZATION, runId })).head
 
-async function verify(runId: string): Promise<{ count: number; problems: unknown[] }> {
-  const { receipts, head } = await loadChain(db.database, { organization: ORGANIZATION, runId })
+async function verify(runId: string, pageRows?: number): Promise<{ count: number; problems: unknown[] }> {
+  const { receipts, head } = await readChain(db.database, {
+    organization: ORGANIZATION,
+    runId,
+    ...(pageRows && { pageRows }),
+  })
   const envelopes = receipts.map(({ envelope }) => envelope)
   return {
     count: receipts.length,
@@ -59,11 +64,11 @@ describe('a receipt', () => {
     expect([first.seq, second.seq]).toEqual([1, 2])
     expect(first.id).toMatch(/^rcp_[0-9a-f]{32}$/)
     expect(await headOf(runId)).toEqual({ seq: 2, sha256: second.sha256 })
-    const listed = await listReceipts(db.database, { organization: ORGANIZATION, runId })
+    const { receipts: listed } = await readChain(db.database, { organization: ORGANIZATION, runId })
     expect(listed.map(({ envelope: _kept, ...ref }) => ref)).toEqual([first, second])
     expect(listed.map(({ envelope }) => receiptDigest(envelope))).toEqual([first.sha256, second.sha256])
     expect(await verify(runId)).toEqual({ count: 2, problems: [] })
-    expect(await listReceipts(db.database, { organization: 'rival', runId })).toEqual([])
+    expect((await readChain(db.database, { organization: 'rival', runId })).receipts).toEqual([])
   })
 
   it('about the same thing is the same receipt', async () => {
@@ -100,13 +105,16 @@ describe('a receipt', () => {
 })
 
 describe('fifty writers at once', () => {
-  it('are read as a chain that verifies, at each moment', async () => {
+  it.each([
+    ['one page', 100],
+    ['pages of three', 3],
+  ])('are read in %s as a chain that verifies, at each moment', async (_what, pageRows) => {
     const runId = newRun()
     const counts: number[] = []
     let isOver = false
     const reading = (async () => {
       while (!isOver) {
-        const { count, problems } = await verify(runId)
+        const { count, problems } = await verify(runId, pageRows)
         if (count > 0) expect(problems).toEqual([])
         counts.push(count)
       }
@@ -172,5 +180,117 @@ describe('a chain that somebody with the database has changed', () => {
     for (let i = 0; i < 3; i++) await issue(outcomeOf(runId))
     await db.database.query(statement, [runId])
     expect((await verify(runId)).problems).not.toEqual([])
+  })
+})
+
+describe('a page of receipts', () => {
+  const MB = 1024 * 1024
+  const PAGE_BYTES = 4 * MB
+
+  /** As somebody's writes leave them; only their size counts. They do not compress. */
+  async function insertLarge(runId: string, sizes: readonly number[]): Promise<void> {
+    for (const [index, bytes] of sizes.entries()) {
+      const payload = randomBytes((bytes / 4) * 3).toString('base64')
+      await db.database.query(
+        `insert into receipts (receipt_id, organization, run_id, seq, subject, kind, sha256, envelope)
+         values ($1, $2, $3, $4, $1, 'outcome', repeat('0', 64), $5::jsonb)`,
+        [
+          `rcp_${randomUUID()}`,
+          ORGANIZATION,
+          runId,
+          index + 1,
+          JSON.stringify({ payload, payloadType: 'x', signatures: [] }),
+        ],
+      )
+    }
+  }
+
+  const seqs = (rows: readonly { seq: number }[]): number[] => rows.map(({ seq }) => seq)
+  const newestFirst = (runId: string, limit = 100) =>
+    searchReceipts(db.database, { organization: ORGANIZATION, runId, limit })
+
+  it('ends early where its receipts are too large together, and has at least one', async () => {
+    const runId = newRun()
+    await insertLarge(runId, [1.5 * MB, 1.5 * MB, 1.5 * MB, 6 * MB, 1000, 1000])
+    const about = { organization: ORGANIZATION, runId, limit: 100 }
+    const chainPages = []
+    for (const after of [0, 2, 3, 4]) {
+      const { rows, isCut } = await loadChainPage(db.database, { ...about, after })
+      chainPages.push([seqs(rows), isCut])
+      if (rows.length > 1) expect(JSON.stringify(rows).length).toBeLessThan(PAGE_BYTES)
+    }
+    expect(chainPages).toEqual([
+      [[1, 2], true],
+      [[3], true],
+      [[4], true],
+      [[5, 6], false],
+    ])
+    const { receipts, pages } = await readChain(db.database, { organization: ORGANIZATION, runId })
+    expect([seqs(receipts), pages]).toEqual([[1, 2, 3, 4, 5, 6], 4])
+    const newest = await newestFirst(runId)
+    expect([seqs(newest.rows), newest.isCut]).toEqual([[6, 5], true])
+  })
+
+  it('of as many as were asked for says that there are more', async () => {
+    const runId = newRun()
+    await insertLarge(runId, [400, 400, 400])
+    const asked = { organization: ORGANIZATION, runId, limit: 2 }
+    expect(seqs((await loadChainPage(db.database, asked)).rows)).toEqual([1, 2])
+    expect(seqs((await newestFirst(runId, 2)).rows)).toEqual([3, 2])
+    const { receipts, pages } = await readChain(db.database, { ...asked, pageRows: 1 })
+    expect([seqs(receipts), pages]).toEqual([[1, 2, 3], 3])
+  })
+
+  it('has read no more than it shows, and one more', async () => {
+    const runId = newRun()
+    await insertLarge(
+      runId,
+      Array.from({ length: 20 }, () => 1.5 * MB),
+    )
+    const all = await blocksRead(async (tx) => {
+      await tx.query(`select sum(octet_length(envelope::text)) from receipts where run_id = $1`, [runId])
+    })
+    const about = { organization: ORGANIZATION, runId, limit: 100 }
+    for (const read of [
+      (tx: Queryable) => loadChainPage(tx, about),
+      (tx: Queryable) => searchReceipts(tx, about),
+    ]) {
+      // Of two that are shown, and of the third, the size was looked at; two are shown.
+      expect(await blocksRead(read)).toBeLessThan((all / 20) * 6)
+    }
+    expect(await blocksRead((tx) => listReceiptsOfRun(tx, { ...about, limit: 200 }))).toBeLessThan(all / 20)
+  })
+
+  /** Blocks of the database that the statements of `read` went through, as PostgreSQL counts them. */
+  async function blocksRead(read: (db: Queryable) => Promise<unknown>): Promise<number> {
+    let blocks = 0
+    const explaining = {
+      query: async (text: string, values: unknown[]) => {
+        const { rows } = await db.database.query<{ 'QUERY PLAN': [{ Plan: Record<string, number> }] }>(
+          `explain (analyze, buffers, format json) ${text}`,
+          values,
+        )
+        const plan = rows[0]?.['QUERY PLAN'][0].Plan ?? {}
+        blocks += (plan['Shared Hit Blocks'] ?? 0) + (plan['Shared Read Blocks'] ?? 0)
+        return db.database.query(text, values)
+      },
+    }
+    await read(explaining as unknown as Queryable)
+    return blocks
+  }
+})
+
+describe('the receipts that a run mentions', () => {
+  it('are the last ones in their order, without what they say', async () => {
+    const runId = newRun()
+    for (let index = 0; index < 3; index++) await issue(outcomeOf(runId))
+    const { rows, isCut } = await listReceiptsOfRun(db.database, {
+      organization: ORGANIZATION,
+      runId,
+      limit: 2,
+    })
+    expect(rows.map(({ seq }) => seq)).toEqual([2, 3])
+    expect(isCut).toBe(true)
+    expect(Object.keys(rows[0] ?? {}).toSorted()).toEqual(['id', 'kind', 'seq', 'sha256', 'subject'])
   })
 })
