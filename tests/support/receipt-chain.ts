@@ -6,18 +6,21 @@ import { loadChainPage, type ChainPage } from '../../db/queries/receipts.ts'
 
 interface Chain {
   receipts: ChainPage['rows']
+  /** Of each page. */
+  heads: ChainPage['head'][]
+  /** Of the last one. */
   head: ChainPage['head']
-  pages: number
 }
 
 export async function readChain(
   db: Queryable,
-  params: { organization: string; runId: string; pageRows?: number },
+  params: { organization: string; runId: string; pageRows?: number; betweenPages?: () => Promise<void> },
 ): Promise<Chain> {
   const { organization, runId, pageRows = 100 } = params
   const receipts: ChainPage['rows'] = []
+  const heads: ChainPage['head'][] = []
   let cursor: string | undefined
-  for (let pages = 1; ; pages++) {
+  for (;;) {
     const list = openList('receipts', { limit: pageRows, cursor }, z.int())
     const page = await loadChainPage(db, { organization, runId, limit: list.limit, after: list.after })
     const { items, next_cursor } = list.page(page.rows, {
@@ -26,7 +29,9 @@ export async function readChain(
       isCut: page.isCut,
     })
     receipts.push(...items)
-    if (next_cursor === null) return { receipts, head: page.head, pages }
+    heads.push(page.head)
+    if (next_cursor === null) return { receipts, heads, head: page.head }
+    await params.betweenPages?.()
     cursor = next_cursor
   }
 }
