@@ -189,7 +189,7 @@ const RunViewSchema = RunHeadSchema.extend({
   approvals_omitted: z.boolean(),
   /** In their order, without what they say: that is in `listReceipts`. */
   receipts: z.array(ReceiptMentionSchema),
-  /** There are more than 200: the oldest are not here. */
+  /** There are more than 200: the oldest are not here, but in `listReceipts`. */
   receipts_omitted: z.boolean(),
   /**
    * What the run's own result in Temporal says about its receipts: how many, and the digest of the last. Null while

@@ -107,19 +107,18 @@ describe('a receipt', () => {
 describe('a chain that grows while its pages are read', () => {
   it('verifies with the head of the last page, and with no other', async () => {
     const runId = newRun()
-    for (let index = 0; index < 3; index++) await issue(outcomeOf(runId))
-    let added = 0
+    for (let index = 0; index < 4; index++) await issue(outcomeOf(runId))
     const betweenPages = async (): Promise<void> => {
-      if (added++ < 4) await issue(outcomeOf(runId))
+      await issue(outcomeOf(runId))
     }
     const about = { organization: ORGANIZATION, runId }
     const { receipts, heads } = await readChain(db.database, { ...about, pageRows: 2, betweenPages })
-    expect(heads.map((head) => head?.seq)).toEqual([3, 4, 5, 6])
+    expect(heads.map((head) => head?.seq)).toEqual([4, 5, 6])
     const envelopes = receipts.map(({ envelope }) => envelope)
     const problemsWith = heads.map(
       (head) => verifyReceipts(envelopes, keys.trusted, head ?? undefined).problems.length,
     )
-    expect(problemsWith).toEqual([1, 1, 1, 0])
+    expect(problemsWith).toEqual([1, 1, 0])
   })
 })
 
