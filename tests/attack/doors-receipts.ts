@@ -67,6 +67,6 @@ export const receipts: Door[] = [
       file: FILE,
       title: 'all pages together, with the head of the last, verify; without one of them they do not',
     },
-    says: 'the end is missing or differs',
+    says: 'expected [ { position: 1',
   },
 ]
