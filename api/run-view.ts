@@ -6,7 +6,7 @@ import {
   type DeliveredRun,
   type DeliveryRow,
 } from '../db/queries/deliveries.ts'
-import { listReceipts } from '../db/queries/receipts.ts'
+import { listReceiptsOfRun } from '../db/queries/receipts.ts'
 import {
   listApprovalsOfRun,
   listWritebacksOfRun,
@@ -57,7 +57,7 @@ export async function runView(deps: ApiDeps, name: RunName): Promise<RunView> {
     listWritesOfSteps(database, name),
     listWritebacksOfRun(database, { ...name, limit: MAX_SHOWN }),
     listApprovalsOfRun(database, { ...name, limit: MAX_SHOWN }),
-    listReceipts(database, name),
+    listReceiptsOfRun(database, { ...name, limit: MAX_SHOWN }),
   ])
   const { workflowId } = run
   const steps = await stepsOf(temporal, { workflowId, described, writes })
@@ -82,7 +82,8 @@ export async function runView(deps: ApiDeps, name: RunName): Promise<RunView> {
     writebacks_omitted: writes.length > writebacks.length,
     approvals: approvals.rows.map((row) => approvalView(row, temporal)),
     approvals_omitted: approvals.isCut,
-    receipts,
+    receipts: receipts.rows,
+    receipts_omitted: receipts.isCut,
   }
 }
 

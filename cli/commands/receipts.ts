@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Option, type Command } from 'commander'
 import { shellWord } from '../../lib/shell-text.ts'
+import { receiptPages, receiptsOf, type Client } from '../../sdk/client/index.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import type { Statement } from '../../schemas/receipt.ts'
 import { apiCommand, dataOption, describedCommand, openApi, type ApiOptions } from '../context.ts'
@@ -10,7 +11,7 @@ import { EXIT_CODES, UsageError } from '../errors.ts'
 import { addListOptions, listQuery, tellNextPage, type ListOptions } from '../filters.ts'
 import { note, printJson, printLine, printTable, styled, styledNote, visible } from '../output.ts'
 import { checkReceipts, type ReceiptsCheck } from '../receipts-file.ts'
-import { describeReceipt, statementIn, wordsOf } from '../render/receipt.ts'
+import { describeReceipt, statementIn, wordsOf, type ToldReceipt } from '../render/receipt.ts'
 
 interface RunOptions extends ApiOptions {
   run: string
@@ -110,33 +111,51 @@ async function listOfRun(options: RunOptions & ReceiptListOptions): Promise<void
   if (partial || options.kind !== undefined || options.subject !== undefined) {
     throw new UsageError('With --run there are no other filters: the receipts of a run are one chain.')
   }
-  const answer = await openApi(options).listReceipts({ run_id: options.run })
-  if (options.json) return printJson(answer)
-  const rows = answer.receipts.map(({ seq, id, envelope }) => {
-    const { kind, words, subject, at } = describeReceipt(envelope.payload)
-    return [String(seq), id, kind, words, subject, at]
-  })
+  const client = openApi(options)
+  if (options.json) return printJson(await receiptsOf(client, options.run))
+  const told = await toldReceipts(client, options.run)
+  const rows = told.map(({ seq, id, kind, words, subject, at }) => [
+    String(seq),
+    id,
+    kind,
+    words,
+    subject,
+    at,
+  ])
   printTable(['NO', 'RECEIPT', 'KIND', 'WHAT', 'ABOUT', 'AT'], rows, 'This run has no receipts.')
 }
 
+type Receipt = Awaited<ReturnType<typeof receiptsOf>>['receipts'][number]
+
+/** What all receipts of a run say, of which no more than a page is held. */
+export async function toldReceipts(client: Client, runId: string): Promise<ToldReceipt[]> {
+  const told: ToldReceipt[] = []
+  for await (const { receipts } of receiptPages(client, runId))
+    told.push(...receipts.map(({ id, seq, envelope }) => ({ id, seq, ...describeReceipt(envelope.payload) })))
+  return told
+}
+
 async function show(number: string, options: RunOptions): Promise<void> {
-  const { receipts } = await openApi(options).listReceipts({ run_id: options.run })
-  const receipt = receipts.find(({ seq }) => String(seq) === number)
-  if (!receipt) {
-    throw new CodedError(
-      'NOT_FOUND',
-      `Run ${options.run} has no receipt ${number}.\nIt has ${receipts.length}.`,
-    )
-  }
+  const receipt = await findReceipt(number, options)
   if (options.json) return printJson(receipt)
   printJson(statementIn(receipt.envelope.payload) ?? receipt.envelope)
+}
+
+async function findReceipt(number: string, options: RunOptions): Promise<Receipt> {
+  let count = 0
+  for await (const { receipts } of receiptPages(openApi(options), options.run)) {
+    const found = receipts.find(({ seq }) => String(seq) === number)
+    if (found) return found
+    count += receipts.length
+  }
+  throw new CodedError('NOT_FOUND', `Run ${options.run} has no receipt ${number}.\nIt has ${count}.`)
 }
 
 async function exportReceipts(options: RunOptions & { output?: string }): Promise<void> {
   const client = openApi(options)
   // The run first: what is added in between then shows as more, never as missing.
   const { receipts_head: run } = await client.getRun({ run_id: options.run })
-  const { receipts, signed_head } = await client.listReceipts({ run_id: options.run })
+  const { receipts, signed_head } = await receiptsOf(client, options.run)
   const content = {
     run_id: options.run,
     receipts: receipts.map(({ envelope }) => envelope),

@@ -8,6 +8,7 @@ import { apiCommand, describedCommand, openApi, type ApiOptions } from '../conte
 import { addListOptions, listQuery, tellNextPage, type ListOptions } from '../filters.ts'
 import { note, printJson, printLine, printTable, styled } from '../output.ts'
 import { storyOf } from '../render/story.ts'
+import { toldReceipts } from './receipts.ts'
 import { registerWatch } from './watch.ts'
 
 const ListStateSchema = RunStateSchema.exclude(['no_longer_kept'])
@@ -59,7 +60,8 @@ async function show(runId: string, options: ApiOptions): Promise<void> {
   const client = openApi(options)
   const run = await client.getRun({ run_id: runId })
   if (options.json) return printJson(run)
-  const { title, parts } = storyOf(run, await stepsOf(client, run))
+  const receipts = run.receipts.length === 0 ? [] : await toldReceipts(client, runId)
+  const { title, parts } = storyOf(run, await stepsOf(client, run), receipts)
   printLine(styled('bold', title))
   for (const lines of parts) {
     printLine()

@@ -71,6 +71,11 @@ export function fieldLines(fields: readonly Field[]): string[] {
   return fields.map(([label, value]) => `${label.padEnd(width)}  ${visible(value)}`)
 }
 
+/** They are numbered without gaps, and the last ones are shown. */
+export function receiptCount({ receipts }: Run): number {
+  return receipts.at(-1)?.seq ?? 0
+}
+
 export function runFields(run: Run): Field[] {
   const { failure } = run
   return [
@@ -83,7 +88,7 @@ export function runFields(run: Run): Field[] {
     ['Input', valueText(run.input)],
     ...(run.state === 'completed' ? [['Result', valueText(run.result)] as const] : []),
     ...(failure === null ? [] : [['Failure', `${failure.code}: ${failure.message}`] as const]),
-    ['Receipts', String(run.receipts.length)],
+    ['Receipts', String(receiptCount(run))],
     ...linkField(run.temporal_ui_url),
   ]
 }

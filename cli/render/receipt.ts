@@ -9,6 +9,12 @@ export interface ReceiptWords {
   at: string
 }
 
+/** Of one in its run. */
+export interface ToldReceipt extends ReceiptWords {
+  id: string
+  seq: number
+}
+
 const KINDS = ['decision', 'outcome', 'resolution']
 
 export function describeReceipt(payload: string): ReceiptWords {

@@ -5,7 +5,7 @@ import type { RunView as Run, StepView } from '../../schemas/operations/runs.ts'
 import type { ApprovalView, WritebackView } from '../../schemas/operations/views.ts'
 import type { StepManifest } from '../../schemas/steps.ts'
 import { tableLines, valueText, visible } from '../output.ts'
-import { describeReceipt } from './receipt.ts'
+import type { ToldReceipt } from './receipt.ts'
 import { inTree } from './tree.ts'
 import {
   attemptText,
@@ -29,8 +29,12 @@ export interface Story {
   parts: string[][]
 }
 
-/** `steps`: of the revision that runs, if it is known. */
-export function storyOf(run: Run, steps: readonly StepManifest[] | undefined): Story {
+/** `steps`: of the revision that runs, if it is known. `receipts`: all of the run. */
+export function storyOf(
+  run: Run,
+  steps: readonly StepManifest[] | undefined,
+  receipts: readonly ToldReceipt[] = [],
+): Story {
   const { automation, revision, run_id: runId } = run
   return {
     title: visible(`${automation}, revision ${revision}: ${stateText(run.state)}`),
@@ -40,7 +44,7 @@ export function storyOf(run: Run, steps: readonly StepManifest[] | undefined): S
       ...stepParts(run, steps),
       ...questionParts(run),
       endOf(run),
-      receiptLines(run),
+      receiptLines(run, receipts),
       [
         `Run ${runId}`,
         ...(run.temporal_ui_url === null ? [] : [`Temporal UI: ${visible(run.temporal_ui_url)}`]),
@@ -196,12 +200,15 @@ function endOf(run: Run): string[] {
   ]
 }
 
-function receiptLines({ receipts, run_id: runId }: Run): string[] {
+function receiptLines({ run_id: runId }: Run, receipts: readonly ToldReceipt[]): string[] {
   if (receipts.length === 0) return []
-  const rows = receipts.map((receipt) => {
-    const { kind, words, at } = describeReceipt(receipt.envelope.payload)
-    return [String(receipt.seq), kind, words, at === '' ? '' : moment(at), receipt.id]
-  })
+  const rows = receipts.map(({ seq, kind, words, at, id }) => [
+    String(seq),
+    kind,
+    words,
+    at === '' ? '' : moment(at),
+    id,
+  ])
   return [
     ...tableLines(['RECEIPT', 'KIND', 'WHAT', 'AT', 'ID'], rows),
     visible(`Check them: countersign receipts export --run ${shellWord(runId)} -o receipts.json`),

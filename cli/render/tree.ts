@@ -2,6 +2,7 @@
 import type { RunView as Run, StepView } from '../../schemas/operations/runs.ts'
 import type { ApprovalView, WritebackView } from '../../schemas/operations/views.ts'
 import { visible } from '../output.ts'
+import { receiptCount } from './fields.ts'
 import {
   attemptText,
   clock,
@@ -65,7 +66,7 @@ export function treeLines(run: Run, nowMs: number): Line[] {
     ...(run.state === 'completed'
       ? [line(1, { mark: '', tone: 'plain', text: `Result: ${shortValue(run.result, 200)}` })]
       : []),
-    line(1, { mark: '', tone: 'quiet', text: `${counted(run.receipts.length, 'receipt', 'receipts')}` }),
+    line(1, { mark: '', tone: 'quiet', text: `${counted(receiptCount(run), 'receipt', 'receipts')}` }),
   ]
   return [...head, ...steps, ...questionLines(run), ...end]
 }
@@ -190,9 +191,9 @@ export function changesBetween(before: Run | undefined, after: Run): string[] {
         .filter((text) => !told.has(text))
         .map((text) => visible(`${approval.approval_id}: ${text}`))
     }),
-    ...(after.receipts.length === (before?.receipts.length ?? 0)
+    ...(receiptCount(after) === (before ? receiptCount(before) : 0)
       ? []
-      : [`${counted(after.receipts.length, 'receipt', 'receipts')}`]),
+      : [`${counted(receiptCount(after), 'receipt', 'receipts')}`]),
     ...(before?.state === after.state ? [] : [runChange(after)]),
   ]
 }

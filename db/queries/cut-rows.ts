@@ -12,6 +12,25 @@ export interface CutRows<Row> {
   isCut: boolean
 }
 
+/**
+ * The same for rows each of which may be large: they are sized one after the other, so that of all those that
+ * could be on the page only those are read that fit, and one more. `keys` selects `key`, and at most `$1` of them
+ * are taken; `size` is of the row with `listed.key`. Gives the beginning of a statement, for which there are
+ * `page(key, place, bytes)` and `total(found)`.
+ */
+export function walkPage({ keys, order, size }: { keys: string; order: string; size: string }): string {
+  return `with recursive ordered as materialized (
+      select *, (row_number() over (order by ${order}))::integer as place from (${keys} order by ${order} limit $1) keys),
+    page as (
+      select listed.key, listed.place, (${size})::bigint as bytes from ordered listed where listed.place = 1
+      union all
+      select sized.key, sized.place, page.bytes + sized.bytes from page cross join lateral (
+        select listed.key, listed.place, (${size})::bigint as bytes from ordered listed
+        where listed.place = page.place + 1 offset 0) sized
+      where page.bytes + sized.bytes <= ${MAX_PAGE_BYTES}),
+    total as (select count(*)::integer as found from ordered)`
+}
+
 interface Marks {
   found: number
   place: number

@@ -202,7 +202,7 @@ export async function findRevision(
   return rows[0]
 }
 
-/** Newest first. */
+/** Newest first, without what they say. */
 export async function listRevisions(
   db: Queryable,
   params: {
@@ -212,9 +212,9 @@ export async function listRevisions(
     before?: number | undefined
     limit: number
   },
-): Promise<RevisionRow[]> {
-  const { rows } = await db.query<RevisionRow>(
-    `select ${REVISION_COLUMNS} from revisions r
+): Promise<RevisionSummaryRow[]> {
+  const { rows } = await db.query<RevisionSummaryRow>(
+    `select ${SUMMARY_COLUMNS} from revisions r
      where r.organization = $1 and r.kind = $2 and r.name = $3 and ($4::integer is null or r.number < $4)
      order by r.number desc limit $5`,
     [params.organization, params.kind, params.name, params.before ?? null, params.limit],

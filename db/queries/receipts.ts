@@ -1,6 +1,7 @@
 /** Receipts, numbered and chained per run. Writers take the chain's row first, so numbers have no gaps. */
 import type { Envelope, ReceiptRef } from '../../schemas/run.ts'
 import { requireRow, type Queryable } from '../database.ts'
+import { cutRows, walkPage, type CutRows, type Marked } from './cut-rows.ts'
 
 /** What a receipt is about: one of each kind for each subject. */
 export type ReceiptKind = 'decision' | 'outcome' | 'resolution'
@@ -64,34 +65,57 @@ export interface KeptReceipt {
   envelope: Envelope
 }
 
-export async function listReceipts(
-  db: Queryable,
-  params: { organization: string; runId: string },
-): Promise<KeptReceipt[]> {
-  return (await loadChain(db, params)).receipts
+/** What it takes as JSON; beside its envelope a receipt is small. */
+const SIZE = `select octet_length(envelope::text) from receipts where receipt_id = listed.key`
+
+export interface ChainPage extends CutRows<KeptReceipt> {
+  /** Of the run, whatever is on the page. Null before the first receipt. */
+  head: { seq: number; sha256: string } | null
 }
 
-/** In one statement, so that a receipt which is added this moment is in both or in neither. The head is that of the run. */
-export async function loadChain(
+/**
+ * A page of the receipts of a run, in their order. In one statement, so that a receipt which is added this moment is seen
+ * in both or in neither: the last page reaches to the head that it came with, and so do all pages together.
+ */
+export async function loadChainPage(
   db: Queryable,
-  params: { organization: string; runId: string },
-): Promise<{ receipts: KeptReceipt[]; head: { seq: number; sha256: string } | null }> {
-  const { rows } = await db.query<{ receipts: KeptReceipt[]; head: { seq: number; sha256: string } | null }>(
-    `select
+  params: { organization: string; runId: string; limit: number; after?: number | undefined },
+): Promise<ChainPage> {
+  const keys = `select receipt_id as key, seq from receipts where organization = $2 and run_id = $3 and seq > $4::bigint`
+  const { rows } = await db.query<Pick<ChainPage, 'rows' | 'head'> & { found: number }>(
+    `${walkPage({ keys, order: 'seq', size: SIZE })}
+     select found,
        (select coalesce(jsonb_agg(jsonb_build_object('id', receipt_id, 'seq', seq, 'sha256', sha256, 'envelope', envelope)
-          order by seq), '[]') from receipts where organization = $1 and run_id = $2) as receipts,
+          order by place), '[]') from page join receipts on receipt_id = key) as rows,
        (select jsonb_build_object('seq', seq, 'sha256', sha256) from receipt_chains
-          where run_id = $2 and sha256 is not null) as head`,
-    [params.organization, params.runId],
+          where run_id = $3 and sha256 is not null) as head
+     from total`,
+    [params.limit, params.organization, params.runId, params.after ?? 0],
   )
-  return rows[0] ?? { receipts: [], head: null }
+  const { found, head, rows: shown } = requireRow(rows, 'chain of receipts')
+  return { rows: shown, isCut: found > shown.length, head }
 }
 
-export interface ReceiptListRow {
-  id: string
-  seq: number
-  sha256: string
-  envelope: Envelope
+/** A receipt without what it says. */
+export interface ReceiptMention extends ReceiptRef {
+  kind: ReceiptKind
+  subject: string
+}
+
+/** The last ones of a run, in their order; what they say is not read. */
+export async function listReceiptsOfRun(
+  db: Queryable,
+  params: { organization: string; runId: string; limit: number },
+): Promise<CutRows<ReceiptMention>> {
+  const { rows } = await db.query<ReceiptMention>(
+    `select receipt_id as id, seq, sha256, kind, subject from receipts
+     where organization = $1 and run_id = $2 order by seq desc limit $3`,
+    [params.organization, params.runId, params.limit + 1],
+  )
+  return { rows: rows.slice(0, params.limit).reverse(), isCut: rows.length > params.limit }
+}
+
+export interface ReceiptListRow extends KeptReceipt {
   run_id: string
   kind: ReceiptKind
   subject: string
@@ -112,16 +136,19 @@ export async function searchReceipts(
     limit: number
     before?: { createdAt: string; id: string } | undefined
   },
-): Promise<ReceiptListRow[]> {
-  const { rows } = await db.query<ReceiptListRow>(
-    `select receipt_id as id, seq, sha256, envelope, run_id, kind, subject,
-       to_jsonb(created_at) #>> '{}' as created_at from receipts
-     where organization = $1 and ($2::text is null or run_id = $2) and ($3::text is null or kind = $3)
-       and ($4::text is null or subject = $4)
-       and ($5::timestamptz is null or created_at >= $5) and ($6::timestamptz is null or created_at < $6)
-       and ($7::timestamptz is null or (created_at, receipt_id) < ($7::timestamptz, $8::text))
-     order by created_at desc, receipt_id desc limit $9`,
+): Promise<CutRows<ReceiptListRow>> {
+  const keys = `select receipt_id as key, created_at from receipts
+     where organization = $2 and ($3::text is null or run_id = $3) and ($4::text is null or kind = $4)
+       and ($5::text is null or subject = $5)
+       and ($6::timestamptz is null or created_at >= $6) and ($7::timestamptz is null or created_at < $7)
+       and ($8::timestamptz is null or (created_at, receipt_id) < ($8::timestamptz, $9::text))`
+  const { rows } = await db.query<Marked<ReceiptListRow>>(
+    `${walkPage({ keys, order: 'created_at desc, key desc', size: SIZE })}
+     select receipt_id as id, seq, sha256, envelope, run_id, kind, subject,
+       to_jsonb(created_at) #>> '{}' as created_at, found, place, bytes
+     from total, page join receipts on receipt_id = key order by place`,
     [
+      params.limit,
       params.organization,
       params.runId ?? null,
       params.kind ?? null,
@@ -130,10 +157,9 @@ export async function searchReceipts(
       params.until ?? null,
       params.before?.createdAt ?? null,
       params.before?.id ?? null,
-      params.limit,
     ],
   )
-  return rows
+  return cutRows(rows)
 }
 
 /** Whether the chain of the run has this receipt at this place. */

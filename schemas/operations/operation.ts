@@ -94,7 +94,7 @@ export const PageQuerySchema = z.strictObject({
   cursor: z.string().min(1).max(1_000).optional(),
 })
 
-/** Of a list that grows with configuration only: mostly one page. */
+/** Of a list that grows with configuration only, or with the steps of one run: mostly one page. */
 export const LongPageQuerySchema = PageQuerySchema.extend({
   limit: z.coerce.number<number>().int().min(1).max(500).default(100),
 })

@@ -5,7 +5,7 @@ import { defineOperation, pageOf, SpanQuerySchema, TimestampSchema } from './ope
 import {
   ApprovalViewSchema,
   ReceiptsHeadSchema,
-  ReceiptViewSchema,
+  ReceiptMentionSchema,
   RequesterViewSchema,
   RunIdSchema,
   TemporalUiUrlSchema,
@@ -187,7 +187,10 @@ const RunViewSchema = RunHeadSchema.extend({
   approvals: z.array(ApprovalViewSchema),
   /** There are more than 200, or over 4 MB: of those that are closed, the newest are not here, but in `listApprovals`. */
   approvals_omitted: z.boolean(),
-  receipts: z.array(ReceiptViewSchema),
+  /** In their order, without what they say: that is in `listReceipts`. */
+  receipts: z.array(ReceiptMentionSchema),
+  /** There are more than 200: the oldest are not here, but in `listReceipts`. */
+  receipts_omitted: z.boolean(),
   /**
    * What the run's own result in Temporal says about its receipts: how many, and the digest of the last. Null while
    * it runs, and for what was cancelled or terminated, or is no longer kept.

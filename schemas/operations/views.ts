@@ -137,6 +137,15 @@ export const ReceiptViewSchema = z.object({
   envelope: EnvelopeViewSchema,
 })
 
+export const ReceiptKindSchema = z.enum(['decision', 'outcome', 'resolution'])
+
+/** A receipt without its envelope. */
+export const ReceiptMentionSchema = ReceiptViewSchema.omit({ envelope: true }).extend({
+  kind: ReceiptKindSchema,
+  /** What it is about: a decision, a writeback, a resolution. */
+  subject: z.string(),
+})
+
 export const ReceiptsHeadSchema = z.object({ count: z.number().int(), sha256: z.string() })
 
 export type ApprovalView = z.infer<typeof ApprovalViewSchema>

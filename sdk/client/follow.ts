@@ -1,4 +1,6 @@
-/** What takes more than one call: a list page by page, and a run until it is over. */
+/** What takes more than one call: a list page by page, the receipts of a run, and a run until it is over. */
+import type { OPERATIONS } from '../../schemas/operations.ts'
+import type { OperationOutput } from '../../schemas/operations/operation.ts'
 import type { RunView } from '../../schemas/operations/runs.ts'
 import type { CallOptions, Client } from './index.ts'
 
@@ -20,6 +22,40 @@ export async function* itemsOf<Query extends { cursor?: string | undefined }, It
     if (page.next_cursor === null) return
     cursor = page.next_cursor
   }
+}
+
+type ReceiptPage = OperationOutput<(typeof OPERATIONS)['listReceipts']>
+
+/** The receipts of a run in order, page by page. The head of a page is that of the chain when the page was read. */
+export async function* receiptPages(
+  client: Pick<Client, 'listReceipts'>,
+  runId: string,
+  options: Omit<CallOptions, 'idempotencyKey'> = {},
+): AsyncGenerator<ReceiptPage, void, undefined> {
+  let cursor: string | null | undefined
+  while (cursor !== null) {
+    const known = cursor === undefined ? {} : { cursor }
+    const page = await client.listReceipts({ run_id: runId, ...known }, options)
+    yield page
+    cursor = page.next_cursor
+  }
+}
+
+/**
+ * All receipts of a run, with the head that came with the last page: it covers all of them, also those that were added
+ * while the pages were read.
+ */
+export async function receiptsOf(
+  client: Pick<Client, 'listReceipts'>,
+  runId: string,
+  options: Omit<CallOptions, 'idempotencyKey'> = {},
+): Promise<Omit<ReceiptPage, 'next_cursor'>> {
+  const all: ReceiptPage['receipts'] = []
+  for await (const { next_cursor, receipts, ...rest } of receiptPages(client, runId, options)) {
+    all.push(...receipts)
+    if (next_cursor === null) return { ...rest, receipts: all }
+  }
+  throw new Error(`The pages of the receipts of run ${runId} have no end.`)
 }
 
 export interface FollowOptions {

@@ -60,7 +60,7 @@ export class ApiError extends Error {
 
 const DEFAULT_TIMEOUT_MS = 60_000
 
-export { followRun, itemsOf, type FollowOptions } from './follow.ts'
+export { followRun, itemsOf, receiptPages, receiptsOf, type FollowOptions } from './follow.ts'
 
 export function createClient(options: ClientOptions): Client {
   const methods = Object.values(OPERATIONS).map((operation) => [

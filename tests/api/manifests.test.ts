@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { InspectTools } from '../../api/deps.ts'
 import type { ProblemPlace } from '../../schemas/problem.ts'
+import { listRevisions } from '../../db/queries/manifests.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import { billingConnection, countRows, createTestApi, returningAutomation, type TestApi } from './support.ts'
 
@@ -230,6 +231,14 @@ describe('applying', () => {
     ).toBe(400)
     expect((await api.call({ url: `${url}?revision=3` })).status).toBe(404)
     expect((await api.call({ url: '/v1/manifests/Automation/nothing/revisions' })).status).toBe(404)
+  })
+
+  it('does not read what revisions say for their list', async () => {
+    await apply([returningAutomation('listed')])
+    const about = { organization: 'acme', kind: 'Automation', name: 'listed', limit: 100 } as const
+    const [row] = await listRevisions(api.database, about)
+    expect(row).toMatchObject({ number: 1 })
+    expect(row).not.toHaveProperty('body')
   })
 
   it('two requests about the same manifests at once leave revisions without gaps', async () => {

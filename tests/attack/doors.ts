@@ -13,6 +13,7 @@ import { anyLiteral, editedConnections, madeUpIds } from './doors-ids.ts'
 import { answers, dryRuns, hostileCode, readers } from './doors-inside.ts'
 import { hostileDatabases } from './doors-databases.ts'
 import { kept } from './doors-kept.ts'
+import { receipts } from './doors-receipts.ts'
 import { resolutions, wire } from './doors-wire.ts'
 import { hostileWork } from './doors-work.ts'
 import { keysAndPeople, quoting, senders } from './doors-people.ts'
@@ -795,6 +796,7 @@ export const DOORS: readonly Door[] = [
   ...resolutions,
   ...hostileWork,
   ...counts,
+  ...receipts,
   ...kept,
   ...hostileDatabases,
   ...unseenTls,

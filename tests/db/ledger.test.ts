@@ -14,7 +14,6 @@ import {
   insertPlannedWriteback,
   type WritebackRow,
 } from '../../db/queries/writebacks.ts'
-import { listReceipts, loadChain } from '../../db/queries/receipts.ts'
 import { readUnopened, signEnvelope } from '../../lib/dsse.ts'
 import { Stopwatch } from '../../lib/stopwatch.ts'
 import type { SendWindow } from '../../lib/send-window.ts'
@@ -23,6 +22,7 @@ import { CLAIM_PAYLOAD_TYPE } from '../../schemas/claim.ts'
 import { CodedError } from '../../schemas/errors.ts'
 import type { Envelope } from '../../schemas/run.ts'
 import { useTestDatabase } from '../support/database.ts'
+import { readChain } from '../support/receipt-chain.ts'
 import { BY_NOTHING, makeKeys, newWriteback, ORGANIZATION, requirement } from '../support/fixtures.ts'
 
 const db = useTestDatabase()
@@ -100,7 +100,7 @@ const OVER = -2_000
 
 async function receiptsOf(row: WritebackRow): Promise<number> {
   const params = { organization: ORGANIZATION, runId: row.run_id }
-  const { receipts, head } = await loadChain(db.database, params)
+  const { receipts, head } = await readChain(db.database, params)
   const envelopes = receipts.map(({ envelope }) => envelope)
   expect(verifyReceipts(envelopes, keys.trusted, head ?? undefined).problems).toEqual([])
   return envelopes.length
@@ -112,7 +112,8 @@ describe('sending', () => {
     const outcome = await sendWrite(deps, passageTo(APPLIED), row, AUTHORISED)
     expect(outcome).toMatchObject({ status: 'applied', output: { fee: '0' }, receipt: { seq: 1 } })
     expect(await now(row.writeback_id)).toMatchObject({ state: 'applied', outcome, attempt: 1 })
-    const [receipt] = await listReceipts(db.database, { organization: ORGANIZATION, runId: row.run_id })
+    const [receipt] = (await readChain(db.database, { organization: ORGANIZATION, runId: row.run_id }))
+      .receipts
     const statement = JSON.parse(Buffer.from(receipt?.envelope.payload ?? '', 'base64').toString()) as object
     expect(statement).toMatchObject({ predicate: { status: 'applied', attempt: 1, ...AUTHORISED.facts } })
     expect(JSON.stringify(statement)).not.toContain('"fee"')
@@ -225,7 +226,8 @@ describe('sending', () => {
     const howOf = async (answer: (window: SendWindow) => Answer): Promise<unknown> => {
       const row = await planned()
       await sendWrite(deps, passageTo(answer), row, AUTHORISED)
-      const [receipt] = await listReceipts(db.database, { organization: ORGANIZATION, runId: row.run_id })
+      const [receipt] = (await readChain(db.database, { organization: ORGANIZATION, runId: row.run_id }))
+        .receipts
       const text = Buffer.from(receipt?.envelope.payload ?? '', 'base64').toString()
       return (JSON.parse(text) as { predicate: unknown }).predicate
     }

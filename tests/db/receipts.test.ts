@@ -3,11 +3,12 @@ import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { issueReceipt, type ReceiptContent } from '../../activities/receipts.ts'
 import { inTransaction } from '../../db/database.ts'
-import { findReceipt, listReceipts, loadChain } from '../../db/queries/receipts.ts'
+import { findReceipt } from '../../db/queries/receipts.ts'
 import { receiptDigest, verifyReceipts } from '../../lib/receipts.ts'
 import type { ReceiptRef } from '../../schemas/run.ts'
 import { useTestDatabase } from '../support/database.ts'
 import { decision, DIGEST, makeKeys, NOON_MS, ORGANIZATION, signedDecision } from '../support/fixtures.ts'
+import { readChain } from '../support/receipt-chain.ts'
 
 const db = useTestDatabase()
 const keys = makeKeys()
@@ -40,10 +41,14 @@ const issue = (content: ReceiptContent): Promise<ReceiptRef> =>
   inTransaction(db.database, async (tx) => (await issueReceipt(tx, content, keys.receipt, NOON_MS)).receipt)
 
 const headOf = async (runId: string) =>
-  (await loadChain(db.database, { organization: ORGANIZATION, runId })).head
+  (await readChain(db.database, { organization: ORGANIZATION, runId })).head
 
-async function verify(runId: string): Promise<{ count: number; problems: unknown[] }> {
-  const { receipts, head } = await loadChain(db.database, { organization: ORGANIZATION, runId })
+async function verify(runId: string, pageRows?: number): Promise<{ count: number; problems: unknown[] }> {
+  const { receipts, head } = await readChain(db.database, {
+    organization: ORGANIZATION,
+    runId,
+    ...(pageRows && { pageRows }),
+  })
   const envelopes = receipts.map(({ envelope }) => envelope)
   return {
     count: receipts.length,
@@ -59,11 +64,11 @@ describe('a receipt', () => {
     expect([first.seq, second.seq]).toEqual([1, 2])
     expect(first.id).toMatch(/^rcp_[0-9a-f]{32}$/)
     expect(await headOf(runId)).toEqual({ seq: 2, sha256: second.sha256 })
-    const listed = await listReceipts(db.database, { organization: ORGANIZATION, runId })
+    const { receipts: listed } = await readChain(db.database, { organization: ORGANIZATION, runId })
     expect(listed.map(({ envelope: _kept, ...ref }) => ref)).toEqual([first, second])
     expect(listed.map(({ envelope }) => receiptDigest(envelope))).toEqual([first.sha256, second.sha256])
     expect(await verify(runId)).toEqual({ count: 2, problems: [] })
-    expect(await listReceipts(db.database, { organization: 'rival', runId })).toEqual([])
+    expect((await readChain(db.database, { organization: 'rival', runId })).receipts).toEqual([])
   })
 
   it('about the same thing is the same receipt', async () => {
@@ -99,22 +104,43 @@ describe('a receipt', () => {
   })
 })
 
+describe('a chain that grows while its pages are read', () => {
+  it('verifies with the head of the last page, and with no other', async () => {
+    const runId = newRun()
+    for (let index = 0; index < 4; index++) await issue(outcomeOf(runId))
+    const betweenPages = async (): Promise<void> => {
+      await issue(outcomeOf(runId))
+    }
+    const about = { organization: ORGANIZATION, runId }
+    const { receipts, heads } = await readChain(db.database, { ...about, pageRows: 2, betweenPages })
+    expect(heads.map((head) => head?.seq)).toEqual([4, 5, 6])
+    const envelopes = receipts.map(({ envelope }) => envelope)
+    const problemsWith = heads.map(
+      (head) => verifyReceipts(envelopes, keys.trusted, head ?? undefined).problems.length,
+    )
+    expect(problemsWith).toEqual([1, 1, 0])
+  })
+})
+
 describe('fifty writers at once', () => {
-  it('are read as a chain that verifies, at each moment', async () => {
+  it.each([
+    ['one page', 100],
+    ['pages of three', 3],
+  ])('are read in %s as a chain that verifies, at each moment', async (_what, pageRows) => {
     const runId = newRun()
     const counts: number[] = []
     let isOver = false
     const reading = (async () => {
       while (!isOver) {
-        const { count, problems } = await verify(runId)
+        const { count, problems } = await verify(runId, pageRows)
         if (count > 0) expect(problems).toEqual([])
         counts.push(count)
       }
     })()
-    await Promise.all(Array.from({ length: 50 }, () => issue(outcomeOf(runId))))
+    do await Promise.all(Array.from({ length: 50 }, () => issue(outcomeOf(runId))))
+    while (new Set(counts).size <= 2)
     isOver = true
     await reading
-    expect(new Set(counts).size).toBeGreaterThan(2)
   })
 
   it('leave a chain without gaps that verifies, some of them failing', async () => {

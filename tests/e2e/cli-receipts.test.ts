@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { sha256Hex } from '../../lib/canonical-json.ts'
 import { publicKeysFile } from '../../lib/keys.ts'
+import { largeWrites } from '../support/automations.ts'
 import { openDesk, runCli, type Desk } from '../support/cli.ts'
 
 let desk: Desk
@@ -150,5 +151,43 @@ describe('keys', () => {
     expect((await desk.cli(['keys', 'list'])).stdout).toMatch(
       new RegExp(`${id} +bea@acme.example +lead .*revoked`),
     )
+  })
+})
+
+describe('receipts that are too large for one page', () => {
+  const WRITES = 3
+  let runId: string
+
+  beforeAll(async () => {
+    const { scenario } = desk
+    for (const tool of scenario.server.tools) tool.run = () => ({ content: [{ type: 'text', text: 'ok' }] })
+    await scenario.define('large', largeWrites(WRITES), { allow: true })
+    const run = await scenario.start('large')
+    await scenario.world.temporal.workflow.getHandle(run.workflowId).result()
+    runId = run.runId
+    const page = await scenario.world.admin.listReceipts({ run_id: runId })
+    expect([page.receipts.length, page.next_cursor]).toEqual([1, expect.any(String)])
+  }, 180_000)
+
+  it('are exported with all pages, and verify', async () => {
+    const output = join(desk.folder, 'large.json')
+    const exported = await desk.cli(['receipts', 'export', '--run', runId, '-o', output])
+    expect(exported).toMatchObject({ code: 0 })
+    expect(exported.stderr).toContain(`${WRITES} receipts are in`)
+    const keys = publicKeysFile(desk.scenario.world.keysFolder)
+    const verified = await runCli(['receipts', 'verify', output, '--keys', keys], { cwd: desk.folder })
+    expect(verified).toMatchObject({ code: 0 })
+    expect(verified.stdout).toContain(`${WRITES} receipts: every signature and every link is right.`)
+  })
+
+  it('are listed, and told of a run, all of them', async () => {
+    const listed = await desk.cli(['receipts', 'list', '--run', runId])
+    expect(listed.stdout).toMatch(/^1 .*outcome.*\n2 .*outcome.*\n3 .*outcome/m)
+    const told = await desk.cli(['runs', 'show', runId])
+    expect(told.stdout).toMatch(/^1 .*outcome +applied.*\n2 .*\n3 .*outcome +applied/m)
+    const shown = await desk.json(['receipts', 'show', '3', '--run', runId])
+    expect(shown).toMatchObject({ seq: 3 })
+    const missing = await desk.cli(['receipts', 'show', '4', '--run', runId])
+    expect(missing.stderr).toContain('It has 3.')
   })
 })

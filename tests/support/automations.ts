@@ -128,3 +128,12 @@ export function needs(stages: JsonObject[], more: JsonObject = {}): JsonObject {
 }
 
 export const ONE_LEAD: JsonObject = needs([{ roles: ['lead'] }])
+
+/** One value of 3.5 MB, and writes that are given it: each leaves a receipt of 4.7 MB, more than a page has. */
+export function largeWrites(count: number): JsonObject[] {
+  const notes = Array.from({ length: count }, (_, index) => ({
+    name: `note_${index}`,
+    tool_call: { connection: TOOLS, tool: 'note', arguments: { about: '${{ steps.big.output }}' } },
+  }))
+  return [{ name: 'big', code: { source: `export default () => 'x'.repeat(3_500_000)` } }, ...notes]
+}

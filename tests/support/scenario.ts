@@ -12,7 +12,7 @@ import { verifyReceipts } from '../../lib/receipts.ts'
 import type { ApprovalView } from '../../schemas/operations/views.ts'
 import type { Statement } from '../../schemas/receipt.ts'
 import { ensureDatabase } from '../../scripts/stack/postgres.ts'
-import { ApiError, type Client as ApiClient } from '../../sdk/client/index.ts'
+import { ApiError, receiptsOf, type Client as ApiClient } from '../../sdk/client/index.ts'
 import { apply } from './apply.ts'
 import { automation, connections, policyFor, SHOP_SQL, testTools } from './automations.ts'
 import {
@@ -189,7 +189,7 @@ async function look(parts: Parts, run: StartedRun): Promise<Ending> {
 }
 
 async function verified({ world }: Parts, { runId }: StartedRun): Promise<Statement[]> {
-  const { receipts, head } = await world.admin.listReceipts({ run_id: runId })
+  const { receipts, head } = await receiptsOf(world.admin, runId)
   const keys = loadTrustedKeys(publicKeysFile(world.keysFolder))
   const envelopes = receipts.map(({ envelope }) => envelope)
   const { statements, problems } = verifyReceipts(envelopes, keys, head ?? { seq: 0, sha256: null })

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { LIMITS } from '../../lib/limits.ts'
 import { loadTrustedKeys, publicKeysFile } from '../../lib/keys.ts'
 import { verifyReceipts } from '../../lib/receipts.ts'
+import { receiptsOf } from '../../sdk/client/index.ts'
 import { finished } from '../support/attack-world.ts'
 import { startTestMcpServer, textResult, type TestMcpServer, type TestTool } from '../support/mcp-server.ts'
 import { reset } from '../support/resets.ts'
@@ -129,7 +130,7 @@ async function approvalOf(runId: string): Promise<{ approval_id: string; digest:
 }
 
 async function problemsOf(runId: string): Promise<unknown[]> {
-  const { receipts, head } = await world.admin.listReceipts({ run_id: runId })
+  const { receipts, head } = await receiptsOf(world.admin, runId)
   const keys = loadTrustedKeys(publicKeysFile(world.keysFolder))
   const known = head ?? { seq: 0, sha256: null }
   expect(receipts.length).toBeGreaterThan(0)

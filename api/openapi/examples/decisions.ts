@@ -88,9 +88,11 @@ export const decisionExamples: ExamplesOf<Names> = {
   },
   listReceipts: {
     params: { run_id: RUN_ID },
+    query: { limit: 100 },
     output: {
       run_id: RUN_ID,
       receipts: [receipt],
+      next_cursor: null,
       head: { seq: receipt.seq, sha256: receipt.sha256 },
       signed_head: envelope,
     },

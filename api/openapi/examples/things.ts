@@ -177,6 +177,7 @@ export const run: Run = {
   approvals: [approval],
   approvals_omitted: false,
   receipts: [],
+  receipts_omitted: false,
   receipts_head: null,
 }
 

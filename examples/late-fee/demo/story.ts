@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import pg from 'pg'
-import { ApiError, createClient, type Client } from '../../../sdk/client/index.ts'
+import { ApiError, createClient, receiptsOf, type Client } from '../../../sdk/client/index.ts'
 import { fireEvent } from '../billing-server.ts'
 import type { BillingFacts } from '../seed.ts'
 import { table, type Narrator } from './narrator.ts'
@@ -195,7 +195,7 @@ async function receiptsProve(
   finished: Run,
 ): Promise<StoryFacts['receipts']> {
   narrator.chapter('Receipts prove it')
-  const { receipts, head, signed_head } = await admin.listReceipts({ run_id: finished.run_id })
+  const { receipts, head, signed_head } = await receiptsOf(admin, finished.run_id)
   const { count, problems } = stage.verifyReceipts({
     run_id: finished.run_id,
     receipts: receipts.map(({ envelope }) => envelope),

@@ -1,6 +1,7 @@
 /** What a run has left behind, read from the target itself, the ledger and the receipts; and a person who looks there. */
 import { loadTrustedKeys, publicKeysFile } from '../../../lib/keys.ts'
 import { verifyReceipts } from '../../../lib/receipts.ts'
+import { receiptsOf } from '../../../sdk/client/index.ts'
 import type { Statement } from '../../../schemas/receipt.ts'
 import type { Blow, Variant } from './cells.ts'
 import type { Lane } from './lane.ts'
@@ -37,7 +38,7 @@ export async function gather(lane: Lane, run: Written & { blow: Blow }): Promise
   const admin = lane.as('admin')
   const shown = await patiently('the run is shown', PATIENCE_MS, () => admin.getRun({ run_id: runId }))
   const { receipts, head } = await patiently('receipts are shown', PATIENCE_MS, () =>
-    admin.listReceipts({ run_id: runId }),
+    receiptsOf(admin, runId),
   )
   const envelopes = receipts.map(({ envelope }) => envelope)
   const keys = loadTrustedKeys(publicKeysFile(lane.stack.keysFolder))

@@ -2,7 +2,7 @@
 import { WorkflowNotFoundError } from '@temporalio/client'
 import { loadTrustedKeys, publicKeysFile } from '../../../lib/keys.ts'
 import { verifyReceipts } from '../../../lib/receipts.ts'
-import { ApiError } from '../../../sdk/client/index.ts'
+import { ApiError, receiptsOf } from '../../../sdk/client/index.ts'
 import { patiently } from '../patience.ts'
 import type { Observed } from './model.ts'
 import { workflowIdOf, type Subject } from './perform.ts'
@@ -29,7 +29,7 @@ async function look(scene: Scene, subject: Subject): Promise<Observed> {
     throw error
   })
   if (run === null) return { ...FORGOTTEN, alive, effects: await effectsOf(scene, subject) }
-  const { receipts, head } = await world.admin.listReceipts({ run_id: subject.runId })
+  const { receipts, head } = await receiptsOf(world.admin, subject.runId)
   const keys = loadTrustedKeys(publicKeysFile(world.keysFolder))
   const envelopes = receipts.map(({ envelope }) => envelope)
   const headInResult = run.receipts_head ?? undefined
