@@ -200,7 +200,7 @@ describe('more code than threads', () => {
         kind: 'run',
         source: 'export default () => { for (;;); }',
         contextText: '{}',
-        timeoutMs: 2_000,
+        timeoutMs: 1_100,
         nowMs: 0,
         seed,
       },
