@@ -14,6 +14,7 @@ import { answers, dryRuns, hostileCode, readers } from './doors-inside.ts'
 import { hostileDatabases } from './doors-databases.ts'
 import { kept } from './doors-kept.ts'
 import { resolutions, wire } from './doors-wire.ts'
+import { costlyHeaders } from './doors-headers.ts'
 import { hostileWork } from './doors-work.ts'
 import { keysAndPeople, quoting, senders } from './doors-people.ts'
 import { stored } from './doors-stored.ts'
@@ -763,6 +764,7 @@ export const DOORS: readonly Door[] = [
   ...wire,
   ...resolutions,
   ...hostileWork,
+  ...costlyHeaders,
   ...counts,
   ...kept,
   ...hostileDatabases,

@@ -10,6 +10,9 @@ export const WITHOUT_DOOR: Partial<Record<string, Record<string, string>>> = {
     'whose %s has changed since is not called': 'as *a tool may change while people look*',
     'is a write even there if the operator says so': 'as *a tool that says it reads is believed*',
   },
+  'costly-headers.test.ts': {
+    'have room for what servers take': 'what is right',
+  },
   'edited-configuration.test.ts': {
     'is had by those calls': 'what is right',
     'asks our records who it is, and not the workflow': 'as *any delivery is the origin of any run*',
@@ -95,6 +98,8 @@ export const WITHOUT_DOOR: Partial<Record<string, Record<string, string>>> = {
   'hostile-work.test.ts': {
     'whose schema takes years fails the call that it is for, and says whose schema it is':
       'as *a pattern of somebody is tried on the main thread*',
+    'of one organization that takes years keeps no other organization waiting':
+      'as *one organization takes all threads*',
   },
   'many-values.test.ts': {
     'that once took the worker with it does so no more, and others run on beside it':
@@ -132,5 +137,7 @@ export const WITHOUT_DOOR: Partial<Record<string, Record<string, string>>> = {
   },
   'unseen-tls.test.ts': {
     'keys over a curve are agreed upon, with either version': 'what is right',
+    'with %s a server has room for 16 KB of certificates, and for no more':
+      'as *certificates of a server are held against each other, however many*',
   },
 }
