@@ -3,6 +3,7 @@ import { allowedFor, placeOf, type AllowedHost, type Place } from '../lib/allowe
 import { digestOf } from '../lib/canonical-json.ts'
 import { readDatabaseAddress, type DatabaseAddress } from '../lib/database-address.ts'
 import { AddressRefusedError, refuseLiteral } from '../lib/guarded-lookup.ts'
+import { headersTooLarge } from '../lib/header-bounds.ts'
 import { fillSecrets, fillSecretsInUrl, isOneSecret, secretNames } from '../lib/secret-references.ts'
 import { commandEntry, loadCommandFile, resolveCommand } from '../mcp/commands.ts'
 import type { HttpServer, StdioServer } from '../mcp/port.ts'
@@ -45,13 +46,15 @@ export function createTargetResolver(deps: ResolverDeps): TargetResolver {
       return { type: 'stdio', ...command, secrets, poolKey: organization, commandSha256 }
     }
     const resolve = resolveFor(placeOf(new URL(spec.url)))
-    const headers = Object.entries(spec.headers).map(
-      ([name, text]) => [name, fillSecrets(text, resolve)] as const,
+    const headers = Object.fromEntries(
+      Object.entries(spec.headers).map(([name, text]) => [name, fillSecrets(text, resolve)] as const),
     )
+    const tooLarge = headersTooLarge(headers)
+    if (tooLarge !== null) throw new CodedError('HEADERS_TOO_LARGE', tooLarge)
     return {
       type: 'http',
       url: spec.url,
-      headers: Object.fromEntries(headers),
+      headers,
       secrets,
       allowedHosts: spec.allow_private_addresses ? allowedFor(deps.allowedHosts ?? [], organization) : [],
       poolKey: organization,

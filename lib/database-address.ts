@@ -20,6 +20,8 @@ export interface DatabaseAddress {
 
 const SPECIAL_IN_PASSWORD =
   'the database may hold no @, / or : (of a password they are written %40, %2F and %3A)'
+/** PostgreSQL's own are cut at 63 bytes; what stands before it may have longer ones. */
+const MAX_NAME_LENGTH = 128
 const DEFAULT_PORT = 5432
 const SHAPE = /^postgres(?:ql)?:\/\//
 
@@ -42,6 +44,9 @@ export function readDatabaseAddress(text: string): ReadAddress {
   const sslMode = url.searchParams.get('sslmode') ?? 'disable'
   const problems = [
     ...Object.entries(parts).flatMap(([name, part]) => (part === '' ? [`it must name the ${name}`] : [])),
+    ...(['user', 'database'] as const).flatMap((name) =>
+      parts[name].length > MAX_NAME_LENGTH ? [`the ${name} has over ${MAX_NAME_LENGTH} characters`] : [],
+    ),
     ...(/^[A-Za-z0-9_.:-]*$/.test(parts.host) ? [] : ['the host must be a name or an address, and no path']),
     ...(url.port === '0' ? ['the port must be from 1 to 65535'] : []),
     ...(isSslMode(sslMode) ? [] : [`sslmode must be one of ${SSL_MODES.join(', ')}`]),

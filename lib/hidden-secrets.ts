@@ -26,6 +26,23 @@ export function hiding(secrets: readonly string[]): Hide {
   return <T>(value: T) => hidden(value, sought) as T
 }
 
+/**
+ * Of a text of any length, at most so much at its start or its end: no more of it is looked at, for to look for forms that
+ * begin alike, in a text that is made for them, takes a look at each from each place. What could be the half of a secret
+ * that was cut through is left out.
+ */
+export function hiddenPart(
+  text: string,
+  { secrets, most, keep }: { secrets: readonly string[]; most: number; keep: 'start' | 'end' },
+): string {
+  if (text.length <= most) return hiding(secrets)(text)
+  const longest = formsOf(secrets).reduce((longer, { length }) => Math.max(longer, length), 0)
+  const looked = most + longest
+  if (text.length <= looked) return hiding(secrets)(text)
+  const shown = hiding(secrets)(keep === 'start' ? text.slice(0, looked) : text.slice(-looked))
+  return keep === 'start' ? shown.slice(0, Math.max(0, shown.length - longest)) : shown.slice(longest)
+}
+
 /** By one expression, unless that would be larger than the engine takes: a bundle of certificates has thousands of lines. */
 function replacerOf(forms: readonly string[]): (text: string) => string {
   if (forms.reduce((sum, { length }) => sum + length, 0) > MAX_PATTERN_LENGTH) return scannerOf(forms)
@@ -51,7 +68,8 @@ function scannerOf(forms: readonly string[]): (text: string) => string {
     for (let at = 0; at < text.length; at++) {
       const found = byStart
         .get(text.slice(at, at + MIN_SECRET_LENGTH))
-        ?.find((form) => text.startsWith(form, at))
+        // A comparison of two texts is one of memory; startsWith looks at each character by itself.
+        ?.find((form) => text.slice(at, at + form.length) === form)
       if (found === undefined) continue
       shown += text.slice(kept, at) + HIDDEN
       kept = at + found.length
@@ -110,14 +128,14 @@ function hiddenFields(value: object, sought: Sought): object {
 }
 
 function formsOf(secrets: readonly string[]): string[] {
-  const parts = secrets.flatMap(partsOf).filter((part) => part.length >= MIN_SECRET_LENGTH)
-  return [...new Set(parts.flatMap(writtenForms))]
+  const parts = new Set(secrets.flatMap(partsOf).filter((part) => part.length >= MIN_SECRET_LENGTH))
+  return [...new Set([...parts].flatMap(writtenForms))]
 }
 
 /** What of it is a secret by itself. */
 function partsOf(secret: string): string[] {
   const bare = secret.trim().replace(/^\w+ +/, '')
-  const pair = decodedPair(bare) ?? (/^[^\s/]+:[^\s/]+$/.test(bare) ? bare : undefined)
+  const pair = decodedPair(bare) ?? (isPair(bare) ? bare : undefined)
   const lines = secret.includes('\n') ? secret.split('\n').map((line) => line.trim()) : []
   return [
     secret,
@@ -129,12 +147,21 @@ function partsOf(secret: string): string[] {
   ]
 }
 
+/**
+ * Something, a colon, something, without blanks and slashes. Not by one expression: with a colon in the classes on both sides
+ * of one, an engine tries each colon of a text that has nothing else.
+ */
+function isPair(text: string): boolean {
+  const colon = text.indexOf(':', 1)
+  return colon !== -1 && colon < text.length - 1 && !/[\s/]/.test(text)
+}
+
 /** Of `user:password` in base64, as basic authentication has it. */
 function decodedPair(text: string): string | undefined {
   const bytes = Buffer.from(text, 'base64')
   if (bytes.toString('base64') !== text) return undefined
   const decoded = bytes.toString('utf8')
-  return /^[^\p{C}]*:[^\p{C}]*$/u.test(decoded) ? decoded : undefined
+  return decoded.includes(':') && !/\p{C}/u.test(decoded) ? decoded : undefined
 }
 
 function halves(pair: string): [string, string] {

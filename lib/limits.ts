@@ -156,6 +156,17 @@ export const MAX_EVENT_WORK = 200_000_000
 export const MAX_POLICY_WORK = 20_000_000
 /** Of one value against one schema, compiled and checked in a thread, in time of a processor: SCHEMA_TOO_COSTLY. */
 export const SCHEMA_TIMEOUT_MS = 1_000
+/** Of one connection: INVALID_MANIFEST at save. */
+export const MAX_HEADERS = 64
+/** Of the name and the value of one of them, in UTF-8: INVALID_MANIFEST at save; with its secrets HEADERS_TOO_LARGE. */
+export const MAX_HEADER_BYTES = 8 * KB
+/** Of all of them, which is more than most servers take: INVALID_MANIFEST at save; with their secrets HEADERS_TOO_LARGE. */
+export const MAX_HEADERS_BYTES = 16 * KB
+/**
+ * Of all that a server sends until a handshake of TLS is done: HANDSHAKE_TOO_LARGE. Its certificates are held against each
+ * other before anybody refuses one, in the one thread of a process.
+ */
+export const MAX_HANDSHAKE_BYTES = 16 * KB
 /** Of one server: LISTING_TOO_LARGE. */
 export const MAX_TOOLS = 1_000
 /** Of the definition of one of them: LISTING_TOO_LARGE. */

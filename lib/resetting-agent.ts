@@ -7,6 +7,7 @@ import * as https from 'node:https'
 import * as net from 'node:net'
 import type { Duplex } from 'node:stream'
 import { BELOW, PacedSocket, type InTurn } from './paced-socket.ts'
+import { boundHandshake } from './tls-bounds.ts'
 
 /** Below each socket with TLS: only there can it be reset, and is seen all that comes. */
 const below = new WeakMap<Duplex, PacedSocket>()
@@ -32,6 +33,7 @@ export class ResettingAgent extends https.Agent {
     if (secure) {
       below.set(secure, paced)
       unready.add(secure)
+      boundHandshake(paced, secure)
       secure.once('secureConnect', () => unready.delete(secure))
     }
     return secure

@@ -1,6 +1,7 @@
 /** A connection by itself: what its expressions name exists. Its server is asked when an automation calls a tool. */
 import type { JsonObject } from '../lib/json.ts'
 import { readDatabaseAddress } from '../lib/database-address.ts'
+import { headersTooLarge } from '../lib/header-bounds.ts'
 import { fillSecrets, isOneSecret } from '../lib/secret-references.ts'
 import type { McpConnectionSpec, PostgresConnectionSpec } from '../schemas/manifests.ts'
 import type { ProblemPlace } from '../schemas/problem.ts'
@@ -30,6 +31,9 @@ function urlPlaces(path: string, url: string): ProblemPlace[] {
 }
 
 function headerPlaces(path: string, headers: Readonly<Record<string, string>>): ProblemPlace[] {
+  const tooLarge = headersTooLarge(headers)
+  if (tooLarge !== null)
+    return [{ ...wrong(path, tooLarge), hint: 'Leave out what the server does not need.' }]
   return Object.entries(headers)
     .filter(([name, value]) => isLiteralSecret(name, value))
     .map(([name]) => ({

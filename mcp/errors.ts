@@ -7,7 +7,7 @@ import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js'
 import { StreamableHTTPError } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { McpError } from '@modelcontextprotocol/sdk/types.js'
 import { AddressRefusedError } from '../lib/guarded-lookup.ts'
-import { hiding } from '../lib/hidden-secrets.ts'
+import { hiddenPart } from '../lib/hidden-secrets.ts'
 import type { SendWindow } from '../lib/send-window.ts'
 import { storableText } from '../lib/storable.ts'
 import { CodedError } from '../schemas/errors.ts'
@@ -87,6 +87,8 @@ const REFUSING_RPC_CODES = new Set([-32700, -32600, -32601, -32602, -32020, -320
 /** Its address is in the message by then. */
 const URL_NEEDED = -32042
 const MAX_SERVER_TEXT_LENGTH = 500
+/** Pages begin with much that shows nothing. */
+const MAX_LOOKED_AT_LENGTH = 8 * 1024
 
 const LOCAL_FAILURES = {
   deadline: { code: 'CALL_TIMEOUT', sent: 'unknown', message: 'no answer before the deadline' },
@@ -238,7 +240,7 @@ function isEmpty(data: unknown): boolean {
 
 /** A foreign text made fit for a message: one line, no control characters, no secrets of ours, bounded. */
 export function cleanText(text: string, secrets: string[] = [], keep: 'start' | 'end' = 'start'): string {
-  const line = hiding(secrets)(text)
+  const line = hiddenPart(text, { secrets, most: MAX_LOOKED_AT_LENGTH, keep })
     .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
     .trim()
   if (line.length <= MAX_SERVER_TEXT_LENGTH) return storableText(line)

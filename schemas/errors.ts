@@ -166,6 +166,18 @@ export const ERRORS = {
     'Correct it, or the secret that it comes from. Only one in a private network needs the word of the operator of the worker, COUNTERSIGN_ALLOWED_HOSTS, and that of an MCP connection too, `allow_private_addresses: true`.',
     true,
   ),
+  HANDSHAKE_TOO_LARGE: entry(
+    503,
+    'The server sends more to begin TLS than we accept.',
+    'Let the server send a shorter chain of certificates, without the root and without others that nobody needs, and if it asks for a certificate, a shorter list of authorities: all of it in at most 16 KB. The call goes on by itself.',
+    true,
+  ),
+  HEADERS_TOO_LARGE: entry(
+    503,
+    'The headers of the connection are larger than we send, with the secrets in them.',
+    'Refer to shorter secrets: a header has at most 8 KB, all of a connection 16 KB. The call goes on by itself.',
+    true,
+  ),
   SECRET_NOT_ALLOWED: entry(
     503,
     'A secret may not be sent to where the connection leads, or not by this organization.',

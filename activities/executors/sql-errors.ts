@@ -70,6 +70,7 @@ function unanswered(error: unknown): CodedError {
 
 /** No connection, no statement: whatever the reason. */
 export function connectFailure(error: unknown): CodedError {
+  if (error instanceof CodedError) return error
   if (error instanceof AddressRefusedError)
     return new CodedError('ADDRESS_NOT_ALLOWED', error.message, { cause: error })
   const code = LOGIN_REFUSED.test(sqlStateOf(error) ?? '') ? 'LOGIN_REFUSED' : 'CONNECTION_NOT_READY'

@@ -8,6 +8,8 @@ import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { partsOf } from '../../lib/json-shape.ts'
 import { MAX_ANSWER_BYTES, MAX_ANSWER_PARTS, readableBytes } from '../../lib/limits.ts'
+import type { PacedSocket } from '../../lib/paced-socket.ts'
+import { boundHandshake } from '../../lib/tls-bounds.ts'
 import { BYTES_FOR_CONTENT, MAX_BYTES_AROUND } from '../../lib/wire-meter.ts'
 
 /** What the driver does not declare. */
@@ -41,6 +43,7 @@ export function guardAnswers(connection: DriverConnection): void {
   wire.on('piece', ({ length }: Buffer) => destroyedBy(wire, () => answers.hasCome(length)))
   Object.assign(connection, {
     attachListeners(stream: Duplex) {
+      if (stream !== wire) boundHandshake(wire as PacedSocket, stream)
       const driver = new EventEmitter()
       attachListeners.call(connection, driver)
       stream.on('data', (chunk: Buffer) =>

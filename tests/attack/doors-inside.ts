@@ -15,7 +15,7 @@ export const readers: Door[] = [
     patches: [
       {
         file: 'mcp/errors.ts',
-        find: 'const line = hiding(secrets)(text)',
+        find: 'const line = hiddenPart(text, { secrets, most: MAX_LOOKED_AT_LENGTH, keep })',
         replace: 'const line = text',
       },
     ],

@@ -49,6 +49,30 @@ export const unseenTls: Door[] = [
     says: "expected 'it got one' to contain",
   },
   {
+    name: 'certificates of a server are held against each other, however many',
+    patches: [{ file: 'lib/resetting-agent.ts', find: '      boundHandshake(paced, secure)\n', replace: '' }],
+    test: {
+      file: FILE,
+      title: 'the certificates of a server are not held against each other if they are 100 KB',
+    },
+    says: 'to match /^HANDSHAKE_TOO_LARGE no /',
+  },
+  {
+    name: 'certificates of a database are held against each other, however many',
+    patches: [
+      {
+        file: 'activities/executors/sql-wire.ts',
+        find: 'if (stream !== wire) boundHandshake',
+        replace: 'if (stream.errored) boundHandshake',
+      },
+    ],
+    test: {
+      file: FILE,
+      title: 'the certificates of a database are not held against each other if they are 100 KB',
+    },
+    says: 'to match /^HANDSHAKE_TOO_LARGE /',
+  },
+  {
     name: 'TLS answers after our side has ended',
     patches: [
       {

@@ -15,6 +15,7 @@ import { hostileDatabases } from './doors-databases.ts'
 import { kept } from './doors-kept.ts'
 import { receipts } from './doors-receipts.ts'
 import { resolutions, wire } from './doors-wire.ts'
+import { costlyHeaders } from './doors-headers.ts'
 import { hostileWork } from './doors-work.ts'
 import { keysAndPeople, quoting, senders } from './doors-people.ts'
 import { stored } from './doors-stored.ts'
@@ -795,6 +796,7 @@ export const DOORS: readonly Door[] = [
   ...wire,
   ...resolutions,
   ...hostileWork,
+  ...costlyHeaders,
   ...counts,
   ...receipts,
   ...kept,

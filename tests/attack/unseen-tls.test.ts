@@ -4,12 +4,19 @@
  */
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
-import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls'
+import {
+  createServer as createTlsServer,
+  type SecureVersion,
+  type TLSSocket,
+  type TlsOptions,
+} from 'node:tls'
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createGuardedFetch } from '../../lib/guarded-fetch.ts'
 import { createMcpClient } from '../../mcp/client.ts'
+import type { McpCallError } from '../../mcp/errors.ts'
+import type { CodedError } from '../../schemas/errors.ts'
 import { httpTarget, limits as mcpLimits, LOOPBACK, request } from '../mcp/calls.ts'
-import { makeCertificate } from '../support/certificates.ts'
+import { makeCertificate, makeChain } from '../support/certificates.ts'
 import { startKeyUpdates, type KeyUpdates } from '../support/key-updates.ts'
 import { createSqlTarget, limits, sqlOperation, waive } from '../support/sql-target.ts'
 
@@ -30,12 +37,12 @@ async function updatingItsKeys(given: KeyUpdates): Promise<number> {
 }
 
 /** What a write in a database there is told. */
-async function saidBy(port: number): Promise<string> {
+async function saidBy(
+  port: number,
+  tell: (error: CodedError) => string = ({ message }) => message,
+): Promise<string> {
   const sql = createSqlTarget(() => `postgres://app:pw@127.0.0.1:${port}/shop?sslmode=require`)
-  const said = await sql.executor.plan(sqlOperation(waive(1)), limits(20_000)).then(
-    () => 'planned',
-    (error: Error) => error.message,
-  )
+  const said = await sql.executor.plan(sqlOperation(waive(1)), limits(20_000)).then(() => 'planned', tell)
   await sql.close()
   return said
 }
@@ -155,3 +162,46 @@ test.each([
   await end
   expect(asked[0]).toContain('no renegotiation')
 })
+
+/** Below the most that OpenSSL takes: 90 million comparisons. */
+const COSTLY = { names: 12_000, authorities: 87, constraints: 86 }
+
+test.each([
+  ['server', false],
+  ['database', true],
+])(
+  'the certificates of a %s are not held against each other if they are 100 KB',
+  async (_what, isDatabase) => {
+    const port = await serveTls(makeChain(COSTLY), isDatabase)
+    const target = httpTarget(`https://localhost:${port}/mcp`)
+    const before = process.cpuUsage()
+    const said = isDatabase
+      ? await saidBy(port, ({ code, message }) => `${code} ${message}`)
+      : await client
+          .callTool(request(target, 'look', mcpLimits(20_000)))
+          .catch(({ code, sent, message }: McpCallError) => `${code} ${sent} ${message}`)
+    const processorMs = process.cpuUsage(before).user / 1_000
+    expect(said).toMatch(isDatabase ? /^HANDSHAKE_TOO_LARGE / : /^HANDSHAKE_TOO_LARGE no /)
+    expect(said).toContain('the server sends over 16 KB before TLS is set up')
+    // Else a second and more.
+    expect(processorMs).toBeLessThan(500)
+  },
+)
+
+test.each<[SecureVersion]>([['TLSv1.2'], ['TLSv1.3']])(
+  'with %s a server has room for 16 KB of certificates, and for no more',
+  async (version) => {
+    const begin = async (names: number): Promise<unknown> => {
+      const versions = { minVersion: version, maxVersion: version }
+      const port = await serveTls({ ...makeChain({ names }), ...versions }, false)
+      const guarded = createGuardedFetch({ allowedHosts: LOOPBACK })
+      return guarded(`https://localhost:${port}/`).then(
+        ({ status }) => status,
+        ({ code }: { code: string }) => code,
+      )
+    }
+    // Of three bytes each.
+    expect(await begin(4_800)).toBe(204)
+    expect(await begin(5_500)).toBe('HANDSHAKE_TOO_LARGE')
+  },
+)

@@ -10,6 +10,9 @@ export const WITHOUT_DOOR: Partial<Record<string, Record<string, string>>> = {
     'whose %s has changed since is not called': 'as *a tool may change while people look*',
     'is a write even there if the operator says so': 'as *a tool that says it reads is believed*',
   },
+  'costly-headers.test.ts': {
+    'have room for what servers take': 'what is right',
+  },
   'edited-configuration.test.ts': {
     'is had by those calls': 'what is right',
     'asks our records who it is, and not the workflow': 'as *any delivery is the origin of any run*',
@@ -138,5 +141,7 @@ export const WITHOUT_DOOR: Partial<Record<string, Record<string, string>>> = {
   },
   'unseen-tls.test.ts': {
     'keys over a curve are agreed upon, with either version': 'what is right',
+    'with %s a server has room for 16 KB of certificates, and for no more':
+      'as *certificates of a server are held against each other, however many*',
   },
 }

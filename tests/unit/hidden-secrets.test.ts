@@ -1,6 +1,6 @@
 /** A secret is found in whatever form a server likes to quote it, and nothing else is. */
 import { describe, expect, it } from 'vitest'
-import { hiding } from '../../lib/hidden-secrets.ts'
+import { hiddenPart, hiding } from '../../lib/hidden-secrets.ts'
 
 const TOKEN = 'tok+9/a&b"c d'
 const PAIR = Buffer.from('robot-account:p4ss').toString('base64')
@@ -70,5 +70,44 @@ describe('what is left alone', () => {
     )
     expect(hiding([Buffer.from('admin:secretword').toString('base64')])('role admin')).toBe('role admin')
     expect(hiding(['12345'])(12_345)).toBe(12_345)
+  })
+})
+
+describe('of a text of which only a part is looked at', () => {
+  const SECRET = 'hunter2-hunter2'
+  const part = (text: string, keep: 'start' | 'end') =>
+    hiddenPart(text, { secrets: [SECRET], most: 100, keep })
+
+  it('nothing is left out if it is short', () => {
+    expect(part(`a ${SECRET} b`, 'start')).toBe('a [secret] b')
+  })
+
+  it.each<['start' | 'end']>([['start'], ['end']])(
+    'no part of a secret is shown that stands across the %s',
+    (keep) => {
+      for (let at = 80; at < 160; at++) {
+        const [before, after] = ['.'.repeat(at), '.'.repeat(1_000)]
+        const shown = part(keep === 'start' ? before + SECRET + after : after + SECRET + before, keep)
+        expect(shown.length).toBeGreaterThan(80)
+        // A part of it has one of these, and what stands in its place has none.
+        expect(shown).not.toMatch(/[hun2-]/)
+      }
+    },
+  )
+})
+
+describe('what it takes to find the parts of a secret', () => {
+  // With the square of the length it is seconds.
+  it.each<[string, (length: number) => string]>([
+    ['colons', (length) => `${':'.repeat(length)}/`],
+    ['colons in base64', (length) => base64(`${':'.repeat(length)}\0\0`)],
+    ['an address', (length) => `postgres://${':'.repeat(length)}`],
+    ['words', (length) => 'a '.repeat(length)],
+    ['blanks', (length) => `a${' '.repeat(length)}\0`],
+    ['lines', (length) => 'abcd\n'.repeat(length)],
+  ])('is hardly more for many %s than to read them', (_what, secretOf) => {
+    const before = process.cpuUsage()
+    hiding([secretOf(60_000)])
+    expect(process.cpuUsage(before).user / 1_000).toBeLessThan(1_000)
   })
 })

@@ -178,6 +178,27 @@ describe('a secret that stands in a header', () => {
   })
 })
 
+describe('headers that are larger than servers take', () => {
+  it.each<[string, Record<string, string>, string]>([
+    ['one', { 'x-a': 'a'.repeat(9_000) }, 'x-a: 9 KB, at most 8 KB'],
+    ['a name', { ['a'.repeat(9_000)]: '' }, `${'a'.repeat(60)}…: 9 KB, at most 8 KB`],
+    [
+      'all together',
+      { 'x-a': 'a'.repeat(7_000), 'x-b': 'ü'.repeat(3_500), 'x-c': 'a'.repeat(7_000) },
+      '21 KB of headers, at most 16 KB',
+    ],
+    [
+      'their number',
+      Object.fromEntries(Array.from({ length: 65 }, (_none, n) => [`x-${n}`, 'a'])),
+      '65 headers, at most 64',
+    ],
+  ])('are refused: %s', async (_what, headers, said) => {
+    expect(await told(connection({ ...HTTP, headers }))).toEqual([
+      `spec.headers: ${said} | Leave out what the server does not need.`,
+    ])
+  })
+})
+
 describe('what nobody could mean', () => {
   const policy = (match: object, stage: object) => ({
     kind: 'Policy',
