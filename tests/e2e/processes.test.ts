@@ -218,7 +218,7 @@ describe('two APIs and two workers', () => {
     const { world, secrets } = scenario
     // Has half a second for what is under way.
     const stop = await startWorkerHere(world, { database: world.database, secrets })
-    delayMs = 1_500
+    delayMs = 20_000
     const before = scenario.server.calls.length
     const run = await scenario.start('read')
     await eventually(async () => scenario.server.calls.length > before)

@@ -9,7 +9,7 @@ export interface Fault {
   arm(): void
 }
 
-const CLAIM = "set state = 'sending'"
+const CLAIM = 'from claim_sending('
 const CLOSE = 'outcome = $3::jsonb'
 const TOOL_CALL = '"tools/call"'
 
