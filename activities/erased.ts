@@ -8,8 +8,11 @@ import type { Envelope } from '../schemas/run.ts'
 import { beat, saidBefore } from './heartbeat.ts'
 import { lookBack, saysErased } from './histories.ts'
 
-/** More workers in a row do not die before the first word of their attempt. */
-const MAX_UNHEARD = 2
+/**
+ * As many attempts may have been lost without a word: a worker that stands still takes up one for each of its polls, and
+ * lets each of them time out. By then it has stood for half a minute.
+ */
+const MAX_UNHEARD = 4
 
 /**
  * Every attempt that fails leaves a heartbeat, and of one whose worker dies Temporal keeps that it has timed out. An attempt

@@ -62,7 +62,7 @@ export const endedByHand: Door[] = [
     ],
     test: {
       file: BY_HAND,
-      title: 'one that is unpaused so, and whose next worker dies before its first word, is not paid again',
+      title: 'one that is unpaused so, and whose next workers die before their first word, is not paid again',
     },
     says: 'expected 2 to be 1',
   },

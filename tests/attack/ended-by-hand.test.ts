@@ -199,17 +199,21 @@ const takeAndDie: Command = async (run) => {
     identity: 'a worker that dies',
   }
   const { connection } = s.world.temporal
-  await connection.withDeadline(Date.now() + 20_000, () => service().pollActivityTaskQueue(poll))
-  await eventually(async () => !!(await activityOf(run)).lastFailure?.timeoutFailureInfo)
+  const { attempt } = await activityOf(run)
+  await connection.withDeadline(Date.now() + 30_000, () => service().pollActivityTaskQueue(poll))
+  await eventually(async () => (await activityOf(run)).attempt !== attempt)
+  expect((await activityOf(run)).lastFailure).toHaveProperty('timeoutFailureInfo')
 }
 
-test('one that is unpaused so, and whose next worker dies before its first word, is not paid again', async () => {
+test('one that is unpaused so, and whose next workers die before their first word, is not paid again', async () => {
   const run = await s.start('pay-at-once')
   await untilFailed(run)
   await bank.stopWorker()
   await bank.forget(run)
   await unpause(false)(run)
-  await takeAndDie(run)
+  // Each waits for twice as long as the one before.
+  do await takeAndDie(run)
+  while (((await activityOf(run)).attempt ?? 0) < 5)
   await bank.startWorker()
   await s.expectEnding(run, NOBODY_KNOWS)
   expect(bank.sent).toBe(1)

@@ -3,11 +3,11 @@ import { relative } from 'node:path'
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 const LONGEST_FIRST = [
-  'tests/packaging/',
   'tests/chaos/',
-  'tests/docs/tutorial/',
   'tests/e2e/',
   'tests/attack/',
+  'tests/packaging/',
+  'tests/docs/tutorial/',
   'tests/workflows/',
 ]
 
