@@ -34,6 +34,8 @@ type Outcome = { outputText: string } | Failed
 const SOURCE_NAME = 'code.js'
 const STOP = 'linked'
 const MAX_MESSAGE_LENGTH = 500
+/** This module is loaded in the thread that evaluates. */
+const clock = ownClock()
 
 /** Its types are those of its CommonJS file, where this is wrapped once more. */
 const variant = packaged as unknown as QuickJSSyncVariant
@@ -70,7 +72,6 @@ export function evaluate(quickJs: QuickJSWASMModule, request: SandboxRequest): S
 
 /** The clock of the processor costs a look at a file, so it is looked at when the other one is over. */
 function startTimeout(timeoutMs: number): () => boolean {
-  const clock = ownClock()
   const wallEndsAtMs = performance.now() + timeoutMs
   const endsAtMs = processorMs(clock) + timeoutMs
   return () => performance.now() > wallEndsAtMs && processorMs(clock) > endsAtMs
