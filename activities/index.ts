@@ -12,7 +12,6 @@ import { createToolCatalog, type ToolCatalog } from '../mcp/catalog.ts'
 import type { McpClientPort } from '../mcp/port.ts'
 import { CodedError } from '../schemas/errors.ts'
 import type {
-  Asks,
   CodeInput,
   CodeOutput,
   Envelope,
@@ -125,7 +124,7 @@ function createEndingActivities(door: DoorDeps) {
   return {
     recordResolution: (params: ResolutionInput): Promise<ResolutionAnswer> =>
       withContext(door, null, () => recordResolution(door, params, Context.current().client)),
-    abandonWriteback: (params: Abandoning, _asks?: Asks): Promise<Abandoned> =>
+    abandonWriteback: (params: Abandoning): Promise<Abandoned> =>
       withContext(door, null, () => abandonWriteback(door, params, askingAll(params))),
     findToldClaim: (about: AboutClaim): Promise<Envelope | null> =>
       withContext(door, null, () => findToldClaim(door, about)),

@@ -11,15 +11,12 @@ import {
   CancellationScope,
   getExternalWorkflowHandle,
   isCancellation,
-  sleep,
   startChild,
 } from '@temporalio/workflow'
 import { SEARCH_ATTRIBUTES } from '../schemas/names.ts'
 import { outside } from './activity-options.ts'
+import { onReset, seedNow } from './resets.ts'
 import { onCancel } from './scopes.ts'
-
-/** A child that is cancelled is mostly told of within milliseconds. */
-const UNTOLD_MS = 5_000
 
 interface ChildParams {
   type: string
@@ -45,10 +42,12 @@ export async function executeOrAttach<Result>(params: ChildParams): Promise<Resu
 
 /**
  * A cancel of `scope` is passed on by id, and the child ends in its own time. Left to the SDK, it would only reach a child
- * of this very execution; after a Reset the child belongs to the execution before, and would go on as if nothing was.
+ * of this very execution; after a Reset the child belongs to the execution before, and would go on as if nothing was. If
+ * that execution was closed when the child ended, nobody tells this one of it: it asks.
  */
 async function execute(params: ChildParams, scope: CancellationScope): Promise<unknown> {
   const { type, workflowId, args, summary, details, searchAttributes } = params
+  const seed = seedNow()
   const child = await startChild(type, {
     workflowId,
     args,
@@ -59,21 +58,17 @@ async function execute(params: ChildParams, scope: CancellationScope): Promise<u
     staticDetails: details,
     ...(searchAttributes.length > 0 ? { typedSearchAttributes: searchAttributes } : {}),
   })
-  let isOver = false
-  let forget = (): void => undefined
-  const foundAfterCancel = new Promise<unknown>((resolve) => {
-    forget = onCancel(scope, async () => {
-      await cancelById(workflowId)
-      // Where this execution was reset after it had ended, and the child ended in between, nobody tells this one of it.
-      await sleep(UNTOLD_MS, { summary: `Then ask what became of ${workflowId}` })
-      if (!isOver) resolve(outside(`Wait for ${workflowId}`).awaitWorkflow({ workflowId }))
-    })
+  const forgetCancel = onCancel(scope, () => cancelById(workflowId))
+  let forgetReset = (): void => undefined
+  const foundByAsking = new Promise<unknown>((resolve) => {
+    const { awaitWorkflow } = outside(`Wait for ${workflowId}`)
+    forgetReset = onReset(seed, () => resolve(awaitWorkflow({ workflowId })))
   })
   try {
-    return await Promise.race([child.result(), foundAfterCancel])
+    return await Promise.race([child.result(), foundByAsking])
   } finally {
-    isOver = true
-    forget()
+    forgetCancel()
+    forgetReset()
   }
 }
 

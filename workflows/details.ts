@@ -1,7 +1,7 @@
 /** What the Temporal UI shows of us, in markdown: what a run does, what it waits for, and how a person goes on. Pure. */
 import { judge } from '../lib/quorum.ts'
 import { shortened } from '../lib/cut-text.ts'
-import type { JsonObject, JsonValue } from '../lib/json.ts'
+import { isJsonObject, type JsonValue } from '../lib/json.ts'
 import { holdsInvisible, markdownText, visible } from '../lib/shown-text.ts'
 import { shellWord } from '../lib/shell-text.ts'
 import { OPERATOR_ROLE } from '../schemas/names.ts'
@@ -120,12 +120,8 @@ export function writebackDetails({ rule, whom }: AskedWrite, waitingFor: string)
 /** Of a change of a row, columns without their values: some are redacted, and which ones only the door knows. */
 function shownArguments({ operation, arguments: given }: Call): JsonValue {
   const { table, key, set } = given
-  if (operation !== 'update' || !isObject(key) || !isObject(set)) return given
+  if (operation !== 'update' || !isJsonObject(key) || !isJsonObject(set)) return given
   return { table: table ?? null, key, set: Object.keys(set) }
-}
-
-function isObject(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** What somebody needs who has to find out what became of a write. */

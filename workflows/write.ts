@@ -104,7 +104,7 @@ export async function endWrite(
 ): Promise<WriteOutcome | null> {
   return CancellationScope.nonCancellable(async () => {
     const { abandonWriteback } = outside(`End the write: ${notWanted.because}`)
-    const abandoned = await abandonWriteback({ ...aboutClaim(call), ...notWanted, claim }, asks())
+    const abandoned = await abandonWriteback({ ...aboutClaim(call), ...notWanted, claim })
     if (abandoned.kind === 'ended') return abandoned.outcome
     if (abandoned.kind === 'never_planned') return null
     const settled = await outside('Wait for what became of the write').perform(call, decisions, {

@@ -114,7 +114,7 @@ export const hostileWork: Door[] = [
     says: 'to deeply equal',
   },
   {
-    name: 'waits for cancelled runs hold a worker',
+    name: 'waits for what reset runs had started hold a worker',
     patches: [
       {
         file: 'activities/index.ts',
@@ -124,7 +124,8 @@ export const hostileWork: Door[] = [
     ],
     test: {
       file: 'many-waits.test.ts',
-      title: 'waits of one organization for cancelled runs take few places of a worker, and all end',
+      title:
+        'waits of one organization for what its reset runs had started take few places of a worker, and all end',
     },
     says: 'expected +0 to be 4',
   },

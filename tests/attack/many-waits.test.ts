@@ -1,13 +1,14 @@
-/** Runs that start runs, on a server that does not answer: what waits for a cancelled child takes few of a worker's places. */
+/** Runs that start runs, on a server that does not answer, and are reset: what waits for their children takes few places. */
 import { expect, test, vi } from 'vitest'
 import { NOTE } from '../support/automations.ts'
+import { reset } from '../support/resets.ts'
 import { startScenario, type Scenario, type StartedRun } from '../support/scenario.ts'
 import { eventually } from '../support/world.ts'
 
 const RUNS = 14
 const MOST_WAITS = 10
 
-test('waits of one organization for cancelled runs take few places of a worker, and all end', async () => {
+test('waits of one organization for what its reset runs had started take few places of a worker, and all end', async () => {
   const s = await startScenario()
   let answer = (): void => undefined
   const answered = new Promise<void>((resolve) => {
@@ -37,13 +38,12 @@ test('waits of one organization for cancelled runs take few places of a worker, 
   })
   const runs = await Promise.all(Array.from({ length: RUNS }, () => s.start('around')))
   await eventually(async () => s.server.calls.length === RUNS)
-  for (const { runId } of runs) await s.clerk.cancelRun({ run_id: runId })
+  for (const run of runs) await reset(s.world, run, 'last')
   await eventually(async () => (await waitsOf(s, runs)).length === RUNS)
   await vi.waitFor(
     async () => expect((await waitsOf(s, runs)).filter(isRefused).length).toBe(RUNS - MOST_WAITS),
     { timeout: 20_000, interval: 500 },
   )
-  // What was sent ends in its outcome, also in a run that is cancelled.
   answer()
   for (const run of runs) await s.expectEnding(run, { state: 'completed' })
   await s.close()

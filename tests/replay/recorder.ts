@@ -11,6 +11,7 @@ import type { JsonObject } from '../../lib/json.ts'
 import { resolutionWorkflowId, WORKFLOW_TYPES } from '../../schemas/names.ts'
 import { CHANGE, LOOK, needs, NOTE, ONE_LEAD } from '../support/automations.ts'
 import { textResult } from '../support/mcp-server.ts'
+import { reset, untilAttached } from '../support/resets.ts'
 import { about, startScenario, type Person, type Scenario, type StartedRun } from '../support/scenario.ts'
 import { eventually } from '../support/world.ts'
 import { recordBlocks } from './block-scenarios.ts'
@@ -201,11 +202,21 @@ recordParked({ scenario: () => s, over, record: (run, name) => record(run, name)
 
 test('is reset while it waits, and finds its children again', async () => {
   const run = await s.park('gated-write')
-  await reset(run)
+  await reset(s.world, run)
+  await untilAttached(s.world, run)
   await record(run, 'reset-attached', 'run')
   await s.lena.decideApproval({ ...about(run.approval), verdict: 'approve' })
   await over(run)
   await record(run, 'reset-approved', 'run')
+})
+
+test('is reset when its child has ended behind the back of both, and asks for what became of it', async () => {
+  const run = await s.park('gated-write')
+  await s.world.temporal.workflow.getHandle(run.workflowId).terminate('recorded')
+  await eventually(async () => (await s.look(run)).writebacks[0] === 'withdrawn')
+  await reset(s.world, run, 'last')
+  await over(run)
+  await record(run, 'reset-behind-end', 'run')
 })
 
 test('looks at a connection', async () => {
@@ -309,24 +320,6 @@ async function recordOne(workflowId: string, name: string): Promise<void> {
     return isQuiet && fetched
   })
   writeHistory({ name, history: JSON.parse(historyToJSON(history)) as RecordedHistory['history'] })
-}
-
-async function reset({ workflowId }: StartedRun): Promise<void> {
-  const handle = s.world.temporal.workflow.getHandle(workflowId)
-  const [{ runId }, { events }] = [await handle.describe(), await handle.fetchHistory()]
-  const completed = events?.find(({ workflowTaskCompletedEventAttributes: attributes }) => attributes)
-  if (!completed?.eventId) throw new Error('no workflow task has completed yet')
-  await s.world.temporal.workflowService.resetWorkflowExecution({
-    namespace: 'default',
-    workflowExecution: { workflowId, runId },
-    reason: 'recorded',
-    workflowTaskFinishEventId: completed.eventId,
-    requestId: randomUUID(),
-  })
-  await eventually(async () => {
-    const { raw } = await handle.describe()
-    return raw.pendingActivities?.some(({ activityType }) => activityType?.name === 'awaitWorkflow')
-  })
 }
 
 /** Histories of other code: it called something else first, or waited before it called. */
