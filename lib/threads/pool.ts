@@ -9,7 +9,7 @@ import { Worker } from 'node:worker_threads'
 import { CodedError } from '../../schemas/errors.ts'
 import { createSeats } from '../fair-seats.ts'
 import { onLimit } from '../on-limit.ts'
-import { processorMs, type ThreadClock } from './processor-time.ts'
+import { letOthersFirst, processorMs, type ThreadClock } from './processor-time.ts'
 
 /** What it went over: its time, or the thread's memory. */
 export type Reply<Answer> =
@@ -191,7 +191,9 @@ async function startThread(entry: URL, heapMb: number): Promise<Thread> {
   worker.on('error', () => undefined)
   const ready = await nextReply<ThreadClock>(worker)
   worker.unref()
-  return { worker, clock: ready.isAnswered ? ready.answer : null }
+  const clock = ready.isAnswered ? ready.answer : null
+  letOthersFirst(clock)
+  return { worker, clock }
 }
 
 /** Node does not read TypeScript in a thread, whatever loader the process has. The loader is ours, wherever we run. */

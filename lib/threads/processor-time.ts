@@ -3,6 +3,7 @@
  * or a machine that gives it a tenth, would else be taken for work that does not end.
  */
 import { readFileSync, readlinkSync } from 'node:fs'
+import { constants, getPriority, setPriority } from 'node:os'
 
 /** Where the kernel counts for one thread. Null where it does not, as outside of Linux: then the wall clock counts. */
 export type ThreadClock = string | null
@@ -30,6 +31,17 @@ export function processorMs(clock: ThreadClock): number {
       return Number.POSITIVE_INFINITY
     throw error
   }
+}
+
+/**
+ * Where a machine is busy, a thread of this process has what the others leave. The kernel that counts for one thread also
+ * takes its number for that of a process.
+ */
+export function letOthersFirst(clock: ThreadClock): void {
+  const threadId = Number(clock?.split('/').at(-2))
+  const { PRIORITY_BELOW_NORMAL } = constants.priority
+  // Nobody may go back before what its process has been given.
+  if (threadId > 0) setPriority(threadId, Math.max(PRIORITY_BELOW_NORMAL, getPriority()))
 }
 
 function readMs(file: string): number {
