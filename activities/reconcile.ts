@@ -11,9 +11,10 @@ import {
   listOpenWritebacks,
   listWaitingApprovals,
   loadDatabaseClock,
+  type OpenWriteback,
   type WaitingApproval,
 } from '../db/queries/open-rows.ts'
-import type { WritebackRow } from '../db/queries/writebacks.ts'
+import { findWriteback, type WritebackRow } from '../db/queries/writebacks.ts'
 import { inLanes } from '../lib/lanes.ts'
 import { CodedError } from '../schemas/errors.ts'
 import { writebackWorkflowId } from '../schemas/names.ts'
@@ -64,14 +65,14 @@ export async function reconcile(
       doubted: 0,
       unproven: 0,
       next: {
-        writeback: rows.length === LIMIT ? (rows.at(-1)?.writeback_id ?? '') : '',
+        writeback: rows.length === LIMIT ? (rows.at(-1)?.writebackId ?? '') : '',
         approval: approvals.length === LIMIT ? (approvals.at(-1)?.approval_id ?? '') : '',
         alive: '',
       },
       clock,
     },
   }
-  await inLanes(rows, LANES, (row) => reconcileWriteback(pass, row))
+  await inLanes(rows, LANES, (open) => reconcileWriteback(pass, open))
   await inLanes(approvals, LANES, (row) => reconcileApproval(pass, row))
   await remind(pass, after.alive)
   return pass.report
@@ -84,8 +85,11 @@ interface Pass extends ReconcileDeps {
 }
 
 /** Two executions may have to do with a row: its run, and a writeback workflow if it has one. */
-async function reconcileWriteback(pass: Pass, row: WritebackRow): Promise<void> {
+async function reconcileWriteback(pass: Pass, open: OpenWriteback): Promise<void> {
   const { report } = pass
+  // One by one, for each may be as large as a write can be.
+  const row = await findWriteback(pass.door.database, open)
+  if (!row) return
   // It names the run that is asked.
   if (!isPlanned(pass.door, row)) return void report.unproven++
   const run = await pass.stateOf(row.run_workflow_id)

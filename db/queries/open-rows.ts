@@ -2,24 +2,28 @@
 import type { Envelope, Verdict } from '../../schemas/run.ts'
 import type { Queryable } from '../database.ts'
 import type { ApprovalRow } from './approvals.ts'
-import type { WritebackRow } from './writebacks.ts'
+
+export interface OpenWriteback {
+  organization: string
+  writebackId: string
+}
 
 /**
- * Open rows that nobody should be about to change: planned and left alone for `minAgeMs`, or sent, and past the deadline
- * for `minAgeMs`.
+ * Ids of open rows that nobody should be about to change: planned and left alone for `minAgeMs`, or sent, and past the
+ * deadline for `minAgeMs`.
  */
 export async function listOpenWritebacks(
   db: Queryable,
   params: { after: string; minAgeMs: number; limit: number },
-): Promise<WritebackRow[]> {
-  const { rows } = await db.query<{ row: WritebackRow }>(
-    `select to_jsonb(w) as row from writebacks w
+): Promise<OpenWriteback[]> {
+  const { rows } = await db.query<OpenWriteback>(
+    `select organization, writeback_id as "writebackId" from writebacks
      where writeback_id > $1 and state in ('planned', 'sending')
        and coalesce(deadline_at, updated_at) < app_now() - $2::bigint * interval '1 millisecond'
      order by writeback_id limit $3`,
     [params.after, params.minAgeMs, params.limit],
   )
-  return rows.map(({ row }) => row)
+  return rows
 }
 
 export type WaitingApproval = Pick<ApprovalRow, 'approval_id' | 'workflow_id' | 'votes'> & {

@@ -130,6 +130,21 @@ export const hostileWork: Door[] = [
     says: 'expected +0 to be 4',
   },
   {
+    name: 'the reconciler has all open writes in memory',
+    patches: [
+      {
+        file: 'db/queries/open-rows.ts',
+        find: 'select organization, writeback_id as "writebackId" from writebacks',
+        replace: 'select organization, writeback_id as "writebackId", plan from writebacks',
+      },
+    ],
+    test: {
+      file: 'many-large-writes.test.ts',
+      title: 'open writes of all tenants are read one by one, however many there are',
+    },
+    says: 'to be less than',
+  },
+  {
     name: 'a server lists without end',
     patches: [
       {

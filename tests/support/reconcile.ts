@@ -23,15 +23,7 @@ export async function reconcileLater({
   await database.query(
     `update approvals set created_at = created_at - interval '10 minutes' where state = 'waiting'`,
   )
-  const door: DoorDeps = {
-    database,
-    // Nothing is sent: no executor is asked.
-    executors: undefined as never,
-    trust: { keys: loadTrustedKeys(publicKeysFile(keysFolder)), identity: 'verified' },
-    signingKey: loadSigningKey(keysFolder, 'receipt'),
-    nowMs: () => Date.now() + LATER_MS,
-    warn: () => undefined,
-  }
+  const door = reconcilingDoor({ database, keysFolder })
   let reminded = 0
   let next = { writeback: '', approval: '', alive: '' }
   do {
@@ -41,4 +33,22 @@ export async function reconcileLater({
     next = report.next
   } while (next.writeback !== '' || next.approval !== '' || next.alive !== '')
   return { reminded }
+}
+
+export function reconcilingDoor({
+  database,
+  keysFolder,
+}: {
+  database: Database
+  keysFolder: string
+}): DoorDeps {
+  return {
+    database,
+    // Nothing is sent: no executor is asked.
+    executors: undefined as never,
+    trust: { keys: loadTrustedKeys(publicKeysFile(keysFolder)), identity: 'verified' },
+    signingKey: loadSigningKey(keysFolder, 'receipt'),
+    nowMs: () => Date.now() + LATER_MS,
+    warn: () => undefined,
+  }
 }
