@@ -251,13 +251,19 @@ async function notDone(
   throw error
 }
 
-/** By attempt: whoever has taken the row over meanwhile keeps it. */
+/**
+ * By attempt: whoever has taken the row over meanwhile keeps it. A row that stays in `sending` would be one of which nobody
+ * knows whether it was sent.
+ */
 async function release(deps: DoorDeps, claimed: WritebackRow): Promise<void> {
-  const { writeback_id: writebackId, attempt } = claimed
-  await releaseSending(deps.database, { writebackId, attempt, signed: signRelease(deps, claimed) })
+  const { writeback_id: writebackId, attempt, deadline_at: deadlineAt } = claimed
+  const signed = signRelease(deps, claimed)
+  await whileAway(deps, Date.parse(deadlineAt ?? ''), () =>
+    releaseSending(deps.database, { writebackId, attempt, signed }),
+  )
 }
 
-/** An answer that we hold is not given up because the ledger is away for a moment: nobody else may conclude before the deadline. */
+/** What we know is not given up because the ledger is away for a moment: nobody else may conclude before the deadline. */
 async function whileAway<T>(deps: DoorDeps, deadlineAtMs: number, work: () => Promise<T>): Promise<T> {
   for (;;) {
     try {

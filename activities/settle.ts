@@ -17,6 +17,7 @@ import type { CheckAnswer } from './executors/executor.ts'
 import { closeOverdue } from './ledger.ts'
 import { inWords, lostAnswerOf } from './lost-answers.ts'
 import { concludeUnknown, sendWrite, timeoutOfAttempt } from './sending.ts'
+import { Stopwatch } from '../lib/stopwatch.ts'
 import { signRelease } from './signed-rows.ts'
 
 /** Null: it was surely not done, the row is planned again, and goes the way of every planned write. */
@@ -28,10 +29,13 @@ export async function settle(
 ): Promise<PerformResult | null> {
   const { executor, operation, giveUpAtMs } = passage
   if (executor.resend(operation) !== 'safe') return settleByLooking(deps, passage, row)
+  // Before the look at cancels, which is part of what the claim may not be older than.
+  const sinceJudged = new Stopwatch()
   const asked = await withCancel(passage)
   if (!asked.toEnd && deps.nowMs() < giveUpAtMs) {
     const authorisation = await authorisationOf(deps, passage, row, decisions)
-    if (authorisation) return { kind: 'done', outcome: await sendWrite(deps, passage, row, authorisation) }
+    if (authorisation)
+      return { kind: 'done', outcome: await sendWrite(deps, passage, row, { ...authorisation, sinceJudged }) }
   }
   return settleByLooking(deps, asked, row)
 }

@@ -19,7 +19,7 @@ begin
       and connection_revision = coalesce((select m.head from manifests m where m.organization = w.organization
         and m.kind = 'Connection' and m.name = w.connection and m.frozen_at is null), 0)
       and policy_revisions = (select coalesce(jsonb_object_agg(p.name, p.head), '{}') from manifests p
-        where p.organization = w.organization and p.kind = 'Policy')
+        where p.organization = w.organization and p.kind = 'Policy' and p.head > 0)
       and not exists (select from receipts r where r.subject = claimed_id and r.kind = 'outcome')
     returning w.attempt, w.deadline_at, w.updated_at;
 end

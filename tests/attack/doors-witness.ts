@@ -215,4 +215,34 @@ export const reopenedWrites: Door[] = [
     },
     says: 'expected 2 to be 1',
   },
+  {
+    name: 'a policy that was removed stops all writes',
+    patches: [
+      {
+        file: 'db/migrations/0022_claims.sql',
+        find: "and p.kind = 'Policy' and p.head > 0)",
+        replace: "and p.kind = 'Policy')",
+      },
+    ],
+    test: {
+      file: 'removed-policies.test.ts',
+      title: 'a write that another policy allows is made after a policy was removed',
+    },
+    says: "expected { state: 'running'",
+  },
+  {
+    name: 'a claim is given back once, whether the ledger hears of it or not',
+    patches: [
+      {
+        file: 'activities/sending.ts',
+        find: "await whileAway(deps, Date.parse(deadlineAt ?? ''), () =>",
+        replace: 'await (async (work: () => Promise<unknown>) => deadlineAt && work())(() =>',
+      },
+    ],
+    test: {
+      file: 'cut-release.test.ts',
+      title: 'a write that was let go, and never sent, is sent when the database is back after a moment',
+    },
+    says: 'to match object',
+  },
 ]
