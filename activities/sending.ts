@@ -256,9 +256,9 @@ async function notDone(
  * knows whether it was sent.
  */
 async function release(deps: DoorDeps, claimed: WritebackRow): Promise<void> {
-  const { writeback_id: writebackId, attempt, deadline_at: deadlineAt } = claimed
+  const { writeback_id: writebackId, attempt, deadline_at: deadlineAt, updated_at: claimedAt } = claimed
   const signed = signRelease(deps, claimed)
-  await whileAway(deps, Date.parse(deadlineAt ?? ''), () =>
+  await whileAway(deps, Date.parse(deadlineAt ?? claimedAt), () =>
     releaseSending(deps.database, { writebackId, attempt, signed }),
   )
 }

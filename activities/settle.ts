@@ -7,6 +7,7 @@
  * person has to find out.
  */
 import { releaseSending, type WritebackRow } from '../db/queries/writebacks.ts'
+import { Stopwatch } from '../lib/stopwatch.ts'
 import { CodedError, ERRORS } from '../schemas/errors.ts'
 import type { LostAnswer } from '../schemas/claim.ts'
 import type { Envelope, PerformResult } from '../schemas/run.ts'
@@ -17,7 +18,6 @@ import type { CheckAnswer } from './executors/executor.ts'
 import { closeOverdue } from './ledger.ts'
 import { inWords, lostAnswerOf } from './lost-answers.ts'
 import { concludeUnknown, sendWrite, timeoutOfAttempt } from './sending.ts'
-import { Stopwatch } from '../lib/stopwatch.ts'
 import { signRelease } from './signed-rows.ts'
 
 /** Null: it was surely not done, the row is planned again, and goes the way of every planned write. */

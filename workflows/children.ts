@@ -61,8 +61,9 @@ async function execute(params: ChildParams, scope: CancellationScope): Promise<u
   const forgetCancel = onCancel(scope, () => cancelById(workflowId))
   let forgetReset = (): void => undefined
   const foundByAsking = new Promise<unknown>((resolve) => {
-    const { awaitWorkflow } = outside(`Wait for ${workflowId}`)
-    forgetReset = onReset(seed, () => resolve(awaitWorkflow({ workflowId })))
+    forgetReset = onReset(seed, () =>
+      resolve(outside(`Wait for ${workflowId}`).awaitWorkflow({ workflowId })),
+    )
   })
   try {
     return await Promise.race([child.result(), foundByAsking])

@@ -235,7 +235,7 @@ export const reopenedWrites: Door[] = [
     patches: [
       {
         file: 'activities/sending.ts',
-        find: "await whileAway(deps, Date.parse(deadlineAt ?? ''), () =>",
+        find: 'await whileAway(deps, Date.parse(deadlineAt ?? claimedAt), () =>',
         replace: 'await (async (work: () => Promise<unknown>) => deadlineAt && work())(() =>',
       },
     ],
